@@ -1,0 +1,234 @@
+"""The time axis of a chunk: where each sample lies in time, without an array where possible.
+
+A regular stretch of samples needs four numbers, whatever its length (`Grid`); irregular samples
+need an array (`Stamps`); what was joined keeps its parts (`Joined`), so each sample keeps its
+exact time, its uncertainty and the evidence behind it, however the stream is cut and joined.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from math import ceil
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Axis", "Evidence", "Grid", "Joined", "Stamps", "join_axes"]
+
+
+class Evidence(NamedTuple):
+    """What was known when a reading arrived; kept raw, so that times can be made better later."""
+
+    arrival: int
+    """Host time [ns] at which the reading was handed over."""
+    samples: int
+    """Samples in the reading."""
+    counter: int | None = None
+    """The device's own counter at the last sample, unwrapped by nobody."""
+    device_time: "int | NDArray[np.int64] | None" = None
+    """The device's own stamp(s) [ns]: of the first sample, or one for each."""
+    bounds: tuple[int, int] | None = None
+    """Host times [ns] between which the last sample was taken."""
+    lost: int | None = None
+    """Samples that the device says were lost before the reading."""
+
+
+class Axis(Protocol):
+    """The times of ``count`` samples, non-decreasing."""
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        ...
+
+    def at(self, i: int) -> int:
+        """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
+        ...
+
+    def find(self, t: int) -> int:
+        """Return how many samples lie before ``t`` [ns]."""
+        ...
+
+    def cut(self, i: int, j: int) -> "Axis":
+        """Return the axis of samples ``i`` to ``j``, ``0 <= i <= j <= count``."""
+        ...
+
+    def times(self) -> NDArray[np.int64]:
+        """Return all times [ns], int64 ``(count,)``."""
+        ...
+
+    def parts(self) -> "Sequence[Grid | Stamps]":
+        """Return the stretches it is made of."""
+        ...
+
+
+class Grid:
+    """Samples at ``origin + round((first + i) * period)`` [ns]; a slice keeps its grid exactly."""
+
+    __slots__ = ("count", "evidence", "first", "origin", "period", "uncertainty")
+
+    def __init__(
+        self,
+        origin: int,
+        period: float,
+        count: int,
+        first: int = 0,
+        uncertainty: float = 0.0,
+        evidence: Evidence | None = None,
+    ) -> None:
+        self.origin, self.period, self.count, self.first = origin, period, count, first
+        self.uncertainty, self.evidence = uncertainty, evidence
+
+    def at(self, i: int) -> int:
+        return self.origin + round((self.first + i) * self.period)
+
+    def find(self, t: int) -> int:
+        i = ceil((t - self.origin) / self.period) - self.first
+        count = self.count
+        if i > count:
+            i = count
+        elif i < 0:
+            i = 0
+        # the division may be off by one against the rounding in `at`, which decides
+        while i and self.at(i - 1) >= t:
+            i -= 1
+        while i < count and self.at(i) < t:
+            i += 1
+        return i
+
+    def cut(self, i: int, j: int) -> "Grid":
+        return Grid(
+            self.origin, self.period, j - i, self.first + i, self.uncertainty, self.evidence
+        )
+
+    def times(self) -> NDArray[np.int64]:
+        steps = np.arange(self.first, self.first + self.count, dtype=np.float64)
+        steps *= self.period
+        return np.rint(steps, out=steps).astype(np.int64) + self.origin
+
+    def parts(self) -> "Sequence[Grid | Stamps]":
+        return (self,)
+
+    def extends(self, other: "Grid | Stamps") -> bool:
+        """Whether this is the continuation of ``other`` on the same grid."""
+        return (
+            type(other) is Grid
+            and other.origin == self.origin
+            and other.first + other.count == self.first
+            and other.period == self.period
+            and other.evidence is self.evidence
+            and other.uncertainty == self.uncertainty
+        )
+
+    def with_count(self, count: int) -> "Grid":
+        """Return the same grid, longer or shorter."""
+        return Grid(
+            self.origin, self.period, count, self.first, self.uncertainty, self.evidence
+        )
+
+
+class Stamps:
+    """Samples with a time each: read-only int64 ``(count,)`` [ns]."""
+
+    __slots__ = ("count", "evidence", "stamps", "uncertainty")
+
+    def __init__(
+        self,
+        stamps: NDArray[np.int64],
+        uncertainty: float = 0.0,
+        evidence: Evidence | None = None,
+    ) -> None:
+        self.stamps, self.count = stamps, len(stamps)
+        self.uncertainty, self.evidence = uncertainty, evidence
+
+    def at(self, i: int) -> int:
+        if i < self.count:
+            return int(self.stamps[i])
+        return int(self.stamps[-1]) + 1 if self.count else 0
+
+    def find(self, t: int) -> int:
+        return int(self.stamps.searchsorted(t))
+
+    def cut(self, i: int, j: int) -> "Stamps":
+        return Stamps(self.stamps[i:j], self.uncertainty, self.evidence)
+
+    def times(self) -> NDArray[np.int64]:
+        return self.stamps
+
+    def parts(self) -> "Sequence[Grid | Stamps]":
+        return (self,)
+
+
+class Joined:
+    """Stretches one after the other; ``skip`` samples of the first are left out."""
+
+    __slots__ = ("_offsets", "_parts", "count")
+
+    def __init__(self, parts: "Sequence[Grid | Stamps]") -> None:
+        self._parts = parts
+        offsets = [0]
+        total = 0
+        for part in parts:
+            total += part.count
+            offsets.append(total)
+        self._offsets, self.count = offsets, total
+
+    def at(self, i: int) -> int:
+        if i >= self.count:
+            last = self._parts[-1]
+            return last.at(last.count)
+        k = bisect_right(self._offsets, i) - 1
+        return self._parts[k].at(i - self._offsets[k])
+
+    def find(self, t: int) -> int:
+        low, high = 0, len(self._parts)
+        while low < high:  # the first part that does not lie wholly before t
+            middle = (low + high) // 2
+            part = self._parts[middle]
+            if part.at(part.count - 1) < t:
+                low = middle + 1
+            else:
+                high = middle
+        if low == len(self._parts):
+            return self.count
+        return self._offsets[low] + self._parts[low].find(t)
+
+    def cut(self, i: int, j: int) -> Axis:
+        if i >= j:
+            return self._parts[0].cut(0, 0)
+        offsets = self._offsets
+        a = bisect_right(offsets, i) - 1
+        b = bisect_right(offsets, j - 1) - 1
+        if a == b:
+            return self._parts[a].cut(i - offsets[a], j - offsets[a])
+        parts = list(self._parts[a : b + 1])
+        parts[0] = parts[0].cut(i - offsets[a], parts[0].count)
+        parts[-1] = parts[-1].cut(0, j - offsets[b])
+        return Joined(parts)
+
+    def times(self) -> NDArray[np.int64]:
+        return np.concatenate([part.times() for part in self._parts])
+
+    def parts(self) -> "Sequence[Grid | Stamps]":
+        return self._parts
+
+
+def join_axes(axes: Iterable[Axis]) -> Axis:
+    """Return one axis for several in order; stretches of one grid become one again."""
+    parts: list[Grid | Stamps] = []
+    first: Axis | None = None
+    for axis in axes:
+        first = first or axis
+        for part in axis.parts():
+            if not part.count:
+                continue
+            if parts and type(part) is Grid and part.extends(parts[-1]):
+                last = parts[-1]
+                parts[-1] = last.with_count(last.count + part.count)  # type: ignore[union-attr]
+            else:
+                parts.append(part)
+    if not parts:
+        if first is None:
+            return Stamps(np.empty(0, np.int64))
+        return first
+    return parts[0] if len(parts) == 1 else Joined(parts)

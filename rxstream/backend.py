@@ -1,0 +1,41 @@
+"""Load an optional package when it is needed, or say which extra has it."""
+
+import importlib
+from typing import Any
+
+from rxstream.errors import MissingExtraError
+
+__all__ = ["load_backend"]
+
+
+def load_backend(module: str, *, extra: str, system: str = "") -> Any:
+    """Import ``module`` or raise an error that names the remedy.
+
+    Parameters
+    ----------
+    module
+        What to import, e.g. ``"sounddevice"``.
+    extra
+        The extra of rxstream that installs it.
+    system
+        What the operating system must have besides, e.g. ``"libportaudio2"`` (Debian's name).
+
+    Raises
+    ------
+    MissingExtraError
+        If the package, or a shared library that it loads, is missing.
+
+    Examples
+    --------
+    >>> load_backend("json", extra="none").loads("[1]")
+    [1]
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:  # sounddevice raises OSError without PortAudio
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module.split(".")[0]
+        remedy = f"pip install 'rxstream[{extra}]'"
+        if not absent and system:
+            remedy = f"install the system package {system} (apt-get install {system})"
+        msg = f"{module} cannot be loaded ({error}); {remedy}"
+        raise MissingExtraError(msg) from error

@@ -1,0 +1,743 @@
+"""The one value that flows: a `Chunk` of samples, its times, and what was lost before them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from typing_extensions import Self, TypeVar
+
+from rxstream import plotting
+from rxstream.axis import Axis, Evidence, Grid, Stamps, join_axes
+from rxstream.clock import Time, format_time, to_ns
+from rxstream.errors import ChunkError, ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["Break", "Chunk", "Counter", "Gap", "Reading", "StreamInfo", "Why", "concat"]
+
+S = TypeVar("S", bound=np.generic, default=Any)
+Why: TypeAlias = Literal["overrun", "dropped", "lag", "disconnect", "restart", "overlap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What was lost between two samples.
+
+    Attributes
+    ----------
+    start, end
+        From where to where [ns].
+    lost
+        How many samples, or None where nobody can know.
+    why
+        ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
+        numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
+        ``overlap`` (the device's times went back).
+    """
+
+    start: int
+    end: int
+    lost: int | None
+    why: Why
+
+    @property
+    def duration(self) -> float:
+        """Length [s]."""
+        return (self.end - self.start) / 1e9
+
+    def between(self, t0: int, t1: int) -> "Gap":
+        """Return the part from ``t0`` to ``t1`` [ns]; the parts' ``lost`` add up exactly."""
+        t0, t1 = max(t0, self.start), min(t1, self.end)
+        if self.lost is None or (t0 == self.start and t1 == self.end):
+            return Gap(t0, t1, self.lost, self.why)
+        span = self.end - self.start
+        before = [self.lost * (t - self.start) // span for t in (t0, t1)]
+        return Gap(t0, t1, before[1] - before[0], self.why)
+
+    def join(self, other: "Gap", why: Why | None = None) -> "Gap":
+        """Return one gap from the start of this to the end of ``other``."""
+        lost = None if self.lost is None or other.lost is None else self.lost + other.lost
+        return Gap(
+            min(self.start, other.start), max(self.end, other.end), lost, why or self.why
+        )
+
+    def __str__(self) -> str:
+        count = "unknown number of" if self.lost is None else str(self.lost)
+        return f"gap of {self.duration:.6g} s, {count} samples lost ({self.why})"
+
+
+Break: TypeAlias = tuple[int, Gap]
+"""A gap and the number of samples of the chunk that lie before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A device's own counter, as it comes with each reading.
+
+    Attributes
+    ----------
+    bits
+        Width; it wraps at ``2 ** bits``.
+    rate
+        Ticks per second [Hz]; None for a counter of samples.
+    kind
+        ``"samples"`` (one per sample: a frame or sequence number, a sample count) or ``"ticks"``
+        (a timer).
+    """
+
+    bits: int
+    rate: float | None = None
+    kind: Literal["samples", "ticks"] = "samples"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 64:
+            msg = f"counter bits must be 1 to 64, not {self.bits!r}"
+            raise ParameterError(msg)
+        if self.kind == "ticks" and not (self.rate and self.rate > 0):
+            msg = f"a counter of ticks needs its rate > 0 Hz, not {self.rate!r}"
+            raise ParameterError(msg)
+
+
+def _freeze(extra: Mapping[str, Any]) -> Mapping[str, Any]:
+    return extra if isinstance(extra, MappingProxyType) else MappingProxyType(dict(extra))
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What is known of a stream before its first sample.
+
+    Attributes
+    ----------
+    name
+        What people call it.
+    rate
+        Nominal samples per second [Hz], or None for irregular samples.
+    shape
+        Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a picture.
+    dtype
+        Of the samples; may be structured.
+    unit
+        Of the values, e.g. ``"V"``, ``"g"``, ``"FS"`` (full scale).
+    channels
+        Labels along the last axis of a sample.
+    counter
+        The device's own counter, if each reading carries one.
+    quantum
+        If the device loses samples, it loses multiples of this many.
+    device_clock
+        What ``Reading.device_time`` counts: ``"host"``, the adapter has mapped it to the host
+        clock; ``"own"``, a clock of its own with its own zero.
+    extra
+        What else the device says of itself.
+    """
+
+    name: str
+    rate: float | None = None
+    shape: tuple[int, ...] = ()
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
+    unit: str = ""
+    channels: tuple[str, ...] = ()
+    counter: Counter | None = None
+    quantum: int | None = None
+    device_clock: Literal["host", "own"] = "own"
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not (0 < self.rate < float("inf")):
+            msg = f"rate must be > 0 Hz, or None for irregular samples, not {self.rate!r}"
+            raise ParameterError(msg)
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "extra", _freeze(self.extra))
+
+    @property
+    def period(self) -> float | None:
+        """Nominal time from sample to sample [ns], or None."""
+        return None if self.rate is None else 1e9 / self.rate
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample."""
+        count = 1
+        for n in self.shape:
+            count *= n
+        return count * self.dtype.itemsize
+
+    def like(self, data: NDArray[Any], **changes: Any) -> "StreamInfo":
+        """Return it with the shape and dtype of ``data`` ``(n, *shape)``, and ``changes``."""
+        if data.shape[1:] != self.shape:
+            changes.setdefault("channels", ())
+        return replace(self, shape=data.shape[1:], dtype=data.dtype, **changes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a source hands over: samples, and every piece of evidence about when they were taken.
+
+    Attributes
+    ----------
+    data
+        ``(n, *shape)``; copied at the door, so a driver may use its buffer again. With ``n = 0``
+        it is a heartbeat: nothing before ``bounds[0]`` (or now) is still to come.
+    counter
+        The device's own counter at the last sample, raw (see `StreamInfo.counter`).
+    device_time
+        The device's stamps [ns]: int64 ``(n,)``, or one int for the first sample.
+    bounds
+        Host times [ns] between which the last sample was taken, e.g. of request and response.
+    lost
+        Samples the device knows it lost right before these.
+    why
+        The reason told in the gap when ``lost`` is set.
+    arrival
+        Host time [ns] of arrival, where the source knows it better than "now".
+    """
+
+    data: NDArray[Any]
+    counter: int | None = None
+    device_time: "int | NDArray[np.int64] | None" = None
+    bounds: tuple[int, int] | None = None
+    lost: int | None = None
+    why: Why = "dropped"
+    arrival: int | None = None
+
+
+class Chunk(Generic[S]):
+    """Samples with their times; immutable, and cheap to slice.
+
+    Make one with `Chunk.regular` or `Chunk.stamped`.
+
+    Examples
+    --------
+    >>> info = StreamInfo("ramp", rate=1000.0, dtype=np.int64)
+    >>> chunk = Chunk.regular(np.arange(5), info, start=0)
+    >>> chunk.time.tolist()
+    [0, 1000000, 2000000, 3000000, 4000000]
+    >>> chunk[1:3].index, chunk[1:3].start, chunk[1:3].end
+    (1, 1000000, 3000000)
+    >>> chunk.between(0, 2_000_000) + chunk.between(2_000_000, 5_000_000) == chunk
+    True
+    """
+
+    __slots__ = ("_axis", "_breaks", "_data", "_end", "_index", "_info", "_start")
+
+    def __init__(
+        self,
+        data: NDArray[S],
+        axis: Axis,
+        start: int,
+        end: int,
+        index: int,
+        info: StreamInfo,
+        breaks: tuple[Break, ...] = (),
+    ) -> None:
+        """Take parts that fit; nothing is checked here (``data`` must be read-only)."""
+        self._data, self._axis = data, axis
+        self._start, self._end, self._index = start, end, index
+        self._info, self._breaks = info, breaks
+
+    # -- making one ---------------------------------------------------------------------------
+
+    @classmethod
+    def regular(
+        cls,
+        data: NDArray[S],
+        info: StreamInfo,
+        *,
+        start: Time,
+        index: int = 0,
+        gap: Gap | None = None,
+        period: float | None = None,
+        uncertainty: float = 0.0,
+    ) -> Self:
+        """Return a chunk of samples at equal distances.
+
+        Parameters
+        ----------
+        data
+            ``(n, *info.shape)``.
+        info
+            Its ``rate`` gives the distance of samples, unless ``period`` [ns] does.
+        start
+            Time of the first sample.
+        index
+            Number of the first sample since the session began, lost samples counted in.
+        gap
+            What was lost right before.
+        period
+            True distance of samples [ns].
+        uncertainty
+            Of the times [ns].
+
+        Raises
+        ------
+        ParameterError
+            If there is neither a rate nor a period.
+        ChunkError
+            If the data is not of the shape and dtype that ``info`` tells.
+        """
+        view = _checked(data, info)
+        step = period or info.period
+        if not step:
+            msg = f"{info.name} has no rate; give period=, or use Chunk.stamped"
+            raise ParameterError(msg)
+        grid = Grid(to_ns(start), step, len(view), 0, uncertainty)
+        end = grid.at(len(view))
+        return cls(view, grid, grid.origin, end, index, info, ((0, gap),) if gap else ())
+
+    @classmethod
+    def stamped(
+        cls,
+        data: NDArray[S],
+        time: "NDArray[np.int64] | Sequence[int]",
+        info: StreamInfo,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        index: int = 0,
+        gap: Gap | None = None,
+        uncertainty: float = 0.0,
+    ) -> Self:
+        """Return a chunk of samples with a time each.
+
+        Parameters
+        ----------
+        data
+            ``(n, *info.shape)``.
+        time
+            int64 ``(n,)`` [ns], non-decreasing.
+        info
+            Of the stream.
+        start, end
+            What the chunk tells about: nothing else happened from ``start`` to before ``end``.
+            Default: from the first stamp to 1 ns after the last. An empty chunk needs both.
+        index, gap, uncertainty
+            As for `regular`.
+
+        Raises
+        ------
+        ChunkError
+            If stamps go back, do not match the data, or lie outside ``start`` and ``end``.
+        """
+        view = _checked(data, info)
+        stamps = np.array(time, dtype=np.int64)
+        stamps.flags.writeable = False
+        if stamps.shape != (len(view),):
+            msg = f"{len(view)} samples need time of shape ({len(view)},), not {stamps.shape}"
+            raise ChunkError(msg)
+        back = np.flatnonzero(stamps[1:] < stamps[:-1])
+        if len(back):
+            i = int(back[0])
+            msg = f"time goes back from {stamps[i]} to {stamps[i + 1]} at sample {i + 1}"
+            raise ChunkError(msg)
+        if not len(view) and (start is None or end is None):
+            msg = "an empty chunk needs start and end"
+            raise ChunkError(msg)
+        t0 = int(stamps[0]) if start is None else to_ns(start)
+        t1 = int(stamps[-1]) + 1 if end is None else to_ns(end)
+        if len(view) and not t0 <= stamps[0] <= stamps[-1] < t1:
+            msg = f"stamps from {stamps[0]} to {stamps[-1]} lie outside [{t0}, {t1})"
+            raise ChunkError(msg)
+        axis = Stamps(stamps, uncertainty)
+        return cls(view, axis, t0, t1, index, info, ((0, gap),) if gap else ())
+
+    # -- what it holds ------------------------------------------------------------------------
+
+    @property
+    def data(self) -> NDArray[S]:
+        """Samples ``(n, *shape)``, read-only; axis 0 is time."""
+        return self._data
+
+    @property
+    def info(self) -> StreamInfo:
+        """Of the stream it belongs to."""
+        return self._info
+
+    @property
+    def start(self) -> int:
+        """Time [ns] from which on it tells; the first sample is not before it."""
+        return self._start
+
+    @property
+    def end(self) -> int:
+        """Time [ns], exclusive: nothing before it is still to come."""
+        return self._end
+
+    @property
+    def index(self) -> int:
+        """Number of the first sample since the session began, lost samples counted in."""
+        return self._index
+
+    @property
+    def axis(self) -> Axis:
+        """The times, compactly."""
+        return self._axis
+
+    @property
+    def time(self) -> NDArray[np.int64]:
+        """Times [ns], int64 ``(n,)``; made when asked."""
+        return self._axis.times()
+
+    @property
+    def rate(self) -> float | None:
+        """Nominal rate [Hz], or None."""
+        return self._info.rate
+
+    @property
+    def duration(self) -> float:
+        """``end - start`` [s]."""
+        return (self._end - self._start) / 1e9
+
+    @property
+    def breaks(self) -> tuple[Break, ...]:
+        """Every gap with the number of samples before it."""
+        return self._breaks
+
+    @property
+    def gap(self) -> Gap | None:
+        """What was lost right before the first sample, or None."""
+        found: Gap | None = None
+        for at, gap in self._breaks:
+            if at:
+                break
+            found = gap if found is None else found.join(gap)
+        return found
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Every gap before, between and after the samples."""
+        return tuple(gap for _, gap in self._breaks)
+
+    @property
+    def lost(self) -> int:
+        """How many samples its gaps are known to have lost."""
+        return sum(gap.lost or 0 for _, gap in self._breaks)
+
+    @property
+    def fill(self) -> float:
+        """Share of the time from `start` to `end` that no gap covers, 0 to 1."""
+        span = self._end - self._start
+        if not self._breaks or span <= 0:
+            return 1.0
+        missing = sum(
+            max(0, min(gap.end, self._end) - max(gap.start, self._start))
+            for _, gap in self._breaks
+        )
+        return 1.0 - missing / span
+
+    @property
+    def uncertainty(self) -> float:
+        """Largest uncertainty of its times [ns]; a latency nobody can see is not in it."""
+        return max((part.uncertainty for part in self._axis.parts()), default=0.0)
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The raw evidence of each reading its samples came from."""
+        found = (part.evidence for part in self._axis.parts())
+        return tuple(item for item in found if item is not None)
+
+    @property
+    def arrival(self) -> int | None:
+        """Host time [ns] at which its last sample arrived, or None."""
+        evidence = self._axis.parts()[-1].evidence
+        return None if evidence is None else evidence.arrival
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples."""
+        return self._data.nbytes
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if dtype is None or np.dtype(dtype) == self._data.dtype:
+            return self._data.copy() if copy else self._data
+        return self._data.astype(dtype)
+
+    # -- parts of it --------------------------------------------------------------------------
+
+    def __getitem__(self, key: slice) -> "Chunk[S]":
+        """Return samples ``i:j`` as a view."""
+        if not isinstance(key, slice) or key.step not in (None, 1):
+            msg = f"chunk[{key!r}]: take samples by chunk[i:j]; for values use chunk.data[...]"
+            raise TypeError(msg)
+        n = len(self._data)
+        i, j, _ = key.indices(n)
+        j = max(i, j)
+        if i == 0 and j == n:
+            return self
+        index, breaks = self._index + i, self._breaks
+        if breaks:
+            index += sum(gap.lost or 0 for at, gap in breaks if 0 < at <= i)
+            breaks = tuple(
+                (at - i, gap) for at, gap in breaks if i <= at < j or (i < j == n == at)
+            )
+        end = self._edge(j, before=True)
+        start = end if i == j else self._edge(i, before=False)
+        return Chunk(self._data[i:j], self._axis.cut(i, j), start, end, index, self._info, breaks)
+
+    def _edge(self, i: int, *, before: bool) -> int:
+        """Return where samples ``:i`` end (`before`), or ``i:`` begin, on this side of a gap."""
+        if before and i == len(self._data):
+            return self._end
+        gaps = [gap for at, gap in self._breaks if at == i]
+        if gaps and before:
+            return min(gaps[0].start, self._start) if i == 0 else gaps[0].start
+        if gaps and i:
+            return gaps[-1].end
+        return self._axis.at(i) if i else self._start
+
+    def between(self, t0: Time, t1: Time) -> "Chunk[S]":
+        """Return what lies from ``t0`` to before ``t1``, exactly.
+
+        ``a.between(x, y) + a.between(y, z) == a.between(x, z)``; a gap that is cut keeps its
+        parts, whose ``lost`` add up. Times outside are clipped.
+
+        Raises
+        ------
+        ParameterError
+            If ``t1`` is before ``t0``.
+        """
+        x, y = to_ns(t0), to_ns(t1)
+        if y < x:
+            msg = f"between({x}, {y}): the end is before the start"
+            raise ParameterError(msg)
+        return self._between(x, y)
+
+    def _between(self, x: int, y: int) -> "Chunk[S]":
+        low = self.extent
+        x, y = min(max(x, low), self._end), min(max(y, low), self._end)
+        if x == low and y == self._end:
+            return self
+        axis = self._axis
+        if not self._breaks:
+            i, j = axis.find(x), axis.find(y)
+            return Chunk(
+                self._data[i:j], axis.cut(i, j), x, y, self._index + i, self._info
+            )
+        return self._between_gaps(x, y, low)
+
+    def _between_gaps(self, x: int, y: int, low: int) -> "Chunk[S]":
+        i, j = self._axis.find(x), self._axis.find(y)
+        start, index, breaks = x, self._index + i, []
+        for at, gap in self._breaks:
+            if 0 < at <= i:
+                index += gap.lost or 0
+            inside = x < gap.end and gap.start < y
+            point = gap.start == gap.end and (x <= gap.start < y or (x == low == gap.start))
+            if inside or point:
+                part = gap.between(x, y)
+                breaks.append((min(max(at - i, 0), j - i), part))
+                if part.start == start:
+                    start = part.end
+            if at == i == j and y < gap.end:  # nothing left: the next sample has a part to come
+                index -= gap.between(y, gap.end).lost or 0
+        return Chunk(
+            self._data[i:j], self._axis.cut(i, j), start, y, index, self._info, tuple(breaks)
+        )
+
+    @property
+    def extent(self) -> int:
+        """`start`, or the start of the gap right before it [ns]."""
+        if self._breaks and self._breaks[0][0] == 0:
+            return min(self._start, self._breaks[0][1].start)
+        return self._start
+
+    def __add__(self, other: "Chunk[S]") -> "Chunk[S]":
+        return concat((self, other))
+
+    # -- the same with something else ---------------------------------------------------------
+
+    def with_data(self, data: NDArray[Any], info: StreamInfo | None = None) -> "Chunk[Any]":
+        """Return other values ``(n, ...)`` at the same times.
+
+        Raises
+        ------
+        ChunkError
+            If the number of samples is another.
+        """
+        if len(data) != len(self._data):
+            msg = f"with_data: {len(self._data)} samples before, {len(data)} after"
+            raise ChunkError(msg)
+        view = data.view()
+        view.flags.writeable = False
+        return Chunk(
+            view, self._axis, self._start, self._end, self._index,
+            self._info.like(view) if info is None else info, self._breaks,
+        )  # fmt: skip
+
+    def with_gap(self, gap: Gap) -> "Chunk[S]":
+        """Return it with one more gap right before the first sample."""
+        return Chunk(
+            self._data, self._axis, self._start, self._end, self._index,
+            self._info, ((0, gap), *self._breaks),
+        )  # fmt: skip
+
+    # -- equality, pictures -------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        """Whether stream, times, samples and gaps are equal; the evidence is not compared."""
+        if not isinstance(other, Chunk):
+            return NotImplemented
+        return (
+            self._start == other._start
+            and self._end == other._end
+            and self._index == other._index
+            and self._breaks == other._breaks
+            and self._info == other._info
+            and self._data.shape == other._data.shape
+            and bool(np.array_equal(self.time, other.time))
+            and _same(self._data, other._data)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self._data.shape))
+        dtype = "structured" if self._data.dtype.names else str(self._data.dtype)
+        text = (
+            f"<Chunk {self._info.name}: {shape} {dtype}, #{self._index}, "
+            f"{format_time(self._start)} + {self.duration:.6g} s"
+        )
+        return text + "".join(f", {gap}" for gap in self.gaps) + ">"
+
+    def _repr_html_(self) -> str:
+        return plotting.chunk_html(self)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw it with matplotlib, gaps shaded; return the axes."""
+        return plotting.plot_chunk(self, ax)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a DataFrame indexed by UTC time; a column for each channel or field."""
+        return cast("pd.DataFrame", plotting.chunk_to_pandas(self))
+
+    def to_xarray(self) -> "xr.DataArray":
+        """Return a DataArray with the coordinate ``time`` and the info as attributes."""
+        return cast("xr.DataArray", plotting.chunk_to_xarray(self))
+
+
+def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if a.dtype != b.dtype:
+        return False
+    if a.dtype.kind in "fc":
+        return bool(np.array_equal(a, b, equal_nan=True))
+    if a.dtype.names:
+        return all(_same(a[name], b[name]) for name in a.dtype.names)
+    return bool(np.array_equal(a, b))
+
+
+def _checked(data: NDArray[S], info: StreamInfo) -> NDArray[S]:
+    array = np.asarray(data)
+    if array.ndim == 0 or array.shape[1:] != info.shape or array.dtype != info.dtype:
+        msg = (
+            f"{info.name}: data is {array.shape} {array.dtype}, "
+            f"its info says (n, *{info.shape}) {info.dtype}"
+        )
+        raise ChunkError(msg)
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _join_data(arrays: list[NDArray[S]]) -> NDArray[S]:
+    """Return arrays one after the other: a view where they lie so in memory, else a copy."""
+    filled = [a for a in arrays if len(a)]
+    if len(filled) < 2:
+        return filled[0] if filled else arrays[0]
+    first, base = filled[0], filled[0].base
+    if base is not None and first.flags.c_contiguous and first.size:
+        at = first.__array_interface__["data"][0] + first.nbytes
+        for array in filled[1:]:
+            if array.base is not base or array.__array_interface__["data"][0] != at:
+                break
+            if not array.flags.c_contiguous:
+                break
+            at += array.nbytes
+        else:
+            count = sum(map(len, filled))
+            joined = np.lib.stride_tricks.as_strided(
+                first, (count, *first.shape[1:]), first.strides, writeable=False
+            )
+            return cast("NDArray[S]", joined)
+    out = np.concatenate(filled)
+    out.flags.writeable = False
+    return out
+
+
+def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
+    """Return chunks of one stream as one chunk; gaps between them stay in it.
+
+    Chunks that lie side by side in memory, as those of a device do, are joined without a copy.
+
+    Raises
+    ------
+    ChunkError
+        If there is none, if they are of different shape or dtype, or if one begins before the
+        one before it ends.
+    """
+    items = list(chunks)
+    if not items:
+        msg = "concat needs at least one chunk"
+        raise ChunkError(msg)
+    if len(items) == 1:
+        return items[0]
+    breaks: list[Break] = []
+    count, first, before = 0, items[0], items[0]
+    index: int | None = None
+    for item in items:
+        if item is not first:
+            _check_follows(before, item)
+        for at, gap in item.breaks:
+            here = count + at
+            if breaks and breaks[-1][0] == here:
+                last = breaks[-1][1]
+                if last.why == gap.why and last.end == gap.start and last.start < last.end:
+                    breaks[-1] = (here, last.join(gap))
+                    continue
+            breaks.append((here, gap))
+        if index is None and len(item):
+            index = item.index
+        count += len(item)
+        before = item
+    start = first.start
+    if breaks and breaks[0][0] == 0 and breaks[0][1].start <= start:
+        reach = start  # a gap that was cut at the seam has grown together again
+        for at, gap in breaks:
+            if at or gap.start > reach:
+                break
+            reach = max(reach, gap.end)
+        start = reach
+    return Chunk(
+        _join_data([item.data for item in items]),
+        join_axes(item.axis for item in items),
+        start,
+        before.end,
+        before.index if index is None else index,
+        first.info,
+        tuple(breaks),
+    )
+
+
+def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]") -> None:
+    if item.data.shape[1:] != before.data.shape[1:] or item.data.dtype != before.data.dtype:
+        msg = (
+            f"cannot join {before.info.name} {before.data.shape[1:]} {before.data.dtype} "
+            f"and {item.info.name} {item.data.shape[1:]} {item.data.dtype}"
+        )
+        raise ChunkError(msg)
+    if item.extent < before.end:
+        msg = (
+            f"cannot join {item.info.name}: a chunk begins at {item.extent}, "
+            f"{before.end - item.extent} ns before the end of the one before it"
+        )
+        raise ChunkError(msg)
+
+

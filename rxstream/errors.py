@@ -1,0 +1,99 @@
+"""Every error that rxstream raises on purpose, as a tree.
+
+::
+
+    RxStreamError
+    ├── ParameterError (ValueError)        an argument is wrong; raised where you wrote it
+    ├── ChunkError (ValueError)            chunks that do not fit together
+    ├── NotRewindableError (TypeError)     rewind on something without a past
+    ├── MissingExtraError (ImportError)    a driver is not installed; names the extra
+    ├── FormatError (ValueError)           a file or message is not what it should be
+    ├── LagError                           a subscriber with policy "error" fell out of the window
+    ├── SubscriberError                    a subscriber raised and was cut off
+    └── DeviceError (OSError)              what a device says or does
+        ├── DeviceNotFoundError            no such device, file or address
+        ├── DeviceBusyError                somebody else holds it
+        ├── DeviceLostError                it was there and is gone (unplugged, killed, cut)
+        ├── DeviceClosedError              asked for data while not open
+        └── OverrunError                   samples were lost, the device goes on
+
+``EndOfStream`` is no error: a source passes it to ``fail`` when there is nothing more to come.
+"""
+
+__all__ = [
+    "ChunkError",
+    "DeviceBusyError",
+    "DeviceClosedError",
+    "DeviceError",
+    "DeviceLostError",
+    "DeviceNotFoundError",
+    "EndOfStream",
+    "FormatError",
+    "LagError",
+    "MissingExtraError",
+    "NotRewindableError",
+    "OverrunError",
+    "ParameterError",
+    "RxStreamError",
+    "SubscriberError",
+]
+
+
+class RxStreamError(Exception):
+    """Base of all errors of rxstream."""
+
+
+class ParameterError(RxStreamError, ValueError):
+    """An argument has a value that cannot work."""
+
+
+class ChunkError(RxStreamError, ValueError):
+    """Chunks that do not fit together, or data that does not fit its stream."""
+
+
+class NotRewindableError(RxStreamError, TypeError):
+    """``rewind`` or ``on_lag`` was put after something that keeps no past."""
+
+
+class MissingExtraError(RxStreamError, ImportError):
+    """A driver package is not installed; the message names the extra that has it."""
+
+
+class FormatError(RxStreamError, ValueError):
+    """A file, message or database is not of the kind it should be."""
+
+
+class LagError(RxStreamError):
+    """A subscriber with the policy ``"error"`` fell out of the window."""
+
+
+class SubscriberError(RxStreamError):
+    """A subscriber raised and was cut off; its exception is the ``__cause__``."""
+
+
+class DeviceError(RxStreamError, OSError):
+    """What a device says or does wrong."""
+
+
+class DeviceNotFoundError(DeviceError):
+    """There is no such device, file or address."""
+
+
+class DeviceBusyError(DeviceError):
+    """Somebody else holds the device."""
+
+
+class DeviceLostError(DeviceError):
+    """The device was there and is gone: unplugged, killed, or its connection cut."""
+
+
+class DeviceClosedError(DeviceError):
+    """The device is asked for data while it is not open."""
+
+
+class OverrunError(DeviceError):
+    """Samples were lost; the device goes on."""
+
+
+class EndOfStream(Exception):  # noqa: N818 - like StopIteration, it is no error
+    """Nothing more will come; a source passes it to ``fail`` at the end of a file."""

@@ -1,0 +1,85 @@
+"""Run a plain push/flush object, a `Step`, inside an Rx stream."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+from reactivex import Observable, abc
+
+__all__ = ["Step", "lift"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+A_contra = TypeVar("A_contra", contravariant=True)
+B_co = TypeVar("B_co", covariant=True)
+
+
+class Step(Protocol[A_contra, B_co]):
+    """The state of an operator for one subscription: no Rx, no threads, no clocks in it."""
+
+    def push(self, item: A_contra, /) -> Iterable[B_co]:
+        """Take one item, give zero or more."""
+        ...
+
+    def flush(self) -> Iterable[B_co]:
+        """Give what is held back, once, when the source completes."""
+        ...
+
+
+def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable[B]]:
+    """Return an operator that sends each subscription through a `Step` of its own.
+
+    An exception in the step goes to ``on_error`` downstream; one in the subscriber does not:
+    it belongs to the subscriber and goes back to who called.
+
+    Parameters
+    ----------
+    make
+        Makes a fresh step; called once for each subscription.
+
+    Examples
+    --------
+    >>> import reactivex as rx
+    >>> class Twice:
+    ...     def push(self, item):
+    ...         return (item, item)
+    ...     def flush(self):
+    ...         return ("end",)
+    >>> rx.of(1, 2).pipe(lift(Twice)).subscribe(lambda item: print(item, end=" ")).dispose()
+    1 1 2 2 end
+    """
+
+    def operator(source: Observable[A]) -> Observable[B]:
+        def subscribe(
+            observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            step = make()
+            push, forward = step.push, observer.on_next
+
+            def on_next(item: A) -> None:
+                try:
+                    results = push(item)
+                    if type(results) is not tuple and type(results) is not list:
+                        results = tuple(results)  # run a generator here, where it may raise
+                except Exception as error:  # noqa: BLE001 - the Rx contract: it travels downstream
+                    observer.on_error(error)
+                    return
+                for result in results:
+                    forward(result)
+
+            def on_completed() -> None:
+                try:
+                    results = tuple(step.flush())
+                except Exception as error:  # noqa: BLE001 - as above
+                    observer.on_error(error)
+                    return
+                for result in results:
+                    forward(result)
+                observer.on_completed()
+
+            return source.subscribe(
+                on_next, observer.on_error, on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
+
+    return operator
