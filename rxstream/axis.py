@@ -122,9 +122,7 @@ class Grid:
 
     def with_count(self, count: int) -> "Grid":
         """Return the same grid, longer or shorter."""
-        return Grid(
-            self.origin, self.period, count, self.first, self.uncertainty, self.evidence
-        )
+        return Grid(self.origin, self.period, count, self.first, self.uncertainty, self.evidence)
 
 
 class Stamps:

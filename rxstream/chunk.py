@@ -62,9 +62,7 @@ class Gap:
     def join(self, other: "Gap", why: Why | None = None) -> "Gap":
         """Return one gap from the start of this to the end of ``other``."""
         lost = None if self.lost is None or other.lost is None else self.lost + other.lost
-        return Gap(
-            min(self.start, other.start), max(self.end, other.end), lost, why or self.why
-        )
+        return Gap(min(self.start, other.start), max(self.end, other.end), lost, why or self.why)
 
     def __str__(self) -> str:
         count = "unknown number of" if self.lost is None else str(self.lost)
@@ -426,8 +424,7 @@ class Chunk(Generic[S]):
         if not self._breaks or span <= 0:
             return 1.0
         missing = sum(
-            max(0, min(gap.end, self._end) - max(gap.start, self._start))
-            for _, gap in self._breaks
+            max(0, min(gap.end, self._end) - max(gap.start, self._start)) for _, gap in self._breaks
         )
         return 1.0 - missing / span
 
@@ -476,9 +473,7 @@ class Chunk(Generic[S]):
         index, breaks = self._index + i, self._breaks
         if breaks:
             index += sum(gap.lost or 0 for at, gap in breaks if 0 < at <= i)
-            breaks = tuple(
-                (at - i, gap) for at, gap in breaks if i <= at < j or (i < j == n == at)
-            )
+            breaks = tuple((at - i, gap) for at, gap in breaks if i <= at < j or (i < j == n == at))
         end = self._edge(j, before=True)
         start = end if i == j else self._edge(i, before=False)
         return Chunk(self._data[i:j], self._axis.cut(i, j), start, end, index, self._info, breaks)
@@ -519,29 +514,16 @@ class Chunk(Generic[S]):
         axis = self._axis
         if not self._breaks:
             i, j = axis.find(x), axis.find(y)
-            return Chunk(
-                self._data[i:j], axis.cut(i, j), x, y, self._index + i, self._info
-            )
+            return Chunk(self._data[i:j], axis.cut(i, j), x, y, self._index + i, self._info)
         return self._between_gaps(x, y, low)
 
     def _between_gaps(self, x: int, y: int, low: int) -> "Chunk[S]":
         i, j = self._axis.find(x), self._axis.find(y)
-        start, index, breaks = x, self._index + i, []
-        for at, gap in self._breaks:
-            if 0 < at <= i:
-                index += gap.lost or 0
-            inside = x < gap.end and gap.start < y
-            point = gap.start == gap.end and (x <= gap.start < y or (x == low == gap.start))
-            if inside or point:
-                part = gap.between(x, y)
-                breaks.append((min(max(at - i, 0), j - i), part))
-                if part.start == start:
-                    start = part.end
-            if at == i == j and y < gap.end:  # nothing left: the next sample has a part to come
-                index -= gap.between(y, gap.end).lost or 0
+        start, shift, breaks = cut_breaks(self._breaks, i, j, x, y, low)
         return Chunk(
-            self._data[i:j], self._axis.cut(i, j), start, y, index, self._info, tuple(breaks)
-        )
+            self._data[i:j], self._axis.cut(i, j), start, y, self._index + i + shift,
+            self._info, breaks,
+        )  # fmt: skip
 
     @property
     def extent(self) -> int:
@@ -622,6 +604,30 @@ class Chunk(Generic[S]):
     def to_xarray(self) -> "xr.DataArray":
         """Return a DataArray with the coordinate ``time`` and the info as attributes."""
         return cast("xr.DataArray", plotting.chunk_to_xarray(self))
+
+
+def cut_breaks(
+    breaks: Iterable[Break], i: int, j: int, x: int, y: int, low: int
+) -> tuple[int, int, tuple[Break, ...]]:
+    """Return what is left of ``breaks`` where samples ``i:j`` from ``x`` to ``y`` [ns] are cut.
+
+    ``low`` is where everything begins. Returns the start of what is left (after a gap at its
+    very beginning), how many lost samples come before its first sample, and its breaks.
+    """
+    start, shift, kept = x, 0, []
+    for at, gap in breaks:
+        if 0 < at <= i:
+            shift += gap.lost or 0
+        inside = x < gap.end and gap.start < y
+        point = gap.start == gap.end and (x <= gap.start < y or x == low == gap.start)
+        if inside or point:
+            part = gap.between(x, y)
+            kept.append((min(max(at - i, 0), j - i), part))
+            if part.start == start:
+                start = part.end
+        if at == i == j and y < gap.end:  # nothing left: the next sample has a part to come
+            shift -= gap.between(y, gap.end).lost or 0
+    return start, shift, tuple(kept)
 
 
 def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
@@ -739,5 +745,3 @@ def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]") -> None:
             f"{before.end - item.extent} ns before the end of the one before it"
         )
         raise ChunkError(msg)
-
-

@@ -15,7 +15,16 @@ import numpy as np
 
 from rxstream.errors import ParameterError
 
-__all__ = ["Duration", "HostClock", "Time", "format_time", "host_clock", "now_ns", "to_ns", "to_span"]
+__all__ = [
+    "Duration",
+    "HostClock",
+    "Time",
+    "format_time",
+    "host_clock",
+    "now_ns",
+    "to_ns",
+    "to_span",
+]
 
 Time: TypeAlias = int | np.integer | dt.datetime | np.datetime64
 """A point in time: int [ns] since the Unix epoch, an aware ``datetime``, or ``datetime64``."""

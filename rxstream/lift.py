@@ -76,9 +76,7 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable
                     forward(result)
                 observer.on_completed()
 
-            return source.subscribe(
-                on_next, observer.on_error, on_completed, scheduler=scheduler
-            )
+            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
 
         return Observable(subscribe)
 

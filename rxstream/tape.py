@@ -1,0 +1,322 @@
+"""Samples kept in slabs: large arrays filled once and never written again.
+
+A view of a slab stays valid for ever, so readers need neither a lock nor a copy; a slab is freed
+when the tape has passed it and no view is left. The same store serves the history of a device,
+`rechunk`, and sliding windows.
+"""
+
+from bisect import bisect_right
+from typing import Any, Generic, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import TypeVar
+
+from rxstream.axis import Axis, Grid, Joined, Stamps
+from rxstream.chunk import Break, Chunk, StreamInfo, cut_breaks
+
+__all__ = ["Slabs", "Tape"]
+
+S = TypeVar("S", bound=np.generic, default=Any)
+_LEAST_BYTES = 1 << 16
+_DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
+
+
+class Slabs(Generic[S]):
+    """Append-only samples with absolute positions.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of one sample.
+    slab
+        Samples in a slab; at least 64 KiB are taken.
+    carry
+        How many of the last samples a new slab begins with, so that any range of up to that
+        many newest samples lies in one slab and is a view.
+
+    Examples
+    --------
+    >>> slabs = Slabs((), np.dtype(int), slab=10_000)
+    >>> view = slabs.append(np.arange(5))
+    >>> slabs.view(1, 3)
+    array([1, 2])
+    """
+
+    __slots__ = ("_carry", "_dtype", "_ends", "_room", "_shape", "_size", "_slabs", "_starts",
+                 "_views", "start", "stop")  # fmt: skip
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, carry: int = 0
+    ) -> None:
+        self._shape, self._dtype, self._carry = shape, dtype, carry
+        sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
+        self._size = max(slab, _LEAST_BYTES // sample, 4 * carry, 1)
+        self._slabs: list[NDArray[S]] = []
+        self._views: list[NDArray[S]] = []  # of the same memory, read-only
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._room = 0
+        self.start = self.stop = 0
+
+    def append(self, data: NDArray[S]) -> NDArray[S]:
+        """Copy ``data`` ``(n, *shape)`` in and return it as a read-only view of its slab."""
+        n = len(data)
+        if n > self._room:
+            self._new_slab(n)
+        stop = self.stop
+        at = stop - self._starts[-1]
+        self._slabs[-1][at : at + n] = data
+        self._room -= n
+        self.stop = self._ends[-1] = stop + n
+        return self._views[-1][at : at + n]
+
+    def view(self, i: int, j: int) -> NDArray[S]:
+        """Return samples at positions ``i`` to ``j``: a view in one slab, else a copy."""
+        starts = self._starts
+        if not starts:
+            self._new_slab(0)
+        if i >= starts[-1]:
+            return self._views[-1][i - starts[-1] : j - starts[-1]]
+        k = bisect_right(starts, i) - 1
+        if j <= self._ends[k]:
+            return self._views[k][i - starts[k] : j - starts[k]]
+        pieces = []
+        while i < j:
+            k = bisect_right(starts, i) - 1
+            end = min(self._ends[k], j)
+            pieces.append(self._views[k][i - starts[k] : end - starts[k]])
+            i = end
+        out = np.concatenate(pieces)
+        out.flags.writeable = False
+        return out
+
+    def trim(self, position: int) -> None:
+        """Let go of what lies before ``position``."""
+        self.start = max(self.start, min(position, self.stop))
+        while len(self._ends) > 1 and self._ends[0] <= self.start:
+            for entries in (self._slabs, self._views, self._starts, self._ends):
+                entries.pop(0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all slabs held."""
+        return sum(slab.nbytes for slab in self._slabs)
+
+    def _new_slab(self, n: int) -> None:
+        carry = min(self._carry, self.stop - self.start)
+        size = max(self._size, n + carry)
+        slab = cast("NDArray[S]", np.empty((size, *self._shape), self._dtype))
+        view = slab.view()
+        view.flags.writeable = False
+        if carry:
+            slab[:carry] = self.view(self.stop - carry, self.stop)
+        self._slabs.append(slab)
+        self._views.append(view)
+        self._starts.append(self.stop - carry)
+        self._ends.append(self.stop)
+        self._room = size - carry
+        self.trim(self.start)
+
+
+class Tape(Generic[S]):
+    """Chunks of one stream as one long strip that can be cut anywhere, by position or by time.
+
+    Positions count the samples appended since the tape was made.
+
+    Parameters
+    ----------
+    carry
+        Samples that are cut out again and again, e.g. the length of a sliding window: such cuts
+        are views.
+
+    Examples
+    --------
+    >>> info = StreamInfo("ramp", rate=1000.0, dtype=np.int64)
+    >>> tape = Tape()
+    >>> for k in range(3):
+    ...     tape.append(Chunk.regular(np.arange(4) + 4 * k, info, start=k * 4_000_000, index=4 * k))
+    >>> tape.cut(3, 9).data
+    array([3, 4, 5, 6, 7, 8])
+    >>> tape.between(3_000_000, 5_000_000).data
+    array([3, 4])
+    """
+
+    __slots__ = ("_breaks", "_carry", "_head", "_offsets", "_part_starts", "_parts", "_slabs",
+                 "end", "info", "low")  # fmt: skip
+
+    def __init__(self, *, carry: int = 0) -> None:
+        self._carry = carry
+        self._slabs: Slabs[S] | None = None
+        self._parts: list[Grid | Stamps] = []
+        self._part_starts: list[int] = []
+        self._head = 0
+        self._breaks: list[Break] = []  # with absolute positions
+        self._offsets: list[tuple[int, int]] = []  # (position, index - position) from there on
+        self.info: StreamInfo | None = None
+        self.low = self.end = 0
+
+    @property
+    def start(self) -> int:
+        """Position of the first sample kept."""
+        return self._slabs.start if self._slabs else 0
+
+    @property
+    def stop(self) -> int:
+        """Position after the last sample."""
+        return self._slabs.stop if self._slabs else 0
+
+    @property
+    def breaks(self) -> list[Break]:
+        """Gaps kept, with the positions of the samples after them."""
+        return self._breaks
+
+    def append(self, chunk: Chunk[S]) -> None:
+        """Add the next chunk."""
+        data = chunk.data
+        slabs = self._slabs
+        if slabs is None:
+            slabs = self._slabs = Slabs(
+                data.shape[1:], data.dtype, slab=4 * len(data), carry=self._carry
+            )
+            self.low = chunk.extent
+        self.info = chunk.info
+        position = slabs.stop
+        offset = chunk.index - position
+        if not self._offsets or self._offsets[-1][1] != offset:
+            self._offsets.append((position, offset))
+        if chunk.breaks:
+            for at, gap in chunk.breaks:
+                self._breaks.append((position + at, gap))
+                if at and gap.lost:
+                    offset += gap.lost
+                    self._offsets.append((position + at, offset))
+        self.end = chunk.end
+        if not len(data):
+            return
+        slabs.append(data)
+        for part in chunk.axis.parts():
+            parts = self._parts
+            if parts and type(part) is Grid and part.extends(parts[-1]):
+                last = cast("Grid", parts[-1])
+                parts[-1] = last.with_count(last.count + part.count)
+            else:
+                parts.append(part)
+                self._part_starts.append(position)
+            position += part.count
+
+    def find(self, t: int) -> int:
+        """Return the position of the first sample kept that is not before ``t`` [ns]."""
+        parts, starts = self._parts, self._part_starts
+        if not parts:
+            return self.stop
+        k = len(parts) - 1
+        if parts[k].at(0) >= t:
+            low, high = self._head, k  # the last part that begins before t
+            while low < high:
+                middle = (low + high) // 2
+                if parts[middle].at(0) < t:
+                    low = middle + 1
+                else:
+                    high = middle
+            k = max(low - 1, self._head)
+        return max(starts[k] + parts[k].find(t), self.start)
+
+    def edge(self, position: int) -> int:
+        """Return the time [ns] where the sample before ``position`` ends, by its own part."""
+        k = bisect_right(self._part_starts, position - 1) - 1
+        part = self._parts[k]
+        local = position - self._part_starts[k]
+        if type(part) is Grid:
+            return part.at(local)
+        return part.at(local - 1) + 1
+
+    def axis(self, i: int, j: int) -> Axis:
+        """Return the times of the samples at positions ``i`` to ``j``."""
+        starts, parts = self._part_starts, self._parts
+        if i >= j:
+            return parts[-1].cut(0, 0) if parts else Stamps(np.empty(0, np.int64))
+        b = len(starts) - 1
+        if starts[b] <= i:
+            return parts[b].cut(i - starts[b], j - starts[b])
+        a = bisect_right(starts, i) - 1
+        b = bisect_right(starts, j - 1) - 1
+        if a == b:
+            return parts[a].cut(i - starts[a], j - starts[a])
+        chosen = parts[a : b + 1]
+        chosen[0] = chosen[0].cut(i - starts[a], chosen[0].count)
+        chosen[-1] = chosen[-1].cut(0, j - starts[b])
+        return Joined(chosen)
+
+    def index(self, position: int) -> int:
+        """Return the index since the session began of the sample at ``position``."""
+        offsets = self._offsets
+        if len(offsets) == 1:
+            return position + offsets[0][1]
+        found = [offset for at, offset in offsets if at <= position]
+        return position + (found[-1] if found else offsets[0][1])
+
+    def data(self, i: int, j: int) -> NDArray[S]:
+        """Return the samples at positions ``i`` to ``j``, read-only ``(j - i, *shape)``."""
+        if self._slabs is None:
+            msg = "the tape is empty"
+            raise ValueError(msg)
+        return self._slabs.view(i, j)
+
+    def cut(self, i: int, j: int, start: int | None = None, end: int | None = None) -> Chunk[S]:
+        """Return samples at positions ``i`` to ``j``; a gap right after them is not theirs.
+
+        ``start`` and ``end`` [ns] default to the edges of the samples, which do not depend on
+        how the stream came in chunks.
+        """
+        if self.info is None:
+            msg = "the tape is empty"
+            raise ValueError(msg)
+        breaks: tuple[Break, ...] = ()
+        if self._breaks:
+            breaks = tuple((at - i, gap) for at, gap in self._breaks if i <= at < j)
+        if start is None:
+            start = self.low if i == 0 else self.edge(i)
+        if breaks and breaks[0][0] == 0:
+            start = max([start, *(gap.end for at, gap in breaks if at == 0)])
+        if end is None:
+            end = self.edge(j)
+        return Chunk(self.data(i, j), self.axis(i, j), start, end, self.index(i), self.info, breaks)
+
+    def between(self, t0: int, t1: int, i: int | None = None, j: int | None = None) -> Chunk[S]:
+        """Return what lies from ``t0`` to before ``t1`` [ns], as `Chunk.between` does.
+
+        The caller may give the positions ``i`` and ``j`` when it knows them from `find`.
+        """
+        if self.info is None:
+            msg = "the tape is empty"
+            raise ValueError(msg)
+        if i is None:
+            i = self.find(t0)
+        if j is None:
+            j = self.find(t1)
+        if not self._breaks:
+            return Chunk(self.data(i, j), self.axis(i, j), t0, t1, self.index(i), self.info)
+        start, shift, breaks = cut_breaks(
+            ((at - i, gap) for at, gap in self._breaks), 0, j - i, t0, t1, self.low
+        )
+        return Chunk(
+            self.data(i, j), self.axis(i, j), start, t1, self.index(i) + shift, self.info, breaks
+        )
+
+    def trim(self, position: int) -> None:
+        """Let go of the samples before ``position``, and of gaps before them."""
+        if self._slabs is None:
+            return
+        self._slabs.trim(position)
+        head, starts = self._head, self._part_starts
+        while head + 1 < len(starts) and starts[head + 1] <= position:
+            head += 1
+        if head > _DEAD:
+            del starts[:head], self._parts[:head]
+            head = 0
+        self._head = head
+        if self._breaks and self._breaks[0][0] < position:
+            self._breaks = [item for item in self._breaks if item[0] >= position]
+        while len(self._offsets) > 1 and self._offsets[1][0] <= position:
+            self._offsets.pop(0)
