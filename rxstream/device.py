@@ -1,33 +1,264 @@
 """A device: a hot, rewindable Observable of chunks with an open/close life."""
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Literal, Self
 
-from numpy.typing import NDArray
+import numpy as np
+from reactivex import Observable, abc
+from reactivex.subject import Subject
 
-from rxstream.chunk import Reading, StreamInfo
+from rxstream.chunk import Chunk, StreamInfo
+from rxstream.clock import Duration, HostClock, Time, host_clock, to_ns, to_span
+from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.log import Policy, check_policy
+from rxstream.reader import Reader, iterate_async
+from rxstream.session import Backoff, Close, Emit, Fail, Session, Source
+from rxstream.stamper import Timestamps
+from rxstream.subject import DEFAULT_BYTES, Start, TimeWindowSubject, View, check_bytes, log_report
 
-__all__ = ["Close", "Emit", "Fail", "Source"]
+__all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
 
-Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
-"""Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
-
-Fail: TypeAlias = Callable[[Exception], None]
-"""Takes an error: `OverrunError` is survived and told, `EndOfStream` completes the stream."""
-
-Close: TypeAlias = Callable[[], None]
-"""Stops the hardware; when it has returned, nothing more is emitted."""
+_logger = logging.getLogger(__name__)
 
 
-@runtime_checkable
-class Source(Protocol):
-    """What the author of a device writes, once; a frozen dataclass of options will do."""
+class Device(Observable[Chunk]):
+    """A `Source` made hot: one opening, many subscribers, the last seconds kept.
+
+    Parameters
+    ----------
+    source
+        What to open, e.g. ``Audio(rate=48_000)``.
+    name
+        Another name than the source's own.
+    history
+        Sample time kept [s].
+    max_bytes
+        Bytes kept, whichever is less.
+    timestamps
+        ``"corrected"``: through the clock model; ``"arrival"``: arrival minus length.
+    latency
+        What the device's path is known to delay every sample [s]; nobody can see it from stamps.
+    reconnect
+        When the device is lost, open it again: ``True``, a fixed wait [s], or a `Backoff`. The
+        stream goes on with a ``Gap(why="disconnect")``. None: the loss is an error.
+
+    Examples
+    --------
+    >>> from rxstream.devices.twin import Twin
+    >>> with Device(Twin(rate=1000.0), history=5) as twin, twin.reader() as reader:
+    ...     len(reader.read(200, timeout=10))
+    200
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        history: Duration = 60.0,
+        max_bytes: int = DEFAULT_BYTES,
+        timestamps: Timestamps = "corrected",
+        latency: float = 0.0,
+        reconnect: Backoff | Duration | bool | None = None,
+        clock: HostClock = host_clock,
+    ) -> None:
+        if not isinstance(source, Source):
+            msg = f"{source!r} is no source: it needs `info` and `open(emit, fail)`"
+            raise ParameterError(msg)
+        if timestamps not in ("corrected", "arrival"):
+            msg = f"timestamps must be 'corrected' or 'arrival', not {timestamps!r}"
+            raise ParameterError(msg)
+        check_bytes(max_bytes)
+        self.source = source
+        self.name = name or source.info.name
+        self._history = to_span(history, "history")
+        self._max_bytes, self._timestamps = max_bytes, timestamps
+        self._latency = latency
+        self._backoff = Backoff.of(reconnect)
+        self._clock = clock
+        self._guard = threading.RLock()
+        self._session: Session | None = None
+        self._faults: Subject[RxStreamError] = Subject()
+        self._subject = self._next = self._new_subject()
+        # a file is read as fast as its slowest reader takes it; a live device waits for nobody
+        self._policy: Policy = "gap" if getattr(source, "live", True) else "block"
+        super().__init__()
+
+    def _new_subject(self) -> TimeWindowSubject:
+        return TimeWindowSubject(
+            self._history / 1e9, max_bytes=self._max_bytes, name=self.name, report=self._report
+        )
+
+    def _report(self, error: SubscriberError) -> None:
+        log_report(error)
+        self._faults.on_next(error)
+
+    # -- life ---------------------------------------------------------------------------------
 
     @property
     def info(self) -> StreamInfo:
-        """What is known before the first sample; must not touch the hardware."""
-        ...
+        """What is known of the stream."""
+        return self._session.info if self._session else self.source.info
 
-    def open(self, emit: Emit, fail: Fail) -> Close:
-        """Start the hardware; call ``emit`` from one thread; return how to stop it."""
-        ...
+    @property
+    def state(self) -> Literal["closed", "open", "lost", "failed", "ended"]:
+        """``closed``, ``open``, ``lost`` (and being re-opened), ``failed``, ``ended`` (a file)."""
+        return self._session.state if self._session else "closed"  # type: ignore[return-value]
+
+    def open(self) -> Self:
+        """Open the hardware; do nothing if it is open.
+
+        A device that was closed begins a new session: its old chunks do not come again.
+
+        Raises
+        ------
+        DeviceError
+            What the source raises, e.g. `DeviceNotFoundError`, `DeviceBusyError`.
+        """
+        with self._guard:
+            if self._session is not None:
+                return self
+            subject = self._next
+            session = Session(
+                self.source, self.source.info, subject, self._faults,
+                timestamps=self._timestamps, latency=self._latency, backoff=self._backoff,
+                clock=self._clock, max_bytes=self._max_bytes,
+            )  # fmt: skip
+            session.open()
+            self._session, self._subject = session, subject
+        return self
+
+    def close(self, drain: Duration = 5.0) -> None:
+        """Close the hardware and complete the stream; safe to call twice.
+
+        Parameters
+        ----------
+        drain
+            How long to wait for subscribers that have not had everything yet [s]. Whoever is
+            later still gets the rest, on its own thread; a warning names it.
+        """
+        wait = to_span(drain, "drain", zero=True) / 1e9
+        with self._guard:
+            session, self._session = self._session, None
+            if session is None:
+                return
+            self._next = self._new_subject()
+        session.close()
+        for late in session.subject.drain(wait):
+            _logger.warning(
+                "%s: closed, but subscriber %s has %d chunks to go",
+                self.name, late.cursor.name, late.behind,
+            )  # fmt: skip
+
+    def wait(self, timeout: Duration | None = None) -> bool:
+        """Wait until the stream has ended (a file, an error) and every subscriber had it all.
+
+        Returns
+        -------
+        ended
+            False if it did not end within ``timeout`` [s].
+        """
+        span = None if timeout is None else to_span(timeout, "timeout", zero=True)
+        return self._subject.wait(span)
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def faults(self) -> Observable[RxStreamError]:
+        """What it survived: overruns, disconnects, subscribers that raised; the stream goes on."""
+        return self._faults
+
+    # -- subscribing --------------------------------------------------------------------------
+
+    def _subscribe_core(
+        self,
+        observer: abc.ObserverBase[Chunk],
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        return self.attach(observer, scheduler, Start(policy=self._policy))
+
+    def attach(
+        self,
+        observer: abc.ObserverBase[Chunk],
+        scheduler: abc.SchedulerBase | None,
+        start: Start,
+    ) -> abc.DisposableBase:
+        """Subscribe from a start on; before `open`, wait for it."""
+        with self._guard:
+            return self._next_or_current().attach(observer, scheduler, start)
+
+    def _next_or_current(self) -> TimeWindowSubject:
+        return self._next if self._session is None else self._subject
+
+    def check_start(self, start: Start) -> None:
+        """Raise `ParameterError` if a start lies further back than the history reaches."""
+        self._next.check_start(start)
+
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> View:
+        """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
+        return View(self, Start(policy=self._policy)).rewind(seconds, to=to)
+
+    def on_lag(self, policy: Policy, *, name: str | None = None) -> View:
+        """Choose what happens to a subscriber that is too slow: gap, latest, error, block."""
+        return View(self, Start()).on_lag(policy, name=name)
+
+    def reader(self, *, rewind: Duration | None = None, policy: Policy | None = None) -> Reader:
+        """Return a reader to pull samples from, beginning now or ``rewind`` [s] ago."""
+        check_policy(policy or self._policy)
+        with self._guard:
+            subject = self._next_or_current()
+        since = None
+        if rewind is not None:
+            start = Start(seconds=to_span(rewind, "rewind", zero=True))
+            since = subject.since(start)
+        return Reader(subject.log, policy or self._policy, since)
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        with self._guard:
+            return iterate_async(self._next_or_current().log, self._policy)
+
+    # -- looking back -------------------------------------------------------------------------
+
+    def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
+        """Return the newest ``seconds`` [s] as one chunk; empty if nothing has come yet."""
+        return self._look(lambda: self._subject.last(seconds))
+
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Return what lies from ``t0`` to before ``t1``, as far as the window holds it."""
+        to_ns(t0), to_ns(t1)
+        return self._look(lambda: self._subject.between(t0, t1))
+
+    def at(self, t: Time) -> Chunk:
+        """Return the sample at ``t``, or the last one before it, as a chunk of one.
+
+        Raises
+        ------
+        ChunkError
+            If the window holds no sample at or before ``t``.
+        """
+        return self._subject.at(t)
+
+    def past(
+        self, seconds: Duration | None = None, *, start: Time | None = None, end: Time | None = None
+    ) -> Observable[Chunk]:
+        """Return a cold Observable over the history: any pipeline can be run over it again."""
+        return self._subject.past(seconds, start=start, end=end)
+
+    def _look(self, ask: Callable[[], Chunk]) -> Chunk:
+        if self._subject.log.newest() is not None:
+            return ask()
+        info, now = self.info, self._clock.now()
+        empty = np.empty((0, *info.shape), info.dtype)
+        return Chunk.stamped(empty, [], info, start=now, end=now)

@@ -1,0 +1,79 @@
+"""One shared thread that calls functions now and then, as long as there are any."""
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Janitor", "janitor"]
+
+
+class Janitor:
+    """Calls methods at intervals; its thread lives only while somebody needs it.
+
+    Methods are held weakly: an object that is dropped is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._calls: dict[int, tuple[weakref.WeakMethod[Any], float]] = {}
+        self._due: dict[int, float] = {}
+        self._thread: threading.Thread | None = None
+        self._next_key = 0
+
+    def watch(self, method: Callable[[], bool], every: float) -> Callable[[], None]:
+        """Call a bound ``method`` each ``every`` [s] until it returns False, or is cancelled.
+
+        Returns
+        -------
+        cancel
+            Waits for the end of the thread if nobody else needs it.
+        """
+        with self._change:
+            key = self._next_key = self._next_key + 1
+            self._calls[key] = weakref.WeakMethod(method), every
+            self._due[key] = time.monotonic() + every
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="rxstream-janitor", daemon=True
+                )
+                self._thread.start()
+            self._change.notify()
+
+        def cancel() -> None:
+            with self._change:
+                self._forget(key)
+                thread = self._thread
+                last = not self._calls
+                self._change.notify()
+            if last and thread is not None and thread is not threading.current_thread():
+                thread.join(1.0)
+
+        return cancel
+
+    def _forget(self, key: int) -> None:
+        self._calls.pop(key, None)
+        self._due.pop(key, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                if not self._calls:
+                    self._thread = None
+                    return
+                key, due = min(self._due.items(), key=lambda item: item[1])
+                wait = due - time.monotonic()
+                if wait > 0:
+                    self._change.wait(wait)
+                    continue
+                ref, every = self._calls[key]
+                self._due[key] = time.monotonic() + every
+            method = ref()
+            if method is None or not method():
+                with self._change:
+                    self._forget(key)
+
+
+janitor = Janitor()
+"""The one of this process."""

@@ -1,0 +1,323 @@
+"""The window: one shared log of chunks, and a cursor for each reader.
+
+The producer only appends; a reader takes what it has not had, when it can. Past and live are one
+log, so going back in time has no seam. The log is bounded in sample time and in bytes; a cursor
+that falls out of it obeys its policy, and is told what it missed.
+"""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, get_args
+
+from rxstream.chunk import Chunk, Gap, concat
+from rxstream.clock import now_ns
+from rxstream.errors import ChunkError, LagError, ParameterError
+
+__all__ = ["Cursor", "Log", "Policy", "check_policy"]
+
+Policy: TypeAlias = Literal["gap", "latest", "error", "block"]
+_CHUNK_BYTES = 512  # what a chunk weighs besides its samples, measured with tracemalloc
+_BATCH = 64
+
+
+def check_policy(policy: str) -> None:
+    """Raise `ParameterError` for an unknown policy."""
+    if policy not in get_args(Policy):
+        msg = f"policy must be one of {', '.join(get_args(Policy))}, not {policy!r}"
+        raise ParameterError(msg)
+
+
+class Cursor:
+    """Where one reader is in the log.
+
+    Attributes
+    ----------
+    position
+        Number of the next chunk to take.
+    idle
+        Whether the reader has nothing to do and waits for `wake`.
+    lost, delivered
+        Samples lost to lag, and chunks taken.
+    """
+
+    __slots__ = ("cut", "delivered", "idle", "lost", "name", "policy", "position", "seen", "wake")
+
+    def __init__(self, policy: Policy, wake: Callable[[], None], name: str) -> None:
+        self.policy, self.wake, self.name = policy, wake, name
+        self.position = 0
+        self.seen: Chunk | None = None  # the last one taken, or the one before the first
+        self.cut: int | None = None  # time [ns] before which the first chunk is not wanted
+        self.idle = True
+        self.lost = self.delivered = 0
+
+
+class Log:
+    """Chunks in order, bounded, with cursors.
+
+    Parameters
+    ----------
+    span
+        Sample time kept [ns].
+    max_bytes
+        Bytes kept, samples and bookkeeping; the newest chunk always is.
+    name
+        Of the stream, for messages.
+    clock
+        Gives the time [ns] by which an idle log ages.
+    """
+
+    def __init__(
+        self, span: int, max_bytes: int, name: str, clock: Callable[[], int] = now_ns
+    ) -> None:
+        self.span, self.max_bytes, self.name = span, max_bytes, name
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._moved = threading.Condition(self._lock)  # a blocking cursor went on
+        self._chunks: list[Chunk | None] = []
+        self._base = 0  # number of _chunks[0]; those before `start` are None
+        self.start = self.stop = 0
+        self._bytes = 0
+        self._fed = 0  # host time of the last append
+        self.ended = False
+        self.error: Exception | None = None
+        self._cursors: tuple[Cursor, ...] = ()
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def append(self, chunk: Chunk) -> None:
+        """Add the newest chunk and wake the readers; waits only for cursors that block."""
+        with self._lock:
+            if self.ended:
+                return
+            self._chunks.append(chunk)
+            self.stop += 1
+            self._bytes += chunk.nbytes + _CHUNK_BYTES
+            self._fed = self._clock()
+            idle = [cursor for cursor in self._cursors if cursor.idle]
+            for cursor in idle:
+                cursor.idle = False
+            limit = chunk.end - self.span
+            oldest: Any = self._chunks[self.start - self._base]
+            full = self._bytes > self.max_bytes or oldest.end <= limit
+        for cursor in idle:
+            cursor.wake()
+        if full:
+            with self._lock:
+                self._trim(limit, hold=True)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Let every reader finish what is there and then end, with ``error`` if there is one."""
+        with self._lock:
+            if self.ended:
+                return
+            self.ended, self.error = True, error
+            idle = [cursor for cursor in self._cursors if cursor.idle]
+            for cursor in idle:
+                cursor.idle = False
+            self._moved.notify_all()
+        for cursor in idle:
+            cursor.wake()
+
+    def trim_idle(self) -> bool:
+        """Let go of what is past although nothing new comes; return whether anything is left."""
+        with self._lock:
+            newest = self._newest()
+            if newest is not None:
+                self._trim(newest.end + self._clock() - self._fed - self.span, hold=False, keep=0)
+            return self.start < self.stop
+
+    def clear(self) -> None:
+        """Let go of everything; a reader that has not had it is told."""
+        with self._lock:
+            self._drop(self.stop - self.start)
+
+    def _trim(self, limit: int, *, hold: bool, keep: int = 1) -> None:
+        """Drop chunks that end before ``limit`` or are too many bytes; called with the lock."""
+        while self.stop - self.start > keep:
+            chunk = self._chunks[self.start - self._base]
+            if chunk is None or (chunk.end > limit and self._bytes <= self.max_bytes):
+                return
+            if any(c.policy == "block" and c.position <= self.start for c in self._cursors):
+                if not hold or self.ended:
+                    return
+                self._moved.wait()
+                continue
+            self._drop(1)
+
+    def _drop(self, count: int) -> None:
+        for _ in range(count):
+            at = self.start - self._base
+            chunk = self._chunks[at]
+            self._chunks[at] = None
+            self._bytes -= (chunk.nbytes if chunk is not None else 0) + _CHUNK_BYTES
+            self.start += 1
+        dead = self.start - self._base
+        if dead > _BATCH and 2 * dead > len(self._chunks):
+            del self._chunks[:dead]
+            self._base += dead
+
+    # -- readers ------------------------------------------------------------------------------
+
+    def attach(self, cursor: Cursor, since: int | None = None) -> None:
+        """Put a cursor at "now", or at the time ``since`` [ns], and wake it if there is work."""
+        with self._lock:
+            cursor.position = self.stop
+            if since is not None:
+                cursor.position = self._number_at(since)
+                cursor.cut = since
+            before = cursor.position - 1
+            cursor.seen = self._chunks[before - self._base] if before >= self.start else None
+            busy = cursor.position < self.stop or self.ended
+            cursor.idle = not busy
+            self._cursors = (*self._cursors, cursor)
+        if busy:
+            cursor.wake()
+
+    def detach(self, cursor: Cursor) -> None:
+        """Forget a cursor; a producer that waits for it goes on."""
+        with self._lock:
+            self._cursors = tuple(c for c in self._cursors if c is not cursor)
+            cursor.seen = None
+            self._moved.notify_all()
+
+    def take(self, cursor: Cursor) -> list[Chunk]:
+        """Return the next chunks for a cursor; none means wait for `Cursor.wake`, or the end.
+
+        Raises
+        ------
+        LagError
+            If it fell out of the window and its policy is ``"error"``.
+        """
+        with self._lock:
+            position = cursor.position
+            if position == self.stop:
+                cursor.idle = not self.ended
+                return []
+            missed = position < self.start
+            if missed:
+                position = self.start
+            if cursor.policy == "latest" and position < self.stop - 1:
+                position, missed = self.stop - 1, True
+            at = position - self._base
+            chunks: list[Chunk] = self._chunks[at : at + _BATCH]  # type: ignore[assignment]
+            if not chunks:  # everything it had not had yet is past, and nothing new has come
+                cursor.idle = not self.ended
+                return []
+            cursor.position = position + len(chunks)
+            seen, cursor.seen = cursor.seen, chunks[-1]
+            cursor.delivered += len(chunks)
+            if cursor.policy == "block":
+                self._moved.notify_all()
+        if missed:
+            chunks[0] = self._tell_lag(cursor, seen, chunks[0])
+        if cursor.cut is not None:
+            first = chunks[0]
+            if first.extent < cursor.cut < first.end:
+                chunks[0] = first.between(cursor.cut, first.end)
+            cursor.cut = None
+        return chunks
+
+    def finished(self, cursor: Cursor) -> bool:
+        """Whether the log has ended and the cursor has had everything."""
+        return self.ended and (cursor.position >= self.stop or self.start >= self.stop)
+
+    def _tell_lag(self, cursor: Cursor, seen: Chunk | None, first: Chunk) -> Chunk:
+        if seen is None:
+            return first
+        lost = first.index - (first.gap.lost or 0 if first.gap else 0) - after(seen)
+        gap = Gap(seen.end, max(seen.end, first.extent), max(0, lost), "lag")
+        cursor.lost += gap.lost or 0
+        if cursor.policy == "error":
+            msg = (
+                f"{self.name}: subscriber {cursor.name} was too slow: {gap}; the window holds "
+                f"{self.span / 1e9:g} s; make the history longer, or use another on_lag policy"
+            )
+            raise LagError(msg)
+        return first.with_gap(gap)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def newest(self) -> Chunk | None:
+        """Return the newest chunk, or None."""
+        with self._lock:
+            return self._newest()
+
+    def chunks(self, t0: int, t1: int) -> list[Chunk]:
+        """Return the chunks from ``t0`` to before ``t1`` [ns], the outer ones cut to fit."""
+        with self._lock:
+            at = self._number_at(t0) - self._base
+            found: list[Chunk] = []
+            for chunk in self._chunks[at:]:
+                if chunk is None or chunk.extent >= t1:
+                    break
+                found.append(chunk)
+        if found and found[-1].end > t1:
+            found[-1] = found[-1].between(found[-1].extent, t1)
+        if found and found[0].extent < t0:
+            found[0] = found[0].between(t0, found[0].end)
+        return found
+
+    def between(self, t0: int, t1: int) -> Chunk:
+        """Return the samples from ``t0`` to before ``t1`` [ns] as one chunk.
+
+        Raises
+        ------
+        ChunkError
+            If the log is empty.
+        """
+        found = self.chunks(t0, t1)
+        if found:
+            return concat(found)
+        newest = self.newest()
+        if newest is None:
+            msg = f"{self.name}: nothing has come yet"
+            raise ChunkError(msg)
+        oldest = self._oldest() or newest
+        return newest[:0] if t0 >= newest.end else oldest[:0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: samples and bookkeeping."""
+        return self._bytes
+
+    @property
+    def held(self) -> float:
+        """Sample time held [s]."""
+        oldest, newest = self._oldest(), self.newest()
+        return (newest.end - oldest.start) / 1e9 if oldest and newest else 0.0
+
+    def cursors(self) -> Sequence[tuple[Cursor, int, float]]:
+        """Return each cursor, and how far it is behind in chunks and in sample time [s]."""
+        with self._lock:
+            newest = self._newest()
+            return [(c, self.stop - c.position, self._behind(c, newest)) for c in self._cursors]
+
+    def _behind(self, cursor: Cursor, newest: Chunk | None) -> float:
+        at = max(cursor.position, self.start) - self._base
+        if newest is None or at >= len(self._chunks):
+            return 0.0
+        chunk: Any = self._chunks[at]
+        since = cursor.seen.end if cursor.seen else chunk.start
+        return float(newest.end - since) / 1e9
+
+    def _newest(self) -> Chunk | None:
+        return self._chunks[-1] if self.start < self.stop else None
+
+    def _oldest(self) -> Chunk | None:
+        with self._lock:
+            return self._chunks[self.start - self._base] if self.start < self.stop else None
+
+    def _number_at(self, t: int) -> int:
+        """Return the number of the first chunk that ends after ``t`` [ns]."""
+        dead = self.start - self._base
+        return self._base + bisect_right(self._chunks, t, lo=dead, key=_end)
+
+
+def after(chunk: Chunk) -> int:
+    """Return the index of the sample after a chunk."""
+    return chunk.index + len(chunk) + sum(gap.lost or 0 for at, gap in chunk.breaks if at)
+
+
+def _end(chunk: Chunk | None) -> int:
+    return chunk.end if chunk is not None else 0

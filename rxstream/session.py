@@ -1,0 +1,262 @@
+"""One opening of a device: from the driver's thread into the window, with its faults survived."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from reactivex.subject import Subject
+
+from rxstream.chunk import Reading, StreamInfo
+from rxstream.clock import Duration, HostClock, to_span
+from rxstream.errors import (
+    ChunkError,
+    DeviceError,
+    DeviceLostError,
+    EndOfStream,
+    OverrunError,
+    ParameterError,
+    RxStreamError,
+)
+from rxstream.stamper import Stamper, Timestamps, correction_of
+from rxstream.subject import TimeWindowSubject
+from rxstream.tape import Slabs
+
+__all__ = ["Backoff", "Close", "Emit", "Fail", "Session", "Source"]
+
+Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
+"""Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
+
+Fail: TypeAlias = Callable[[Exception], None]
+"""Takes an error: `OverrunError` is survived and told, `EndOfStream` completes the stream."""
+
+Close: TypeAlias = Callable[[], None]
+"""Stops the hardware; when it has returned, nothing more is emitted."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What the author of a device writes, once; a frozen dataclass of options will do."""
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known before the first sample; must not touch the hardware."""
+        ...
+
+    def open(self, emit: Emit, fail: Fail) -> Close | tuple[Close, StreamInfo]:
+        """Start the hardware; call ``emit`` from one thread; return how to stop it.
+
+        What is known only once it is open goes into the `StreamInfo` returned beside; such a
+        source emits nothing before it returns.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before each try to open a lost device again.
+
+    Attributes
+    ----------
+    first, most
+        Seconds [s] before the first try, and at most.
+    factor
+        By which the wait grows.
+    tries
+        How many, or None for as long as the device is open.
+    """
+
+    first: float = 0.1
+    most: float = 5.0
+    factor: float = 2.0
+    tries: int | None = None
+
+    def __post_init__(self) -> None:
+        to_span(self.first, "Backoff.first")
+        to_span(self.most, "Backoff.most")
+        if self.factor < 1:
+            msg = f"Backoff.factor must be >= 1, not {self.factor!r}"
+            raise ParameterError(msg)
+
+    @classmethod
+    def of(cls, value: "Backoff | Duration | bool | None") -> "Backoff | None":
+        """Return a backoff for ``True`` (the default one), seconds (a fixed wait), or None."""
+        if value is None or isinstance(value, Backoff):
+            return value
+        if isinstance(value, bool):
+            return cls() if value else None
+        wait = to_span(value, "reconnect") / 1e9
+        return cls(first=wait, most=wait, factor=1.0)
+
+
+class Session:
+    """Runs a source from open to close; written to by the source's thread alone."""
+
+    def __init__(
+        self,
+        source: Source,
+        info: StreamInfo,
+        subject: TimeWindowSubject,
+        faults: Subject[RxStreamError],
+        *,
+        timestamps: Timestamps,
+        latency: float,
+        backoff: Backoff | None,
+        clock: HostClock,
+        max_bytes: int,
+    ) -> None:
+        self._source, self.info, self.subject, self._faults = source, info, subject, faults
+        self._timestamps, self._latency, self._backoff = timestamps, latency, backoff
+        self._clock, self._max_bytes = clock, max_bytes
+        self._stamper: Stamper | None = None
+        self._slabs: Slabs[Any] | None = None
+        self._guard = threading.Lock()
+        self._closing = threading.Event()
+        self._opening = 0  # which opening of the source may emit
+        self._close: Close | None = None
+        self._helper: threading.Thread | None = None
+        self.state = "closed"
+
+    @property
+    def clock_state(self) -> str:
+        """What the clock model says of itself."""
+        return self._stamper.state if self._stamper else "warming"
+
+    def open(self) -> None:
+        """Open the hardware; raise what it raises."""
+        self._open_source()
+        self.state = "open"
+
+    def close(self) -> None:
+        """Stop the hardware and complete the stream; nothing is emitted afterwards."""
+        self._closing.set()
+        self._close_source()
+        helper = self._helper
+        if helper is not None and helper is not threading.current_thread():
+            helper.join()
+        self._close_source()  # a reconnect may have been under way
+        if self.state != "failed":
+            self.state = "closed"
+        self.subject.on_completed()
+
+    def _open_source(self) -> None:
+        with self._guard:
+            self._opening += 1
+            number = self._opening
+        result = self._source.open(partial(self._emit, number), partial(self._fail, number))
+        close, info = result if isinstance(result, tuple) else (result, None)
+        if info is not None:
+            self.info = info
+        with self._guard:
+            self._close = close
+
+    def _close_source(self) -> None:
+        with self._guard:
+            close, self._close = self._close, None
+        if close is not None:
+            close()
+        with self._guard:
+            self._opening += 1  # whatever a careless source still says is not heard
+
+    # -- what the source says -----------------------------------------------------------------
+
+    def _emit(self, number: int, reading: Reading | NDArray[Any]) -> None:
+        arrival = self._clock.now()
+        if number != self._opening or self._closing.is_set():
+            return
+        if not isinstance(reading, Reading):
+            reading = Reading(reading)
+        try:
+            self._store(reading, arrival if reading.arrival is None else reading.arrival)
+        except Exception as error:  # noqa: BLE001 - in a driver's callback nobody could catch it
+            self._fail(number, error)
+
+    def _store(self, reading: Reading, arrival: int) -> None:
+        info, data = self.info, np.asarray(reading.data)
+        if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
+            msg = (
+                f"{info.name}: the source gave {data.shape} {data.dtype}, "
+                f"its info says (n, *{info.shape}) {info.dtype}"
+            )
+            raise ChunkError(msg)
+        slabs, stamper = self._slabs, self._stamper
+        if slabs is None or stamper is None:
+            slabs, stamper = self._prepare(len(data))
+        chunk = stamper.stamp(reading, slabs.append(data), arrival)
+        slabs.trim(slabs.stop)  # the views in the window keep what is still needed
+        if chunk is not None:
+            self.subject.on_next(chunk)
+
+    def _prepare(self, n: int) -> tuple[Slabs[Any], Stamper]:
+        """Make the store: slabs of 1/64 of the window, so that little is held beyond it."""
+        info = self.info
+        most = max(1, self._max_bytes // 32 // max(1, info.sample_bytes))
+        wanted = 64 * max(n, 1)
+        if info.rate is not None:
+            wanted = int(info.rate * self.subject.log.span / 64e9)
+        self._slabs = Slabs[Any](info.shape, info.dtype, slab=max(n, min(wanted, most)))
+        self._stamper = Stamper(info, self._timestamps, correction_of(info, self._latency))
+        return self._slabs, self._stamper
+
+    def _fail(self, number: int, error: Exception) -> None:
+        if number != self._opening or self._closing.is_set():
+            return
+        if isinstance(error, OverrunError):
+            if self._stamper is not None:
+                self._stamper.overrun()
+            self._faults.on_next(error)
+            return
+        with self._guard:
+            if number != self._opening:
+                return
+            self._opening += 1
+        # The source may be calling from its own thread or a driver's callback, where it cannot
+        # be closed; so another thread takes over.
+        run = partial(self._after_end, error)
+        if self._backoff is not None and isinstance(error, DeviceError):
+            self.state = "lost"
+            run = partial(self._reconnect, error, self._backoff)
+        else:
+            self._end(error)
+        self._helper = threading.Thread(
+            target=run, name=f"rxstream-{self.info.name}-supervisor", daemon=True
+        )
+        self._helper.start()
+
+    def _end(self, error: Exception) -> None:
+        if isinstance(error, EndOfStream):
+            self.state = "ended"
+            self.subject.on_completed()
+            return
+        self.state = "failed"
+        if not isinstance(error, RxStreamError):
+            told = DeviceLostError(f"{self.info.name}: {type(error).__name__}: {error}")
+            told.__cause__ = error
+            error = told
+        self._faults.on_next(error)
+        self.subject.on_error(error)
+
+    def _after_end(self, _error: Exception) -> None:
+        self._close_source()
+
+    def _reconnect(self, error: DeviceError, backoff: Backoff) -> None:
+        self._faults.on_next(error)
+        self._close_source()
+        if self._stamper is not None:
+            self._stamper.restart("disconnect")
+        wait, tries = backoff.first, 0
+        while not self._closing.wait(wait):
+            try:
+                self._open_source()
+            except Exception as failed:  # noqa: BLE001 - any failure to open is a failed try
+                tries += 1
+                wait = min(wait * backoff.factor, backoff.most)
+                if backoff.tries is not None and tries >= backoff.tries:
+                    self._end(failed)
+                    return
+                continue
+            self.state = "open"
+            return

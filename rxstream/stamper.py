@@ -1,0 +1,221 @@
+"""Turn readings into chunks: when each sample was taken, its number, and what is missing.
+
+"Read, then ask the clock" stamps a sample with the time of its *arrival*: wrong by its own length
+and by every delay on the way. Here a regular stream goes through a clock model, which finds the
+earliest line under the arrivals; stamps that a device has mapped to the host clock are taken as
+they are. Either way times only go forward, and what the device lost becomes a `Gap`.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.axis import Axis, Evidence, Grid, Stamps
+from rxstream.chunk import Break, Chunk, Gap, Reading, StreamInfo, Why
+from rxstream.timing.model import ClockModel
+from rxstream.timing.settings import Correction
+
+__all__ = ["Stamper", "Timestamps"]
+
+Timestamps: TypeAlias = Literal["corrected", "arrival"]
+_BACKWARD = 1_000_000  # stamps that go back less than this [ns] are noise, not an overlap
+
+
+class Stamper:
+    """The stamps of one session of a stream.
+
+    Parameters
+    ----------
+    info
+        Of the stream.
+    mode
+        ``"corrected"``: the clock model; ``"arrival"``: arrival minus length, made monotone.
+    correction
+        Of the clock model; by default made from ``info``.
+    """
+
+    def __init__(
+        self, info: StreamInfo, mode: Timestamps = "corrected", correction: Correction | None = None
+    ) -> None:
+        self._info = info
+        self._period = info.period
+        self._latency = 0 if correction is None else round(correction.latency * 1e9)
+        self._model: ClockModel | None = None
+        if mode == "corrected" and info.rate is not None:
+            self._model = ClockModel(correction or correction_of(info))
+        self._end: int | None = None
+        self._index = 0
+        self._last_counter: int | None = None
+        self._pending: Why | None = None
+
+    @property
+    def state(self) -> str:
+        """What the clock model says of itself: warming, locked, undecided, soft, or raw."""
+        return "raw" if self._model is None else self._model.state
+
+    def restart(self, why: Why) -> None:
+        """Expect a hole for this reason before the next reading."""
+        self._pending = why
+        self._last_counter = None
+        if self._model is not None:
+            self._model.restart()
+
+    def overrun(self) -> None:
+        """Call the next loss an overrun."""
+        self._pending = "overrun"
+
+    def stamp(self, reading: Reading, data: NDArray[Any], arrival: int) -> Chunk | None:
+        """Return ``data`` ``(n, *shape)``, already in its place, with its times."""
+        n = len(data)
+        if n == 0:
+            return self._heartbeat(reading, data, arrival)
+        evidence = Evidence(
+            arrival, n, reading.counter, reading.device_time, reading.bounds, reading.lost
+        )
+        if self._given(reading):
+            axis, start, lost, why = self._trusted(reading, n, arrival, evidence)
+        elif self._model is not None:
+            axis, start, lost, why = self._modelled(reading, n, arrival, evidence)
+        elif self._period is not None:
+            axis, start, lost, why = self._raw(reading, n, arrival, evidence)
+        else:
+            axis, start, lost, why = self._at_arrival(reading, n, arrival, evidence)
+        return self._finish(reading, data, axis, start, lost, why)
+
+    def _given(self, reading: Reading) -> bool:
+        return (
+            self._info.device_clock == "host"
+            and reading.device_time is not None
+            and (self._period is None or not isinstance(reading.device_time, int))
+        )
+
+    def _heartbeat(self, reading: Reading, data: NDArray[Any], arrival: int) -> Chunk | None:
+        """Return an empty chunk: nothing until the time the reading tells."""
+        if self._end is None or self._period is not None:
+            return None
+        end = (arrival if reading.bounds is None else reading.bounds[0]) - self._latency
+        if end <= self._end:
+            return None
+        start, self._end = self._end, end
+        return Chunk(data, Stamps(np.empty(0, np.int64)), start, end, self._index, self._info)
+
+    def _trusted(
+        self, reading: Reading, n: int, arrival: int, evidence: Evidence
+    ) -> tuple[Axis, int, int | None, Why | None]:
+        """Take stamps that the adapter has mapped to the host clock."""
+        stamps = np.array(reading.device_time, dtype=np.int64).reshape(-1) - self._latency
+        if stamps.shape != (n,):
+            stamps = stamps[0] + np.arange(n, dtype=np.int64) * round(self._period or 1)
+        lost, why = self._told(reading, n)
+        first = int(stamps[0])
+        if self._end is not None and first < self._end - _BACKWARD and why is None:
+            lost, why = 0, "overlap"
+        return self._forward(stamps, evidence), first, lost, why
+
+    def _at_arrival(
+        self, reading: Reading, n: int, arrival: int, evidence: Evidence
+    ) -> tuple[Axis, int, int | None, Why | None]:
+        """Stamp irregular samples on arrival, for want of anything better."""
+        last = arrival if reading.bounds is None else sum(reading.bounds) // 2
+        stamps = np.full(n, last - self._latency, np.int64)
+        lost, why = self._told(reading, n)
+        return self._forward(stamps, evidence), int(stamps[0]), lost, why
+
+    def _forward(self, stamps: NDArray[np.int64], evidence: Evidence) -> Stamps:
+        """Make stamps strictly increasing, from the end of what is out already."""
+        if self._end is not None and stamps[0] < self._end:
+            stamps[0] = self._end
+        if len(stamps) > 1 and not (stamps[1:] > stamps[:-1]).all():
+            steps = np.arange(len(stamps))
+            stamps = np.maximum.accumulate(stamps - steps) + steps
+        stamps.flags.writeable = False
+        bounds = evidence.bounds
+        return Stamps(stamps, 0.0 if bounds is None else (bounds[1] - bounds[0]) / 2, evidence)
+
+    def _raw(
+        self, reading: Reading, n: int, arrival: int, evidence: Evidence
+    ) -> tuple[Axis, int, int | None, Why | None]:
+        """Arrival minus length, never before the end of what is out already."""
+        period = self._period or 1.0
+        lost, why = self._told(reading, n)
+        end = arrival - self._latency
+        start = end - round(n * period)
+        if self._end is not None and (start < self._end or why is None):
+            start = self._end
+        end = max(end, start + n)
+        return Grid(start, (end - start) / n, n, 0, 0.0, evidence), start, lost, why
+
+    def _modelled(
+        self, reading: Reading, n: int, arrival: int, evidence: Evidence
+    ) -> tuple[Axis, int, int | None, Why | None]:
+        """Ask the clock model; without a gap, samples go on exactly where the last chunk ended."""
+        model = self._model
+        if model is None:  # pragma: no cover - the caller has looked
+            raise AssertionError
+        stamp = model.push(
+            n,
+            arrival,
+            counter=reading.counter,
+            device_time=reading.device_time if isinstance(reading.device_time, int) else None,
+            bounds=reading.bounds,
+            lost=reading.lost,
+        )
+        lost, why = stamp.lost, stamp.why
+        if reading.lost:
+            lost, why = max(reading.lost, lost or 0), reading.why
+        start = stamp.first
+        if self._end is not None and (start < self._end or (why is None and not self._pending)):
+            start = self._end
+        # at least half the nominal length: a late correction may squeeze a chunk, not crush it
+        least = max(n, round(n * (self._period or 1.0) / 2))
+        end = max(stamp.last + round(stamp.period), start + least)
+        period = (end - start) / n
+        return Grid(start, period, n, 0, stamp.uncertainty, evidence), start, lost, why
+
+    def _told(self, reading: Reading, n: int) -> tuple[int | None, Why | None]:
+        """Return what the device itself says is lost before a reading."""
+        counter, spec = reading.counter, self._info.counter
+        lost: int | None = reading.lost
+        why: Why | None = reading.why if reading.lost else None
+        if counter is not None and spec is not None and spec.kind == "samples":
+            if self._last_counter is not None:
+                step = (counter - self._last_counter) % (1 << spec.bits)
+                if step > n:
+                    lost, why = max(step - n, lost or 0), why or "dropped"
+            self._last_counter = counter
+        return lost, why
+
+    def _finish(
+        self,
+        reading: Reading,
+        data: NDArray[Any],
+        axis: Axis,
+        start: int,
+        lost: int | None,
+        why: Why | None,
+    ) -> Chunk:
+        before, pending = self._end, self._pending
+        breaks: tuple[Break, ...] = ()
+        if before is None:
+            before = start
+        elif pending is not None or why is not None:
+            self._pending = None
+            start = max(start, before)
+            reason: Why = pending or why or "dropped"
+            if pending in ("disconnect", "restart") and not lost and self._period:
+                lost = round((start - before) / self._period)
+            if lost or start > before or reason != "overrun":
+                breaks = ((0, Gap(before, start, lost, reason)),)
+                self._index += lost or 0
+        else:
+            start = before
+        index = self._index
+        self._index += len(data)
+        self._end = axis.at(axis.count)
+        return Chunk(data, axis, start, self._end, index, self._info, breaks)
+
+
+def correction_of(info: StreamInfo, latency: float = 0.0) -> Correction:
+    """Return the settings of the clock model that follow from what a stream says of itself."""
+    return Correction(rate=info.rate, quantum=info.quantum, counter=info.counter, latency=latency)
