@@ -80,9 +80,11 @@ class Grid:
         self.uncertainty, self.evidence = uncertainty, evidence
 
     def at(self, i: int) -> int:
+        """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
         return self.origin + round((self.first + i) * self.period)
 
     def find(self, t: int) -> int:
+        """Return how many samples lie before ``t`` [ns]."""
         i = ceil((t - self.origin) / self.period) - self.first
         count = self.count
         if i > count:
@@ -97,16 +99,19 @@ class Grid:
         return i
 
     def cut(self, i: int, j: int) -> "Grid":
+        """Return the axis of samples ``i`` to ``j``."""
         return Grid(
             self.origin, self.period, j - i, self.first + i, self.uncertainty, self.evidence
         )
 
     def times(self) -> NDArray[np.int64]:
+        """Return all times [ns], int64 ``(count,)``."""
         steps = np.arange(self.first, self.first + self.count, dtype=np.float64)
         steps *= self.period
         return np.rint(steps, out=steps).astype(np.int64) + self.origin
 
     def parts(self) -> "Sequence[Grid | Stamps]":
+        """Return the stretches it is made of."""
         return (self,)
 
     def extends(self, other: "Grid | Stamps") -> bool:
@@ -140,20 +145,25 @@ class Stamps:
         self.uncertainty, self.evidence = uncertainty, evidence
 
     def at(self, i: int) -> int:
+        """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
         if i < self.count:
             return int(self.stamps[i])
         return int(self.stamps[-1]) + 1 if self.count else 0
 
     def find(self, t: int) -> int:
+        """Return how many samples lie before ``t`` [ns]."""
         return int(self.stamps.searchsorted(t))
 
     def cut(self, i: int, j: int) -> "Stamps":
+        """Return the axis of samples ``i`` to ``j``."""
         return Stamps(self.stamps[i:j], self.uncertainty, self.evidence)
 
     def times(self) -> NDArray[np.int64]:
+        """Return all times [ns], int64 ``(count,)``."""
         return self.stamps
 
     def parts(self) -> "Sequence[Grid | Stamps]":
+        """Return the stretches it is made of."""
         return (self,)
 
 
@@ -172,6 +182,7 @@ class Joined:
         self._offsets, self.count = offsets, total
 
     def at(self, i: int) -> int:
+        """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
         if i >= self.count:
             last = self._parts[-1]
             return last.at(last.count)
@@ -179,6 +190,7 @@ class Joined:
         return self._parts[k].at(i - self._offsets[k])
 
     def find(self, t: int) -> int:
+        """Return how many samples lie before ``t`` [ns]."""
         low, high = 0, len(self._parts)
         while low < high:  # the first part that does not lie wholly before t
             middle = (low + high) // 2
@@ -192,6 +204,7 @@ class Joined:
         return self._offsets[low] + self._parts[low].find(t)
 
     def cut(self, i: int, j: int) -> Axis:
+        """Return the axis of samples ``i`` to ``j``."""
         if i >= j:
             return self._parts[0].cut(0, 0)
         offsets = self._offsets
@@ -205,9 +218,11 @@ class Joined:
         return Joined(parts)
 
     def times(self) -> NDArray[np.int64]:
+        """Return all times [ns], int64 ``(count,)``."""
         return np.concatenate([part.times() for part in self._parts])
 
     def parts(self) -> "Sequence[Grid | Stamps]":
+        """Return the stretches it is made of."""
         return self._parts
 
 

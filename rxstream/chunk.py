@@ -1,13 +1,13 @@
 """The one value that flows: a `Chunk` of samples, its times, and what was lost before them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from typing_extensions import Self, TypeVar
+from typing_extensions import TypeVar
 
 from rxstream import plotting
 from rxstream.axis import Axis, Evidence, Grid, Stamps, join_axes

@@ -233,6 +233,7 @@ class Device(Observable[Chunk]):
 
     def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
         """Return the newest ``seconds`` [s] as one chunk; empty if nothing has come yet."""
+        to_span(seconds, "last", zero=True)
         return self._look(lambda: self._subject.last(seconds))
 
     def between(self, t0: Time, t1: Time) -> Chunk:

@@ -1,0 +1,61 @@
+"""Sources driven by the test itself, and small streams of chunks."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rxstream import Chunk, Gap, StreamInfo
+from rxstream.device import Close, Emit, Fail
+
+MS = 1_000_000
+INFO = StreamInfo("ramp", rate=1000.0, dtype=np.dtype(np.int64))
+
+
+def ramp(start: int, n: int, gap: Gap | None = None, info: StreamInfo = INFO) -> Chunk[Any]:
+    """Return n samples whose values are their indices, at 1 kHz from time 0."""
+    return Chunk.regular(
+        np.arange(start, start + n, dtype=np.int64), info, start=start * MS, index=start, gap=gap
+    )
+
+
+def eventually(condition: Callable[[], object], timeout: float = 10.0) -> bool:
+    """Wait until a condition holds; False if it does not within ``timeout`` [s]."""
+    tick = threading.Event()
+    for _ in range(round(timeout / 0.005)):
+        if condition():
+            return True
+        tick.wait(0.005)
+    return bool(condition())
+
+
+@dataclass
+class Manual:
+    """A source that the test drives by hand: `emit`, `fail`, and refusing to open."""
+
+    stream: StreamInfo = INFO
+    refuse: Exception | None = None
+    opened: int = 0
+    closed: int = 0
+    live: bool = True
+    emit: Emit = field(default=lambda _: None)
+    fail: Fail = field(default=lambda _: None)
+    opening: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def info(self) -> StreamInfo:
+        return self.stream
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        if self.refuse is not None:
+            raise self.refuse
+        self.emit, self.fail = emit, fail
+        self.opened += 1
+        self.opening.set()
+
+        def close() -> None:
+            self.closed += 1
+
+        return close
