@@ -110,16 +110,24 @@ def to_ns(when: Time) -> int:
     >>> to_ns(np.datetime64("1970-01-01T00:00:01"))
     1000000000
     """
+    stamp: int | None = None
     if isinstance(when, int | np.integer) and not isinstance(when, bool):
-        return int(when)
-    if isinstance(when, dt.datetime):
+        stamp = int(when)
+    elif isinstance(when, dt.datetime):
         if when.tzinfo is None:
             msg = f"{when!r} has no time zone; give an aware datetime, e.g. .astimezone()"
             raise ParameterError(msg)
         delta = when - _EPOCH
-        return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
-    if isinstance(when, np.datetime64) and not np.isnat(when):
-        return int(when.astype("datetime64[ns]").astype(np.int64))
+        stamp = (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
+    elif isinstance(when, np.datetime64) and not np.isnat(when):
+        exact = when.astype("datetime64[ns]")
+        # numpy wraps silently where nanoseconds do not fit into 64 bits
+        stamp = int(exact.astype(np.int64)) if exact == when else 1 << 63
+    if stamp is not None:
+        if not -(1 << 63) <= stamp < 1 << 63:
+            msg = f"{when!r} lies outside the years 1678 to 2262 that int64 nanoseconds can tell"
+            raise ParameterError(msg)
+        return stamp
     msg = (
         f"{when!r} is no point in time; give int nanoseconds since the epoch, "
         "an aware datetime, or numpy.datetime64"

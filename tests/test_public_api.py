@@ -1,0 +1,78 @@
+"""What users import: complete, sorted, light, documented."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import rxstream
+from rxstream import operators as ops
+from rxstream import sinks
+
+DRIVERS = [
+    "cv2", "sounddevice", "soundfile", "can", "cantools", "scipy", "matplotlib", "pandas",
+    "xarray", "typer", "rich", "serial", "hypothesis", "asyncua", "h5py",
+]  # fmt: skip
+
+
+def modules() -> list[str]:
+    return [
+        info.name
+        for info in pkgutil.walk_packages(rxstream.__path__, "rxstream.")
+        if info.name != "rxstream.__main__"
+    ]
+
+
+def test_import_is_light() -> None:
+    code = (
+        "import sys, rxstream, rxstream.operators, rxstream.sinks, rxstream.devices\n"
+        "import rxstream.devices.audio, rxstream.devices.camera, rxstream.devices.can\n"
+        "import rxstream.devices.twin\n"
+        f"print([name for name in {DRIVERS!r} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", [rxstream, ops, sinks], ids=lambda m: m.__name__)
+def test_all_is_sorted_and_documented(module: ModuleType) -> None:
+    names = list(module.__all__)
+    assert names == sorted(names)
+    for name in names:
+        thing = getattr(module, name)
+        assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
+
+
+def test_every_operator_is_exported_and_has_a_marble_and_an_example() -> None:
+    files = {
+        info.name[1:] for info in pkgutil.iter_modules(ops.__path__) if info.name.startswith("_")
+    }
+    assert files == set(ops.__all__)
+    for name in ops.__all__:
+        text = inspect.getdoc(getattr(ops, name)) or ""
+        assert ".. marble::" in text, name
+        assert ">>>" in text, name
+
+
+def test_operators_cannot_be_imported_twice() -> None:
+    code = "import sys; sys.path.insert(0, '.'); import operators"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        cwd=importlib.import_module("pathlib").Path(__file__).parent.parent,
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert "from rxstream import operators as ops" in result.stderr
+
+
+@pytest.mark.parametrize("name", modules())
+def test_doctests(name: str) -> None:
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
