@@ -122,7 +122,7 @@ def to_ns(when: Time) -> int:
     elif isinstance(when, np.datetime64) and not np.isnat(when):
         exact = when.astype("datetime64[ns]")
         # numpy wraps silently where nanoseconds do not fit into 64 bits
-        stamp = int(exact.astype(np.int64)) if exact == when else 1 << 63
+        stamp = int(exact.astype(np.int64)) if exact.astype(when.dtype) == when else 1 << 63
     if stamp is not None:
         if not -(1 << 63) <= stamp < 1 << 63:
             msg = f"{when!r} lies outside the years 1678 to 2262 that int64 nanoseconds can tell"

@@ -35,20 +35,19 @@ class Cursor:
     ----------
     position
         Number of the next chunk to take.
-    idle
-        Whether the reader has nothing to do and waits for `wake`.
+    wake
+        Called once when there is something to take, after `Log.take` has given nothing.
     lost, delivered
         Samples lost to lag, and chunks taken.
     """
 
-    __slots__ = ("cut", "delivered", "idle", "lost", "name", "policy", "position", "seen", "wake")
+    __slots__ = ("cut", "delivered", "lost", "name", "policy", "position", "seen", "wake")
 
     def __init__(self, policy: Policy, wake: Callable[[], None], name: str) -> None:
         self.policy, self.wake, self.name = policy, wake, name
         self.position = 0
         self.seen: Chunk | None = None  # the last one taken, or the one before the first
         self.cut: int | None = None  # time [ns] before which the first chunk is not wanted
-        self.idle = True
         self.lost = self.delivered = 0
 
 
@@ -78,33 +77,40 @@ class Log:
         self._base = 0  # number of _chunks[0]; those before `start` are None
         self.start = self.stop = 0
         self._bytes = 0
-        self._fed = 0  # host time of the last append
+        self._oldest_end = 0
+        self._looked = 0  # `stop` when the clock was last asked
+        self._fed = 0  # host time of about the last append
         self.ended = False
         self.error: Exception | None = None
         self._cursors: tuple[Cursor, ...] = ()
+        self._idle: list[Cursor] = []  # those to wake
+        self._blocking = False
 
     # -- writing ------------------------------------------------------------------------------
 
     def append(self, chunk: Chunk) -> None:
         """Add the newest chunk and wake the readers; waits only for cursors that block."""
+        end = chunk.end
         with self._lock:
             if self.ended:
                 return
             self._chunks.append(chunk)
+            if self.start == self.stop:
+                self._oldest_end = end
             self.stop += 1
             self._bytes += chunk.nbytes + _CHUNK_BYTES
-            self._fed = self._clock()
-            idle = [cursor for cursor in self._cursors if cursor.idle]
-            for cursor in idle:
-                cursor.idle = False
-            limit = chunk.end - self.span
-            oldest: Any = self._chunks[self.start - self._base]
-            full = self._bytes > self.max_bytes or oldest.end <= limit
+            idle = self._idle
+            if idle:
+                self._idle = []
+            full = end - self.span >= self._oldest_end or self._bytes > self.max_bytes
+            if full and not self._blocking:
+                self._trim(end - self.span)
+                full = False
         for cursor in idle:
             cursor.wake()
         if full:
             with self._lock:
-                self._trim(limit, hold=True)
+                self._trim(end - self.span, hold=True)
 
     def end(self, error: Exception | None = None) -> None:
         """Let every reader finish what is there and then end, with ``error`` if there is one."""
@@ -112,9 +118,7 @@ class Log:
             if self.ended:
                 return
             self.ended, self.error = True, error
-            idle = [cursor for cursor in self._cursors if cursor.idle]
-            for cursor in idle:
-                cursor.idle = False
+            idle, self._idle = self._idle, []
             self._moved.notify_all()
         for cursor in idle:
             cursor.wake()
@@ -122,9 +126,12 @@ class Log:
     def trim_idle(self) -> bool:
         """Let go of what is past although nothing new comes; return whether anything is left."""
         with self._lock:
+            now = self._clock()
+            if self._looked != self.stop:  # not idle: appending has trimmed it
+                self._looked, self._fed = self.stop, now
             newest = self._newest()
             if newest is not None:
-                self._trim(newest.end + self._clock() - self._fed - self.span, hold=False, keep=0)
+                self._trim(newest.end + now - self._fed - self.span, keep=0)
             return self.start < self.stop
 
     def clear(self) -> None:
@@ -132,13 +139,17 @@ class Log:
         with self._lock:
             self._drop(self.stop - self.start)
 
-    def _trim(self, limit: int, *, hold: bool, keep: int = 1) -> None:
-        """Drop chunks that end before ``limit`` or are too many bytes; called with the lock."""
+    def _trim(self, limit: int, *, hold: bool = False, keep: int = 1) -> None:
+        """Drop chunks that end by ``limit`` [ns] or are too many bytes; called with the lock.
+
+        With ``hold``, wait for cursors that block; else leave them what they have not had.
+        """
         while self.stop - self.start > keep:
-            chunk = self._chunks[self.start - self._base]
-            if chunk is None or (chunk.end > limit and self._bytes <= self.max_bytes):
+            if self._oldest_end > limit and self._bytes <= self.max_bytes:
                 return
-            if any(c.policy == "block" and c.position <= self.start for c in self._cursors):
+            if self._blocking and any(
+                c.policy == "block" and c.position <= self.start for c in self._cursors
+            ):
                 if not hold or self.ended:
                     return
                 self._moved.wait()
@@ -146,16 +157,20 @@ class Log:
             self._drop(1)
 
     def _drop(self, count: int) -> None:
+        chunks = self._chunks
+        at = self.start - self._base
         for _ in range(count):
-            at = self.start - self._base
-            chunk = self._chunks[at]
-            self._chunks[at] = None
+            chunk = chunks[at]
+            chunks[at] = None
             self._bytes -= (chunk.nbytes if chunk is not None else 0) + _CHUNK_BYTES
-            self.start += 1
-        dead = self.start - self._base
-        if dead > _BATCH and 2 * dead > len(self._chunks):
-            del self._chunks[:dead]
-            self._base += dead
+            at += 1
+        self.start += count
+        if self.start < self.stop:
+            oldest: Any = chunks[at]
+            self._oldest_end = oldest.end
+        if at > _BATCH and 2 * at > len(chunks):
+            del chunks[:at]
+            self._base += at
 
     # -- readers ------------------------------------------------------------------------------
 
@@ -169,8 +184,10 @@ class Log:
             before = cursor.position - 1
             cursor.seen = self._chunks[before - self._base] if before >= self.start else None
             busy = cursor.position < self.stop or self.ended
-            cursor.idle = not busy
             self._cursors = (*self._cursors, cursor)
+            self._blocking = self._blocking or cursor.policy == "block"
+            if not busy:
+                self._idle.append(cursor)
         if busy:
             cursor.wake()
 
@@ -178,6 +195,8 @@ class Log:
         """Forget a cursor; a producer that waits for it goes on."""
         with self._lock:
             self._cursors = tuple(c for c in self._cursors if c is not cursor)
+            self._idle = [c for c in self._idle if c is not cursor]
+            self._blocking = any(c.policy == "block" for c in self._cursors)
             cursor.seen = None
             self._moved.notify_all()
 
@@ -192,7 +211,7 @@ class Log:
         with self._lock:
             position = cursor.position
             if position == self.stop:
-                cursor.idle = not self.ended
+                self._rest(cursor)
                 return []
             missed = position < self.start
             if missed:
@@ -202,7 +221,7 @@ class Log:
             at = position - self._base
             chunks: list[Chunk] = self._chunks[at : at + _BATCH]  # type: ignore[assignment]
             if not chunks:  # everything it had not had yet is past, and nothing new has come
-                cursor.idle = not self.ended
+                self._rest(cursor)
                 return []
             cursor.position = position + len(chunks)
             seen, cursor.seen = cursor.seen, chunks[-1]
@@ -217,6 +236,10 @@ class Log:
                 chunks[0] = first.between(cursor.cut, first.end)
             cursor.cut = None
         return chunks
+
+    def _rest(self, cursor: Cursor) -> None:
+        if not self.ended and cursor not in self._idle:
+            self._idle.append(cursor)
 
     def finished(self, cursor: Cursor) -> bool:
         """Whether the log has ended and the cursor has had everything."""

@@ -1,4 +1,5 @@
 """The host clock and how times and durations are read."""
+# ruff: noqa: DTZ001 - naive datetimes are what some tests are about
 
 import datetime as dt
 import time
@@ -71,7 +72,7 @@ def test_points_in_time() -> None:
         min_value=dt.datetime(1700, 1, 1),
         max_value=dt.datetime(2262, 1, 1),
     )
-)  # noqa: DTZ001
+)
 def test_datetimes_are_exact(when: dt.datetime) -> None:
     assert to_ns(when) == to_ns(np.datetime64(when.replace(tzinfo=None), "us"))
 
@@ -88,7 +89,7 @@ def test_datetimes_are_exact(when: dt.datetime) -> None:
         np.datetime64("2263-01-01"),
         dt.datetime(2263, 1, 1, tzinfo=dt.UTC),
         1 << 63,
-    ],  # noqa: DTZ001
+    ],
 )
 def test_what_is_no_time_is_named(bad: Any) -> None:
     with pytest.raises(ParameterError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import itertools
 import threading
 import time
 from typing import Any
@@ -61,7 +62,7 @@ def test_open_subscribe_close() -> None:
     assert device.state == "closed"
     assert np.array_equal(concat(got).data, np.arange(100))
     assert [c.index for c in got] == list(range(0, 100, 10))
-    assert all(a.end == b.start for a, b in zip(got, got[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(got))
     device.close()  # twice does no harm
     assert source.closed == 1
 

@@ -31,23 +31,17 @@ def test_it_reads_until_closed_and_releases_once() -> None:
     assert released == ["rxstream-x"]
 
 
-def test_errors_and_ends_are_told() -> None:
-    for error in (OSError("cable"), EndOfStream()):
-        told: list[Exception] = []
-        done = threading.Event()
+@pytest.mark.parametrize("error", [OSError("cable"), EndOfStream()])
+def test_errors_and_ends_are_told(error: Exception) -> None:
+    told: list[Exception] = []
 
-        def read(error: Exception = error) -> Any:
-            raise error
+    def read() -> Any:
+        raise error
 
-        close = poll(
-            read,
-            print,
-            lambda e: (told.append(e), done.set()),
-            name="x",  # type: ignore[func-returns-value]
-        )
-        assert done.wait(5)
-        close()
-        assert told == [error]
+    close = poll(read, print, told.append, name="x")
+    assert eventually(lambda: told)
+    close()
+    assert told == [error]
 
 
 def test_read_may_close_itself() -> None:
