@@ -7,9 +7,12 @@
 from rxstream.chunk import Chunk, Counter, Gap, Reading, StreamInfo, concat
 from rxstream.device import Backoff, Device, Source
 from rxstream.lift import Step, lift
-from rxstream.registry import open_device as open  # noqa: A004 - rxstream.open, as in io.open
+from rxstream.registry import open_device
 from rxstream.subject import TimeWindowSubject
 
+open = open_device  # noqa: A001 - rxstream.open("audio")
+
+# `open` is left out: a star import must not hide the built-in
 __all__ = [
     "Backoff",
     "Chunk",
@@ -23,5 +26,5 @@ __all__ = [
     "TimeWindowSubject",
     "concat",
     "lift",
-    "open",
+    "open_device",
 ]
