@@ -57,19 +57,17 @@ def plot_chunk(chunk: Any, ax: Any = None) -> Any:
     if ax is None:
         ax = _new_axes()
     if not len(chunk.data):
-        _time_axis(chunk, ax)
+        _nothing(chunk, ax)
     elif kind_of(chunk) == "images":
         _strip(chunk, ax)
         return ax
     elif kind_of(chunk) == "events":
         _raster(chunk, ax)
-        _time_axis(chunk, ax)
     elif count_lines(chunk) > _LINES:
         _map(chunk, ax)
-        _time_axis(chunk, ax)
     else:
         _lines(chunk, ax)
-        _time_axis(chunk, ax)
+    _time_axis(chunk, ax)
     return ax
 
 
@@ -86,14 +84,23 @@ def _in_notebook() -> bool:
     return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
 
 
+def _nothing(chunk: Any, ax: Any) -> None:
+    ax.plot(np.array(span(chunk), np.int64).astype("datetime64[ns]"), [0.0, 0.0], alpha=0)
+    ax.text(0.5, 0.5, f"{chunk.info.name}: no samples", ha="center", transform=ax.transAxes)
+    ax.set_yticks([])
+
+
 def _lines(chunk: Any, ax: Any) -> None:
     shown = lines(chunk, _LINES)
     for label, values in shown:
         line = envelope(chunk, values, _COLUMNS)
-        colour = PALETTE[len(ax.get_lines()) % len(PALETTE)]
+        colour = PALETTE[len(ax.get_lines()) % len(PALETTE)]  # goes on where others have drawn
         _line(chunk, ax, line, label, colour)
     if len(shown) > 1 or ax.get_legend() is not None:
-        ax.legend(loc="upper right", fontsize="small", framealpha=0.8)
+        ax.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=_LINES, fontsize="small",
+            frameon=False, borderaxespad=0.1,
+        )  # fmt: skip
     unit = f" [{chunk.info.unit}]" if chunk.info.unit else ""
     ax.set_ylabel(f"{chunk.info.name}{unit}")
 
@@ -108,8 +115,8 @@ def _line(chunk: Any, ax: Any, line: Envelope, label: str, colour: str) -> None:
         marker = "." if len(times) <= 100 or _mostly_alone(line) else ""
         ax.plot(times, upper, color=colour, lw=1, marker=marker, ms=4, label=label)
         return
-    ax.fill_between(times, lower, upper, color=colour, lw=0.5, alpha=0.9)
-    ax.plot(times, (upper + lower) / 2, color=colour, lw=0.5, label=label)
+    ax.fill_between(times, lower, upper, color=colour, lw=0.5)
+    ax.plot(times, (upper + lower) / 2, color=colour, lw=1, label=label)
 
 
 def _mostly_alone(line: Envelope) -> bool:
@@ -158,28 +165,31 @@ def _strip(chunk: Any, ax: Any) -> None:
         sheet[:, place * (width + space) : place * (width + space) + width] = picture
     ax.imshow(sheet, interpolation="antialiased")
     ax.set_yticks([])
-    times = [f"#{chunk.index + i}\n{(chunk.axis.at(i) - chunk.start) / 1e9:+.4g} s" for i in shown]
-    ax.set_xticks([k * (width + space) + width / 2 for k in range(len(shown))], times)
+    labels = [
+        f"#{chunk[i : i + 1].index}\n{(chunk.axis.at(i) - chunk.start) / 1e9:+.4g} s" for i in shown
+    ]
+    ax.set_xticks([k * (width + space) + width / 2 for k in range(len(shown))], labels)
     ax.tick_params(length=0)
     for side in ax.spines.values():
         side.set_visible(False)
     start = str(np.datetime64(int(chunk.start), "ns").astype("datetime64[ms]")).replace("T", " ")
-    gaps = f", {len(chunk.gaps)} gaps, {chunk.lost} lost" if chunk.gaps else ""
-    ax.set_title(f"{chunk.info.name}: {n} pictures from {start} UTC{gaps}", fontsize="medium")
+    count = "1 picture" if n == 1 else f"{n} pictures"
+    lost = f", {chunk.lost} lost" if chunk.gaps else ""
+    ax.set_title(f"{chunk.info.name}: {count} from {start} UTC{lost}", fontsize="medium")
 
 
 def _time_axis(chunk: Any, ax: Any) -> None:
     dates = load_backend("matplotlib.dates", extra="plot")
-    low, high = np.array(span(chunk), np.int64).astype("datetime64[ns]")
-    told = False
     for start, end, _ in shown_gaps(chunk):
         edges = np.array([start, end], np.int64).astype("datetime64[ns]")
-        label = None if told else "_gap"
-        ax.axvspan(*edges, color=_GAP, alpha=0.2, lw=0.8, label=label)
-        told = True
-    locator = dates.AutoDateLocator(minticks=4, maxticks=9)
+        ax.axvspan(*edges, color=_GAP, alpha=0.2, lw=0.8)
+    locator = dates.AutoDateLocator(minticks=3, maxticks=8)
+    formatter = dates.ConciseDateFormatter(
+        locator,
+        formats=["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S.%f"],
+        zero_formats=["", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M:%S"],
+        offset_formats=["UTC", "UTC", "%Y UTC", *["%Y-%m-%d UTC"] * 3],
+    )
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
-    if not getattr(ax, "_rxstream", False):
-        ax.set_xlim(low, high)
-    ax.set_xlabel("UTC")
+    ax.xaxis.set_major_formatter(formatter)
+    ax.margins(x=0)

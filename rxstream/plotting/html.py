@@ -48,7 +48,7 @@ def chunk_html(chunk: Any) -> str:
         draw = {"lines": _lanes, "events": _raster, "images": _pictures}[kind_of(chunk)]
         body = draw(chunk)
     elif chunk.end > chunk.start:
-        body = _svg(12, [], chunk)
+        body = _svg(16, [_label(_LEFT + 4, 12, "no samples", anchor="start")], chunk)
     return f'<div style="font:13px system-ui,sans-serif">{_facts(chunk)}{body}</div>'
 
 
@@ -90,9 +90,10 @@ def _lanes(chunk: Any) -> str:
     parts, top = [], 4
     for i, (label, values) in enumerate(shown):
         shape = envelope(chunk, values, _COLUMNS)
-        parts.append(_lane(shape, top, height - 6, PALETTE[i % len(PALETTE)]))
+        colour = PALETTE[i % len(PALETTE)]
+        parts.append(_lane(shape, top, height - 6, colour))
         if len(shown) > 1:
-            parts.append(_label(_LEFT + 4, top + 10, label, anchor="start", strong=True))
+            parts.append(_label(_LEFT - 6, top + height / 2, label[:10], colour=colour))
         top += height
     if more > 0:
         parts.append(_label(_LEFT + 4, top + 10, f"and {more} more", anchor="start"))
@@ -145,9 +146,9 @@ def _raster(chunk: Any) -> str:
     rows = event_rows(chunk)
     pitch = 14 if rows.labels else 30
     low, high = span(chunk)
-    column = ((chunk.time - low) * _COLUMNS // (high - low)).astype(np.int64)
+    column = ((chunk.time - low) * (_COLUMNS / (high - low))).astype(np.int64)
     count = max(1, len(rows.labels))
-    seen, times = np.unique(column * count + rows.row, return_counts=True)
+    seen = np.unique(column * count + rows.row)
     path: dict[int, list[str]] = {}
     for place in seen.tolist():
         at, row = divmod(place, count)
@@ -172,9 +173,10 @@ def _pictures(chunk: Any) -> str:
         picture = to_picture(chunk, i, height)
         since = (chunk.axis.at(i) - chunk.start) / 1e9
         parts.append(
-            f'<figure style="display:inline-block;margin:4px 6px 0 0"><img src="{data_url(picture)}"'
-            f' style="max-height:{height}px;max-width:200px" alt="sample {i}">'
-            f"<figcaption style=\"font-size:11px;opacity:.7\">#{chunk.index + i}, "
+            f'<figure style="display:inline-block;margin:4px 6px 0 0">'
+            f'<img src="{data_url(picture)}" alt="sample {i}" '
+            f'style="max-height:{height}px;max-width:200px"/>'
+            f'<figcaption style="font-size:11px;opacity:.7">#{chunk[i : i + 1].index}, '
             f"{since:.4g} s</figcaption></figure>"
         )
     return f"<div>{''.join(parts)}</div>" + (_raster(chunk) if n > 1 or chunk.gaps else "")
@@ -183,12 +185,10 @@ def _pictures(chunk: Any) -> str:
 # -- the frame --------------------------------------------------------------------------------
 
 
-def _label(x: float, y: float, text: str, *, anchor: str = "end", strong: bool = False) -> str:
-    weight = ' font-weight="600"' if strong else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="10" text-anchor="{anchor}"{weight} '
-        f'fill="currentColor" opacity=".75">{escape(text)}</text>'
-    )
+def _label(x: float, y: float, text: str, *, anchor: str = "end", colour: str = "") -> str:
+    style = f'fill="{colour}" font-weight="600"' if colour else 'fill="currentColor" opacity=".75"'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-size="10" {style}>{escape(text)}</text>'
 
 
 def _svg(height: float, parts: list[str], chunk: Any) -> str:
@@ -221,6 +221,7 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     rough = (high - low) / 6
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
-    unit, name = next(((u, t) for u, t in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")) if step >= u), (1e-9, "ns"))
+    scales = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+    unit, name = next(scale for scale in scales if high - low >= scale[0] or scale[1] == "ns")
     first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
     return [(k * step, f"{k * step / unit:.6g} {name}") for k in range(first, last + 1)]

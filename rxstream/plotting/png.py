@@ -11,12 +11,12 @@ __all__ = ["data_url", "encode"]
 
 
 def encode(picture: NDArray[np.uint8]) -> bytes:
-    """Return red, green and blue ``(h, w, 3)`` uint8 as a PNG file.
+    r"""Return red, green and blue ``(h, w, 3)`` uint8 as a PNG file.
 
     Examples
     --------
     >>> encode(np.zeros((1, 1, 3), np.uint8))[:8]
-    b'\\x89PNG\\r\\n\\x1a\\n'
+    b'\x89PNG\r\n\x1a\n'
     """
     height, width, _ = picture.shape
     rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row begins with 0: no filter

@@ -123,7 +123,7 @@ def envelope(chunk: Any, values: NDArray[Any], columns: int) -> Envelope:
         x = (chunk.time - low) / (high - low)
         exact = values.astype(np.float64)
         return Envelope(x, exact, exact, _ends(np.arange(n), torn), True)
-    edges = low + np.arange(columns) * (high - low) // columns
+    edges = low + (np.arange(columns) * ((high - low) / columns)).astype(np.int64)
     starts = np.array([chunk.axis.find(int(t)) for t in edges], np.int64)
     filled = np.flatnonzero(np.diff(np.append(starts, n)) > 0)
     starts = starts[filled]

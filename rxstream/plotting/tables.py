@@ -27,13 +27,16 @@ def chunk_to_pandas(chunk: Any) -> Any:
     """
     pd = load_backend("pandas", extra="frames")
     index = pd.DatetimeIndex(_times(chunk), tz="UTC", name="time")
-    frame = pd.DataFrame(dict(_columns(chunk)), index=index)
+    if chunk.data.dtype.names:
+        frame = pd.DataFrame(dict(_fields(chunk)), index=index)
+    else:
+        frame = pd.DataFrame(_flat(chunk.data), index=index, columns=_labels(chunk))
     frame.attrs = _facts(chunk) | {"gaps": _gaps(chunk)}
     return frame
 
 
 def chunk_to_xarray(chunk: Any) -> Any:
-    """Return a DataArray with the coordinate ``time``; of structured samples, a Dataset.
+    """Return a DataArray with the coordinate ``time``, or of structured samples a Dataset.
 
     The other dimensions are ``channel`` (with its labels), ``y, x[, channel]`` of pictures, or
     ``dim_1`` … ``attrs`` has name, rate [Hz], unit (as ``units`` too, where xarray's plots look
@@ -53,7 +56,10 @@ def chunk_to_xarray(chunk: Any) -> Any:
         attrs["gaps"] = json.dumps(_gaps(chunk))
     coords: dict[str, Any] = {"time": _times(chunk)}
     if data.dtype.names:
-        fields = {name: (_dims(data[name], prefix=name), data[name]) for name in data.dtype.names}
+        fields = {}
+        for name in data.dtype.names:  # a field may be called "time" too
+            part, label = data[name], name if name not in coords else f"{name}_"
+            fields[label] = (_dims(part, prefix=name), part)
         return xr.Dataset(fields, coords=coords, attrs=attrs)
     dims = _dims(data)
     if info.channels and len(info.channels) == data.shape[-1] and data.ndim > 1:
@@ -90,19 +96,21 @@ def _dims(data: NDArray[Any], prefix: str = "dim") -> tuple[str, ...]:
     return ("time", *(f"{prefix}_{i + 1}" for i in range(inner)))
 
 
-def _columns(chunk: Any) -> Iterator[tuple[Any, Any]]:
+def _flat(data: NDArray[Any]) -> NDArray[Any]:
+    return data.reshape(len(data), int(np.prod(data.shape[1:], dtype=np.int64)))
+
+
+def _labels(chunk: Any) -> list[Any]:
     data, info = chunk.data, chunk.info
-    if data.dtype.names:
-        for name in data.dtype.names:
-            yield from _field(name, data[name])
-        return
-    flat = data.reshape(len(data), int(np.prod(data.shape[1:], dtype=np.int64)))
-    labels: list[Any] = list(range(flat.shape[1]))
     if data.ndim == 1:
-        labels = [info.name]
-    elif len(info.channels) == flat.shape[1]:
-        labels = list(info.channels)
-    yield from zip(labels, flat.T, strict=True)
+        return [info.name]
+    count = int(np.prod(data.shape[1:], dtype=np.int64))
+    return list(info.channels) if len(info.channels) == count else list(range(count))
+
+
+def _fields(chunk: Any) -> Iterator[tuple[str, Any]]:
+    for name in chunk.data.dtype.names:
+        yield from _field(name, chunk.data[name])
 
 
 def _field(name: str, values: NDArray[Any]) -> Iterator[tuple[str, Any]]:
@@ -114,6 +122,5 @@ def _field(name: str, values: NDArray[Any]) -> Iterator[tuple[str, Any]]:
     elif values.dtype == np.uint8 and values.ndim == 2:
         yield name, [row.tobytes() for row in values]
     else:
-        flat = values.reshape(len(values), int(np.prod(values.shape[1:], dtype=np.int64)))
-        for i in range(flat.shape[1]):
-            yield f"{name}[{i}]", flat[:, i]
+        for i, column in enumerate(_flat(values).T):
+            yield f"{name}[{i}]", column
