@@ -1,0 +1,25 @@
+"""True times: from when data arrived to when it was taken.
+
+A chunk arrives late by a delay that is never negative and hardly ever the same. On a regular
+device clock ``x`` the arrivals minus ``x`` therefore lie *above* a nearly straight line; the line
+under them, not through them, is the clock. The rooms:
+
+`settings`
+    What is known of a stream beforehand: `Correction`.
+`counters`
+    Device time in whole samples or ticks; unwraps counters and sees restarts.
+`tangent`
+    The lower hull of points, and the most plausible line under it.
+`buckets`, `envelope`
+    The same over a sliding window, in bounded memory; its scales and its doubt.
+`extremes`
+    How far the lowest of many delays lies above the least possible one.
+`delays`
+    A histogram of the delays above the line.
+`gaptest`
+    Whether a run of late chunks is lateness or loss.
+`model`
+    `ClockModel`, which ties them together.
+
+No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
+"""

@@ -1,0 +1,102 @@
+"""The lowest point of each stretch of time, in bounded memory.
+
+Only points low enough to touch a line under all of them matter. Time is cut into buckets, each
+keeps its lowest point (seen along the present slope), and when there are too many buckets, old
+ones are dropped and neighbours are merged, until a bucket is 1/32 of the window long. So a window
+of any number of points needs some 64 buckets, and a point costs O(1).
+"""
+
+__all__ = ["Buckets"]
+
+_IDEAL = 32  # buckets a window is cut into
+_MOST = 2 * _IDEAL
+
+
+class Buckets:
+    """Sliding-window minima of points ``(x, offset)``; the newest bucket is open.
+
+    Attributes
+    ----------
+    x, offset
+        Lowest point of each closed bucket [s].
+    count
+        Points in it.
+    end
+        Where it ended [s].
+    open_x, open_offset, open_count
+        The same of the open one.
+    width
+        Of a bucket [s]; 0 at first, when each point is a bucket of its own.
+    """
+
+    __slots__ = (
+        "_open_end", "count", "end", "offset", "open_count", "open_offset", "open_x", "width", "x",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.x: list[float] = []
+        self.offset: list[float] = []
+        self.count: list[int] = []
+        self.end: list[float] = []
+        self.width = 0.0
+        self.open_x = self.open_offset = self._open_end = 0.0
+        self.open_count = 0
+
+    @property
+    def oldest(self) -> float:
+        """Where the oldest point lies [s]."""
+        return self.x[0] if self.x else self.open_x
+
+    def closes_at(self, x: float) -> bool:
+        """Whether a point at ``x`` [s] begins a new bucket."""
+        return x > self._open_end or not self.open_count
+
+    def begin(self, x: float, offset: float, slope: float, window: float) -> None:
+        """Close the open bucket and begin one with this point [s]."""
+        if self.open_count:
+            self.x.append(self.open_x)
+            self.offset.append(self.open_offset)
+            self.count.append(self.open_count)
+            self.end.append(self._open_end)
+            if len(self.x) > _MOST:
+                self._shrink(x, slope, window)
+        self.open_x, self.open_offset, self.open_count = x, offset, 1
+        self._open_end = x + self.width
+
+    def lower(self, x: float, offset: float, slope: float) -> bool:
+        """Add a point [s] to the open bucket; return whether it is its lowest now."""
+        self.open_count += 1
+        if offset - self.open_offset < slope * (x - self.open_x):
+            self.open_x, self.open_offset = x, offset
+            return True
+        return False
+
+    def first_since(self, x: float) -> int:
+        """Return the number of the first closed bucket that reaches to ``x`` [s] or beyond."""
+        for i, end in enumerate(self.end):
+            if end >= x:
+                return i
+        return len(self.end)
+
+    def _shrink(self, now: float, slope: float, window: float) -> None:
+        old = min(self.first_since(now - window), len(self.end) - 8)
+        if old > 0:
+            del self.x[:old], self.offset[:old], self.count[:old], self.end[:old]
+        size, ideal = len(self.x), window / _IDEAL
+        if size > _MOST - 4 or (self.width < ideal and size > 1.5 * _IDEAL):
+            self._merge(slope)
+            self.width = min((now - self.x[0]) / len(self.x), ideal)
+
+    def _merge(self, slope: float) -> None:
+        """Make one bucket of each two neighbours."""
+        x, offset, count, end = self.x, self.offset, self.count, self.end
+        if len(x) % 2:  # the newest stays alone
+            x.append(x[-1])
+            offset.append(offset[-1])
+            count.append(0)
+            end.append(end[-1])
+        pairs = range(0, len(x), 2)
+        low = [i + (offset[i + 1] - offset[i] < slope * (x[i + 1] - x[i])) for i in pairs]
+        self.x, self.offset = [x[i] for i in low], [offset[i] for i in low]
+        self.count = [count[i] + count[i + 1] for i in pairs]
+        self.end = end[1::2]

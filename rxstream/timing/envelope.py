@@ -1,0 +1,206 @@
+"""The straight line under the points of a sliding window, its scales and its doubt."""
+
+from math import hypot, sqrt
+
+from rxstream.timing.buckets import Buckets
+from rxstream.timing.extremes import floor_bias
+from rxstream.timing.tangent import lower_hull, tangent
+
+__all__ = ["Envelope"]
+
+_STEEPEST = 0.03  # largest slope: clocks worse than 3 % are no clocks
+_WORST_WANDER = 1e-6  # [1/s]
+_VAGUE = 1e-4  # variance of a slope of which nothing is known
+
+
+class Envelope:
+    """The line ``value + slope * (x - pivot)`` under points ``(x, offset)`` [s].
+
+    Parameters
+    ----------
+    slope, doubt
+        Prior mean and standard deviation of the slope.
+    drift
+        How fast the slope may change [1/s].
+    window
+        Shortest and longest memory [s].
+    scale
+        First guess of the mean excess of points over the line [s].
+
+    Attributes
+    ----------
+    scale
+        Mean excess near the floor, from the quartile of all [s].
+    wander
+        How fast the slope is taken to change [1/s]; from the curvature seen.
+    span
+        Present memory [s].
+    bias
+        How far the line is expected to lie above the floor [s].
+    """
+
+    __slots__ = (
+        "_buckets", "_drift", "_excess", "_longest", "_near", "_newest", "_per_bucket", "_prior",
+        "_seen", "_shortest", "_variance", "_variation", "bias", "pivot", "points", "scale",
+        "slope", "span", "value", "wander",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        slope: float,
+        doubt: float,
+        drift: float,
+        window: tuple[float, float],
+        scale: float = 1e-3,
+    ) -> None:
+        self._prior, self._variance = slope, doubt * doubt
+        self._drift = self.wander = drift
+        self._shortest, self._longest = window
+        self.span, self.scale = window[0], scale
+        self.value, self.slope, self.pivot = 0.0, slope, 0.0
+        self.points, self.bias = 0, 0.0
+        self._newest = 0.0
+        self._buckets = Buckets()
+        self._near: float | None = None  # scale near the floor, from the minima of the buckets
+        self._excess: float | None = None  # mean of these minima above the line
+        self._variation = 1.0  # their standard deviation over their mean
+        self._per_bucket = 1.0
+        self._seen = 0
+
+    def at(self, x: float) -> float:
+        """Return the line at ``x`` [s]."""
+        return self.value + self.slope * (x - self.pivot)
+
+    @property
+    def length(self) -> float:
+        """From the oldest point to the newest [s]."""
+        return self._newest - self._buckets.oldest
+
+    @property
+    def slope_doubt(self) -> float:
+        """Standard deviation of the slope: of the prior, and of the points over their length."""
+        grip = self.points * max(self.length, 1e-3) / (4 * self.scale)
+        return 1 / sqrt(1 / self._variance + grip * grip)
+
+    def add(self, x: float, offset: float) -> None:
+        """Add a point [s], of ``x`` not before those before it."""
+        self._newest = x
+        buckets = self._buckets
+        if buckets.closes_at(x):
+            buckets.begin(x, offset, self.slope, self.span)
+            self._fit()
+            self._measure()
+        elif buckets.lower(x, offset, self.slope) and offset < self.at(x):
+            self._fit()
+
+    def set_scale(self, scale: float, density: float) -> None:
+        """Set the scale of the excess [s] and the points per second; choose the window.
+
+        With exponential delays a window ``W`` errs by about ``4 theta / (density W)`` from chance
+        and ``drift W**2 / 8`` from drift; their sum is least at the cube root below.
+        """
+        self.scale = scale
+        near = self._near or scale
+        best = (32 * near / (max(density, 1e-3) * self.wander)) ** (1 / 3)
+        self.span = min(max(best, self._shortest), self._longest)
+
+    def remember(self, shortest: float) -> None:
+        """Remember at least this long [s]."""
+        self._shortest = max(self._shortest, shortest)
+        self._longest = max(self._longest, self._shortest)
+        self.span = max(self.span, self._shortest)
+
+    def successor(self, least_doubt: float, most_doubt: float) -> "Envelope":
+        """Return an empty envelope that knows the slope and the scales of this one."""
+        doubt = hypot(self.slope_doubt, least_doubt + self.wander * self.span)
+        doubt = max(least_doubt, min(doubt, max(most_doubt, sqrt(self._variance))))
+        new = Envelope(self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale)
+        new.span, new.wander, new._near = self.span, self.wander, self._near
+        return new
+
+    def mirror(self, doubt: float) -> "Envelope":
+        """Return an empty envelope for points that lie below a line, taken negative."""
+        new = Envelope(
+            -self._prior, doubt, self._drift, (self._shortest, self._longest), self.scale
+        )
+        new.span = self.span
+        return new
+
+    def uncertainty(self, x: float) -> float:
+        """Return the half width of the line's interval at ``x`` [s]."""
+        length = max(self.length, 1e-9)
+        bent = self.wander * min(length, self.span) ** 2 / 8
+        if self._excess is not None:
+            buckets = max(self.points / max(self._per_bucket, 1.0), 2.0)
+            return max(3.5 * self._excess / buckets, 2 * self.bias) + bent
+        chance = 3 * self.scale / max(self.points, 1)
+        return chance + self.slope_doubt * abs(x - self.pivot) + bent
+
+    def _fit(self) -> None:
+        buckets = self._buckets
+        first = buckets.first_since(self._newest - self.span)
+        xs, offsets = buckets.x[first:], buckets.offset[first:]
+        xs.append(buckets.open_x)
+        offsets.append(buckets.open_offset)
+        self.points = points = sum(buckets.count[first:]) + buckets.open_count
+        length = self._newest - xs[0]
+        self.pivot = self._newest - length / 2
+        weight = points / (self._near or self.scale)
+        self.value, self.slope = tangent(
+            lower_hull(xs, offsets), self.pivot, weight, self._prior, self._variance, _STEEPEST
+        )
+        # a slope this far from its prior, on this much evidence: the prior was wrong, widen it
+        off = (self.slope - self._prior) ** 2
+        if off > 9 * self._variance and points >= 40 and length > 1.0 and self._variance < _VAGUE:
+            self._variance *= 16.0
+
+    def _measure(self) -> None:
+        """Learn from the buckets' minima: curvature, scale and shape of delays at the floor."""
+        self._seen += 1
+        buckets = self._buckets
+        size = len(buckets.x)
+        if size < 12 or (buckets.width <= 0 and size < 24):
+            return
+        first = min(buckets.first_since(self._newest - self.span), size - 8)
+        value, slope, pivot = self.value, self.slope, self.pivot
+        above = [
+            y - value - slope * (x - pivot)
+            for x, y in zip(buckets.x[first:], buckets.offset[first:], strict=True)
+        ]
+        if len(above) >= 12:
+            above = self._straighten(above)
+        mean = sum(above) / len(above)
+        if mean <= 0:
+            return
+        self._learn(above, sum(buckets.count[first:]) / len(above))
+
+    def _straighten(self, above: list[float]) -> list[float]:
+        """Return minima above the lowest of their third of the window; adapt the wander."""
+        size = len(above)
+        third = size // 3
+        thirds = above[:third], above[third : size - third], above[size - third :]
+        low = [min(part) for part in thirds]
+        local = sum(above) - sum(len(part) * least for part, least in zip(thirds, low, strict=True))
+        if abs(low[1] - (low[0] + low[2]) / 2) > 0.8 * local / size:
+            self.wander = min(self.wander * 1.3, _WORST_WANDER)
+        elif self.wander > self._drift:
+            self.wander *= 0.97
+        return [v - least for part, least in zip(thirds, low, strict=True) for v in part]
+
+    def _learn(self, above: list[float], per_bucket: float) -> None:
+        """Average scale and shape over time; a few late buckets must not count too much."""
+        above.sort()
+        size = len(above)
+        cap = 4 * above[size // 2] + 1e-9
+        above = [min(cap, v) for v in above]
+        mean = sum(above) / size
+        variation = sqrt(sum((v - mean) ** 2 for v in above) / size) / mean
+        gain = max(0.02, 1 / self._seen)
+        if self._excess is None:
+            self._excess, self._variation = mean, variation
+        else:
+            self._excess += max(gain, 0.1) * (mean - self._excess)
+            self._variation += gain * (variation - self._variation)
+        self._per_bucket = per_bucket
+        self._near = min(max(self._excess * per_bucket, self.scale), 100 * self.scale)
+        self.bias = self._excess * floor_bias(self._variation, size)

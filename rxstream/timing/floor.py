@@ -1,0 +1,124 @@
+"""The floor under the arrivals: the line, what delays are like above it, and its renewals."""
+
+from rxstream.timing.delays import DelayHistogram
+from rxstream.timing.envelope import Envelope
+from rxstream.timing.gaptest import GapTest
+from rxstream.timing.joint import Joint
+from rxstream.timing.settings import Correction
+
+__all__ = ["Floor"]
+
+_WARM_CHUNKS, _WARM_SECONDS = 64, 2.0
+_REARM = 0.2  # a new line of known slope may find losses again after this [s]
+_BEATING = 60.0  # stamps of coarse ticks beat with the chunk rate: remember so long [s]
+_QUARTILE = 0.2877  # of an exponential law of mean 1
+_SHORTEST_SCALE = 2e-6  # no clock is read more finely [s]
+_SLOPE_NOISE = 0.3e-6  # a slope is never known better than this
+
+
+class Floor:
+    """Where arrivals would lie if no chunk was late.
+
+    Attributes
+    ----------
+    line
+        The present envelope.
+    renewed
+        Whether it is not the first.
+    joint
+        What to subtract from it since the last change of latency.
+    gaps
+        The test whether lateness is loss.
+    """
+
+    __slots__ = (
+        "_bounded", "_delays", "_density_from", "_doubt", "_fallen_at", "_seen", "_tolerance",
+        "_warm_from", "gaps", "joint", "line", "renewed",
+    )  # fmt: skip
+
+    def __init__(self, settings: Correction, quantum: float | None) -> None:
+        self._tolerance = settings.skew_tol
+        self.line = Envelope(settings.skew, settings.skew_tol, settings.drift, settings.window)
+        self.joint = Joint()
+        self.gaps = GapTest(quantum, settings.p_false)
+        self._delays = DelayHistogram()
+        self._seen = 0
+        self._warm_from = self._density_from = 0.0
+        self._fallen_at: float | None = None
+        self._bounded = self.renewed = False
+        self._doubt = 0.0
+
+    def warm(self, x: float) -> bool:
+        """Whether enough is known at ``x`` [s] to judge single chunks."""
+        return self._seen >= _WARM_CHUNKS and x - self._warm_from > _WARM_SECONDS
+
+    @property
+    def known(self) -> bool:
+        """Whether the delays are known, if perhaps not the present line."""
+        return self._seen >= _WARM_CHUNKS
+
+    def bound(self) -> None:
+        """Take offsets for stamps that are late by a bounded time, not for arrivals."""
+        self._bounded = True
+        self.line.remember(_BEATING)
+
+    def add(self, x: float, offset: float, step: float) -> None:
+        """Add a chunk's offset [s]; ``step``: usual distance of chunks [s]."""
+        line = self.line
+        self._delays.add(offset - line.at(x) if line.points else 0.0)
+        line.add(x, offset)
+        self._seen += 1
+        # at powers of two at first, so that the scales are known from the start
+        if not self._seen % 256 or not self._seen & (self._seen - 1):
+            self._calibrate(x, step)
+        self.joint.follow(self.line, x)
+
+    def at(self, x: float) -> float:
+        """Return the floor at ``x`` [s]: the line less its bias and the joint's step."""
+        line = self.line
+        return line.at(x) - line.bias - self.joint.step
+
+    def uncertainty(self, x: float) -> float:
+        """Return the half width of its interval [s]; looked at anew for every 16th chunk."""
+        if self._seen < 64 or not self._seen % 16:
+            self._doubt = self.line.uncertainty(x)
+        return self._doubt
+
+    def forgive(self, excesses: list[float], lost: float) -> None:
+        """Count delays [s] as what they were without a loss [s] that had not been seen yet."""
+        for excess in excesses:
+            self._delays.move(excess, max(excess - lost, 0.0))
+
+    def renew(self, x: float) -> None:
+        """Begin a line at a new and unknown height, with the slope of the present one."""
+        least, most = _SLOPE_NOISE, self._tolerance
+        if self._fallen_at is not None and x - self._fallen_at < 10.0:
+            least = most = max(16 * most, 1e-3)  # twice in 10 s: it is the slope that is wrong
+        self.line = self.line.successor(least, most)
+        self.renewed = True
+        self._fallen_at = self._warm_from = self._density_from = x
+        self.gaps.forget()
+
+    def shift(self, x: float) -> None:
+        """Begin a line after a loss of unknown size; the slope is trusted."""
+        self.line = self.line.successor(_SLOPE_NOISE, self._tolerance)
+        self.renewed = True
+        self._warm_from = self._density_from = x - _WARM_SECONDS + _REARM
+        self.gaps.forget()
+
+    def restart(self) -> None:
+        """Begin at device time 0."""
+        self.shift(0.0)
+        self._fallen_at, self._warm_from, self._density_from = None, 0.0, 0.0
+        self.joint.end()
+
+    def _calibrate(self, x: float, step: float) -> None:
+        scale = max(self._delays.quantile(0.25) / _QUARTILE, _SHORTEST_SCALE)
+        if self._bounded:
+            scale = max(scale, 1e-4)
+        if self._seen < 64:
+            density = self._seen / max(x - self._density_from, 1e-3)
+        else:
+            density = 1 / max(step, 1e-6)
+        self.line.set_scale(scale, density)
+        self.gaps.calibrate(self._delays)

@@ -1,0 +1,304 @@
+"""`ClockModel`: from the arrival of chunks to the times of their samples."""
+
+from math import inf
+
+from rxstream.chunk import Counter
+from rxstream.timing.bounds import LowerBounds
+from rxstream.timing.counters import DeviceTime
+from rxstream.timing.floor import Floor
+from rxstream.timing.gaptest import Run
+from rxstream.timing.output import Output
+from rxstream.timing.settings import Correction
+from rxstream.timing.stamp import Event, EventKind, Stamp, State, Why
+
+__all__ = ["ClockModel", "Event", "Stamp"]
+
+_OWN_STAMPS = Counter(64, 1e9, "ticks")
+_HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
+_UNSURE = 3.0  # from the line's doubt to a 95 % interval
+
+
+class ClockModel:
+    """Tell when each chunk of one stream was taken.
+
+    Feed it every chunk in order. It costs O(1) a chunk, keeps some 70 points, and can be pickled.
+
+    Parameters
+    ----------
+    settings
+        What is known of the stream.
+
+    Examples
+    --------
+    Chunks of 100 samples, taken in 0.1 s each; the second comes 30 ms late:
+
+    >>> model = ClockModel(Correction(rate=1000.0))
+    >>> for arrival in (100_000_000, 230_000_000, 300_000_000):
+    ...     stamp = model.push(100, arrival)
+    >>> stamp.last
+    300000000
+    """
+
+    __slots__ = (
+        "_arrival", "_chunk", "_clockless", "_device", "_events", "_floor", "_lost", "_lower",
+        "_origin", "_output", "_quantum", "_renew", "_settings", "_state", "_why",
+    )  # fmt: skip
+
+    def __init__(self, settings: Correction) -> None:
+        rate, quantum = settings.rate, settings.quantum
+        self._settings = settings
+        self._quantum = quantum / rate if quantum and rate else None  # [s]
+        self._device = DeviceTime(rate, settings.counter, quantum)
+        self._floor = Floor(settings, self._quantum)
+        self._lower: LowerBounds | None = None
+        self._output = Output(round(settings.latency * 1e9))
+        self._clockless = rate is None and settings.counter is None
+        self._origin: int | None = None  # host time at which the line begins [ns]
+        self._arrival = 0
+        self._chunk = -1
+        self._renew = False
+        self._state: State = "warming"
+        self._lost: int | None = 0
+        self._why: Why | None = None
+        self._events: list[Event] = []
+
+    @property
+    def state(self) -> State:
+        """What the model says of itself; see `Stamp.state`."""
+        return self._state
+
+    @property
+    def slope(self) -> float:
+        """By which part the device is slower than it says: host time is ``1 + slope`` of its."""
+        return self._floor.line.slope
+
+    def restart(self) -> None:
+        """Expect the device to begin anew; its rate is remembered, its phase is not."""
+        self._renew = self._origin is not None
+
+    def push(
+        self,
+        count: int,
+        arrival: int,
+        *,
+        counter: int | None = None,
+        device_time: int | tuple[int, int] | None = None,
+        bounds: tuple[int, int] | None = None,
+        lost: int | None = None,
+    ) -> Stamp:
+        """Take the next chunk, return its times.
+
+        Parameters
+        ----------
+        count
+            Samples in it, at least 1.
+        arrival
+            Host time at which it arrived [ns].
+        counter
+            The device's counter at the last sample, raw.
+        device_time
+            The device's *own* stamp, of the first sample or of the first and last [ns]; used like
+            a counter of ns where there is no other. A stamp on the host clock is no such thing:
+            give it as `bounds`.
+        bounds
+            Host times [ns] between which the last sample was taken: request and response, or a
+            stamp minus and plus what it may be off.
+        lost
+            Samples that the device says it lost before this chunk.
+        """
+        self._chunk += 1
+        self._lost, self._why, self._events = 0, None, []
+        if device_time is not None and self._settings.counter is None:
+            counter = self._own_stamp(count, device_time)
+        if self._clockless:
+            return self._between(count, arrival, bounds)
+        if self._origin is None or self._renew:
+            return self._begin(count, arrival, counter, bounds)
+        origin, device, floor = self._origin, self._device, self._floor
+        elapsed, self._arrival = (arrival - self._arrival) * 1e-9, arrival
+        since = (arrival - origin) * 1e-9
+        x = device.seconds
+        expected = since - x - floor.line.at(x) + floor.joint.step
+        step = device.advance(count, counter, lost or 0, elapsed, expected)
+        if step.restarted:
+            return self._begin(count, arrival, counter, bounds)
+        if step.missing:
+            self._tell(step.missing)
+        high = since
+        if bounds is not None and bounds[1] < arrival:
+            high = (bounds[1] - origin) * 1e-9
+        x = device.seconds
+        excess = high - x - floor.line.at(x)
+        if bounds is not None:
+            self._prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
+        elif self._judge(excess, elapsed >= 0.5 * step.seconds):
+            return self._begin(count, arrival, counter, bounds)
+        x = device.seconds  # a loss found just now has moved it
+        offset = high - x
+        floor.add(x, offset, device.step)
+        last, doubt = floor.at(x), _UNSURE * floor.uncertainty(x)
+        if bounds is not None:
+            low = (bounds[0] - origin) * 1e-9 - x
+            last, doubt = self._middle(x, last, low, offset, doubt)
+        return self._told(origin + round((x + last) * 1e9), count, arrival, step.seconds, doubt)
+
+    def _begin(
+        self, count: int, arrival: int, counter: int | None, bounds: tuple[int, int] | None
+    ) -> Stamp:
+        """Take the first chunk, or the first after a restart, whose phase is unknown."""
+        floor, again = self._floor, self._origin is not None
+        if again:
+            floor.restart()
+            self._lost, self._why = None, "restart"
+            self._note("restart", self._chunk, None, 0.0)
+        self._device.restart(counter)
+        self._origin = self._arrival = arrival
+        self._lower, self._renew = None, False
+        last, high, doubt = arrival, 0.0, _UNSURE * floor.line.scale
+        if bounds is not None:
+            if bounds[1] < arrival:
+                floor.bound()
+                high = (bounds[1] - arrival) * 1e-9
+            last = (bounds[0] + min(bounds[1], arrival)) // 2
+            doubt = (arrival - last) * 1e-9
+            self._lower = LowerBounds(floor.line, self._settings.skew_tol)
+            self._lower.add(0.0, (bounds[0] - arrival) * 1e-9, floor.line)
+        elif again:
+            last -= round(floor.line.scale * 1e9)
+        floor.line.add(0.0, high)
+        return self._told(last, count, arrival, 0.0, doubt)
+
+    def _between(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:
+        """Without any clock of the device there is only the middle of what is possible."""
+        if bounds is None:
+            return self._output.stamp(arrival, count, arrival, uncertainty=inf, state="warming")
+        high = min(bounds[1], arrival)
+        last, half = (bounds[0] + high) // 2, (high - bounds[0]) / 2
+        return self._output.stamp(last, count, arrival, uncertainty=half, state="locked")
+
+    def _told(self, last: int, count: int, arrival: int, length: float, doubt: float) -> Stamp:
+        floor, rate = self._floor, self._settings.rate
+        if floor.gaps.suspicious:
+            self._state = "undecided"
+        elif floor.warm(self._device.seconds):
+            self._state = "locked"
+        else:
+            self._state = "soft" if floor.renewed else "warming"
+        period = 0.0 if rate is None else 1e9 * (1 + floor.line.slope) / rate
+        return self._output.stamp(
+            last, count, arrival, length=1e9 * length, period=period, uncertainty=1e9 * doubt,
+            lost=self._lost, why=self._why, state=self._state, events=tuple(self._events),
+        )  # fmt: skip
+
+    def _own_stamp(self, count: int, stamp: int | tuple[int, int]) -> int:
+        """Return the device's own stamp of the last sample [ns], and use it as a counter."""
+        if self._origin is None:
+            self._device = DeviceTime(self._settings.rate, _OWN_STAMPS, self._settings.quantum)
+            self._clockless = False
+        if isinstance(stamp, tuple):
+            return stamp[1]
+        rate = self._settings.rate
+        return stamp if rate is None else stamp + round((count - 1) * 1e9 / rate)
+
+    def _note(self, kind: EventKind, chunk: int, samples: int | None, shift: float) -> None:
+        self._events.append(Event(kind, chunk, samples, self._chunk, round(shift * 1e9)))
+
+    def _tell(self, missing: int) -> None:
+        """Pass on a loss that the device tells or its counter shows."""
+        self._why = "dropped" if missing > 0 else "overlap"
+        self._lost = max(missing, 0)
+        self._note("gap" if missing > 0 else "overlap", self._chunk, missing, 0.0)
+
+    def _prove(self, above: float) -> None:
+        """See a loss in a lower bound that lies ``above`` the upper line [s]."""
+        device, quantum, line = self._device, self._quantum, self._floor.line
+        rate = self._settings.rate
+        if device.numbered or rate is None or above <= max(1e-3, 2 * line.scale):
+            return
+        if quantum is not None:
+            above = max(round(above / quantum), 1) * quantum
+        self._tell(round(device.shift(above) * rate))
+
+    def _middle(
+        self, x: float, upper: float, low: float, high: float, doubt: float
+    ) -> tuple[float, float]:
+        """Return the floor between both lines, and its half width [s]."""
+        line = self._floor.line
+        if self._lower is None:
+            self._lower = LowerBounds(line, self._settings.skew_tol)
+        self._lower.add(x, low, line)
+        return self._lower.middle(x, upper, line, low, high)
+
+    # -- late, early, or lost -----------------------------------------------------------------
+
+    def _judge(self, excess: float, fresh: bool) -> bool:
+        """See from the excess of a chunk [s] what happened; return whether it is a restart."""
+        floor, x = self._floor, self._device.seconds
+        if excess < -floor.gaps.median and floor.known and x > 2.0:
+            self._early(excess, x)
+            return False
+        run = floor.gaps.observe(self._chunk, x, excess, fresh)
+        if run is None or not floor.warm(x):
+            return False
+        quantum, rule = self._quantum, self._settings.on_step
+        quanta = 0
+        if quantum is not None:
+            quanta = int(run.lowest / quantum + 0.2)
+            if run.length > 2 and int(run.lowest_later / quantum + 0.2) > quanta:
+                run = run.without_first()
+                quanta = int(run.lowest / quantum + 0.2)
+        if self._device.numbered:
+            self._rise(run, x)
+        elif run.lowest >= self._settings.restart_gap:
+            return True
+        elif quantum is not None and quanta and rule != "latency":
+            self._lose(run, quanta * quantum)
+        elif rule == "gap" or (rule == "auto" and quantum is None):
+            self._lose_some(run, x)
+        else:
+            self._rise(run, x)
+        return False
+
+    def _early(self, excess: float, x: float) -> None:
+        """Earlier than possible: samples came twice, a loss was none, or the floor is lower."""
+        device, floor, quantum = self._device, self._floor, self._quantum
+        if quantum is not None and not device.numbered and -excess >= 0.6 * quantum:
+            shift = device.shift(-int(-excess / quantum + 0.4) * quantum)
+            self._lost, self._why = 0, "overlap"
+            self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
+            floor.gaps.forget()
+        elif floor.warm(x):
+            value, step = floor.line.at(x), floor.joint.step
+            floor.renew(x)
+            floor.joint.end()
+            if step > 0:
+                floor.joint.begin(x, value - step, x + max(20 * device.step, _HOLD_LATENCY))
+            self._note("latency", self._chunk, None, excess)
+
+    def _lose(self, run: Run, lost: float) -> None:
+        """Take in a loss of known size [s]."""
+        self._device.shift(lost)
+        self._floor.forgive(run.excesses, lost)
+        self._floor.gaps.forget()
+        self._gap(run, lost)
+
+    def _lose_some(self, run: Run, x: float) -> None:
+        """Take in a loss of any size: the least excess of the run, less what that usually is."""
+        lost = run.lowest - min(self._floor.line.scale / max(run.fresh, 1), run.lowest / 2)
+        self._floor.forgive(run.excesses, lost)
+        lost = self._device.shift(lost)
+        self._floor.shift(self._device.seconds)
+        self._gap(run, lost)
+
+    def _gap(self, run: Run, lost: float) -> None:
+        samples = round(lost * (self._settings.rate or 1.0))
+        self._lost, self._why = (self._lost or 0) + samples, "dropped"
+        self._note("gap", run.chunk, samples, lost)
+
+    def _rise(self, run: Run, x: float) -> None:
+        """Take in a delay that has become longer for good; the clock has not jumped."""
+        floor = self._floor
+        value = floor.line.at(run.x) - floor.joint.step
+        floor.renew(run.x)
+        floor.joint.begin(run.x, value, x + _HOLD_LATENCY)
+        self._note("latency", run.chunk, None, run.lowest)

@@ -1,0 +1,56 @@
+"""Times that only go forward and never lie after their arrival."""
+
+from rxstream.timing.stamp import Event, Stamp, State, Why
+
+__all__ = ["Output"]
+
+
+class Output:
+    """The last time told; makes a `Stamp` of the next.
+
+    Parameters
+    ----------
+    latency
+        Least delay [ns], subtracted from every time.
+    """
+
+    __slots__ = ("_last", "_latency")
+
+    def __init__(self, latency: int) -> None:
+        self._latency = latency
+        self._last: int | None = None
+
+    def stamp(
+        self,
+        last: int,
+        count: int,
+        arrival: int,
+        *,
+        length: float = 0.0,
+        period: float = 0.0,
+        uncertainty: float = 0.0,
+        lost: int | None = 0,
+        why: Why | None = None,
+        state: State = "locked",
+        events: tuple[Event, ...] = (),
+    ) -> Stamp:
+        """Return a stamp for a last sample taken at ``last`` [ns], made possible.
+
+        A chunk is squeezed to no less than half its nominal ``length`` [ns] to make up for times
+        told too late; before anything else times rise, by 1 ns a sample at least.
+        """
+        limit = arrival - self._latency
+        last -= self._latency
+        before = self._last
+        if before is None:
+            last = min(last, limit)
+            first = last - max(round((count - 1) * period), count - 1)
+        else:
+            last = max(last, before + round(length / 2))
+            last = max(min(last, limit), before + count)
+            if why is None or why == "overlap":
+                first = last - (last - before) * (count - 1) // count
+            else:
+                first = max(last - max(round((count - 1) * period), count - 1), before + 1)
+        self._last = last
+        return Stamp(first, last, period, uncertainty, lost, why, state, events)

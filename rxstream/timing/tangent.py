@@ -1,0 +1,106 @@
+"""The most plausible line under a set of points.
+
+Points lie above a line ``value + slope * (x - at)`` by delays of exponential-like law with scale
+``theta``; the slope has a normal prior. The likelihood of a line under all ``n`` points is
+``exp(-sum(offset - line) / theta)``, so that the best line maximises
+
+    (n / theta) * h(slope) - (slope - prior)**2 / (2 * variance),
+    h(slope) = min_i offset_i - slope * (x_i - at)
+
+which is the supporting line of the lower hull at ``at`` (Moon, Skelly & Towsley, "Estimation and
+removal of clock skew from network delay measurements", INFOCOM 1999, is the case without a prior;
+the prior makes it useful from the first points on).
+"""
+
+from collections.abc import Sequence
+
+__all__ = ["lower_hull", "tangent"]
+
+
+def lower_hull(xs: Sequence[float], offsets: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return the lower convex hull of points in order of ``xs`` (Andrew's monotone chain).
+
+    Parameters
+    ----------
+    xs, offsets
+        ``(n,)``, ``xs`` non-decreasing.
+
+    Examples
+    --------
+    >>> lower_hull([0.0, 1.0, 2.0], [0.0, 5.0, 1.0])
+    ([0.0, 2.0], [0.0, 1.0])
+    """
+    hull_x: list[float] = []
+    hull_y: list[float] = []
+    size = 0
+    for x, y in zip(xs, offsets, strict=True):
+        if size and x <= hull_x[-1]:
+            if y >= hull_y[-1]:
+                continue
+            hull_x.pop()
+            hull_y.pop()
+            size -= 1
+        while size >= 2:
+            x0, y0 = hull_x[-2], hull_y[-2]
+            if (hull_y[-1] - y0) * (x - x0) < (y - y0) * (hull_x[-1] - x0):
+                break
+            hull_x.pop()
+            hull_y.pop()
+            size -= 1
+        hull_x.append(x)
+        hull_y.append(y)
+        size += 1
+    return hull_x, hull_y
+
+
+def tangent(
+    hull: tuple[list[float], list[float]],
+    at: float,
+    weight: float,
+    prior: float,
+    variance: float,
+    limit: float,
+) -> tuple[float, float]:
+    """Return value at ``at`` and slope of the most plausible line under a lower hull.
+
+    Parameters
+    ----------
+    hull
+        From `lower_hull`.
+    at
+        Where the value is wanted; the middle of the window decorrelates value and slope.
+    weight
+        ``n / theta`` [1/s].
+    prior, variance
+        Of the slope.
+    limit
+        Largest slope in size.
+
+    Notes
+    -----
+    The target is concave in the slope. While the line turns on vertex ``j``, its derivative is
+    zero at ``prior + variance * weight * (at - x_j)``; the vertex holds between the slopes of its
+    two edges. One pass finds the vertex for which both agree.
+
+    Examples
+    --------
+    >>> tangent(([0.0, 2.0], [0.0, 1.0]), 1.0, 1e6, 0.0, 1.0, 10.0)
+    (0.5, 0.5)
+    """
+    xs, ys = hull
+    size = len(xs)
+    low = -limit
+    for j in range(size):
+        x = xs[j]
+        high = limit
+        if j + 1 < size:
+            high = (ys[j + 1] - ys[j]) / (xs[j + 1] - x)
+            if high < low:
+                continue
+            high = min(high, limit)
+        slope = prior + variance * weight * (at - x)
+        if slope <= high or high >= limit:
+            slope = min(max(slope, low), high)
+            return ys[j] - slope * (x - at), slope
+        low = high
+    return ys[-1] - prior * (xs[-1] - at), prior
