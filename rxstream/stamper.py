@@ -153,11 +153,18 @@ class Stamper:
         model = self._model
         if model is None:  # pragma: no cover - the caller has looked
             raise AssertionError
+        own = reading.device_time
+        if not isinstance(own, int):
+            own = None
+        elif self._info.device_clock == "host":
+            # the driver's stamp of the first sample, e.g. the ADC's: better than the arrival,
+            # but rough, so it goes through the model in its place
+            arrival, own = own + round((n - 1) * (self._period or 1.0)), None
         stamp = model.push(
             n,
             arrival,
             counter=reading.counter,
-            device_time=reading.device_time if isinstance(reading.device_time, int) else None,
+            device_time=own,
             bounds=reading.bounds,
             lost=reading.lost,
         )
