@@ -110,6 +110,8 @@ class World:
         self, since: int, upto: Arrival, start: int, *, stamped: bool
     ) -> Iterator[Arrival]:
         """Yield empty readings; what is on its way already is "still to come"."""
+        if upto.at - since <= _HEARTBEAT:
+            return
         ready = int(self._timeline.host(np.array([upto.first]))[0])
         empty = np.empty((0, *self._twin.shape), self._dtype)
         for at in range(since + _HEARTBEAT, upto.at, _HEARTBEAT):
