@@ -1,0 +1,243 @@
+"""Pictures that know their number, files of them, and live servers on 127.0.0.1 to send them."""
+
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.clock import now_ns
+
+__all__ = [
+    "HEIGHT",
+    "WIDTH",
+    "LiveTcp",
+    "MjpegHttp",
+    "StalledTcp",
+    "coded",
+    "make_raw_mjpeg",
+    "make_sequence",
+    "make_video",
+    "number_of",
+    "numbers_of",
+    "picture",
+]
+
+WIDTH, HEIGHT = 320, 240
+_BITS = 12
+_BAR = 24  # pixels
+_CODECS = {".avi": "MJPG", ".mkv": "MJPG", ".mp4": "mp4v"}
+
+
+def picture(number: int) -> NDArray[np.uint8]:
+    """Return a picture ``(240, 320, 3)`` with its number as white bars, and red at the left."""
+    data = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    data[160:220, :80] = (40, 40, 200)  # B, G, R
+    for bit in range(_BITS):
+        if number >> bit & 1:
+            data[80:140, 16 + bit * _BAR : 16 + bit * _BAR + _BAR - 4] = 230
+    return data
+
+
+def number_of(data: NDArray[Any]) -> int:
+    """Return the number in a picture, colour or gray, however it was compressed."""
+    strip = data[95:125].mean(axis=(0, 2) if data.ndim == 3 else 0)
+    bars = [strip[16 + bit * _BAR + 6 : 16 + bit * _BAR + _BAR - 10] for bit in range(_BITS)]
+    return sum(int(bar.mean() > 128) << bit for bit, bar in enumerate(bars))
+
+
+def numbers_of(pictures: Iterable[NDArray[Any]]) -> list[int]:
+    """Return the numbers in some pictures."""
+    return [number_of(data) for data in pictures]
+
+
+def coded(number: int, suffix: str = ".jpg") -> bytes:
+    """Return a picture as the bytes of a JPEG or PNG file."""
+    good, data = cv2.imencode(suffix, picture(number))
+    assert good
+    return data.tobytes()
+
+
+def make_video(path: Path, count: int = 60, rate: float = 30.0) -> Path:
+    """Make a video file, MJPEG or MPEG-4, by its suffix."""
+    code = cv2.VideoWriter.fourcc(*_CODECS[path.suffix])
+    writer = cv2.VideoWriter(str(path), code, rate, (WIDTH, HEIGHT))
+    for number in range(count):
+        writer.write(picture(number))
+    writer.release()
+    return path
+
+
+def make_raw_mjpeg(path: Path, count: int = 30) -> Path:
+    """Make a file of JPEG pictures one after the other, without any container."""
+    path.write_bytes(b"".join(coded(number) for number in range(count)))
+    return path
+
+
+def make_sequence(folder: Path, numbers: Iterable[int], pattern: str = "p_%04d.png") -> str:
+    """Make picture files, and return the pattern of their paths."""
+    for number in numbers:
+        (folder / (pattern % number)).write_bytes(coded(number, Path(pattern).suffix))
+    return str(folder / pattern)
+
+
+class _Server:
+    """One listening socket, and a thread for whoever connects."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.1)
+        self.port: int = self._listener.getsockname()[1]
+        self.stopping = threading.Event()
+        self.unplugged = threading.Event()
+        self.connections = 0
+        self._threads: list[threading.Thread] = []
+
+    def serve(self, connection: socket.socket) -> None:
+        """Send pictures until the connection breaks, or `gone`."""
+        raise NotImplementedError
+
+    @property
+    def gone(self) -> bool:
+        """Whether to stop sending."""
+        return self.stopping.is_set() or self.unplugged.is_set()
+
+    def __enter__(self) -> Self:
+        accept = threading.Thread(target=self._accept, name="video-server")
+        self._threads.append(accept)
+        accept.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            if self.unplugged.is_set():
+                connection.close()
+                continue
+            self.connections += 1
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.settimeout(10.0)
+            self.serve(connection)
+
+
+class LiveTcp(_Server):
+    """A video file played over and over by ffmpeg, in real time, as Matroska over TCP.
+
+    The picture's number starts again with the file. ffmpeg writes to a pipe and this server to
+    the socket, so the port is open before anybody can connect to it, and never somebody else's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"tcp://127.0.0.1:{self.port}"
+
+    def __exit__(self, *_: object) -> None:
+        self.unplug()
+        super().__exit__()
+
+    def serve(self, connection: socket.socket) -> None:
+        with self._ffmpeg() as process:
+            assert process.stdout is not None
+            while data := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]  # a BufferedReader
+                connection.sendall(data)
+
+    @contextmanager
+    def _ffmpeg(self) -> Iterator[subprocess.Popen[bytes]]:
+        command = [
+            "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1",
+            "-i", str(self._path), "-c:v", "copy",
+            # Without these, Matroska is written in clusters of several pictures.
+            "-flush_packets", "1", "-cluster_time_limit", "1", "-f", "matroska", "-",
+        ]  # fmt: skip
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self._process = process
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+    def freeze(self) -> None:
+        """Stop sending, and leave the connection open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def unplug(self) -> None:
+        """Kill ffmpeg, which cuts the connection, and refuse others until `replug`."""
+        self.unplugged.set()
+        if self._process is not None:
+            self._process.kill()
+
+    def replug(self) -> None:
+        """Take connections again."""
+        self.unplugged.clear()
+
+
+class MjpegHttp(_Server):
+    """JPEG pictures over HTTP (``multipart/x-mixed-replace``), as most network cameras send them.
+
+    Attributes
+    ----------
+    sent
+        Host time [ns] at which each picture was sent.
+    """
+
+    def __init__(self, rate: float, count: int = 1000) -> None:
+        super().__init__()
+        self._rate, self._count = rate, count
+        self.url = f"http://127.0.0.1:{self.port}/video.mjpg"
+        self.sent: list[int] = []
+
+    def serve(self, connection: socket.socket) -> None:
+        connection.recv(1 << 16)  # the request; whatever it asks for
+        kind = b"Content-Type: multipart/x-mixed-replace;boundary=picture\r\n"
+        connection.sendall(b"HTTP/1.0 200 OK\r\n" + kind + b"\r\n--picture\r\n")
+        start = now_ns()
+        for number in range(self._count):
+            data = coded(number)
+            due = start + round(number * 1e9 / self._rate)
+            self.stopping.wait(max(0, due - now_ns()) / 1e9)
+            if self.gone:
+                return
+            head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data)
+            self.sent.append(now_ns())
+            connection.sendall(head + data + b"\r\n--picture\r\n")
+
+
+class StalledTcp(_Server):
+    """Sends the bytes of a file at once, and then nothing, without closing the connection."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = data
+        self.url = f"tcp://127.0.0.1:{self.port}"
+
+    def serve(self, connection: socket.socket) -> None:
+        connection.sendall(self._data)
+        while not self.gone:
+            self.stopping.wait(0.1)
