@@ -1,0 +1,283 @@
+"""What every sink is: an Rx observer of chunks, and a context manager."""
+
+import logging
+import os
+import threading
+from abc import abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from reactivex import abc
+
+from rxstream.chunk import Chunk, StreamInfo
+from rxstream.clock import Duration, to_span
+from rxstream.errors import ChunkError, ParameterError, RxStreamError
+
+__all__ = ["Sink", "path_to_write"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Sink(abc.ObserverBase[Chunk]):
+    """Where one stream ends: ``device.subscribe(sink)``.
+
+    A sink takes one stream, once. It is closed, and what it writes to is complete, when the
+    stream completes or fails, when it fails itself, on `close`, and at the end of ``with``,
+    whichever is first. A chunk that comes later is an error: the device cuts the sink off and
+    says so. In ``with``, therefore, put the sink before the device: the device is closed first,
+    and its last chunks are written.
+
+    Authors write `write` and `finish`, and `start` where something is to be opened. They are
+    never called at the same time, `finish` exactly once.
+
+    Parameters
+    ----------
+    name
+        What messages call it, e.g. the path of the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rxstream import Device
+    >>> from rxstream.devices.twin import Twin
+    >>> class Peak(Sink):
+    ...     value = 0.0
+    ...     def write(self, chunk):
+    ...         self.value = max(self.value, float(np.abs(chunk.data).max(initial=0)))
+    ...     def finish(self):
+    ...         print(f"{self.samples} samples, peak {self.value:.3f}")
+    >>> twin = Device(Twin(rate=1000.0, duration=0.1))
+    >>> peak = Peak("peak")
+    >>> subscription = twin.subscribe(peak)
+    >>> with twin:
+    ...     peak.wait(10)
+    90 samples, peak 0.499
+    True
+    """
+
+    uniform: ClassVar[bool] = True
+    """Whether all chunks must have the same sample shape and dtype."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._guard = threading.RLock()
+        self._done = threading.Event()
+        self._info: StreamInfo | None = None
+        self._samples = self._lost = 0
+        self._error: Exception | None = None
+
+    # -- what the author of a sink writes -----------------------------------------------------
+
+    def start(self, chunk: Chunk) -> None:
+        """Open what needs to know the stream; may be left out.
+
+        Called once, with the first chunk, before `write` has it too. That chunk may be empty (a
+        heartbeat); its ``info`` is complete all the same.
+        """
+
+    @abstractmethod
+    def write(self, chunk: Chunk) -> None:
+        """Take the next chunk, ``(n, *shape)``; ``n`` may be 0.
+
+        What it raises closes the sink and cuts it off from the stream; nobody else notices.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Close everything; called once, even if nothing has come or `write` has raised."""
+
+    # -- what its user sees -------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._name
+
+    @property
+    def info(self) -> StreamInfo | None:
+        """Of the stream, from its first chunk on."""
+        return self._info
+
+    @property
+    def samples(self) -> int:
+        """Samples written."""
+        return self._samples
+
+    @property
+    def lost(self) -> int:
+        """Samples that are known to be missing, by the gaps that came."""
+        return self._lost
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes nothing any more."""
+        return self._done.is_set()
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it ended, if not well: the stream's error, or its own."""
+        return self._error
+
+    def wait(self, timeout: Duration | None = None) -> bool:
+        """Wait until it is closed and all is written.
+
+        Parameters
+        ----------
+        timeout
+            How long [s]; None: as long as it takes.
+
+        Returns
+        -------
+        closed
+            False if that did not happen in time.
+        """
+        return self._done.wait(
+            None if timeout is None else to_span(timeout, "timeout", zero=True) / 1e9
+        )
+
+    def close(self) -> None:
+        """Finish with what has come; safe to call twice.
+
+        Raises
+        ------
+        Exception
+            What `finish` raises, e.g. ``OSError`` if the disk is full.
+        """
+        with self._guard:
+            if self._done.is_set():
+                return
+            try:
+                self.finish()
+            except Exception as error:
+                self._error = self._error or error
+                raise
+            finally:
+                self._done.set()
+
+    def __enter__(self) -> Self:
+        if self.closed:
+            raise self._too_late()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<{type(self).__name__} {self._name}: {state}, {self._samples} samples>"
+
+    # -- an Rx observer -----------------------------------------------------------------------
+
+    def on_next(self, value: Chunk) -> None:
+        """Take the next chunk.
+
+        Raises
+        ------
+        RxStreamError
+            If the sink is closed.
+        ChunkError
+            If it is no chunk, or one of another shape or dtype than those before.
+        """
+        with self._guard:
+            if self._done.is_set():
+                raise self._too_late()
+            try:
+                if self._info is None or value.info is not self._info:
+                    self._meet(value)
+                self.write(value)
+            except Exception as error:
+                self._give_up(error)
+                raise
+            self._samples += len(value)
+            if value.breaks:
+                self._lost += value.lost
+
+    def on_error(self, error: Exception) -> None:
+        """Close; keep the stream's error in `error`."""
+        with self._guard:
+            if self._done.is_set():
+                return
+            self._error = error
+            _logger.warning("%s: the stream ended with an error: %s", self._name, error)
+            self.close()
+
+    def on_completed(self) -> None:
+        """Close."""
+        self.close()
+
+    def _meet(self, chunk: Chunk) -> None:
+        """Look at the first chunk, or one whose info is another object."""
+        if not isinstance(chunk, Chunk):
+            msg = f"{self._name}: a sink takes chunks, not {chunk!r:.80}; subscribe a function"
+            raise ChunkError(msg)
+        info, known = chunk.info, self._info
+        if known is None:
+            self._info = info
+            self.start(chunk)
+            return
+        if self.uniform and (info.shape != known.shape or info.dtype != known.dtype):
+            msg = (
+                f"{self._name}: got {info.name} with samples {info.shape} {info.dtype} after "
+                f"{known.name} with {known.shape} {known.dtype}; a sink takes one stream"
+            )
+            raise ChunkError(msg)
+        self._info = info
+
+    def _give_up(self, error: Exception) -> None:
+        if self._done.is_set():  # `write` closed the sink itself
+            return
+        self._error = error
+        try:
+            self.close()
+        except Exception as second:  # noqa: BLE001 - the first error is the one to raise
+            _logger.warning("%s: closing after an error failed too: %r", self._name, second)
+
+    def _too_late(self) -> RxStreamError:
+        why = f" (it ended with {self._error!r})" if self._error else ""
+        return RxStreamError(
+            f"{self._name} is closed{why} and takes nothing more: make a new sink to subscribe "
+            "again; to stop a live stream, dispose of its subscription before closing the sink"
+        )
+
+
+def path_to_write(path: str | os.PathLike[str], *suffixes: str) -> Path:
+    """Return a path that a file can be written to; for sinks to check when they are made.
+
+    Parameters
+    ----------
+    path
+        Of the file; one that exists will be replaced. ``~`` is the home folder.
+    suffixes
+        Those allowed, in lower case, e.g. ``".wav"``; none: any.
+
+    Raises
+    ------
+    ParameterError
+        If it is no path, its folder does not exist, it is a folder, or has another suffix.
+
+    Examples
+    --------
+    >>> path_to_write("sound.mp3", ".flac", ".wav")
+    Traceback (most recent call last):
+    rxstream.errors.ParameterError: the suffix must be one of .flac, .wav, not '.mp3' ('sound.mp3')
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        msg = f"path must be that of a file, not {path!r}"
+        raise ParameterError(msg)
+    found = Path(path).expanduser()
+    if suffixes and found.suffix.lower() not in suffixes:
+        msg = f"the suffix must be one of {', '.join(suffixes)}, not {found.suffix!r} ({path!r})"
+        raise ParameterError(msg)
+    if found.is_dir():
+        msg = f"{path!r} is a folder; give the path of a file in it"
+        raise ParameterError(msg)
+    if not found.parent.is_dir():
+        msg = f"there is no folder {str(found.parent)!r} to write {found.name!r} to; make it first"
+        raise ParameterError(msg)
+    return found
