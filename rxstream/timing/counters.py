@@ -1,23 +1,10 @@
 """Device time: how far a device has come on its own clock, in whole samples or ticks."""
 
-from typing import NamedTuple
-
 from rxstream.chunk import Counter
 
-__all__ = ["Advance", "DeviceTime"]
+__all__ = ["DeviceTime"]
 
 _CLAIM = 0.5  # a counter that claims this much more time than has passed was reset [s]
-
-
-class Advance(NamedTuple):
-    """What one more chunk did to device time."""
-
-    seconds: float
-    """Nominal time since the chunk before it [s]."""
-    missing: int
-    """Samples that the counter says are missing (negative: doubled) before the chunk."""
-    restarted: bool
-    """The counter cannot have come here from where it was."""
 
 
 class DeviceTime:
@@ -39,13 +26,18 @@ class DeviceTime:
     ----------
     seconds
         Nominal device time since `restart` [s].
+    passed
+        By how much the last chunk moved it on [s].
+    missing
+        Samples that the device said or its counter showed to be missing before the last chunk;
+        negative: that came twice.
     step
         Usual time from chunk to chunk [s].
     """
 
     __slots__ = (
         "_base", "_counter", "_quantum", "_raw", "_spec", "_unit", "_units", "counts_samples",
-        "rate", "seconds", "step",
+        "missing", "passed", "rate", "seconds", "step",
     )  # fmt: skip
 
     def __init__(self, rate: float | None, counter: Counter | None, quantum: int | None) -> None:
@@ -55,7 +47,8 @@ class DeviceTime:
         self._unit = (counter.rate if counter and counter.rate else rate) or 1.0
         self._units = 0
         self._raw: int | None = None
-        self.seconds = self.step = 0.0
+        self.seconds = self.passed = self.step = 0.0
+        self.missing = 0
 
     @property
     def numbered(self) -> bool:
@@ -75,7 +68,7 @@ class DeviceTime:
 
     def advance(
         self, count: int, counter: int | None, lost: int, elapsed: float, expected: float
-    ) -> Advance:
+    ) -> bool:
         """Take the next chunk.
 
         Parameters
@@ -89,13 +82,18 @@ class DeviceTime:
         elapsed
             Host time since the chunk before it [s].
         expected
-            Time from the last sample to the arrival [s].
+            Time from the last sample to the arrival [s]; needed with a counter.
+
+        Returns
+        -------
+        bool
+            Whether it can be so; if not, the counter has been reset.
         """
         rate, unit = self.rate, self._unit
-        missing = lost
-        nominal = None if rate is None else (count + lost) / rate
+        self.missing = lost
         if counter is None or self._raw is None:
-            units = round((elapsed if nominal is None else nominal) * unit)
+            nominal = elapsed if rate is None else (count + lost) / rate
+            units = count + lost if unit == rate else round(nominal * unit)
             if self._raw is not None and self._spec is not None:  # this reading came without
                 self._raw = (self._raw + units) % (1 << self._spec.bits)
             elif counter is not None:
@@ -103,17 +101,15 @@ class DeviceTime:
         else:
             units = self._unwrap(counter, expected)
             self._raw = counter
-            seconds = units / unit
-            if seconds > elapsed + _CLAIM + 3 * self.step:
-                return Advance(elapsed if nominal is None else nominal, 0, True)
+            if units / unit > elapsed + _CLAIM + 3 * self.step:
+                return False
             if rate is not None:
-                missing = self._missing(units, count)
-        before = self.seconds
+                self.missing = self._missing(units, count)
         self._units += units
         self.seconds = self._units / unit
-        seconds = self.seconds - before
-        self.step = self.step + 0.01 * (seconds - self.step) if self.step else seconds
-        return Advance(seconds, missing, False)
+        self.passed = passed = units / unit
+        self.step += (0.01 if self.step else 1.0) * (passed - self.step)
+        return True
 
     def _unwrap(self, counter: int, expected: float) -> int:
         """Return the units since the last counter.

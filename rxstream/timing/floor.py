@@ -67,11 +67,12 @@ class Floor:
         line = self.line
         self._delays.add(offset - line.at(x) if line.points else 0.0)
         line.add(x, offset)
-        self._seen += 1
+        self._seen = seen = self._seen + 1
         # at powers of two at first, so that the scales are known from the start
-        if not self._seen % 256 or not self._seen & (self._seen - 1):
+        if not seen & 255 or not seen & (seen - 1):
             self._calibrate(x, step)
-        self.joint.follow(self.line, x)
+        if self.joint.moving:
+            self.joint.follow(line, x)
 
     def at(self, x: float) -> float:
         """Return the floor at ``x`` [s]: the line less its bias and the joint's step."""

@@ -1,73 +1,48 @@
-"""Late or lost? A sequential test on the excess of arrivals over the line.
+"""Late or lost? Two sequential tests on the excess of arrivals over the line.
 
 After a loss *every* chunk is late by what is missing; mere lateness ends. So for three levels a
 run of chunks that all exceed the level is followed, and each chunk that could as well have been
 on time adds ``-log P(delay >= level)``, from the histogram of the delays themselves. A run whose
-sum passes ``-log p_false`` has happened by chance less often than ``p_false`` (Wald's sequential
-test with the hypothesis "no loss"). Chunks drained after a stall arrive back to back and share one
-cause: they are no evidence.
+sum passes ``-log p_false`` has happened by chance less often than ``p_false``.
+
+Where losses are multiples of a quantum, there is a sharper question: are these the usual delays,
+or the usual delays plus ``k`` quanta? Each chunk adds the log of the ratio of both likelihoods
+(Wald, "Sequential tests of statistical hypotheses", 1945); the sum is held against the odds of a
+loss as often as they have been seen.
+
+Chunks drained after a stall arrive back to back and share one cause: they are no evidence.
 """
 
+from collections import deque
 from math import log
+from typing import NamedTuple
 
-from rxstream.timing.delays import DelayHistogram
+from rxstream.timing.delays import DelayHistogram, bin_of
 
 __all__ = ["GapTest", "Run"]
 
 _MOST = 200  # chunks of a run that are remembered, and count as evidence
+_RATIO = 12  # chunks that the likelihood ratio looks at
+_ODDS = 100.0  # that a loss told is one
+_SHORT = 0.2  # a loss may seem smaller by this part of a quantum, as the line is not exact
+_LEAST_FRESH = (6, 6, 2)  # at the low levels a few late chunks are common: ask for more of them
 
 
-class Run:
-    """Consecutive chunks whose delay exceeds a level.
+class Run(NamedTuple):
+    """Consecutive chunks that are late or come after a loss."""
 
-    Attributes
-    ----------
-    chunk, x
-        Number and device time [s] of the first.
-    lowest
-        Least excess of all [s]: what was lost, if it was a loss.
-    lowest_later
-        Least excess of all but the first [s].
-    x_later
-        Device time of the second [s].
-    length, fresh
-        How many there are, and how many of them are evidence.
-    evidence
-        Minus the log of the probability that it is chance.
-    excesses
-        Of the chunks [s].
-    """
-
-    __slots__ = (
-        "chunk", "evidence", "excesses", "fresh", "length", "lowest", "lowest_later", "x",
-        "x_later",
-    )  # fmt: skip
-
-    def __init__(self, chunk: int, x: float, excess: float) -> None:
-        self.chunk, self.x, self.lowest = chunk, x, excess
-        self.lowest_later, self.x_later = float("inf"), x
-        self.length = self.fresh = 0
-        self.evidence = 0.0
-        self.excesses: list[float] = []
-
-    def add(self, x: float, excess: float) -> None:
-        """Take the next chunk."""
-        if self.length == 1:
-            self.x_later = x
-        if self.length and excess < self.lowest_later:
-            self.lowest_later = excess
-        if excess < self.lowest:
-            self.lowest = excess
-        self.length += 1
-        if self.length <= _MOST:
-            self.excesses.append(excess)
-
-    def without_first(self) -> "Run":
-        """Return the run that begins one chunk later: the first was late, before the loss."""
-        run = Run(self.chunk + 1, self.x_later, self.lowest_later)
-        run.length, run.fresh, run.evidence = self.length - 1, self.fresh, self.evidence
-        run.excesses = self.excesses[1:]
-        return run
+    chunk: int
+    """Number of the first."""
+    x: float
+    """Its device time [s]."""
+    lowest: float
+    """Least excess of all [s]: what was lost, if it was a loss."""
+    quanta: int
+    """The same in quanta; 0 if there is none or it is less."""
+    fresh: int
+    """How many are evidence."""
+    excesses: list[float]
+    """Of the chunks [s]."""
 
 
 class GapTest:
@@ -79,36 +54,53 @@ class GapTest:
         Losses are multiples of this [s]; None if any.
     p_false
         Of a false alarm.
+
+    Attributes
+    ----------
+    median
+        Delay above the line that half of the chunks exceed [s].
     """
 
-    __slots__ = ("_evidence", "_levels", "_needed", "_quantum", "_runs")
+    __slots__ = (
+        "_densities", "_evidence", "_fresh", "_least", "_levels", "_losses", "_needed", "_quantum",
+        "_recent", "_running", "_start", "_sums", "median",
+    )  # fmt: skip
 
     def __init__(self, quantum: float | None, p_false: float) -> None:
         self._quantum, self._needed = quantum, -log(p_false)
-        self._levels = [1e9, 1e9, 1e9]  # none before the first `calibrate`
-        self._evidence = [0.0, 0.0, 0.0]
-        self._runs: list[Run | None] = [None, None, None]
-
-    @property
-    def median(self) -> float:
-        """Median delay above the line [s]."""
-        return self._levels[0]
-
-    @property
-    def suspicious(self) -> bool:
-        """Whether a run is more likely a loss than one is usually lost."""
-        run = self._runs[2]
-        return run is not None and run.fresh >= 2 and run.evidence > self._needed / 2
+        self._levels = (1e9, 1e9, 1e9)  # none is exceeded before the first `calibrate`
+        self.median = self._least = 1e9
+        self._evidence = (0.0, 0.0, 0.0)
+        self._densities: list[float] = []
+        self._losses = 0
+        self._recent: deque[tuple[float, float, bool]] = deque(maxlen=_MOST)
+        self.forget()
 
     def forget(self) -> None:
         """Drop all runs."""
-        self._runs = [None, None, None]
+        self._start = [-1, -1, -1]  # chunk each run began with
+        self._fresh, self._sums = [0, 0, 0], [0.0, 0.0, 0.0]
+        self._running = False
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether there is a run that could be a loss."""
+        return self._fresh[2] >= 2 and self._sums[2] > self._needed / 3
 
     def calibrate(self, delays: DelayHistogram) -> None:
         """Take levels and their probabilities from the delays seen."""
+        self.median = delays.quantile(0.5)
         big = delays.quantile(0.99) if self._quantum is None else 0.8 * self._quantum
-        self._levels = [delays.quantile(0.5), delays.quantile(0.9), big]
-        self._evidence = [-log(min(delays.tail(level), 0.999)) for level in self._levels]
+        self._levels = levels = (self.median, delays.quantile(0.9), big)
+        self._least = min(levels)
+        a, b, c = (-log(min(delays.tail(level), 0.999)) for level in levels)
+        self._evidence = (a, b, c)
+        self._densities = delays.log_densities()
+
+    def confirm(self) -> None:
+        """Count a loss, and drop all runs."""
+        self._losses += 1
+        self.forget()
 
     def observe(self, chunk: int, x: float, excess: float, fresh: bool) -> Run | None:
         """Take the excess [s] of a chunk at ``x`` [s]; return a run that is no chance any more.
@@ -118,20 +110,73 @@ class GapTest:
         fresh
             Whether it could have been on time: it did not wait behind the one before it.
         """
-        runs, found = self._runs, None
+        if excess <= self._least:
+            if self._running:
+                self.forget()
+            return None
+        self._recent.append((x, excess, fresh))
+        self._running = True
+        found = -1
         for i in (2, 1, 0):
-            run = runs[i]
             if excess <= self._levels[i]:
-                if run is not None:
-                    runs[i] = None
+                self._start[i], self._fresh[i], self._sums[i] = -1, 0, 0.0
                 continue
-            if run is None:
-                runs[i] = run = Run(chunk, x, excess)
-            run.add(x, excess)
-            if fresh and run.fresh < _MOST:
-                run.fresh += 1
-                run.evidence += self._evidence[i]
-            # at the lower levels a few late chunks are common: ask for more of them
-            if found is None and run.evidence >= self._needed and run.fresh >= (2 if i == 2 else 6):
-                found = run
-        return found
+            if self._start[i] < 0:
+                self._start[i] = chunk
+            if fresh and self._fresh[i] < _MOST:
+                self._fresh[i] += 1
+                self._sums[i] += self._evidence[i]
+            enough = self._sums[i] >= self._needed and self._fresh[i] >= _LEAST_FRESH[i]
+            if enough and found < 0:
+                found = i
+        if found >= 0:
+            return self._run(chunk, self._start[found], self._fresh[found])
+        if self._quantum is not None and self._fresh[2] >= 2:
+            return self._compare(chunk)
+        return None
+
+    def _run(self, chunk: int, start: int, fresh: int) -> Run:
+        """Return the run from ``start`` to ``chunk``, less what was late before a loss."""
+        size = min(chunk - start + 1, len(self._recent))
+        recent = list(self._recent)[-size:]
+        quantum, quanta = self._quantum, 0
+        if quantum is not None:
+            recent = recent[self._likeliest(recent)[0] :]
+        excesses = [excess for _, excess, _ in recent]
+        lowest = min(excesses)
+        if quantum is not None:
+            quanta = int(lowest / quantum + _SHORT)
+        return Run(chunk - len(recent) + 1, recent[0][0], lowest, quanta, fresh, excesses)
+
+    def _compare(self, chunk: int) -> Run | None:
+        """Return the run if the usual delays plus some quanta explain it far better."""
+        size = min(chunk - self._start[2] + 1, _RATIO)
+        recent = list(self._recent)[-size:]
+        first, ratio = self._likeliest(recent)
+        if sum(fresh for _, _, fresh in recent[first:]) < 2:
+            return None
+        rate = (self._losses + 0.02) / (chunk + 2000)
+        if ratio < min(self._needed, log(_ODDS / rate)):
+            return None
+        return self._run(chunk, chunk - size + 1, self._fresh[2])
+
+    def _likeliest(self, recent: list[tuple[float, float, bool]]) -> tuple[int, float]:
+        """Return after how many chunks a loss is likeliest, and the log of the likelihood ratio.
+
+        Chunks before it were late; those after it cannot be less late than what is lost.
+        """
+        quantum, density = self._quantum or 1.0, self._densities
+        best, best_ratio, lowest = 0, 0.0, 1e9
+        for first in range(len(recent) - 1, -1, -1):
+            lowest = min(lowest, recent[first][1])
+            lost = int(lowest / quantum + _SHORT) * quantum
+            if not lost or lowest < lost - self.median:
+                break
+            ratio = sum(
+                density[bin_of(excess - lost)] - density[bin_of(excess)]
+                for _, excess, fresh in recent[first:]
+                if fresh
+            )
+            if ratio >= best_ratio:
+                best, best_ratio = first, ratio
+        return best, best_ratio

@@ -34,10 +34,13 @@ class Joint:
         """Forget the step: the line as it is, is the floor."""
         self.step = self._until = 0.0
 
+    @property
+    def moving(self) -> bool:
+        """Whether the step is still being measured."""
+        return self._until > 0
+
     def follow(self, line: Envelope, x: float) -> None:
         """Adapt the step to the present line; ``x`` is now [s]."""
-        if not self._until:
-            return
         self.step = line.at(self._x) - self._value
         if self.step < 0:
             self.end()

@@ -15,6 +15,7 @@ __all__ = ["ClockModel", "Event", "Stamp"]
 
 _OWN_STAMPS = Counter(64, 1e9, "ticks")
 _HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
+_REGRET = 1.0  # a loss found less long ago may prove to have been lateness [s]
 _UNSURE = 3.0  # from the line's doubt to a 95 % interval
 
 
@@ -40,8 +41,8 @@ class ClockModel:
     """
 
     __slots__ = (
-        "_arrival", "_chunk", "_clockless", "_device", "_events", "_floor", "_lost", "_lower",
-        "_origin", "_output", "_quantum", "_renew", "_settings", "_state", "_why",
+        "_arrival", "_chunk", "_clockless", "_device", "_events", "_floor", "_lost", "_lost_at",
+        "_lower", "_origin", "_output", "_quantum", "_renew", "_settings", "_state", "_why",
     )  # fmt: skip
 
     def __init__(self, settings: Correction) -> None:
@@ -57,10 +58,11 @@ class ClockModel:
         self._arrival = 0
         self._chunk = -1
         self._renew = False
+        self._lost_at = -inf  # device time of the last loss that was found, not told [s]
         self._state: State = "warming"
         self._lost: int | None = 0
         self._why: Why | None = None
-        self._events: list[Event] = []
+        self._events: tuple[Event, ...] = ()
 
     @property
     def state(self) -> State:
@@ -107,7 +109,7 @@ class ClockModel:
             Samples that the device says it lost before this chunk.
         """
         self._chunk += 1
-        self._lost, self._why, self._events = 0, None, []
+        self._lost, self._why, self._events = 0, None, ()
         if device_time is not None and self._settings.counter is None:
             counter = self._own_stamp(count, device_time)
         if self._clockless:
@@ -117,13 +119,14 @@ class ClockModel:
         origin, device, floor = self._origin, self._device, self._floor
         elapsed, self._arrival = (arrival - self._arrival) * 1e-9, arrival
         since = (arrival - origin) * 1e-9
-        x = device.seconds
-        expected = since - x - floor.line.at(x) + floor.joint.step
-        step = device.advance(count, counter, lost or 0, elapsed, expected)
-        if step.restarted:
+        expected = 0.0
+        if counter is not None:
+            x = device.seconds
+            expected = since - x - floor.line.at(x) + floor.joint.step
+        if not device.advance(count, counter, lost or 0, elapsed, expected):
             return self._begin(count, arrival, counter, bounds)
-        if step.missing:
-            self._tell(step.missing)
+        if device.missing:
+            self._tell(device.missing)
         high = since
         if bounds is not None and bounds[1] < arrival:
             high = (bounds[1] - origin) * 1e-9
@@ -131,7 +134,7 @@ class ClockModel:
         excess = high - x - floor.line.at(x)
         if bounds is not None:
             self._prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
-        elif self._judge(excess, elapsed >= 0.5 * step.seconds):
+        elif self._judge(excess, elapsed >= 0.5 * device.passed):
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x
@@ -140,7 +143,7 @@ class ClockModel:
         if bounds is not None:
             low = (bounds[0] - origin) * 1e-9 - x
             last, doubt = self._middle(x, last, low, offset, doubt)
-        return self._told(origin + round((x + last) * 1e9), count, arrival, step.seconds, doubt)
+        return self._told(origin + round((x + last) * 1e9), count, arrival, device.passed, doubt)
 
     def _begin(
         self, count: int, arrival: int, counter: int | None, bounds: tuple[int, int] | None
@@ -153,7 +156,7 @@ class ClockModel:
             self._note("restart", self._chunk, None, 0.0)
         self._device.restart(counter)
         self._origin = self._arrival = arrival
-        self._lower, self._renew = None, False
+        self._lower, self._renew, self._lost_at = None, False, -inf
         last, high, doubt = arrival, 0.0, _UNSURE * floor.line.scale
         if bounds is not None:
             if bounds[1] < arrival:
@@ -170,11 +173,11 @@ class ClockModel:
 
     def _between(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:
         """Without any clock of the device there is only the middle of what is possible."""
-        if bounds is None:
-            return self._output.stamp(arrival, count, arrival, uncertainty=inf, state="warming")
-        high = min(bounds[1], arrival)
-        last, half = (bounds[0] + high) // 2, (high - bounds[0]) / 2
-        return self._output.stamp(last, count, arrival, uncertainty=half, state="locked")
+        last, half = arrival, inf
+        if bounds is not None:
+            high = min(bounds[1], arrival)
+            last, half = (bounds[0] + high) // 2, (high - bounds[0]) / 2
+        return self._output.stamp(last, count, arrival, 0.0, 0.0, half, 0, None, "locked", ())
 
     def _told(self, last: int, count: int, arrival: int, length: float, doubt: float) -> Stamp:
         floor, rate = self._floor, self._settings.rate
@@ -186,8 +189,8 @@ class ClockModel:
             self._state = "soft" if floor.renewed else "warming"
         period = 0.0 if rate is None else 1e9 * (1 + floor.line.slope) / rate
         return self._output.stamp(
-            last, count, arrival, length=1e9 * length, period=period, uncertainty=1e9 * doubt,
-            lost=self._lost, why=self._why, state=self._state, events=tuple(self._events),
+            last, count, arrival, 1e9 * length, period, 1e9 * doubt,
+            self._lost, self._why, self._state, self._events,
         )  # fmt: skip
 
     def _own_stamp(self, count: int, stamp: int | tuple[int, int]) -> int:
@@ -201,7 +204,7 @@ class ClockModel:
         return stamp if rate is None else stamp + round((count - 1) * 1e9 / rate)
 
     def _note(self, kind: EventKind, chunk: int, samples: int | None, shift: float) -> None:
-        self._events.append(Event(kind, chunk, samples, self._chunk, round(shift * 1e9)))
+        self._events += (Event(kind, chunk, samples, self._chunk, round(shift * 1e9)),)
 
     def _tell(self, missing: int) -> None:
         """Pass on a loss that the device tells or its counter shows."""
@@ -241,18 +244,12 @@ class ClockModel:
         if run is None or not floor.warm(x):
             return False
         quantum, rule = self._quantum, self._settings.on_step
-        quanta = 0
-        if quantum is not None:
-            quanta = int(run.lowest / quantum + 0.2)
-            if run.length > 2 and int(run.lowest_later / quantum + 0.2) > quanta:
-                run = run.without_first()
-                quanta = int(run.lowest / quantum + 0.2)
         if self._device.numbered:
             self._rise(run, x)
         elif run.lowest >= self._settings.restart_gap:
             return True
-        elif quantum is not None and quanta and rule != "latency":
-            self._lose(run, quanta * quantum)
+        elif quantum is not None and run.quanta and rule != "latency":
+            self._lose(run, run.quanta * quantum)
         elif rule == "gap" or (rule == "auto" and quantum is None):
             self._lose_some(run, x)
         else:
@@ -262,9 +259,11 @@ class ClockModel:
     def _early(self, excess: float, x: float) -> None:
         """Earlier than possible: samples came twice, a loss was none, or the floor is lower."""
         device, floor, quantum = self._device, self._floor, self._quantum
-        if quantum is not None and not device.numbered and -excess >= 0.6 * quantum:
-            shift = device.shift(-int(-excess / quantum + 0.4) * quantum)
-            self._lost, self._why = 0, "overlap"
+        doubtful = x - self._lost_at < _REGRET
+        if quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
+            quanta = max(int(-excess / quantum + 0.4), 1)
+            shift = device.shift(-quanta * quantum)
+            self._lost, self._why, self._lost_at = 0, "overlap", -inf
             self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
             floor.gaps.forget()
         elif floor.warm(x):
@@ -279,7 +278,6 @@ class ClockModel:
         """Take in a loss of known size [s]."""
         self._device.shift(lost)
         self._floor.forgive(run.excesses, lost)
-        self._floor.gaps.forget()
         self._gap(run, lost)
 
     def _lose_some(self, run: Run, x: float) -> None:
@@ -291,6 +289,8 @@ class ClockModel:
         self._gap(run, lost)
 
     def _gap(self, run: Run, lost: float) -> None:
+        self._floor.gaps.confirm()
+        self._lost_at = self._device.seconds
         samples = round(lost * (self._settings.rate or 1.0))
         self._lost, self._why = (self._lost or 0) + samples, "dropped"
         self._note("gap", run.chunk, samples, lost)

@@ -25,29 +25,33 @@ class Output:
         last: int,
         count: int,
         arrival: int,
-        *,
-        length: float = 0.0,
-        period: float = 0.0,
-        uncertainty: float = 0.0,
-        lost: int | None = 0,
-        why: Why | None = None,
-        state: State = "locked",
-        events: tuple[Event, ...] = (),
+        length: float,
+        period: float,
+        uncertainty: float,
+        lost: int | None,
+        why: Why | None,
+        state: State,
+        events: tuple[Event, ...],
     ) -> Stamp:
         """Return a stamp for a last sample taken at ``last`` [ns], made possible.
 
         A chunk is squeezed to no less than half its nominal ``length`` [ns] to make up for times
         told too late; before anything else times rise, by 1 ns a sample at least.
         """
-        limit = arrival - self._latency
-        last -= self._latency
-        before = self._last
+        latency, before = self._latency, self._last
+        limit = arrival - latency
+        last -= latency
+        if before is not None:
+            least = before + round(length / 2)
+            if last < least:
+                last = least
+        if last > limit:
+            last = limit
         if before is None:
-            last = min(last, limit)
             first = last - max(round((count - 1) * period), count - 1)
         else:
-            last = max(last, before + round(length / 2))
-            last = max(min(last, limit), before + count)
+            if last < before + count:
+                last = before + count
             if why is None or why == "overlap":
                 first = last - (last - before) * (count - 1) // count
             else:

@@ -1,0 +1,32 @@
+"""What cannot work is refused, with the value and what would."""
+
+import pytest
+
+from rxstream.chunk import Counter
+from rxstream.errors import ParameterError
+from rxstream.timing.settings import Correction
+
+BAD = [
+    ("rate", 0), ("rate", -1.0), ("rate", float("nan")), ("rate", float("inf")), ("rate", "48k"),
+    ("rate", True), ("quantum", 0), ("quantum", 1.5), ("quantum", True), ("counter", 32),
+    ("latency", -0.1), ("latency", float("inf")), ("skew", 1.0), ("skew", "fast"),
+    ("skew_tol", 0), ("skew_tol", 50), ("drift", 0), ("window", (10.0,)), ("window", (0, 10)),
+    ("window", (20.0, 10.0)), ("window", 10.0), ("on_step", "loss"), ("p_false", 0),
+    ("p_false", 1.0), ("restart_gap", 0), ("hold", -1), ("hold", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), BAD, ids=lambda v: repr(v))
+def test_a_bad_value_is_named_with_the_remedy(name, value):
+    with pytest.raises(ParameterError) as caught:
+        Correction(**{"rate": 1000.0, name: value})
+    assert str(caught.value).startswith(f"{name} must be ")
+    assert str(caught.value).endswith(f"not {value!r}")
+
+
+def test_good_values_pass():
+    settings = Correction(
+        rate=None, quantum=480, counter=Counter(32), latency=0.01, skew=-50e-6, skew_tol=1e-2,
+        drift=1e-7, window=(5, 60), on_step="latency", p_false=1e-9, restart_gap=5, hold=0.5,
+    )  # fmt: skip
+    assert settings.hold == 0.5
