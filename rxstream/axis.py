@@ -117,12 +117,13 @@ class Grid:
     def extends(self, other: "Grid | Stamps") -> bool:
         """Whether this is the continuation of ``other`` on the same grid."""
         return (
-            type(other) is Grid
-            and other.origin == self.origin
-            and other.first + other.count == self.first
-            and other.period == self.period
-            and other.evidence is self.evidence
-            and other.uncertainty == self.uncertainty
+            self.origin == other.origin
+            and self.first == other.first + other.count
+            and self.period == other.period
+            and self.evidence is other.evidence
+            and self.uncertainty == other.uncertainty
+            if type(other) is Grid
+            else False
         )
 
     def with_count(self, count: int) -> "Grid":

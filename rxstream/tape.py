@@ -5,7 +5,9 @@ when the tape has passed it and no view is left. The same store serves the histo
 `rechunk`, and sliding windows.
 """
 
+import sys
 from bisect import bisect_right
+from sys import getrefcount
 from typing import Any, Generic, cast
 
 import numpy as np
@@ -19,6 +21,9 @@ __all__ = ["Slabs", "Tape"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 _LEAST_BYTES = 1 << 16
+_COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+_SLAB_REFERENCES = 4  # the pair, the local name, the argument, and the read-only view's base
+_VIEW_REFERENCES = 3  # the pair, the local name, the argument
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
 
 
@@ -43,8 +48,9 @@ class Slabs(Generic[S]):
     array([1, 2])
     """
 
-    __slots__ = ("_carry", "_dtype", "_ends", "_room", "_shape", "_size", "_slabs", "_starts",
-                 "_views", "start", "stop")  # fmt: skip
+    __slots__ = ("_carry", "_dtype", "_ends", "_fill", "_newest", "_room", "_shape", "_size",
+                 "_slabs", "_spare", "_starts", "_views", "newest", "newest_start", "start",
+                 "stop")  # fmt: skip
 
     def __init__(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, carry: int = 0
@@ -55,36 +61,41 @@ class Slabs(Generic[S]):
         self._slabs: list[NDArray[S]] = []
         self._views: list[NDArray[S]] = []  # of the same memory, read-only
         self._starts: list[int] = []
-        self._ends: list[int] = []
-        self._room = 0
+        self._ends: list[int] = []  # of all slabs but the newest
+        self._fill = self._room = 0
+        self._spare: tuple[NDArray[S], NDArray[S]] | None = None
         self.start = self.stop = 0
+        self._new_slab(0)
 
-    def append(self, data: NDArray[S]) -> NDArray[S]:
-        """Copy ``data`` ``(n, *shape)`` in and return it as a read-only view of its slab."""
+    def write(self, data: NDArray[S]) -> None:
+        """Copy ``data`` ``(n, *shape)`` in."""
         n = len(data)
         if n > self._room:
             self._new_slab(n)
-        stop = self.stop
-        at = stop - self._starts[-1]
-        self._slabs[-1][at : at + n] = data
+        at = self._fill
+        self._fill = end = at + n
+        self._newest[at:end] = data
         self._room -= n
-        self.stop = self._ends[-1] = stop + n
-        return self._views[-1][at : at + n]
+        self.stop += n
+
+    def append(self, data: NDArray[S]) -> NDArray[S]:
+        """Copy ``data`` ``(n, *shape)`` in and return it as a read-only view of its slab."""
+        self.write(data)
+        return self.newest[self._fill - len(data) : self._fill]
 
     def view(self, i: int, j: int) -> NDArray[S]:
         """Return samples at positions ``i`` to ``j``: a view in one slab, else a copy."""
-        starts = self._starts
-        if not starts:
-            self._new_slab(0)
-        if i >= starts[-1]:
-            return self._views[-1][i - starts[-1] : j - starts[-1]]
+        start = self.newest_start
+        if i >= start:
+            return self.newest[i - start : j - start]
+        starts, ends = self._starts, [*self._ends, self.stop]
         k = bisect_right(starts, i) - 1
-        if j <= self._ends[k]:
+        if j <= ends[k]:
             return self._views[k][i - starts[k] : j - starts[k]]
         pieces = []
         while i < j:
             k = bisect_right(starts, i) - 1
-            end = min(self._ends[k], j)
+            end = min(ends[k], j)
             pieces.append(self._views[k][i - starts[k] : end - starts[k]])
             i = end
         out = np.concatenate(pieces)
@@ -94,9 +105,9 @@ class Slabs(Generic[S]):
     def trim(self, position: int) -> None:
         """Let go of what lies before ``position``."""
         self.start = max(self.start, min(position, self.stop))
-        while len(self._ends) > 1 and self._ends[0] <= self.start:
-            for entries in (self._slabs, self._views, self._starts, self._ends):
-                entries.pop(0)
+        while self._ends and self._ends[0] <= self.start:
+            self._starts.pop(0), self._ends.pop(0)
+            self._spare = self._slabs.pop(0), self._views.pop(0)
 
     @property
     def nbytes(self) -> int:
@@ -106,17 +117,36 @@ class Slabs(Generic[S]):
     def _new_slab(self, n: int) -> None:
         carry = min(self._carry, self.stop - self.start)
         size = max(self._size, n + carry)
-        slab = cast("NDArray[S]", np.empty((size, *self._shape), self._dtype))
-        view = slab.view()
-        view.flags.writeable = False
+        slab, view = self._recycled(size) or self._allocated(size)
         if carry:
             slab[:carry] = self.view(self.stop - carry, self.stop)
+        if self._slabs:
+            self._ends.append(self.stop)
         self._slabs.append(slab)
         self._views.append(view)
         self._starts.append(self.stop - carry)
-        self._ends.append(self.stop)
-        self._room = size - carry
+        self._newest, self.newest, self.newest_start = slab, view, self.stop - carry
+        self._fill, self._room = carry, len(slab) - carry
         self.trim(self.start)
+
+    def _allocated(self, size: int) -> tuple[NDArray[S], NDArray[S]]:
+        slab = cast("NDArray[S]", np.empty((size, *self._shape), self._dtype))
+        view = slab.view()
+        view.flags.writeable = False
+        return slab, view
+
+    def _recycled(self, size: int) -> tuple[NDArray[S], NDArray[S]] | None:
+        """Return the slab passed last if no view of it is left: fresh memory costs page faults.
+
+        Every view of a slab holds a reference to it, so CPython's count of references tells.
+        """
+        spare, self._spare = self._spare, None
+        if spare is None or len(spare[0]) < size or not _COUNTS:
+            return None
+        slab, view = spare
+        if getrefcount(slab) != _SLAB_REFERENCES or getrefcount(view) != _VIEW_REFERENCES:
+            return None
+        return spare
 
 
 class Tape(Generic[S]):
@@ -194,14 +224,16 @@ class Tape(Generic[S]):
         self.end = chunk.end
         if not len(data):
             return
-        slabs.append(data)
-        for part in chunk.axis.parts():
-            parts = self._parts
+        slabs.write(data)
+        axis, parts = chunk.axis, self._parts
+        if type(axis) is Grid and parts and axis.extends(parts[-1]):
+            parts[-1].count += axis.count  # ours alone: it is a copy, and only cut from
+            return
+        for part in axis.parts():
             if parts and type(part) is Grid and part.extends(parts[-1]):
-                last = cast("Grid", parts[-1])
-                parts[-1] = last.with_count(last.count + part.count)
+                parts[-1].count += part.count
             else:
-                parts.append(part)
+                parts.append(part.cut(0, part.count))
                 self._part_starts.append(position)
             position += part.count
 
@@ -303,6 +335,23 @@ class Tape(Generic[S]):
         return Chunk(
             self.data(i, j), self.axis(i, j), start, t1, self.index(i) + shift, self.info, breaks
         )
+
+    def window(self, i: int, j: int, t0: int, t1: int) -> Chunk[S]:
+        """Return samples at positions ``i`` to ``j`` as the chunk from ``t0`` to ``t1`` [ns].
+
+        Quick, for a tape without gaps whose caller knows the positions.
+        """
+        slabs: Any = self._slabs
+        start = slabs.newest_start
+        data = slabs.newest[i - start : j - start] if i >= start else slabs.view(i, j)
+        start = self._part_starts[-1]
+        if start <= i < j:
+            axis: Axis = self._parts[-1].cut(i - start, j - start)
+        else:
+            axis = self.axis(i, j)
+        offsets, info = self._offsets, self.info
+        index = i + offsets[0][1] if len(offsets) == 1 else self.index(i)
+        return Chunk(data, axis, t0, t1, index, info)  # type: ignore[arg-type]  # it has an info
 
     def trim(self, position: int) -> None:
         """Let go of the samples before ``position``, and of gaps before them."""

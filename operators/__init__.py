@@ -1,0 +1,36 @@
+"""The rxstream operators: ``from rxstream import operators as ops``.
+
+Everything that RxPY has works on chunks too; these know about samples, times and gaps.
+"""
+
+if __name__ == "operators":  # imported by accident from the top of a checkout
+    msg = "use `from rxstream import operators as ops`"
+    raise ImportError(msg)
+
+from rxstream.operators._gaps import gaps
+from rxstream.operators._latest import latest
+from rxstream.operators._map_data import map_data
+from rxstream.operators._meter import meter
+from rxstream.operators._on_lag import on_lag
+from rxstream.operators._rechunk import rechunk
+from rxstream.operators._replay_window import replay_window
+from rxstream.operators._rewind import rewind
+from rxstream.operators._samples import samples
+from rxstream.operators._select import select
+from rxstream.operators._timestamp_correct import timestamp_correct
+from rxstream.operators._window_by_time import window_by_time
+
+__all__ = [
+    "gaps",
+    "latest",
+    "map_data",
+    "meter",
+    "on_lag",
+    "rechunk",
+    "replay_window",
+    "rewind",
+    "samples",
+    "select",
+    "timestamp_correct",
+    "window_by_time",
+]

@@ -1,0 +1,163 @@
+"""replay_window: give any stream a past."""
+
+from collections.abc import Callable
+from threading import RLock
+from typing import Any
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxstream.chunk import Chunk
+from rxstream.clock import Duration, Time, to_span
+from rxstream.log import Policy
+from rxstream.subject import DEFAULT_BYTES, Start, TimeWindowSubject, View, check_bytes
+from rxstream.tape import Slabs
+
+__all__ = ["replay_window"]
+
+
+class _Store:
+    """Copies chunks into slabs, so that a view does not hold the large array it was cut from."""
+
+    __slots__ = ("_slabs", "_subject")
+
+    def __init__(self, subject: TimeWindowSubject) -> None:
+        self._subject = subject
+        self._slabs: Slabs[Any] | None = None
+
+    def on_next(self, chunk: Chunk) -> None:
+        data, slabs = chunk.data, self._slabs
+        if slabs is None:
+            slabs = self._slabs = Slabs(data.shape[1:], data.dtype, slab=16 * len(data))
+        kept = slabs.append(data)
+        slabs.trim(slabs.stop)
+        self._subject.on_next(
+            Chunk(kept, chunk.axis, chunk.start, chunk.end, chunk.index, chunk.info, chunk.breaks)
+        )
+
+
+class _Replayed(Observable[Chunk]):
+    """Runs its source while it has subscribers, and keeps the last seconds of what it gave."""
+
+    def __init__(self, source: Observable[Chunk], make: Callable[[], TimeWindowSubject]) -> None:
+        super().__init__()
+        self._source, self._make = source, make
+        self._subject = make()
+        self._guard = RLock()
+        self._users = 0
+        self._running: abc.DisposableBase | None = None
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return self.attach(observer, scheduler, Start())
+
+    def attach(
+        self,
+        observer: abc.ObserverBase[Chunk],
+        scheduler: abc.SchedulerBase | None,
+        start: Start,
+    ) -> abc.DisposableBase:
+        """Subscribe from a start on; the first subscriber sets the source going."""
+        with self._guard:
+            if self._users == 0:
+                self._subject = self._make()  # old chunks never pass for new ones
+            self._users += 1
+            first, subject = self._users == 1, self._subject
+            subscription = subject.attach(observer, scheduler, start)
+        if first:
+            store = _Store(subject)
+            self._running = self._source.subscribe(
+                store.on_next, subject.on_error, subject.on_completed, scheduler=scheduler
+            )
+
+        def leave() -> None:
+            subscription.dispose()
+            with self._guard:
+                self._users -= 1
+                running, last = self._running, self._users == 0
+            if last and running is not None:
+                running.dispose()
+                subject.on_completed()
+
+        return Disposable(leave)
+
+    def check_start(self, start: Start) -> None:
+        """Raise `ParameterError` if a start lies further back than the window reaches."""
+        self._subject.check_start(start)
+
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> View:
+        """Begin in the past and go on live."""
+        return View(self, Start()).rewind(seconds, to=to)
+
+    def on_lag(self, policy: Policy, *, name: str | None = None) -> View:
+        """Choose what happens to a subscriber that is too slow."""
+        return View(self, Start()).on_lag(policy, name=name)
+
+    def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
+        """Return the newest ``seconds`` [s] as one chunk."""
+        return self._subject.last(seconds)
+
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Return what lies from ``t0`` to before ``t1``."""
+        return self._subject.between(t0, t1)
+
+
+def replay_window(
+    seconds: Duration, *, max_bytes: int = DEFAULT_BYTES
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Give any pipeline a past: hot, shared, and rewindable, like a device.
+
+    The source runs once, however many subscribe, from the first subscriber to the last; each reads
+    at its own pace. When all have left, the next begins with an empty window.
+
+    .. marble::
+
+        --1--2--3--4--5--6--7-->
+        [   replay_window(2)  ]
+        --1--2--3--4--5--6--7-->     first subscriber
+                     ^ .pipe(rewind(1))
+                     4-5--6--7-->    second subscriber
+
+    Parameters
+    ----------
+    seconds
+        Sample time kept [s].
+    max_bytes
+        Bytes kept, whichever is less.
+
+    Returns
+    -------
+    operator
+        The same chunks, copied once into the window.
+
+    Raises
+    ------
+    ParameterError
+        If ``seconds`` or ``max_bytes`` is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from reactivex.scheduler import ImmediateScheduler
+    >>> from reactivex.subject import Subject
+    >>> from rxstream import Chunk, StreamInfo
+    >>> from rxstream import operators as ops
+    >>> info, source, here = StreamInfo("x", 10.0, (), np.int64), Subject(), ImmediateScheduler()
+    >>> doubled = source.pipe(ops.map_data(lambda x: 2 * x), replay_window(60))
+    >>> first = doubled.subscribe(lambda chunk: None, scheduler=here)
+    >>> source.on_next(Chunk.regular(np.arange(10), info, start=0))
+    >>> second = doubled.pipe(ops.rewind(0.2)).subscribe(
+    ...     lambda chunk: print(chunk.data), scheduler=here)
+    [16 18]
+    >>> second.dispose(); first.dispose()
+    """
+    span = to_span(seconds, "replay_window")
+    check_bytes(max_bytes)
+
+    def operator(source: Observable[Chunk]) -> Observable[Chunk]:
+        return _Replayed(
+            source, lambda: TimeWindowSubject(span / 1e9, max_bytes=max_bytes, name="replay")
+        )
+
+    return operator

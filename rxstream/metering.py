@@ -1,0 +1,107 @@
+"""How a stream flows: true rate, jitter, delay, losses; O(1) for each chunk."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from rxstream.chunk import Chunk
+
+__all__ = ["Flow", "Meter"]
+
+_KEPT = 1024  # delays for the quantiles
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a `Meter` has seen.
+
+    Attributes
+    ----------
+    chunks, samples, lost, gaps
+        Counts; ``lost`` of those gaps whose number is known.
+    nominal, rate
+        Samples per second as stated and as measured [Hz]; None for too little data.
+    ppm
+        By how much the true rate is above the stated one, in parts per million.
+    jitter_p50, jitter_p99
+        Of the arrival above the least delay of the last 1024 chunks [s].
+    delay
+        Least time from the end of a chunk to its arrival, of those chunks [s].
+    uncertainty
+        Of the times of the newest chunk [s].
+    """
+
+    chunks: int
+    samples: int
+    lost: int
+    gaps: int
+    nominal: float | None
+    rate: float | None
+    ppm: float | None
+    jitter_p50: float | None
+    jitter_p99: float | None
+    delay: float | None
+    uncertainty: float
+
+
+class Meter:
+    """Counts and measures the chunks of one stream.
+
+    Examples
+    --------
+    >>> from rxstream.chunk import StreamInfo
+    >>> meter, info = Meter(), StreamInfo("x", 100.0, (), np.int64)
+    >>> meter.push(Chunk.regular(np.arange(100), info, start=0))
+    >>> meter.flow().rate
+    100.0
+    """
+
+    __slots__ = (
+        "_chunks", "_covered", "_delays", "_first", "_gaps", "_last", "_lost", "_nominal",
+        "_samples", "_uncertainty",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._chunks = self._samples = self._lost = self._gaps = 0
+        self._covered = 0  # stream time that samples stand for [ns]
+        self._first: int | None = None
+        self._last = 0
+        self._nominal: float | None = None
+        self._uncertainty = 0.0
+        self._delays: deque[int] = deque(maxlen=_KEPT)
+
+    def push(self, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        self._chunks += 1
+        n = len(chunk)
+        self._samples += n
+        self._covered += chunk.end - chunk.start
+        self._nominal = chunk.info.rate
+        if chunk.breaks:
+            for at, gap in chunk.breaks:
+                self._gaps += 1
+                self._lost += gap.lost or 0
+                if at:
+                    self._covered -= gap.end - gap.start
+        if n:
+            arrival = chunk.arrival
+            if arrival is not None:
+                self._delays.append(arrival - chunk.end)
+
+    def flow(self) -> Flow:
+        """Return what was seen so far."""
+        rate = None
+        if self._covered > 0 and self._samples > 1:
+            rate = self._samples * 1e9 / self._covered
+        nominal = self._nominal
+        low = median = high = None
+        if self._delays:
+            delays = np.fromiter(self._delays, np.float64) / 1e9
+            low = float(delays.min())
+            median, high = (float(q) for q in np.quantile(delays - low, (0.5, 0.99)))
+        ppm = (rate / nominal - 1.0) * 1e6 if rate and nominal else None
+        return Flow(
+            self._chunks, self._samples, self._lost, self._gaps, nominal, rate, ppm, median, high,
+            low, self._uncertainty,
+        )  # fmt: skip
