@@ -1,7 +1,7 @@
 """The thread that reads pictures from one opened input, and passes them on with their times."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -69,21 +69,20 @@ class Run:
         finally:
             self._pictures.release()
 
-    def _pass_on(self, timed: Iterable[Timed]) -> None:
-        live = not self._pictures.recorded
-        for picture, time in timed:
-            if self.paced and self._wait_until(time):
-                return
-            if self._stop.is_set():
-                return
-            self._emit(
-                Reading(
-                    picture.data[np.newaxis],
-                    device_time=np.array([time], np.int64),
-                    lost=picture.lost or None,
-                    arrival=picture.arrival if live else None,
-                )
+    def _pass_on(self, timed: Sequence[Timed]) -> None:
+        """Emit pictures; several at once as one, so that whoever wants the newest has it."""
+        if not timed or (self.paced and self._wait_until(timed[0][1])) or self._stop.is_set():
+            return
+        pictures = [picture for picture, _ in timed]
+        data = [picture.data for picture in pictures]
+        self._emit(
+            Reading(
+                np.stack(data) if len(data) > 1 else data[0][np.newaxis],
+                device_time=np.array([time for _, time in timed], np.int64),
+                lost=pictures[0].lost or None,
+                arrival=None if self._pictures.recorded else pictures[-1].arrival,
             )
+        )
 
     def _wait_until(self, time: int) -> bool:
         """Wait until a picture is due; return whether the camera was closed meanwhile."""

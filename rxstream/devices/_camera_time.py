@@ -88,7 +88,7 @@ class LiveClock:
 
     A picture comes some delay after it was taken. The delay varies, but never below a floor; so
     the distance ``arrival - position`` has a floor too, and it stays where it is if the container
-    is right. The floor of the first half second (pictures that waited in buffers while the stream
+    is right. The floor of the first 0.3 s (pictures that waited in buffers while the stream
     was opened come first, in a burst) ties the container to the host clock; therefore pictures
     are held back for that long, once. From there on it follows the floor, slower than any
     experiment can see and faster than clocks drift. If a picture comes before its time, or all of
@@ -103,8 +103,8 @@ class LiveClock:
         Of the stream, for the log.
     """
 
-    HOLD = 500_000_000  # [ns]
-    HOLD_BYTES = 1 << 28
+    HOLD = 300_000_000  # [ns]
+    HOLD_BYTES = 1 << 26
     EARLY = 50_000_000  # a picture cannot come before its time, but the floor may be this wrong
     LATE = 250_000_000
     WINDOW = 2_000_000_000

@@ -42,9 +42,9 @@ __all__ = ["Camera"]
 class Camera:
     """A camera, a live video stream, a video file, or numbered picture files.
 
-    Emits one picture a chunk: uint8 ``(1, height, width, 3)``, for ``"gray"``
-    ``(1, height, width)``. Pictures are irregular samples: each has its own time, whatever
-    ``info.rate`` says.
+    Emits uint8 ``(n, height, width, 3)``, for ``"gray"`` ``(n, height, width)``: one picture a
+    chunk, but in the first chunk of a live stream those of its first 0.3 s. Pictures are irregular
+    samples: each has its own time, whatever ``info.rate`` says.
 
     A live source is read by a thread of its own as fast as pictures come, whatever subscribers
     do, so no picture grows old in a driver's buffer: the newest is always the last of the
@@ -55,9 +55,9 @@ class Camera:
 
     - A file is trusted: time is ``start`` plus its time in the file.
     - A live stream is trusted as long as its times keep pace with arrival. Its first pictures are
-      held back for half a second, once, to see how the two clocks lie; if one later comes 50 ms
-      before its time, or all come 250 ms late for two seconds, pictures are stamped on arrival
-      from there on, and the log says so.
+      held back for 0.3 s, once, to see how the two clocks lie; if one later comes 50 ms before
+      its time, or all come 250 ms late for two seconds, pictures are stamped on arrival from
+      there on, and the log says so.
     - JPEG pictures over HTTP hold no times (FFmpeg invents 25 per second), nor do bare streams
       (``.h264``, ``.mjpeg``) and picture files: stamped on arrival, unless ``rate`` is given.
     - A camera's picture has the kernel's stamp (Linux), or that of arrival.

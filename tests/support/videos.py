@@ -18,6 +18,7 @@ from rxstream.clock import now_ns
 __all__ = [
     "HEIGHT",
     "WIDTH",
+    "HttpFile",
     "LiveTcp",
     "MjpegHttp",
     "StalledTcp",
@@ -227,6 +228,21 @@ class MjpegHttp(_Server):
             head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data)
             self.sent.append(now_ns())
             connection.sendall(head + data + b"\r\n--picture\r\n")
+
+
+class HttpFile(_Server):
+    """A file over HTTP, of which only the first ``sent`` bytes come before the connection ends."""
+
+    def __init__(self, path: Path, sent: int | None = None) -> None:
+        super().__init__()
+        self._data = path.read_bytes()
+        self._sent = len(self._data) if sent is None else sent
+        self.url = f"http://127.0.0.1:{self.port}/{path.name}"
+
+    def serve(self, connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        head = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(self._data)
+        connection.sendall(head + self._data[: self._sent])
 
 
 class StalledTcp(_Server):

@@ -1,0 +1,235 @@
+"""video: what is written is read again, with the times beside it."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from videos import HEIGHT, WIDTH, LiveTcp, make_video, number_of, picture
+
+from rxstream import Chunk, Device, Gap, StreamInfo, concat
+from rxstream.devices.camera import Camera
+from rxstream.errors import ChunkError, ParameterError, SubscriberError
+from rxstream.sinks.video import video
+
+START = 1_700_000_000_000_000_000
+MS = 1_000_000
+INFO = StreamInfo(
+    "camera", 30.0, (HEIGHT, WIDTH, 3), np.dtype(np.uint8), channels=("b", "g", "r"),
+    device_clock="host",
+)  # fmt: skip
+
+
+def chunk(first: int, n: int, info: StreamInfo = INFO, gap: Gap | None = None) -> Chunk[Any]:
+    """Return pictures first, first + 1 … at irregular times."""
+    data = np.stack([picture(number) for number in range(first, first + n)])
+    if info.shape[2:] != (3,):
+        data = data[..., 0].reshape(n, *info.shape)
+    time = [START + number * 33 * MS + number % 3 * MS for number in range(first, first + n)]
+    return Chunk.stamped(data, time, info, gap=gap, index=first)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with Path(f"{path}.times.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pictures(path: Path) -> tuple[list[np.ndarray], float]:
+    capture = cv2.VideoCapture(str(path))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    got = []
+    while (one := capture.read())[0]:
+        got.append(one[1])
+    capture.release()
+    return got, rate
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv", ".mov", ".AVI"])
+def test_every_picture_and_its_time(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    with video(path) as sink:
+        assert not path.exists()  # nothing before the first picture
+        sink.on_next(chunk(0, 7))
+        sink.on_next(chunk(7, 1))
+        sink.on_next(chunk(8, 12))
+    got, rate = pictures(path)
+    assert [number_of(data) for data in got] == list(range(20))
+    assert rate == 30.0
+    table = rows(path)
+    assert [int(row["frame"]) for row in table] == list(range(20))
+    assert [int(row["time_ns"]) for row in table] == chunk(0, 20).time.tolist()
+    assert all(row["gap"] == row["lost"] == "" for row in table)
+    assert sink.samples == 20
+
+
+def test_gaps_are_written_where_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    first = chunk(0, 2)
+    lost = Gap(first.end, START + 165 * MS, 3, "dropped")
+    away = Gap(START + 300 * MS, START + 400 * MS, None, "disconnect")
+    late = Gap(START + 400 * MS, START + 450 * MS, 1, "lag")
+    tail = chunk(20, 1)
+    inside = concat([first, chunk(5, 3, gap=lost)])  # a gap within a chunk
+    empty = Chunk.stamped(tail.data[:0], [], INFO, start=away.start, end=away.end, gap=away)
+    last = Chunk.stamped(tail.data[:0], [], INFO, start=START + 10**9, end=START + 2 * 10**9,
+                         gap=Gap(START + 10**9, START + 2 * 10**9, 7, "overrun"))  # fmt: skip
+    with video(path) as sink:
+        sink.on_next(inside)
+        sink.on_next(empty)
+        sink.on_next(chunk(20, 1, gap=late))
+        sink.on_next(last)
+    table = rows(path)
+    assert [row["frame"] for row in table] == ["0", "1", "2", "3", "4", "5", ""]
+    assert [row["gap"] for row in table] == ["", "", "dropped", "", "", "disconnect", "overrun"]
+    assert table[2]["lost"] == "3"
+    assert table[2]["gap_start_ns"] == str(lost.start)
+    assert table[5]["lost"] == ""  # of one of the two nobody knows
+    assert table[5]["gap_end_ns"] == str(late.end)
+    assert table[6]["lost"] == "7"
+    assert sink.lost == 3 + 1 + 7
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (HEIGHT, WIDTH, 1)])
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_gray(tmp_path: Path, shape: tuple[int, ...], suffix: str) -> None:
+    path = tmp_path / f"gray{suffix}"
+    with video(path) as sink:
+        sink.on_next(chunk(5, 10, StreamInfo("gray", 10.0, shape, np.dtype(np.uint8))))
+    got, rate = pictures(path)
+    assert [number_of(data) for data in got] == list(range(5, 15))
+    assert rate == 10.0
+
+
+def test_red_stays_red(tmp_path: Path) -> None:
+    info = StreamInfo("c", 30.0, INFO.shape, np.dtype(np.uint8), channels=("r", "g", "b"))
+    one = chunk(1, 3)
+    with video(tmp_path / "rgb.avi") as sink:
+        sink.on_next(Chunk.stamped(one.data[..., ::-1], one.time, info))
+    (data, *_), _ = pictures(tmp_path / "rgb.avi")
+    assert np.argmax(data[170:210, 10:70].mean(axis=(0, 1))) == 2  # read as B, G, R
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_odd_sizes_lose_nothing(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"odd{suffix}"
+    info = StreamInfo("odd", 30.0, (HEIGHT - 1, WIDTH - 1, 3), np.dtype(np.uint8))
+    whole = chunk(0, 5)
+    with video(path) as sink:
+        sink.on_next(Chunk.stamped(whole.data[:, :-1, :-1], whole.time, info))
+    got, _ = pictures(path)
+    assert {data.shape for data in got} == {(HEIGHT, WIDTH, 3)}
+    assert [number_of(data) for data in got] == list(range(5))
+
+
+def test_rate_and_codec(tmp_path: Path) -> None:
+    slow, free = tmp_path / "slow.avi", tmp_path / "free.avi"
+    with video(slow, rate=5, codec="XVID") as sink:
+        sink.on_next(chunk(0, 5))
+    with video(free) as sink:
+        sink.on_next(chunk(0, 5, StreamInfo("free", None, INFO.shape, INFO.dtype)))
+    assert pictures(slow)[1] == 5.0
+    assert pictures(free)[1] == 25.0
+
+
+def test_nothing_comes(tmp_path: Path) -> None:
+    with video(tmp_path / "clip.avi") as sink:
+        pass
+    assert sink.closed
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "word"),
+    [
+        ("clip.gif", {}, r"\.gif"),
+        ("no/clip.avi", {}, "no folder"),
+        ("clip.avi", {"rate": 0}, "rate .* 0"),
+        ("clip.avi", {"rate": "fast"}, "fast"),
+        ("clip.avi", {"rate": True}, "True"),
+        ("clip.avi", {"codec": "H.264"}, r"H\.264"),
+        ("clip.avi", {"codec": ""}, "''"),
+    ],
+)
+def test_bad_options(tmp_path: Path, path: str, options: dict[str, Any], word: str) -> None:
+    with pytest.raises(ParameterError, match=word):
+        video(tmp_path / path, **options)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((2,), np.uint8), ((4, 4, 4), np.uint8), ((4, 4, 3), np.float32), ((0, 4, 3), np.uint8)],
+)
+def test_what_is_no_picture(tmp_path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+    info = StreamInfo("noise", 10.0, shape, np.dtype(dtype))
+    sink = video(tmp_path / "clip.avi")
+    with pytest.raises(ChunkError, match=r"takes uint8 pictures .* of noise; use ops\.map_data"):
+        sink.on_next(Chunk.stamped(np.zeros((1, *shape), dtype), [START], info))
+    assert sink.closed
+
+
+def test_an_unknown_codec_is_told(tmp_path: Path) -> None:
+    sink = video(tmp_path / "clip.avi", codec="ZZZZ")
+    with pytest.raises(ParameterError, match="cannot write codec 'ZZZZ'"):
+        sink.on_next(chunk(0, 1))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a file's size")
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys, numpy as np\n"
+        "from rxstream import Chunk, StreamInfo\n"
+        "from rxstream.sinks.video import video\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "data = np.random.default_rng(0).integers(0, 255, (20, 240, 320, 3), np.uint8)\n"
+        "info = StreamInfo('c', 30.0, data.shape[1:], np.dtype(np.uint8))\n"
+        "sink = video(sys.argv[1])\n"
+        "sink.on_next(Chunk.regular(data, info, start=0))\n"
+        "try:\n"
+        "    sink.close()\n"
+        "except OSError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "clip.avi")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "of 20 pictures; is the disk full?" in done.stdout
+
+
+# -- on a device ------------------------------------------------------------------------------
+
+
+def test_a_live_stream_is_stored_and_read_again(tmp_path: Path) -> None:
+    film = make_video(tmp_path / "film.avi", 300)
+    seen: list[Chunk[Any]] = []
+    path = tmp_path / "stored.avi"
+    with LiveTcp(film) as server, video(path) as sink, Device(Camera(server.url)) as camera:
+        camera.rewind(10).subscribe(seen.append)
+        camera.rewind(10).subscribe(sink)
+        with camera.reader(rewind=10) as reader:
+            assert reader.read(45, timeout=20) is not None
+    table = rows(path)
+    assert len(table) == sink.samples >= 45
+    times = concat(seen).time.tolist()
+    stored = [int(row["time_ns"]) for row in table]
+    assert stored == times[: len(stored)]
+    with Device(Camera(path, pace="max")) as again:
+        got = [number_of(data) for c in again.reader(rewind=10) for data in c.data]
+    assert got == list(range(len(got)))
+    assert len(got) == len(table)
+
+
+def test_a_sink_that_fails_is_cut_off_alone(tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "clip.avi", 10)
+    device = Device(Camera(clip, colour="gray", pace="max"))
+    seen: list[Chunk[Any]] = []
+    faults: list[Exception] = []
+    device.subscribe(seen.append)
+    device.faults.subscribe(faults.append)
+    device.subscribe(video(tmp_path / "bad.avi", codec="ZZZZ"))
+    with device:
+        assert device.wait(20)
+    assert len(concat(seen)) == 10
+    assert [type(fault) for fault in faults] == [SubscriberError]
