@@ -20,7 +20,7 @@ class _Gaps:
         out: list[Gap] = []
         for _, gap in chunk.breaks:
             held = self._held
-            if held is not None and held.why == gap.why and held.end == gap.start:
+            if held is not None and held.continues(gap):
                 self._held = held.join(gap)  # it was cut where the chunks were
                 continue
             if held is not None:

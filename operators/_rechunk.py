@@ -17,7 +17,7 @@ OnGap = Literal["mark", "split"]
 
 
 class _Rechunk:
-    __slots__ = ("_at", "_done", "_hop", "_hop_span", "_size", "_span", "_split", "_tape")
+    __slots__ = ("_at", "_done", "_gap", "_hop", "_hop_span", "_size", "_span", "_split", "_tape")
 
     def __init__(
         self, size: int, hop: int, span: int | None, hop_span: int | None, *, split: bool
@@ -25,7 +25,8 @@ class _Rechunk:
         self._size, self._hop, self._split = size, hop, split
         self._span, self._hop_span = span, hop_span
         self._tape: Tape[Any] | None = None
-        self._at = self._done = 0  # where the next chunk begins; up to where samples are out
+        # where the next chunk begins; up to where samples are out; the last gap that split them
+        self._at = self._done = self._gap = 0
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         tape = self._tape
@@ -52,7 +53,7 @@ class _Rechunk:
         at = min(self._at, tape.stop)
         told = any(position >= max(at, self._done) for position, _ in tape.breaks)
         if tape.stop > self._done or told:
-            return [tape.cut(at, tape.stop, end=tape.end)]
+            return [tape.cut(at, tape.stop, rest=True)]
         return []
 
     def _begin(self, chunk: Chunk) -> Tape[Any]:
@@ -73,13 +74,15 @@ class _Rechunk:
 
     def _split_at_gaps(self, tape: Tape[Any], out: list[Chunk]) -> None:
         for position, _ in tape.breaks:
-            if position > self._at:
-                while position - self._at >= self._size:
-                    out.append(tape.cut(self._at, self._at + self._size))
-                    self._at += self._hop
-                if position > max(self._at, self._done) or self._done == 0:
-                    out.append(tape.cut(self._at, position))
-                self._at = self._done = position
+            if position <= self._gap:
+                continue
+            while position - self._at >= self._size:
+                out.append(tape.cut(self._at, self._at + self._size))
+                self._done = self._at + self._size
+                self._at += self._hop
+            if self._at < position and self._done < position:
+                out.append(tape.cut(self._at, position))
+            self._at = self._done = self._gap = position
 
 
 def rechunk(

@@ -39,15 +39,15 @@ class _Samples:
                 for t, value, k in zip(times, chunk.data, numbers, strict=True)
             ]
         gaps: dict[int, Gap] = {} if self._pending is None else {0: self._pending}
+        lost: dict[int, int] = {}
         for at, gap in chunk.breaks:
             gaps[at] = gaps[at].join(gap) if at in gaps else gap
+            lost[at] = lost.get(at, 0) + (gap.lost or 0)
         self._pending = gaps.pop(len(times), None)
         out, shift = [], 0
         for i, (t, value) in enumerate(zip(times, chunk.data, strict=True)):
-            found = gaps.get(i)
-            if i:
-                shift += (found.lost or 0) if found else 0
-            out.append(Sample(t, value, chunk.index + i + shift, found))
+            shift += lost.get(i, 0) if i else 0
+            out.append(Sample(t, value, chunk.index + i + shift, gaps.get(i)))
         return out
 
     def flush(self) -> tuple[()]:

@@ -64,6 +64,14 @@ class Gap:
         lost = None if self.lost is None or other.lost is None else self.lost + other.lost
         return Gap(min(self.start, other.start), max(self.end, other.end), lost, why or self.why)
 
+    def continues(self, other: "Gap") -> bool:
+        """Whether ``other`` is the rest of this one, cut at its end."""
+        return (
+            self.why == other.why
+            and self.start < self.end == other.start
+            and (self.lost is None) == (other.lost is None)
+        )
+
     def __str__(self) -> str:
         count = "unknown number of" if self.lost is None else str(self.lost)
         return f"gap of {self.duration:.6g} s, {count} samples lost ({self.why})"
@@ -705,7 +713,7 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
             here = count + at
             if breaks and breaks[-1][0] == here:
                 last = breaks[-1][1]
-                if last.why == gap.why and last.end == gap.start and last.start < last.end:
+                if last.continues(gap):
                     breaks[-1] = (here, last.join(gap))
                     continue
             breaks.append((here, gap))

@@ -84,7 +84,7 @@ class Log:
         self.error: Exception | None = None
         self._cursors: tuple[Cursor, ...] = ()
         self._idle: list[Cursor] = []  # those to wake
-        self._blocking = False
+        self._blocking = self._released = False
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -123,6 +123,12 @@ class Log:
         for cursor in idle:
             cursor.wake()
 
+    def release(self) -> None:
+        """Hold the producer no more; blocking cursors still get everything."""
+        with self._lock:
+            self._released = True
+            self._moved.notify_all()
+
     def trim_idle(self) -> bool:
         """Let go of what is past although nothing new comes; return whether anything is left."""
         with self._lock:
@@ -150,7 +156,7 @@ class Log:
             if self._blocking and any(
                 c.policy == "block" and c.position <= self.start for c in self._cursors
             ):
-                if not hold or self.ended:
+                if not hold or self._released or self.ended:
                     return
                 self._moved.wait()
                 continue
@@ -248,7 +254,8 @@ class Log:
     def _tell_lag(self, cursor: Cursor, seen: Chunk | None, first: Chunk) -> Chunk:
         if seen is None:
             return first
-        lost = first.index - (first.gap.lost or 0 if first.gap else 0) - after(seen)
+        told = sum(gap.lost or 0 for at, gap in first.breaks if at == 0)
+        lost = first.index - told - after(seen)
         gap = Gap(seen.end, max(seen.end, first.extent), max(0, lost), "lag")
         cursor.lost += gap.lost or 0
         if cursor.policy == "error":

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -118,6 +118,8 @@ class Session:
         self._opening = 0  # which opening of the source may emit
         self._close: Close | None = None
         self._helper: threading.Thread | None = None
+        # while `open` is under way: what the source's thread says already, with its arrival
+        self._early: list[tuple[Reading | Exception, int]] | None = None
         self.state = "closed"
 
     @property
@@ -128,11 +130,11 @@ class Session:
     def open(self) -> None:
         """Open the hardware; raise what it raises."""
         self._open_source()
-        self.state = "open"
 
     def close(self) -> None:
         """Stop the hardware and complete the stream; nothing is emitted afterwards."""
         self._closing.set()
+        self.subject.log.release()  # the source's thread may be held by a blocking subscriber
         self._close_source()
         helper = self._helper
         if helper is not None and helper is not threading.current_thread():
@@ -146,12 +148,35 @@ class Session:
         with self._guard:
             self._opening += 1
             number = self._opening
-        result = self._source.open(partial(self._emit, number), partial(self._fail, number))
+            self._early = []
+        try:
+            result = self._source.open(partial(self._emit, number), partial(self._fail, number))
+        except BaseException:
+            with self._guard:
+                self._opening += 1
+                self._early = None
+            raise
         close, info = result if isinstance(result, tuple) else (result, None)
         if info is not None:
             self.info = info
         with self._guard:
             self._close = close
+            self.state = "open"
+        self._catch_up(number)
+
+    def _catch_up(self, number: int) -> None:
+        """Take what the source's thread said while its `open` was not back yet."""
+        while True:
+            with self._guard:
+                early, self._early = self._early, []
+                if not early:
+                    self._early = None
+                    return
+            for said, arrival in early:
+                if isinstance(said, Exception):
+                    self._take_failure(number, said)
+                else:
+                    self._take(number, said, arrival)
 
     def _close_source(self) -> None:
         with self._guard:
@@ -169,10 +194,24 @@ class Session:
             return
         if not isinstance(reading, Reading):
             reading = Reading(reading)
+        if self._early is not None:
+            kept = replace(reading, data=np.array(reading.data))
+            if self._say_early(kept, arrival):
+                return
+        self._take(number, reading, arrival)
+
+    def _say_early(self, said: Reading | Exception, arrival: int) -> bool:
+        with self._guard:
+            if self._early is None:
+                return False
+            self._early.append((said, arrival))
+            return True
+
+    def _take(self, number: int, reading: Reading, arrival: int) -> None:
         try:
             self._store(reading, arrival if reading.arrival is None else reading.arrival)
         except Exception as error:  # noqa: BLE001 - in a driver's callback nobody could catch it
-            self._fail(number, error)
+            self._take_failure(number, error)
 
     def _store(self, reading: Reading, arrival: int) -> None:
         info, data = self.info, np.asarray(reading.data)
@@ -202,6 +241,10 @@ class Session:
         return self._slabs, self._stamper
 
     def _fail(self, number: int, error: Exception) -> None:
+        if self._early is None or not self._say_early(error, 0):
+            self._take_failure(number, error)
+
+    def _take_failure(self, number: int, error: Exception) -> None:
         if number != self._opening or self._closing.is_set():
             return
         if isinstance(error, OverrunError):
@@ -258,5 +301,4 @@ class Session:
                     self._end(failed)
                     return
                 continue
-            self.state = "open"
             return

@@ -217,7 +217,11 @@ class Tape(Generic[S]):
             self._offsets.append((position, offset))
         if chunk.breaks:
             for at, gap in chunk.breaks:
-                self._breaks.append((position + at, gap))
+                last = self._breaks[-1] if self._breaks else None
+                if last is not None and last[0] == position + at and last[1].continues(gap):
+                    self._breaks[-1] = (last[0], last[1].join(gap))  # it was cut in two
+                else:
+                    self._breaks.append((position + at, gap))
                 if at and gap.lost:
                     offset += gap.lost
                     self._offsets.append((position + at, offset))
@@ -295,24 +299,24 @@ class Tape(Generic[S]):
             raise ValueError(msg)
         return self._slabs.view(i, j)
 
-    def cut(self, i: int, j: int, start: int | None = None, end: int | None = None) -> Chunk[S]:
-        """Return samples at positions ``i`` to ``j``; a gap right after them is not theirs.
+    def cut(self, i: int, j: int, *, rest: bool = False) -> Chunk[S]:
+        """Return samples at positions ``i`` to ``j``.
 
-        ``start`` and ``end`` [ns] default to the edges of the samples, which do not depend on
-        how the stream came in chunks.
+        It begins and ends at the edges of its samples, which do not depend on how the stream came
+        in chunks; a gap right after them is not theirs. With ``rest`` it goes on to the end.
         """
         if self.info is None:
             msg = "the tape is empty"
             raise ValueError(msg)
         breaks: tuple[Break, ...] = ()
+        start = self.low if i == 0 else self.edge(i)
         if self._breaks:
-            breaks = tuple((at - i, gap) for at, gap in self._breaks if i <= at < j)
-        if start is None:
-            start = self.low if i == 0 else self.edge(i)
-        if breaks and breaks[0][0] == 0:
-            start = max([start, *(gap.end for at, gap in breaks if at == 0)])
-        if end is None:
-            end = self.edge(j)
+            breaks = tuple(
+                (at - i, gap) for at, gap in self._breaks if i <= at < j or (rest and at == j)
+            )
+            if breaks and breaks[0][0] == 0 and j > i:
+                start = max([start, *(gap.end for at, gap in breaks if at == 0)])
+        end = self.end if rest else self.edge(j)
         return Chunk(self.data(i, j), self.axis(i, j), start, end, self.index(i), self.info, breaks)
 
     def between(self, t0: int, t1: int, i: int | None = None, j: int | None = None) -> Chunk[S]:
@@ -344,7 +348,7 @@ class Tape(Generic[S]):
         slabs: Any = self._slabs
         start = slabs.newest_start
         data = slabs.newest[i - start : j - start] if i >= start else slabs.view(i, j)
-        start = self._part_starts[-1]
+        start = self._part_starts[-1] if i < j else 0
         if start <= i < j:
             axis: Axis = self._parts[-1].cut(i - start, j - start)
         else:

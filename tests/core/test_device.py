@@ -461,6 +461,61 @@ def test_what_is_known_only_after_opening() -> None:
     assert got[0].info is true_info
 
 
+def test_what_comes_before_open_is_back_is_not_lost() -> None:
+    """A source's thread may be quicker than its `open`: emit, reuse the buffer, and fail."""
+    true_info = StreamInfo("ramp", rate=500.0, dtype=np.dtype(np.int64))
+
+    class Hasty(Manual):
+        def open(self, emit: Any, fail: Any) -> Any:
+            close = super().open(emit, fail)
+            buffer = np.zeros(10, np.int64)
+
+            def run() -> None:
+                for k in range(3):
+                    buffer[:] = k
+                    emit(buffer)
+                fail(EndOfStream())
+
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
+            return close, true_info
+
+    source = Hasty()
+    device = Device(source)
+    got = collect(device)
+    with device:
+        assert device.wait(10)
+        assert device.state == "ended"
+    assert [int(c.data[0]) for c in got] == [0, 1, 2]
+    assert got[0].info is true_info
+    assert source.closed == 1
+
+
+def test_closing_frees_a_source_that_is_held_by_a_blocking_subscriber() -> None:
+    source = Manual(live=False)
+    release, at_first = threading.Event(), threading.Event()
+    device = Device(source, history=0.02).open()
+    got: list[int] = []
+    device.subscribe(lambda c: (at_first.set(), release.wait(10), got.append(c.index)))
+    held = threading.Event()
+
+    def produce() -> None:
+        for k in range(20):
+            feed(source, 10 * k, 10, 10**18 + 10 * k * MS)
+        held.set()
+
+    thread = threading.Thread(target=produce)
+    thread.start()
+    assert at_first.wait(10)
+    assert not held.wait(0.05)
+    device.close(drain=0)
+    assert held.wait(10)
+    thread.join()
+    release.set()
+    assert eventually(lambda: got and got == list(range(0, 10 * len(got), 10)))
+
+
 def test_a_file_waits_for_its_slowest_reader() -> None:
     source = Manual(live=False)
     with Device(source, history=0.1) as device:
