@@ -77,6 +77,11 @@ class Envelope:
         return self._newest - self._buckets.oldest
 
     @property
+    def near(self) -> float:
+        """Scale of the excess near the floor [s]; larger where few delays come near it."""
+        return self._near or self.scale
+
+    @property
     def slope_doubt(self) -> float:
         """Standard deviation of the slope: of the prior, and of the points over their length."""
         grip = self.points * max(self.length, 1e-3) / (4 * self.scale)
@@ -100,8 +105,7 @@ class Envelope:
         and ``drift W**2 / 8`` from drift; their sum is least at the cube root below.
         """
         self.scale = scale
-        near = self._near or scale
-        best = (32 * near / (max(density, 1e-3) * self.wander)) ** (1 / 3)
+        best = (32 * self.near / (max(density, 1e-3) * self.wander)) ** (1 / 3)
         self.span = min(max(best, self._shortest), self._longest)
 
     def remember(self, shortest: float) -> None:
@@ -145,7 +149,7 @@ class Envelope:
         self.points = points = sum(buckets.count[first:]) + buckets.open_count
         length = self._newest - xs[0]
         self.pivot = self._newest - length / 2
-        weight = points / (self._near or self.scale)
+        weight = points / self.near
         self.value, self.slope = tangent(
             lower_hull(xs, offsets), self.pivot, weight, self._prior, self._variance, _STEEPEST
         )

@@ -85,10 +85,15 @@ class Floor:
             self._doubt = self.line.uncertainty(x)
         return self._doubt
 
-    def forgive(self, excesses: list[float], lost: float) -> None:
-        """Count delays [s] as what they were without a loss [s] that had not been seen yet."""
-        for excess in excesses:
+    def forgive(self, points: list[tuple[float, float]], lost: float) -> None:
+        """Count excesses [s] as what they were without a loss [s] that had not been seen yet."""
+        for _, excess in points:
             self._delays.move(excess, max(excess - lost, 0.0))
+
+    def fill(self, points: list[tuple[float, float]], old: Envelope, lost: float = 0.0) -> None:
+        """Give a new line the points that it comes from: excesses over the old one [s]."""
+        for x, excess in points:
+            self.line.add(x + lost, excess + old.at(x) - lost)
 
     def renew(self, x: float) -> None:
         """Begin a line at a new and unknown height, with the slope of the present one."""

@@ -33,16 +33,14 @@ class Run(NamedTuple):
 
     chunk: int
     """Number of the first."""
-    x: float
-    """Its device time [s]."""
     lowest: float
     """Least excess of all [s]: what was lost, if it was a loss."""
     quanta: int
     """The same in quanta; 0 if there is none or it is less."""
     fresh: int
     """How many are evidence."""
-    excesses: list[float]
-    """Of the chunks [s]."""
+    points: list[tuple[float, float]]
+    """Device time and excess of each [s]."""
 
 
 class GapTest:
@@ -140,13 +138,15 @@ class GapTest:
         size = min(chunk - start + 1, len(self._recent))
         recent = list(self._recent)[-size:]
         quantum, quanta = self._quantum, 0
-        if quantum is not None:
-            recent = recent[self._likeliest(recent)[0] :]
-        excesses = [excess for _, excess, _ in recent]
-        lowest = min(excesses)
+        first = _highest(recent) if quantum is None else self._likeliest(recent)[0]
+        points = [(x, excess) for x, excess, _ in recent[first:]]
+        lowest = min(excess for _, excess in points)
         if quantum is not None:
             quanta = int(lowest / quantum + _SHORT)
-        return Run(chunk - len(recent) + 1, recent[0][0], lowest, quanta, fresh, excesses)
+            if not quanta:  # no loss: the floor has moved, perhaps later than the run began
+                points = points[_highest(recent[first:]) :]
+                lowest = min(excess for _, excess in points)
+        return Run(chunk - len(points) + 1, lowest, quanta, fresh, points)
 
     def _compare(self, chunk: int) -> Run | None:
         """Return the run if the usual delays plus some quanta explain it far better."""
@@ -180,3 +180,17 @@ class GapTest:
             if ratio >= best_ratio:
                 best, best_ratio = first, ratio
         return best, best_ratio
+
+
+def _highest(recent: list[tuple[float, float, bool]]) -> int:
+    """Return after how many chunks a step of the floor is likeliest.
+
+    Under exponential delays a step of ``s`` before the last ``n`` chunks is ``exp(n s / theta)``
+    times likelier than none, and ``s`` is at most the least excess of these.
+    """
+    best, gain, lowest = 0, 0.0, 1e9
+    for first in range(len(recent) - 1, -1, -1):
+        lowest = min(lowest, recent[first][1])
+        if lowest * (len(recent) - first) >= gain:
+            best, gain = first, lowest * (len(recent) - first)
+    return best

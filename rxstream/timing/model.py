@@ -5,6 +5,7 @@ from math import inf
 from rxstream.chunk import Counter
 from rxstream.timing.bounds import LowerBounds
 from rxstream.timing.counters import DeviceTime
+from rxstream.timing.envelope import Envelope
 from rxstream.timing.floor import Floor
 from rxstream.timing.gaptest import Run
 from rxstream.timing.output import Output
@@ -68,6 +69,21 @@ class ClockModel:
     def state(self) -> State:
         """What the model says of itself; see `Stamp.state`."""
         return self._state
+
+    @property
+    def origin(self) -> int | None:
+        """Host time of the last begin, where device time is 0 [ns]; None before the first."""
+        return self._origin
+
+    @property
+    def seconds(self) -> float:
+        """Device time since the last begin [s]."""
+        return self._device.seconds
+
+    @property
+    def line(self) -> Envelope:
+        """The line under the arrivals, for those who want to look inside."""
+        return self._floor.line
 
     @property
     def slope(self) -> float:
@@ -251,7 +267,7 @@ class ClockModel:
         elif quantum is not None and run.quanta and rule != "latency":
             self._lose(run, run.quanta * quantum)
         elif rule == "gap" or (rule == "auto" and quantum is None):
-            self._lose_some(run, x)
+            self._lose_some(run)
         else:
             self._rise(run, x)
         return False
@@ -277,15 +293,17 @@ class ClockModel:
     def _lose(self, run: Run, lost: float) -> None:
         """Take in a loss of known size [s]."""
         self._device.shift(lost)
-        self._floor.forgive(run.excesses, lost)
+        self._floor.forgive(run.points, lost)
         self._gap(run, lost)
 
-    def _lose_some(self, run: Run, x: float) -> None:
+    def _lose_some(self, run: Run) -> None:
         """Take in a loss of any size: the least excess of the run, less what that usually is."""
-        lost = run.lowest - min(self._floor.line.scale / max(run.fresh, 1), run.lowest / 2)
-        self._floor.forgive(run.excesses, lost)
+        floor, old = self._floor, self._floor.line
+        lost = run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
+        floor.forgive(run.points, lost)
         lost = self._device.shift(lost)
-        self._floor.shift(self._device.seconds)
+        floor.shift(self._device.seconds)
+        floor.fill(run.points[:-1], old, lost)
         self._gap(run, lost)
 
     def _gap(self, run: Run, lost: float) -> None:
@@ -297,8 +315,9 @@ class ClockModel:
 
     def _rise(self, run: Run, x: float) -> None:
         """Take in a delay that has become longer for good; the clock has not jumped."""
-        floor = self._floor
-        value = floor.line.at(run.x) - floor.joint.step
-        floor.renew(run.x)
-        floor.joint.begin(run.x, value, x + _HOLD_LATENCY)
+        floor, old, since = self._floor, self._floor.line, run.points[0][0]
+        value = old.at(since) - floor.joint.step
+        floor.renew(since)
+        floor.fill(run.points[:-1], old)
+        floor.joint.begin(since, value, x + _HOLD_LATENCY)
         self._note("latency", run.chunk, None, run.lowest)

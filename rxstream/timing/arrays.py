@@ -1,0 +1,125 @@
+"""The clock model over arrays, for stamps that exist already."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rxstream.chunk import Counter
+from rxstream.errors import ParameterError
+from rxstream.timing.passes import Corrected, Evidence, run_offline, run_online
+from rxstream.timing.settings import Correction
+
+__all__ = ["Corrected", "correct_arrays"]
+
+Ints = NDArray[np.int64]
+
+
+def correct_arrays(
+    n: ArrayLike,
+    arrival: ArrayLike,
+    rate: float | None,
+    *,
+    counter: ArrayLike | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    quantum: int | None = None,
+    latency: float = 0.0,
+    online: bool = True,
+    counter_spec: Counter | None = None,
+    **settings: Any,
+) -> Corrected:
+    """Return true times of chunks whose arrival is known.
+
+    Parameters
+    ----------
+    n
+        Samples of each chunk ``(m,)``, or one number for all.
+    arrival
+        When each chunk arrived ``(m,)`` int [ns], on a clock that never jumps.
+    rate
+        Nominal samples per second [Hz], or None for irregular samples.
+    counter
+        The device's counter at the last sample of each chunk ``(m,)`` int, raw.
+    lower, upper
+        Bounds on the time of the last sample ``(m,)`` int [ns]; ``upper`` defaults to `arrival`.
+    quantum
+        If samples are lost, multiples of this many are.
+    latency
+        Least delay [s], subtracted from every time.
+    online
+        Whether each time may only depend on what came before it, as in a live stream; else the
+        future is looked at too, which is better.
+    counter_spec
+        What the counter is: its bits, and its rate if it counts ticks. Without it this is found
+        from the data: a counter that advances by `n` a chunk counts samples, another one ticks.
+    **settings
+        Others of `Correction`.
+
+    Returns
+    -------
+    Corrected
+        ``first`` and ``last`` [ns], ``uncertainty`` [ns], ``events``.
+
+    Raises
+    ------
+    ParameterError
+        If arrays differ in length, are not of integers, or arrivals go back.
+
+    Examples
+    --------
+    >>> arrival = [1_000_000_000, 1_130_000_000, 1_200_000_000]  # the second is 30 ms late
+    >>> correct_arrays(100, arrival, 1000.0).last[2]
+    1200000000
+    """
+    arrivals = _column("arrival", arrival, None)
+    counts = np.full(len(arrivals), n) if np.ndim(n) == 0 else np.asarray(n)
+    counts = _column("n", counts, len(arrivals))
+    if len(counts) and counts.min() < 1:
+        msg = f"n must be at least 1 sample a chunk, not {counts.min()}"
+        raise ParameterError(msg)
+    if (np.diff(arrivals) < 0).any():
+        at = int(np.flatnonzero(np.diff(arrivals) < 0)[0]) + 1
+        msg = f"arrival goes back at chunk {at}; give stamps of a monotonic clock, in order"
+        raise ParameterError(msg)
+    numbers = None if counter is None else _column("counter", counter, len(arrivals))
+    low = None if lower is None else _column("lower", lower, len(arrivals))
+    high = arrivals if upper is None else _column("upper", upper, len(arrivals))
+    high = np.minimum(high, arrivals)
+    if low is None:
+        arrivals = np.maximum.accumulate(high)
+    if numbers is not None and counter_spec is None:
+        counter_spec = _kind_of(numbers, arrivals, counts, rate)
+    chosen = Correction(rate, quantum, counter_spec, latency=latency, **settings)
+    evidence = Evidence(counts, arrivals, numbers, low, high)
+    return run_online(chosen, evidence) if online else run_offline(chosen, evidence)
+
+
+def _column(name: str, values: ArrayLike, length: int | None) -> Ints:
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        msg = f"{name} must be (m,) integers, not {array.shape} {array.dtype}"
+        raise ParameterError(msg)
+    if length is not None and len(array) != length:
+        msg = f"{name} has {len(array)} chunks, arrival has {length}"
+        raise ParameterError(msg)
+    return array.astype(np.int64)
+
+
+def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> Counter:
+    """Find out what a counter counts, and its bits."""
+    top = int(counter.max(initial=0))
+    steps = np.diff(counter)
+    bits = 64
+    if (steps < 0).any():  # wraps, or restarts: a counter that wraps comes near its end
+        bits = next((b for b in (8, 16, 24, 32) if top < 1 << b and top >= 7 << (b - 3)), 64)
+    usual = steps[steps > 0]
+    if not len(usual) or (rate is not None and np.median(usual) <= 1.5 * np.median(count)):
+        return Counter(bits)
+    speed = float(np.median(usual) / max(float(np.median(np.diff(arrival))), 1.0)) * 1e9
+    if bits == 64:
+        good = steps > 0
+        speed = float(steps[good].sum() / max(int(np.diff(arrival)[good].sum()), 1)) * 1e9
+    nice = [10.0**k for k in range(2, 10)] + [32_768.0, 44_100.0, 48_000.0, 90_000.0]
+    nearest = min(nice, key=lambda known: abs(known / speed - 1))
+    return Counter(bits, nearest if abs(nearest / speed - 1) < 0.05 else speed, "ticks")
