@@ -2,5 +2,7 @@
 
 from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback
+from rxstream.sinks.can_log import can_log
+from rxstream.sinks.csv import csv
 
-__all__ = ["Sink", "callback"]
+__all__ = ["Sink", "callback", "can_log", "csv"]

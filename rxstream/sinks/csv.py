@@ -1,0 +1,218 @@
+"""csv: write samples as text, a row for each, for spreadsheets and pandas."""
+
+import os
+from collections.abc import Iterable, Iterator
+from csv import writer
+from itertools import repeat
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.chunk import Chunk, Gap
+from rxstream.errors import ChunkError, ParameterError
+from rxstream.sinks.base import Sink, path_to_write
+
+__all__ = ["CsvSink", "csv"]
+
+_MOST = 4096  # columns; more are a picture, not a table
+_UNKNOWN = -1
+
+
+class CsvSink(Sink):
+    """Made by `csv`."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        iso: bool = False,
+        gaps: Literal["column", "comment"] = "column",
+        delimiter: str = ",",
+    ) -> None:
+        if gaps not in ("column", "comment"):
+            msg = f"gaps must be 'column' or 'comment', not {gaps!r}"
+            raise ParameterError(msg)
+        if (
+            not isinstance(delimiter, str)
+            or len(delimiter) != 1
+            or delimiter.isalnum()
+            or (delimiter in '"\r\n#.+-')
+        ):
+            msg = f"delimiter must be one character that no value has in it, not {delimiter!r}"
+            raise ParameterError(msg)
+        self.path = path_to_write(path)
+        super().__init__(str(self.path))
+        self._iso, self._gaps, self._delimiter = iso, gaps, delimiter
+        self._file: IO[str] | None = None
+        self._writer: Any = None
+        self._untold = 0  # lost before the next row
+
+    def start(self, chunk: Chunk) -> None:
+        """Open the file and write the names of the columns."""
+        info = chunk.info
+        names = [name for name, _ in _columns(info.name, chunk.data[:0], info.channels)]
+        if len(names) > _MOST:
+            msg = (
+                f"{self.name}: samples of {info.name} {info.shape} {info.dtype} would be "
+                f"{len(names)} columns, and at most {_MOST} are written; pictures go to video()"
+            )
+            raise ChunkError(msg)
+        ours = ["time_ns", *(["time"] if self._iso else [])]
+        if self._gaps == "column":
+            ours.append("lost")
+        self._file = self.path.open("w", newline="", encoding="utf-8")
+        self._writer = writer(self._file, delimiter=self._delimiter, lineterminator="\n")
+        self._writer.writerow([*ours, *(f"{n}_" if n in ours else n for n in names)])
+
+    def write(self, chunk: Chunk) -> None:
+        """Write a row for each sample."""
+        rows, done = list(self._rows(chunk)), 0
+        for at, gap in chunk.breaks:
+            self._put(rows[done:at])
+            self._tell(gap)
+            done = at
+        self._put(rows[done:])
+
+    def finish(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _rows(self, chunk: Chunk) -> Iterator[list[Any]]:
+        columns: list[Iterable[Any]] = [chunk.time.tolist()]
+        if self._iso:
+            stamps = chunk.time.astype("datetime64[ns]")
+            columns.append(np.datetime_as_string(stamps, timezone="UTC").tolist())
+        if self._gaps == "column":
+            columns.append(repeat(0, len(chunk)))
+        found = _columns(chunk.info.name, chunk.data, chunk.info.channels)
+        columns += [_texts(values) for _, values in found]
+        return map(list, zip(*columns, strict=True))
+
+    def _put(self, rows: list[list[Any]]) -> None:
+        if self._gaps == "column" and self._untold and rows:
+            rows[0][1 + self._iso] = self._untold
+            self._untold = 0
+        self._writer.writerows(rows)
+
+    def _tell(self, gap: Gap) -> None:
+        if self._gaps == "comment" and self._file is not None:
+            self._file.write(f"# {gap}, from {gap.start} to {gap.end}\n")
+        elif gap.lost is None or self._untold == _UNKNOWN:
+            self._untold = _UNKNOWN
+        else:
+            self._untold += gap.lost
+
+
+def csv(
+    path: str | os.PathLike[str],
+    *,
+    iso: bool = False,
+    gaps: Literal["column", "comment"] = "column",
+    delimiter: str = ",",
+) -> CsvSink:
+    """Write a row for each sample: its time, and a column for each channel or field.
+
+    The first row has the names: ``time_ns`` (int, since the Unix epoch), then the stream's
+    channels by their labels, or its name with the numbers, ``imu[0]``, ``grid[1][2]``. Structured
+    samples have a column for each field, ``field[0]`` … where it is an array; bytes are written
+    in hexadecimal digits in one column. Floats have all the digits they need to be read back as
+    they were. It is text: for more than some 100 000 values a second use another sink.
+
+    Parameters
+    ----------
+    path
+        Of the file; one that exists is replaced when the first chunk comes.
+    iso
+        Another column ``time`` for people, ISO 8601 in UTC.
+    gaps
+        ``"column"``: a column ``lost`` has the number of samples lost right before each row, 0 as
+        a rule, -1 for an unknown number; a gap after the last row is told by ``sink.lost`` alone.
+        ``"comment"``: a line that begins with ``#`` where samples are missing.
+    delimiter
+        Between columns.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such folder, or an argument cannot work.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from rxstream import Device
+    >>> from rxstream.devices.twin import Twin
+    >>> path = Path(tempfile.mkdtemp(), "twin.csv")
+    >>> sink = csv(path)
+    >>> twin = Device(Twin(rate=1000.0, shape=(2,), signal="ramp", dtype="i8", channels=("L", "R"),
+    ...                    duration=0.02))
+    >>> subscription = twin.subscribe(sink)
+    >>> with twin:
+    ...     sink.wait(10)
+    True
+    >>> lines = path.read_text().splitlines()
+    >>> lines[0], len(lines)
+    ('time_ns,lost,L,R', 11)
+    """
+    return CsvSink(path, iso, gaps, delimiter)
+
+
+def _columns(
+    name: str, data: NDArray[Any], channels: tuple[str, ...] = ()
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the name and values ``(n,)`` of each column of ``data`` ``(n, *shape)``."""
+    if data.dtype.names:
+        # at the top the field alone: the stream's name says nothing new in every column
+        prefix = "" if data.ndim == 1 else f"{name}."
+        yield from _fields(prefix, data)
+        return
+    labelled = len(channels) == data.shape[-1] and data.ndim > 1
+    if data.ndim == 1:
+        yield (channels[0] if len(channels) == 1 else name), data
+        return
+    for index in np.ndindex(data.shape[1:]):
+        label = "".join(f"[{i}]" for i in index)
+        if labelled:
+            last = channels[index[-1]]
+            label = f"{label[: label.rindex('[')]}[{last}]" if len(index) > 1 else ""
+            yield (f"{name}{label}" if label else last), data[(slice(None), *index)]
+        else:
+            yield f"{name}{label}", data[(slice(None), *index)]
+
+
+def _fields(prefix: str, data: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    if data.ndim > 1:
+        for index in np.ndindex(data.shape[1:]):
+            label = "".join(f"[{i}]" for i in index)
+            yield from _fields(f"{prefix[:-1]}{label}.", data[(slice(None), *index)])
+        return
+    names = data.dtype.names or ()
+    for field in names:
+        values = data[field]
+        if values.dtype.names:
+            yield from _fields(f"{prefix}{field}.", values)
+        elif values.dtype == np.uint8 and values.ndim == 2:
+            # of a message the bytes behind its length are none of its own
+            known = field == "data" and "dlc" in names
+            yield f"{prefix}{field}", _hex(values, data["dlc"] if known else None)
+        else:
+            yield from _columns(f"{prefix}{field}", values)
+
+
+def _hex(values: NDArray[np.uint8], lengths: NDArray[Any] | None) -> NDArray[np.str_]:
+    counts = repeat(None) if lengths is None else lengths.tolist()
+    texts = [row[:count].tobytes().hex() for row, count in zip(values, counts)]  # noqa: B905
+    return np.array(texts, np.str_) if texts else np.empty(0, "U1")
+
+
+def _texts(values: NDArray[Any]) -> list[Any]:
+    """Return values that `csv.writer` writes with the digits they need, and no more."""
+    found: list[Any]
+    if values.dtype.kind in "mM" or (values.dtype.kind == "f" and values.dtype != np.float64):
+        found = values.astype(np.str_).tolist()
+    else:
+        found = values.tolist()
+    if values.dtype.kind == "S":
+        return [value.decode("utf-8", "replace") for value in found]
+    return found
