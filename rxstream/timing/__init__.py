@@ -18,8 +18,20 @@ under them, not through them, is the clock. The rooms:
     A histogram of the delays above the line.
 `gaptest`
     Whether a run of late chunks is lateness or loss.
+`joint`
+    Time goes on where the delay changes for good.
+`floor`
+    The line with all that is known about it.
+`verdicts`
+    What happened, when a chunk does not fit.
+`bounds`
+    The same line from below, where something bounds the times from there.
+`output`
+    Times that only go forward.
 `model`
     `ClockModel`, which ties them together.
+`offline`, `passes`, `arrays`
+    The same for recordings, where the future is known, and for plain arrays: `correct_arrays`.
 
 No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
 """

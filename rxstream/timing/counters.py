@@ -41,14 +41,18 @@ class DeviceTime:
     )  # fmt: skip
 
     def __init__(self, rate: float | None, counter: Counter | None, quantum: int | None) -> None:
-        self.rate, self._spec, self._quantum = rate, counter, quantum or 1
-        ticks = counter is not None and counter.kind == "ticks"
-        self.counts_samples = not ticks
-        self._unit = (counter.rate if counter and counter.rate else rate) or 1.0
+        self.rate, self._quantum = rate, quantum or 1
         self._units = 0
+        self.use(counter)
         self._raw: int | None = None
         self.seconds = self.passed = self.step = 0.0
         self.missing = 0
+
+    def use(self, counter: Counter | None) -> None:
+        """Take this for the device's counter; only before the first chunk."""
+        self._spec = counter
+        self.counts_samples = counter is None or counter.kind == "samples"
+        self._unit = (counter.rate if counter and counter.rate else self.rate) or 1.0
 
     @property
     def numbered(self) -> bool:

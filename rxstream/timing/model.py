@@ -7,16 +7,14 @@ from rxstream.timing.bounds import LowerBounds
 from rxstream.timing.counters import DeviceTime
 from rxstream.timing.envelope import Envelope
 from rxstream.timing.floor import Floor
-from rxstream.timing.gaptest import Run
 from rxstream.timing.output import Output
 from rxstream.timing.settings import Correction
-from rxstream.timing.stamp import Event, EventKind, Stamp, State, Why
+from rxstream.timing.stamp import Event, Stamp, State
+from rxstream.timing.verdicts import Verdicts
 
 __all__ = ["ClockModel", "Event", "Stamp"]
 
 _OWN_STAMPS = Counter(64, 1e9, "ticks")
-_HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
-_REGRET = 1.0  # a loss found less long ago may prove to have been lateness [s]
 _UNSURE = 3.0  # from the line's doubt to a 95 % interval
 
 
@@ -42,28 +40,23 @@ class ClockModel:
     """
 
     __slots__ = (
-        "_arrival", "_chunk", "_clockless", "_device", "_events", "_floor", "_lost", "_lost_at",
-        "_lower", "_origin", "_output", "_quantum", "_renew", "_settings", "_state", "_why",
+        "_arrival", "_clockless", "_device", "_floor", "_lower", "_origin", "_output", "_renew",
+        "_settings", "_state", "_verdicts",
     )  # fmt: skip
 
     def __init__(self, settings: Correction) -> None:
         rate, quantum = settings.rate, settings.quantum
         self._settings = settings
-        self._quantum = quantum / rate if quantum and rate else None  # [s]
         self._device = DeviceTime(rate, settings.counter, quantum)
-        self._floor = Floor(settings, self._quantum)
+        self._floor = Floor(settings, quantum / rate if quantum and rate else None)
+        self._verdicts = Verdicts(settings, self._device, self._floor)
         self._lower: LowerBounds | None = None
         self._output = Output(round(settings.latency * 1e9))
         self._clockless = rate is None and settings.counter is None
         self._origin: int | None = None  # host time at which the line begins [ns]
         self._arrival = 0
-        self._chunk = -1
         self._renew = False
-        self._lost_at = -inf  # device time of the last loss that was found, not told [s]
         self._state: State = "warming"
-        self._lost: int | None = 0
-        self._why: Why | None = None
-        self._events: tuple[Event, ...] = ()
 
     @property
     def state(self) -> State:
@@ -124,8 +117,8 @@ class ClockModel:
         lost
             Samples that the device says it lost before this chunk.
         """
-        self._chunk += 1
-        self._lost, self._why, self._events = 0, None, ()
+        verdicts = self._verdicts
+        verdicts.next_chunk()
         if device_time is not None and self._settings.counter is None:
             counter = self._own_stamp(count, device_time)
         if self._clockless:
@@ -142,15 +135,15 @@ class ClockModel:
         if not device.advance(count, counter, lost or 0, elapsed, expected):
             return self._begin(count, arrival, counter, bounds)
         if device.missing:
-            self._tell(device.missing)
+            verdicts.tell(device.missing)
         high = since
         if bounds is not None and bounds[1] < arrival:
             high = (bounds[1] - origin) * 1e-9
         x = device.seconds
         excess = high - x - floor.line.at(x)
         if bounds is not None:
-            self._prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
-        elif self._judge(excess, elapsed >= 0.5 * device.passed):
+            verdicts.prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
+        elif verdicts.judge(excess, elapsed >= 0.5 * device.passed):
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x
@@ -168,11 +161,10 @@ class ClockModel:
         floor, again = self._floor, self._origin is not None
         if again:
             floor.restart()
-            self._lost, self._why = None, "restart"
-            self._note("restart", self._chunk, None, 0.0)
+            self._verdicts.restart()
         self._device.restart(counter)
         self._origin = self._arrival = arrival
-        self._lower, self._renew, self._lost_at = None, False, -inf
+        self._lower, self._renew = None, False
         last, high, doubt = arrival, 0.0, _UNSURE * floor.line.scale
         if bounds is not None:
             if bounds[1] < arrival:
@@ -196,7 +188,7 @@ class ClockModel:
         return self._output.stamp(last, count, arrival, 0.0, 0.0, half, 0, None, "locked", ())
 
     def _told(self, last: int, count: int, arrival: int, length: float, doubt: float) -> Stamp:
-        floor, rate = self._floor, self._settings.rate
+        floor, verdicts, rate = self._floor, self._verdicts, self._settings.rate
         if floor.gaps.suspicious:
             self._state = "undecided"
         elif floor.warm(self._device.seconds):
@@ -206,37 +198,18 @@ class ClockModel:
         period = 0.0 if rate is None else 1e9 * (1 + floor.line.slope) / rate
         return self._output.stamp(
             last, count, arrival, 1e9 * length, period, 1e9 * doubt,
-            self._lost, self._why, self._state, self._events,
+            verdicts.lost, verdicts.why, self._state, verdicts.events,
         )  # fmt: skip
 
     def _own_stamp(self, count: int, stamp: int | tuple[int, int]) -> int:
         """Return the device's own stamp of the last sample [ns], and use it as a counter."""
         if self._origin is None:
-            self._device = DeviceTime(self._settings.rate, _OWN_STAMPS, self._settings.quantum)
+            self._device.use(_OWN_STAMPS)
             self._clockless = False
         if isinstance(stamp, tuple):
             return stamp[1]
         rate = self._settings.rate
         return stamp if rate is None else stamp + round((count - 1) * 1e9 / rate)
-
-    def _note(self, kind: EventKind, chunk: int, samples: int | None, shift: float) -> None:
-        self._events += (Event(kind, chunk, samples, self._chunk, round(shift * 1e9)),)
-
-    def _tell(self, missing: int) -> None:
-        """Pass on a loss that the device tells or its counter shows."""
-        self._why = "dropped" if missing > 0 else "overlap"
-        self._lost = max(missing, 0)
-        self._note("gap" if missing > 0 else "overlap", self._chunk, missing, 0.0)
-
-    def _prove(self, above: float) -> None:
-        """See a loss in a lower bound that lies ``above`` the upper line [s]."""
-        device, quantum, line = self._device, self._quantum, self._floor.line
-        rate = self._settings.rate
-        if device.numbered or rate is None or above <= max(1e-3, 2 * line.scale):
-            return
-        if quantum is not None:
-            above = max(round(above / quantum), 1) * quantum
-        self._tell(round(device.shift(above) * rate))
 
     def _middle(
         self, x: float, upper: float, low: float, high: float, doubt: float
@@ -247,77 +220,3 @@ class ClockModel:
             self._lower = LowerBounds(line, self._settings.skew_tol)
         self._lower.add(x, low, line)
         return self._lower.middle(x, upper, line, low, high)
-
-    # -- late, early, or lost -----------------------------------------------------------------
-
-    def _judge(self, excess: float, fresh: bool) -> bool:
-        """See from the excess of a chunk [s] what happened; return whether it is a restart."""
-        floor, x = self._floor, self._device.seconds
-        if excess < -floor.gaps.median and floor.known and x > 2.0:
-            self._early(excess, x)
-            return False
-        run = floor.gaps.observe(self._chunk, x, excess, fresh)
-        if run is None or not floor.warm(x):
-            return False
-        quantum, rule = self._quantum, self._settings.on_step
-        if self._device.numbered:
-            self._rise(run, x)
-        elif run.lowest >= self._settings.restart_gap:
-            return True
-        elif quantum is not None and run.quanta and rule != "latency":
-            self._lose(run, run.quanta * quantum)
-        elif rule == "gap" or (rule == "auto" and quantum is None):
-            self._lose_some(run)
-        else:
-            self._rise(run, x)
-        return False
-
-    def _early(self, excess: float, x: float) -> None:
-        """Earlier than possible: samples came twice, a loss was none, or the floor is lower."""
-        device, floor, quantum = self._device, self._floor, self._quantum
-        doubtful = x - self._lost_at < _REGRET
-        if quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
-            quanta = max(int(-excess / quantum + 0.4), 1)
-            shift = device.shift(-quanta * quantum)
-            self._lost, self._why, self._lost_at = 0, "overlap", -inf
-            self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
-            floor.gaps.forget()
-        elif floor.warm(x):
-            value, step = floor.line.at(x), floor.joint.step
-            floor.renew(x)
-            floor.joint.end()
-            if step > 0:
-                floor.joint.begin(x, value - step, x + max(20 * device.step, _HOLD_LATENCY))
-            self._note("latency", self._chunk, None, excess)
-
-    def _lose(self, run: Run, lost: float) -> None:
-        """Take in a loss of known size [s]."""
-        self._device.shift(lost)
-        self._floor.forgive(run.points, lost)
-        self._gap(run, lost)
-
-    def _lose_some(self, run: Run) -> None:
-        """Take in a loss of any size: the least excess of the run, less what that usually is."""
-        floor, old = self._floor, self._floor.line
-        lost = run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
-        floor.forgive(run.points, lost)
-        lost = self._device.shift(lost)
-        floor.shift(self._device.seconds)
-        floor.fill(run.points[:-1], old, lost)
-        self._gap(run, lost)
-
-    def _gap(self, run: Run, lost: float) -> None:
-        self._floor.gaps.confirm()
-        self._lost_at = self._device.seconds
-        samples = round(lost * (self._settings.rate or 1.0))
-        self._lost, self._why = (self._lost or 0) + samples, "dropped"
-        self._note("gap", run.chunk, samples, lost)
-
-    def _rise(self, run: Run, x: float) -> None:
-        """Take in a delay that has become longer for good; the clock has not jumped."""
-        floor, old, since = self._floor, self._floor.line, run.points[0][0]
-        value = old.at(since) - floor.joint.step
-        floor.renew(since)
-        floor.fill(run.points[:-1], old)
-        floor.joint.begin(since, value, x + _HOLD_LATENCY)
-        self._note("latency", run.chunk, None, run.lowest)

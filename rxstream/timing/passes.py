@@ -106,6 +106,8 @@ class _Times:
             late = slice(event.chunk, event.decided_at)
             if event.kind == "restart":
                 self._restarts.append(event.chunk)
+                self._x[late] += event.correction / 1e9
+                self._sure[late] = False
             elif event.kind == "latency":
                 self._joints.append(Joint(event.chunk, None))
             elif event.kind == "overlap" and event.correction:

@@ -1,0 +1,153 @@
+"""What happened, when a chunk comes too late or too early for the line."""
+
+from math import inf
+
+from rxstream.timing.counters import DeviceTime
+from rxstream.timing.floor import Floor
+from rxstream.timing.gaptest import Run
+from rxstream.timing.settings import Correction
+from rxstream.timing.stamp import Event, EventKind, Why
+
+__all__ = ["Verdicts"]
+
+_HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
+_REGRET = 1.0  # a loss found less long ago may prove to have been lateness [s]
+
+
+class Verdicts:
+    """Decides between lateness, loss, overlap, a change of latency and a restart; acts on it.
+
+    Attributes
+    ----------
+    lost, why, events
+        What is to be told with the present chunk; see `Stamp`.
+    """
+
+    __slots__ = (
+        "_chunk", "_device", "_floor", "_lost_at", "_quantum", "_settings", "events", "lost", "why",
+    )  # fmt: skip
+
+    def __init__(self, settings: Correction, device: DeviceTime, floor: Floor) -> None:
+        rate, quantum = settings.rate, settings.quantum
+        self._settings, self._device, self._floor = settings, device, floor
+        self._quantum = quantum / rate if quantum and rate else None  # [s]
+        self._lost_at = -inf  # device time of the last loss that was found, not told [s]
+        self._chunk = -1
+        self.lost: int | None = 0
+        self.why: Why | None = None
+        self.events: tuple[Event, ...] = ()
+
+    def next_chunk(self) -> None:
+        """Begin with the next chunk: nothing is known against it."""
+        self._chunk += 1
+        self.lost, self.why, self.events = 0, None, ()
+
+    def restart(self, since: int | None = None, shift: float = 0.0) -> None:
+        """Tell a restart, seen by now, that was before chunk ``since`` and ``shift`` long [s]."""
+        self.lost, self.why, self._lost_at = None, "restart", -inf
+        if not self.events or self.events[-1].kind != "restart":
+            self._note("restart", self._chunk if since is None else since, None, shift)
+
+    def tell(self, missing: int) -> None:
+        """Pass on a loss that the device tells or its counter shows."""
+        self.why = "dropped" if missing > 0 else "overlap"
+        self.lost = max(missing, 0)
+        self._note("gap" if missing > 0 else "overlap", self._chunk, missing, 0.0)
+
+    def prove(self, above: float) -> None:
+        """See a loss in a lower bound that lies ``above`` the upper line [s]."""
+        device, quantum, rate = self._device, self._quantum, self._settings.rate
+        if device.numbered or rate is None or above <= max(1e-3, 2 * self._floor.line.scale):
+            return
+        if quantum is not None:
+            above = max(round(above / quantum), 1) * quantum
+        self.tell(round(device.shift(above) * rate))
+
+    def judge(self, excess: float, fresh: bool) -> bool:
+        """See what happened from the excess of a chunk over the line [s].
+
+        Parameters
+        ----------
+        excess
+            At the device's present time.
+        fresh
+            Whether the chunk could have come in time: it did not wait behind the one before it.
+
+        Returns
+        -------
+        bool
+            Whether the device has begun anew.
+        """
+        floor, x = self._floor, self._device.seconds
+        if excess < -floor.gaps.median and floor.known and x > 2.0:
+            self._early(excess, x)
+            return False
+        run = floor.gaps.observe(self._chunk, x, excess, fresh)
+        if run is None or not floor.warm(x):
+            return False
+        quantum, rule = self._quantum, self._settings.on_step
+        if self._device.numbered:
+            self._rise(run, x)
+        elif run.lowest >= self._settings.restart_gap:
+            self.restart(run.chunk, run.lowest)
+            return True
+        elif quantum is not None and run.quanta and rule != "latency":
+            self._lose(run, run.quanta * quantum)
+        elif rule == "gap" or (rule == "auto" and quantum is None):
+            self._lose_some(run)
+        else:
+            self._rise(run, x)
+        return False
+
+    def _early(self, excess: float, x: float) -> None:
+        """Earlier than possible: samples came twice, a loss was none, or the floor is lower."""
+        device, floor, quantum = self._device, self._floor, self._quantum
+        doubtful = x - self._lost_at < _REGRET
+        if quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
+            quanta = max(int(-excess / quantum + 0.4), 1)
+            shift = device.shift(-quanta * quantum)
+            self.lost, self.why, self._lost_at = 0, "overlap", -inf
+            self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
+            floor.gaps.forget()
+        elif floor.warm(x):
+            value, step = floor.line.at(x), floor.joint.step
+            floor.renew(x)
+            floor.joint.end()
+            if step > 0:
+                floor.joint.begin(x, value - step, x + max(20 * device.step, _HOLD_LATENCY))
+            self._note("latency", self._chunk, None, excess)
+
+    def _lose(self, run: Run, lost: float) -> None:
+        """Take in a loss of known size [s]."""
+        self._device.shift(lost)
+        self._floor.forgive(run.points, lost)
+        self._gap(run, lost)
+
+    def _lose_some(self, run: Run) -> None:
+        """Take in a loss of any size: the least excess of the run, less what that usually is."""
+        floor, old = self._floor, self._floor.line
+        lost = run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
+        floor.forgive(run.points, lost)
+        lost = self._device.shift(lost)
+        floor.shift(self._device.seconds)
+        floor.fill(run.points[:-1], old, lost)
+        self._gap(run, lost)
+
+    def _gap(self, run: Run, lost: float) -> None:
+        self._floor.gaps.confirm()
+        self._lost_at = self._device.seconds
+        samples = round(lost * (self._settings.rate or 1.0))
+        self.lost, self.why = (self.lost or 0) + samples, "dropped"
+        self._note("gap", run.chunk, samples, lost)
+
+    def _rise(self, run: Run, x: float) -> None:
+        """Take in a delay that has become longer for good; the clock has not jumped."""
+        floor, old, since = self._floor, self._floor.line, run.points[0][0]
+        value = old.at(since) - floor.joint.step
+        floor.renew(since)
+        floor.fill(run.points[:-1], old)
+        floor.joint.begin(since, value, x + _HOLD_LATENCY)
+        self._note("latency", run.chunk, None, run.lowest)
+
+    def _note(self, kind: EventKind, chunk: int, samples: int | None, shift: float) -> None:
+        self.events += (Event(kind, chunk, samples, self._chunk, round(shift * 1e9)),)
