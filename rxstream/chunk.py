@@ -461,6 +461,10 @@ class Chunk(Generic[S]):
     def __len__(self) -> int:
         return len(self._data)
 
+    def __bool__(self) -> bool:
+        """Return True, also for an empty one: a heartbeat is news, not nothing."""
+        return True
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if dtype is None or np.dtype(dtype) == self._data.dtype:
             return self._data.copy() if copy else self._data

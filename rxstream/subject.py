@@ -24,6 +24,7 @@ __all__ = ["Delivery", "Rewindable", "Start", "TimeWindowSubject", "View", "chec
 _logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 DEFAULT_BYTES = 1 << 30
+_FOREVER = 1 << 62
 
 
 @runtime_checkable
@@ -482,8 +483,13 @@ class TimeWindowSubject(Subject[Chunk]):
             observer: abc.ObserverBase[Chunk], _scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             newest = self.log.newest()
-            stop = y if y is not None else (newest.end if newest else 0)
-            begin = x if x is not None else (stop - span if span is not None else -(1 << 62))
+            begin, stop = x, y
+            if stop is None:
+                stop = _FOREVER
+            if begin is None:
+                begin = -_FOREVER
+                if span is not None and newest is not None:
+                    begin = min(stop, newest.end) - span
             gone = Disposable()
             for chunk in self.log.chunks(begin, stop):
                 if gone.is_disposed:
