@@ -28,6 +28,7 @@ LOG_SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".mf4", ".trc")
 """Of the log files that python-can reads; ``.gz`` may follow."""
 
 _BATCH = 1024
+_BLF_HEADER = 144  # [bytes]
 
 
 def is_log(channel: object) -> bool:
@@ -126,12 +127,19 @@ class LogReader:
         return first
 
     def _open(self) -> tuple[Any, Iterator[Any]]:
+        path = Path(self._path)
+        if path.suffix.lower() == ".blf":  # python-can would leave it open
+            with path.open("rb") as file:
+                if len(header := file.read(_BLF_HEADER)) < _BLF_HEADER or header[:4] != b"LOGG":
+                    msg = "it does not begin as a BLF does"
+                    raise FormatError(msg)
         reader = self._can.LogReader(self._path)
         return reader, iter(reader)
 
     def _bad(self, error: Exception) -> FormatError:
         at = f"beyond message {self._count}" if self._count else "as a CAN log"
-        return FormatError(f"can: {self._path!r} cannot be read {at}: {error!r}")
+        shown = error if isinstance(error, FormatError) else repr(error)
+        return FormatError(f"can: {self._path!r} cannot be read {at}: {shown}")
 
     def _fill(self) -> None:
         """Read a batch; what ends it is kept for after its messages."""
@@ -140,12 +148,12 @@ class LogReader:
         messages: list[Any] = []
         try:
             for message in islice(self._messages, _BATCH):
-                messages.append(message)  # noqa: PERF402 - those before an error must be kept
+                messages.append(message)
+                self._count += 1
         except Exception as error:  # noqa: BLE001 - parsers raise what they like
             self._broken = self._bad(error)
         if len(messages) < _BATCH and self._broken is None:
             self._broken = EndOfStream(f"can: end of {self._path}")
-        self._count += len(messages)
         if messages:
             self._put(messages)
         if isinstance(self._broken, EndOfStream) and self._step is not None:

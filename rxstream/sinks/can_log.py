@@ -11,6 +11,7 @@ from rxstream.backend import load_backend
 from rxstream.chunk import Chunk, Gap
 from rxstream.clock import format_time
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.sinks._can_sqlite import SqliteLog
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["CanLogSink", "can_log"]
@@ -74,8 +75,11 @@ class CanLogSink(Sink):
                 f"({chunk.data.dtype}); for other streams there are csv, wav and video"
             )
             raise ChunkError(msg)
-        self.path.unlink(missing_ok=True)  # python-can would add to an old .db
-        self._writer = self._can.Logger(str(self.path))
+        self.path.unlink(missing_ok=True)
+        if self.path.suffix.lower() == ".db":
+            self._writer = SqliteLog(self.path)
+        else:
+            self._writer = self._can.Logger(str(self.path))
 
     def write(self, chunk: Chunk) -> None:
         """Write messages, and remarks where some are missing."""
