@@ -1,6 +1,7 @@
 """The straight line under the points of a sliding window, its scales and its doubt."""
 
-from math import hypot, sqrt
+from bisect import bisect_left
+from math import exp, hypot, sqrt
 
 from rxstream.timing.buckets import Buckets
 from rxstream.timing.extremes import floor_bias
@@ -11,6 +12,8 @@ __all__ = ["Envelope"]
 _STEEPEST = 0.03  # largest slope: clocks worse than 3 % are no clocks
 _WORST_WANDER = 1e-6  # [1/s]
 _VAGUE = 1e-4  # variance of a slope of which nothing is known
+_EARLY = 10.0  # a prior of the slope that is far off shows as soon [s]
+_ASKEW = 20.0  # log of the odds that it takes
 
 
 class Envelope:
@@ -37,12 +40,14 @@ class Envelope:
         Present memory [s].
     bias
         How far the line is expected to lie above the floor [s].
+    widened
+        Set when the slope's prior has proved wrong; what was measured with it is worth nothing.
     """
 
     __slots__ = (
         "_buckets", "_drift", "_excess", "_longest", "_near", "_newest", "_per_bucket", "_prior",
         "_seen", "_shortest", "_variance", "_variation", "bias", "pivot", "points", "scale",
-        "slope", "span", "value", "wander",
+        "slope", "span", "value", "wander", "widened",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +65,7 @@ class Envelope:
         self.value, self.slope, self.pivot = 0.0, slope, 0.0
         self.points, self.bias = 0, 0.0
         self._newest = 0.0
+        self.widened = False
         self._buckets = Buckets()
         self._near: float | None = None  # scale near the floor, from the minima of the buckets
         self._excess: float | None = None  # mean of these minima above the line
@@ -150,13 +156,45 @@ class Envelope:
         length = self._newest - xs[0]
         self.pivot = self._newest - length / 2
         weight = points / self.near
+        hull = lower_hull(xs, offsets)
         self.value, self.slope = tangent(
-            lower_hull(xs, offsets), self.pivot, weight, self._prior, self._variance, _STEEPEST
+            hull, self.pivot, weight, self._prior, self._variance, _STEEPEST
         )
-        # a slope this far from its prior, on this much evidence: the prior was wrong, widen it
-        off = (self.slope - self._prior) ** 2
-        if off > 9 * self._variance and points >= 40 and length > 1.0 and self._variance < _VAGUE:
+        if points < 40 or self._variance >= _VAGUE:
+            return
+        # a slope this far from its prior, on much evidence: the prior was wrong, widen it
+        if length > 1.0 and (self.slope - self._prior) ** 2 > 9 * self._variance:
             self._variance *= 16.0
+        elif length < _EARLY and self._is_askew(hull, xs, offsets):
+            self._variance, self.widened = 2 * _VAGUE, True
+            weight = points / (self._spread(xs, offsets, self.value, self.slope) + 1e-6)
+            self.value, self.slope = tangent(
+                hull, self.pivot, weight, self._prior, self._variance, _STEEPEST
+            )
+
+    def _is_askew(
+        self, hull: tuple[list[float], list[float]], xs: list[float], offsets: list[float]
+    ) -> bool:
+        """Whether the edge of the hull over the middle suits the points far better than the line.
+
+        For exponential delays of unknown scale the log of the likelihood ratio is the number of
+        points times that of the ratio of their mean excesses; medians do not mind stalls.
+        """
+        hull_x, hull_y = hull
+        i = bisect_left(hull_x, self.pivot)
+        if not 0 < i < len(hull_x):
+            return False
+        x0, y0 = hull_x[i - 1], hull_y[i - 1]
+        slope = (hull_y[i] - y0) / (hull_x[i] - x0)
+        free = self._spread(xs, offsets, y0 + slope * (self.pivot - x0), slope)
+        bound = self._spread(xs, offsets, self.value, self.slope)
+        return bound > free * exp(_ASKEW / len(xs))
+
+    def _spread(self, xs: list[float], offsets: list[float], value: float, slope: float) -> float:
+        """Return the median excess of points over a line [s]."""
+        pivot = self.pivot
+        above = [y - value - slope * (x - pivot) for x, y in zip(xs, offsets, strict=True)]
+        return sorted(above)[len(above) // 2]
 
     def _measure(self) -> None:
         """Learn from the buckets' minima: curvature, scale and shape of delays at the floor."""

@@ -67,6 +67,8 @@ class Floor:
         line = self.line
         self._delays.add(offset - line.at(x) if line.points else 0.0)
         line.add(x, offset)
+        if line.widened:
+            line.widened, self._seen, self._delays = False, 0, DelayHistogram()
         self._seen = seen = self._seen + 1
         # at powers of two at first, so that the scales are known from the start
         if not seen & 255 or not seen & (seen - 1):

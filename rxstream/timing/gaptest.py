@@ -24,6 +24,7 @@ __all__ = ["GapTest", "Run"]
 _MOST = 200  # chunks of a run that are remembered, and count as evidence
 _RATIO = 12  # chunks that the likelihood ratio looks at
 _ODDS = 100.0  # that a loss told is one
+_AHEAD = 4.0  # log of the odds of this many quanta against one less
 _SHORT = 0.2  # a loss may seem smaller by this part of a quantum, as the line is not exact
 _LEAST_FRESH = (6, 6, 2)  # at the low levels a few late chunks are common: ask for more of them
 
@@ -152,34 +153,39 @@ class GapTest:
         """Return the run if the usual delays plus some quanta explain it far better."""
         size = min(chunk - self._start[2] + 1, _RATIO)
         recent = list(self._recent)[-size:]
-        first, ratio = self._likeliest(recent)
-        if sum(fresh for _, _, fresh in recent[first:]) < 2:
+        first, ratio, ahead = self._likeliest(recent)
+        if ahead < _AHEAD or sum(fresh for _, _, fresh in recent[first:]) < 2:
             return None
         rate = (self._losses + 0.02) / (chunk + 2000)
         if ratio < min(self._needed, log(_ODDS / rate)):
             return None
         return self._run(chunk, chunk - size + 1, self._fresh[2])
 
-    def _likeliest(self, recent: list[tuple[float, float, bool]]) -> tuple[int, float]:
-        """Return after how many chunks a loss is likeliest, and the log of the likelihood ratio.
+    def _likeliest(self, recent: list[tuple[float, float, bool]]) -> tuple[int, float, float]:
+        """Return after how many chunks a loss is likeliest, and how likely it is.
 
-        Chunks before it were late; those after it cannot be less late than what is lost.
+        Chunks before it were late; those after it cannot be less late than what is lost. The
+        second value is the log of the ratio of the likelihoods of the loss and of none, the third
+        of the loss and of one that is a quantum smaller.
         """
-        quantum, density = self._quantum or 1.0, self._densities
-        best, best_ratio, lowest = 0, 0.0, 1e9
+        quantum = self._quantum or 1.0
+        best, best_ratio, ahead, lowest = 0, 0.0, 0.0, 1e9
         for first in range(len(recent) - 1, -1, -1):
             lowest = min(lowest, recent[first][1])
-            lost = int(lowest / quantum + _SHORT) * quantum
-            if not lost or lowest < lost - self.median:
+            quanta = int(lowest / quantum + _SHORT)
+            if not quanta or lowest < quanta * quantum - self.median:
                 break
-            ratio = sum(
-                density[bin_of(excess - lost)] - density[bin_of(excess)]
-                for _, excess, fresh in recent[first:]
-                if fresh
-            )
+            fresh = [excess for _, excess, fresh in recent[first:] if fresh]
+            ratio = self._ratio(fresh, quanta * quantum)
             if ratio >= best_ratio:
                 best, best_ratio = first, ratio
-        return best, best_ratio
+                ahead = ratio - self._ratio(fresh, (quanta - 1) * quantum)
+        return best, best_ratio, ahead
+
+    def _ratio(self, excesses: list[float], lost: float) -> float:
+        """Return the log of the likelihood ratio of a loss [s] and of none."""
+        density = self._densities
+        return sum(density[bin_of(e - lost)] - density[bin_of(e)] for e in excesses)
 
 
 def _highest(recent: list[tuple[float, float, bool]]) -> int:

@@ -44,8 +44,8 @@ class Correction:
     p_false
         Probability that lateness alone looks like a run that is taken for a loss.
     restart_gap
-        A jump of at least this [s] is a restart of the device: nothing before it can help to
-        time what comes after.
+        A jump of at least this [s], and three quanta, is a restart of the device: nothing before
+        it can help to time what comes after.
     hold
         For operators: how long a chunk may be held until a suspected gap is decided [s].
 

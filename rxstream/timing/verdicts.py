@@ -79,7 +79,10 @@ class Verdicts:
             Whether the device has begun anew.
         """
         floor, x = self._floor, self._device.seconds
-        if excess < -floor.gaps.median and floor.known and x > 2.0:
+        limit = floor.gaps.median
+        if x - self._lost_at < _REGRET:  # it is yet to be seen whether that was a loss
+            limit = min(limit, 5 * floor.uncertainty(x))
+        if excess < -limit and floor.known and x > 2.0:
             self._early(excess, x)
             return False
         run = floor.gaps.observe(self._chunk, x, excess, fresh)
@@ -88,7 +91,7 @@ class Verdicts:
         quantum, rule = self._quantum, self._settings.on_step
         if self._device.numbered:
             self._rise(run, x)
-        elif run.lowest >= self._settings.restart_gap:
+        elif run.lowest >= max(self._settings.restart_gap, 3 * (quantum or 0.0)):
             self.restart(run.chunk, run.lowest)
             return True
         elif quantum is not None and run.quanta and rule != "latency":
