@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.devices._can_messages import CAN_DTYPE, CanFlag
 from rxstream.errors import ParameterError
 
 __all__ = ["Signal", "SignalName", "can_frames", "frame_number", "make_values", "typed_keys"]
@@ -233,13 +234,14 @@ def typed_keys(index: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
     return out
 
 
-def can_frames(index: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return CAN frames ``(n,)`` of a small car: its engine, its wheels and its doors in turn.
+def can_frames(index: NDArray[np.int64]) -> NDArray[Any]:
+    """Return CAN frames ``(n,)`` of a small car: engine, wheels and doors, as `CAN_DTYPE`.
 
     0x100: engine speed [0.25 /min] and, in byte 7, a counter; 0x200: four wheel speeds
     [0.01 km/h]; 0x310, every eighth frame: one byte of door switches. Little endian.
     """
-    out = np.zeros(len(index), dtype)
+    out = np.zeros(len(index), CAN_DTYPE)
+    out["flags"] = CanFlag.RX
     door, engine = index % 8 == 7, index % 2 == 0
     out["arbitration_id"] = np.where(door, 0x310, np.where(engine, 0x100, 0x200))
     out["dlc"] = np.where(door, 1, 8)

@@ -11,13 +11,24 @@ from numpy.typing import DTypeLike, NDArray
 from rxstream.chunk import Counter, Reading, StreamInfo
 from rxstream.clock import Duration, to_span
 from rxstream.device import Close, Emit, Fail
+from rxstream.devices._can_messages import CAN_DTYPE
 from rxstream.devices._twin_live import Plug
 from rxstream.devices._twin_model import Lost, Truth
 from rxstream.devices._twin_options import Delay, Drops, Stalls, block_of, check
-from rxstream.devices._twin_signals import Signal, frame_number, typed_keys
+from rxstream.devices._twin_signals import Signal, can_frames, frame_number, typed_keys
 from rxstream.devices._twin_world import World
 
-__all__ = ["KEY_DTYPE", "Delay", "Drops", "Lost", "Stalls", "Truth", "Twin", "frame_number"]
+__all__ = [
+    "KEY_DTYPE",
+    "Delay",
+    "Drops",
+    "Lost",
+    "Stalls",
+    "Truth",
+    "Twin",
+    "can_frames",
+    "frame_number",
+]
 
 KEY_DTYPE = np.dtype([("key", "U16"), ("pressed", np.bool_)])
 """One key stroke."""
@@ -151,6 +162,25 @@ class Twin:
             "name": "camera", "rate": 30.0, "shape": (height, width, 3), "dtype": np.uint8,
             "signal": "video", "channels": ("B", "G", "R"), "ppm": -22.0, "wander": 1.0,
             "delay": Delay(0.015, 0.009, "lognormal"),
+        }  # fmt: skip
+        return cls(**preset | options)
+
+    @classmethod
+    def can(cls, **options: Any) -> Self:
+        """Return the CAN bus of a small car: 500 frames a second, looked for every 10 ms.
+
+        The frames are those of `can_frames`, of the same dtype as `Can` gives; their stamps are
+        the kernel's.
+
+        Parameters
+        ----------
+        options
+            Of `Twin`, instead of those of the preset.
+        """
+        preset: dict[str, Any] = {
+            "name": "can", "rate": 500.0, "irregular": True, "dtype": CAN_DTYPE,
+            "signal": can_frames, "stamps": "host",
+            "delay": Delay(0.0002, 0.00005, poll=0.01),
         }  # fmt: skip
         return cls(**preset | options)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rxstream import Counter, Device, Reading
 from rxstream.clock import host_clock
+from rxstream.devices.can import CAN_DTYPE
 from rxstream.devices.twin import Delay, Drops, Stalls, Twin, frame_number
 from rxstream.errors import (
     DeviceBusyError,
@@ -525,6 +526,27 @@ def test_keyboard():
     strokes = samples([r for r in twin.readings(20) if len(r.data)])
     assert strokes["key"][strokes["pressed"]][:9].tolist() == [*"the", "space", *"quick"]
     assert twin.info.rate is None
+
+
+def test_can():
+    twin = Twin.can()
+    assert (twin.dtype, twin.info.rate, twin.info.device_clock) == (CAN_DTYPE, None, "host")
+    readings = [r for r in twin.readings(4) if len(r.data)]
+    frames = samples(readings)
+    assert max(len(r.data) for r in readings) > 4
+    assert set(frames["arbitration_id"].tolist()) == {0x100, 0x200, 0x310}
+    assert set(frames["flags"].tolist()) == {64}  # received
+    engine = frames[frames["arbitration_id"] == 0x100]
+    assert (engine["dlc"] == 8).all()
+    assert engine["data"][:300, 7].tolist() == [k % 256 for k in range(300)]
+    speed = engine["data"][:, :2].copy().view("<u2")[:, 0] / 4
+    assert 790 < speed.min() < speed.max() < 3210
+    doors = frames[frames["arbitration_id"] == 0x310]
+    assert (doors["dlc"] == 1).all()
+    assert not doors["data"][:, 1:].any()
+    stamps = np.concatenate([r.device_time for r in readings])
+    error = twin.truth.time(np.arange(len(frames))) - stamps
+    assert 0 <= error.min() <= error.max() < 1000
 
 
 def test_presets_take_options():
