@@ -190,6 +190,17 @@ class Envelope:
         bound = self._spread(xs, offsets, self.value, self.slope)
         return bound > free * exp(_ASKEW / len(xs))
 
+    @property
+    def spread(self) -> float:
+        """Median excess of the lowest points, one of each bucket [s]."""
+        buckets = self._buckets
+        return self._spread(
+            [*buckets.x, buckets.open_x],
+            [*buckets.offset, buckets.open_offset],
+            self.value,
+            self.slope,
+        )
+
     def _spread(self, xs: list[float], offsets: list[float], value: float, slope: float) -> float:
         """Return the median excess of points over a line [s]."""
         pivot = self.pivot

@@ -11,7 +11,8 @@ __all__ = ["Floor"]
 _WARM_CHUNKS, _WARM_SECONDS = 64, 2.0
 _REARM = 0.2  # a new line of known slope may find losses again after this [s]
 _BEATING = 60.0  # stamps of coarse ticks beat with the chunk rate: remember so long [s]
-_QUARTILE = 0.2877  # of an exponential law of mean 1
+_QUARTILE, _MEDIAN = 0.2877, 0.6931  # of an exponential law of mean 1
+_SOME = 4  # chunks from which a scale may be guessed
 _SHORTEST_SCALE = 2e-6  # no clock is read more finely [s]
 _SLOPE_NOISE = 0.3e-6  # a slope is never known better than this
 
@@ -121,7 +122,11 @@ class Floor:
         self.joint.end()
 
     def _calibrate(self, x: float, step: float) -> None:
-        scale = max(self._delays.quantile(0.25) / _QUARTILE, _SHORTEST_SCALE)
+        scale = self._delays.quantile(0.25) / _QUARTILE
+        if self._seen < _WARM_CHUNKS and not self.renewed:
+            # each new lowest chunk was counted as on time; now it is known which were not
+            scale = self.line.spread / _MEDIAN if self._seen >= _SOME else self.line.scale
+        scale = max(scale, _SHORTEST_SCALE)
         if self._bounded:
             scale = max(scale, 1e-4)
         if self._seen < 64:
