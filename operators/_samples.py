@@ -1,7 +1,8 @@
 """samples: one item for each sample."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from reactivex import Observable
 
@@ -11,7 +12,8 @@ from rxstream.lift import lift
 __all__ = ["samples"]
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sample:
     """One sample on its own."""
 
     time: int
@@ -69,7 +71,7 @@ def samples() -> Callable[[Observable[Chunk]], Observable[Sample]]:
     Returns
     -------
     operator
-        `Sample` tuples ``(time [ns], value, index, gap)``. A gap after the last sample of all has
+        `Sample` records: time [ns], value, index, gap. A gap after the last sample of all has
         no sample to tell it; use `gaps` to hear of every one.
 
     Examples

@@ -613,9 +613,9 @@ class Chunk(Generic[S]):
         """Return a DataFrame indexed by UTC time; a column for each channel or field."""
         return cast("pd.DataFrame", plotting.chunk_to_pandas(self))
 
-    def to_xarray(self) -> "xr.DataArray":
-        """Return a DataArray with the coordinate ``time`` and the info as attributes."""
-        return cast("xr.DataArray", plotting.chunk_to_xarray(self))
+    def to_xarray(self) -> "xr.DataArray | xr.Dataset":
+        """Return a DataArray (structured samples: a Dataset) with the coordinate ``time``."""
+        return cast("xr.DataArray | xr.Dataset", plotting.chunk_to_xarray(self))
 
 
 def cut_breaks(
@@ -630,8 +630,8 @@ def cut_breaks(
     for at, gap in breaks:
         if 0 < at <= i:
             shift += gap.lost or 0
-        inside = x < gap.end and gap.start < y
-        point = gap.start == gap.end and (x <= gap.start < y or x == low == gap.start)
+        inside = x < gap.end and gap.start < y and x < y
+        point = x <= gap.start == gap.end < y
         if inside or point:
             part = gap.between(x, y)
             kept.append((min(max(at - i, 0), j - i), part))

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from rxstream.axis import Axis, Evidence, Grid, Stamps
 from rxstream.chunk import Break, Chunk, Gap, Reading, StreamInfo, Why
+from rxstream.timing.driver import DriverStamps
 from rxstream.timing.model import ClockModel
 from rxstream.timing.settings import Correction
 
 __all__ = ["Stamper", "Timestamps"]
 
 Timestamps: TypeAlias = Literal["corrected", "arrival"]
+_SOON = 16  # readings
 _BACKWARD = 1_000_000  # stamps that go back less than this [ns] are noise, not an overlap
 
 
@@ -42,12 +44,16 @@ class Stamper:
         self._period = info.period
         self._latency = 0 if correction is None else round(correction.latency * 1e9)
         self._model: ClockModel | None = None
-        if mode == "corrected" and info.rate is not None:
+        self._driver: DriverStamps | None = None
+        if mode == "corrected" and info.period is not None:
             self._model = ClockModel(correction or correction_of(info))
+            if info.device_clock == "host":
+                self._driver = DriverStamps(info.period)
         self._end: int | None = None
         self._index = 0
         self._last_counter: int | None = None
         self._pending: Why | None = None
+        self._overrun = 0  # for so many readings a loss is called an overrun
 
     @property
     def state(self) -> str:
@@ -60,10 +66,12 @@ class Stamper:
         self._last_counter = None
         if self._model is not None:
             self._model.restart()
+        if self._driver is not None:
+            self._driver.restart()
 
     def overrun(self) -> None:
-        """Call the next loss an overrun."""
-        self._pending = "overrun"
+        """Call a loss that is found soon an overrun."""
+        self._overrun = _SOON
 
     def stamp(self, reading: Reading, data: NDArray[Any], arrival: int) -> Chunk | None:
         """Return ``data`` ``(n, *shape)``, already in its place, with its times."""
@@ -73,8 +81,11 @@ class Stamper:
         evidence = Evidence(
             arrival, n, reading.counter, reading.device_time, reading.bounds, reading.lost
         )
+        self._overrun = max(0, self._overrun - 1)
         if self._given(reading):
             axis, start, lost, why = self._trusted(reading, n, arrival, evidence)
+        elif self._driver is not None and isinstance(reading.device_time, int):
+            axis, start, lost, why = self._driven(reading, n, reading.device_time, evidence)
         elif self._model is not None:
             axis, start, lost, why = self._modelled(reading, n, arrival, evidence)
         elif self._period is not None:
@@ -153,32 +164,47 @@ class Stamper:
         model = self._model
         if model is None:  # pragma: no cover - the caller has looked
             raise AssertionError
-        own = reading.device_time
-        if not isinstance(own, int):
-            own = None
-        elif self._info.device_clock == "host":
-            # the driver's stamp of the first sample, e.g. the ADC's: better than the arrival,
-            # but rough, so it goes through the model in its place
-            arrival, own = own + round((n - 1) * (self._period or 1.0)), None
         stamp = model.push(
             n,
             arrival,
             counter=reading.counter,
-            device_time=own,
+            device_time=reading.device_time if isinstance(reading.device_time, int) else None,
             bounds=reading.bounds,
             lost=reading.lost,
         )
-        lost, why = stamp.lost, stamp.why
+        lost: int | None = stamp.lost
+        why: Why | None = stamp.why
         if reading.lost:
             lost, why = max(reading.lost, lost or 0), reading.why
         start = stamp.first
         if self._end is not None and (start < self._end or (why is None and not self._pending)):
             start = self._end
-        # at least half the nominal length: a late correction may squeeze a chunk, not crush it
-        least = max(n, round(n * (self._period or 1.0) / 2))
-        end = max(stamp.last + round(stamp.period), start + least)
-        period = (end - start) / n
-        return Grid(start, period, n, 0, stamp.uncertainty, evidence), start, lost, why
+        end = self._not_crushed(start, stamp.last + round(stamp.period), n)
+        return Grid(start, (end - start) / n, n, 0, stamp.uncertainty, evidence), start, lost, why
+
+    def _driven(
+        self, reading: Reading, n: int, stamp: int, evidence: Evidence
+    ) -> tuple[Axis, int, int | None, Why | None]:
+        """Smooth the driver's own stamps, e.g. the ADC's."""
+        driver, period = self._driver, self._period
+        if driver is None or period is None:  # pragma: no cover - the caller has looked
+            raise AssertionError
+        told, why = self._told(reading, n)
+        known = told or 0
+        end, lost, doubt = driver.push(
+            n, stamp - self._latency, known, overrun=self._overrun > 0 and not known
+        )
+        if lost > known:
+            why = why or "dropped"
+        start = end - round(n * period)
+        if self._end is not None and (start < self._end or (why is None and not self._pending)):
+            start = self._end
+        end = self._not_crushed(start, end, n)
+        return Grid(start, (end - start) / n, n, 0, doubt, evidence), start, lost, why
+
+    def _not_crushed(self, start: int, end: int, n: int) -> int:
+        """Leave half the nominal length: a late correction may squeeze a chunk, no more."""
+        return max(end, start + max(n, round(n * (self._period or 1.0) / 2)))
 
     def _told(self, reading: Reading, n: int) -> tuple[int | None, Why | None]:
         """Return what the device itself says is lost before a reading."""
@@ -210,11 +236,12 @@ class Stamper:
             self._pending = None
             start = max(start, before)
             reason: Why = pending or why or "dropped"
+            if self._overrun and reason == "dropped":
+                reason = "overrun"
             if pending in ("disconnect", "restart") and not lost and self._period:
                 lost = round((start - before) / self._period)
-            if lost or start > before or reason != "overrun":
-                breaks = ((0, Gap(before, start, lost, reason)),)
-                self._index += lost or 0
+            breaks = ((0, Gap(before, start, lost, reason)),)
+            self._index += lost or 0
         else:
             start = before
         index = self._index

@@ -7,6 +7,7 @@ Needs `hypothesis` (``pip install 'rxstream[test]'``). One line in a test checks
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -48,7 +49,11 @@ def infos(*, regular: bool = True, floating: bool = False) -> st.SearchStrategy[
     floating
         Only floating point samples.
     """
-    layouts = [((), np.float64), ((2,), np.float32), ((3, 2), np.float64)]
+    layouts: list[tuple[tuple[int, ...], Any]] = [
+        ((), np.float64),
+        ((2,), np.float32),
+        ((3, 2), np.float64),
+    ]
     if not floating:
         layouts += [((), np.int64), ((2,), np.int16), ((), _STRUCTURED)]
     rates = st.sampled_from([1000.0, 44_100.0, 30.0, 12.5]) if regular else st.none()
@@ -163,6 +168,8 @@ def assert_same(a: Sequence[Any], b: Sequence[Any], *, joined: bool = False) -> 
 def _equal(x: Any, y: Any) -> bool:
     if isinstance(x, tuple) and isinstance(y, tuple):
         return len(x) == len(y) and all(_equal(p, q) for p, q in zip(x, y, strict=True))
+    if is_dataclass(x) and not isinstance(x, type) and type(x) is type(y):
+        return all(_equal(getattr(x, f.name), getattr(y, f.name)) for f in fields(x))
     if isinstance(x, np.ndarray | np.generic):
         return bool(np.array_equal(x, y))
     return bool(x == y)

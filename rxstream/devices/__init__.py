@@ -1,16 +1,9 @@
 """The devices: one file each, whose driver is loaded when it is opened."""
 
-from typing import Any, NamedTuple
+from rxstream.devices._found import Found
+from rxstream.devices.audio import Audio
+from rxstream.devices.camera import Camera
+from rxstream.devices.can import Can
+from rxstream.devices.twin import Twin
 
-__all__ = ["Found"]
-
-
-class Found(NamedTuple):
-    """Something that can be opened here and now."""
-
-    name: str
-    """What people call it."""
-    options: dict[str, Any]
-    """What to pass to the source."""
-    note: str = ""
-    """What else there is to know."""
+__all__ = ["Audio", "Camera", "Can", "Found", "Twin"]

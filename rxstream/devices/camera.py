@@ -33,7 +33,7 @@ from rxstream.devices._camera_time import (
 from rxstream.errors import FormatError, ParameterError
 
 if TYPE_CHECKING:
-    from rxstream.devices import Found
+    from rxstream.devices._found import Found
 
 __all__ = ["Camera"]
 
@@ -240,7 +240,7 @@ class Camera:
     @staticmethod
     def discover() -> "list[Found]":
         """Return the cameras that Linux lists; elsewhere OpenCV cannot tell without opening."""
-        from rxstream.devices import Found  # the package imports this module
+        from rxstream.devices._found import Found
 
         found = []
         for node in video_nodes():

@@ -4,5 +4,7 @@ from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback
 from rxstream.sinks.can_log import can_log
 from rxstream.sinks.csv import csv
+from rxstream.sinks.video import video
+from rxstream.sinks.wav import wav
 
-__all__ = ["Sink", "callback", "can_log", "csv"]
+__all__ = ["Sink", "callback", "can_log", "csv", "video", "wav"]

@@ -1,0 +1,259 @@
+"""audio: a sound card input through PortAudio (``pip install 'rxstream[audio]'``)."""
+
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.backend import load_backend
+from rxstream.chunk import Reading, StreamInfo
+from rxstream.clock import host_clock
+from rxstream.device import Close, Emit, Fail
+from rxstream.devices._found import Found
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    OverrunError,
+    ParameterError,
+)
+
+__all__ = ["Audio"]
+
+Format = Literal["int16", "int24", "int32", "float32"]
+_CLOSING = 2.0  # how long a driver may take to close [s]; JACK never returns without its server
+_UNAVAILABLE, _BAD_RATE, _BAD_CHANNELS = -9985, -9997, -9998  # of PortAudio's PaErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A sound card input: chunks ``(blocksize, channels)``.
+
+    Times come from the ADC clock that PortAudio tells, through the clock model. A driver that was
+    not read in time says so: `OverrunError` on `Device.faults`, and a gap where some are missing.
+
+    Attributes
+    ----------
+    rate
+        Samples per second [Hz].
+    channels
+        How many inputs.
+    device
+        PortAudio's number, a part of the name, a compiled regular expression, or None for the
+        default input. `discover` lists them.
+    dtype
+        ``"float32"`` in [-1, 1), ``"int16"``, ``"int32"``, or ``"int24"``, which comes as int32
+        with its 24 bits on top, so that full scale is that of int32.
+    blocksize
+        Samples in a chunk; 0 lets the driver choose.
+    latency
+        What to ask of the driver [s]; larger is safer, smaller is sooner.
+
+    Examples
+    --------
+    >>> Audio(rate=44_100, channels=2, dtype="int16").info.dtype
+    dtype('int16')
+    """
+
+    rate: float = 48_000.0
+    channels: int = 1
+    device: int | str | re.Pattern[str] | None = None
+    dtype: Format = "float32"
+    blocksize: int = 480
+    latency: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 1e7:
+            msg = f"Audio: rate must be > 0 Hz, not {self.rate!r}"
+            raise ParameterError(msg)
+        if self.channels < 1:
+            msg = f"Audio: channels must be >= 1, not {self.channels!r}"
+            raise ParameterError(msg)
+        if self.dtype not in get_args(Format):
+            msg = f"Audio: dtype must be one of {', '.join(get_args(Format))}, not {self.dtype!r}"
+            raise ParameterError(msg)
+        if self.blocksize < 0 or self.latency <= 0:
+            msg = (
+                f"Audio: blocksize must be >= 0 samples and latency > 0 s, not "
+                f"{self.blocksize!r} and {self.latency!r}"
+            )
+            raise ParameterError(msg)
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known before the first sample."""
+        dtype = np.dtype("int32" if self.dtype == "int24" else self.dtype)
+        unit = "FS" if self.dtype == "float32" else ""
+        return StreamInfo(
+            "audio", float(self.rate), (self.channels,), dtype, unit, device_clock="host",
+            extra={"dtype": self.dtype, "device": str(self.device or "default")},
+        )  # fmt: skip
+
+    @staticmethod
+    def discover() -> list[Found]:
+        """Return the inputs there are."""
+        sd = _backend()
+        default = sd.default.device[0]
+        found = []
+        for number, about in enumerate(sd.query_devices()):
+            if about["max_input_channels"] > 0:
+                note = f"{about['max_input_channels']} in, {about['default_samplerate']:g} Hz"
+                note += ", default" if number == default else ""
+                found.append(Found(about["name"], {"device": number}, note))
+        return found
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        """Start the input.
+
+        Raises
+        ------
+        DeviceNotFoundError
+            If no input is called so; the message lists those there are.
+        DeviceBusyError
+            If somebody else holds it.
+        ParameterError
+            If it cannot do this rate or so many channels.
+        """
+        sd = _backend()
+        number = _look_up(sd, self.device)
+        closing = threading.Event()
+
+        def take(data: NDArray[Any], _frames: int, when: Any, status: Any) -> None:
+            if status.input_overflow:
+                fail(OverrunError("audio: the driver lost samples before this (overflow)"))
+            if self.dtype == "int24":
+                data = _unpack(data, self.channels)
+            emit(Reading(data, device_time=to_host(when.inputBufferAdcTime)))
+
+        def finished() -> None:
+            if not closing.is_set():
+                fail(
+                    DeviceLostError(f"audio: the input {_name(sd, number)} has stopped or is gone")
+                )
+
+        kind = sd.RawInputStream if self.dtype == "int24" else sd.InputStream
+        stream = None
+        try:
+            stream = kind(
+                samplerate=self.rate, channels=self.channels, device=number, dtype=self.dtype,
+                blocksize=self.blocksize, latency=self.latency, callback=take,
+                finished_callback=finished,
+            )  # fmt: skip
+            to_host = _clock_of(stream)
+            stream.start()
+        except (sd.PortAudioError, ValueError) as error:
+            closing.set()
+            if stream is not None:
+                stream.close(ignore_errors=True)
+            raise _explained(sd, self, number, error) from error
+
+        def close() -> None:
+            closing.set()
+            # a driver whose server is gone may never return, and must not hold us for ever
+            thread = threading.Thread(target=_shut, args=(stream,), name="audio-close", daemon=True)
+            thread.start()
+            thread.join(_CLOSING)
+
+        return close
+
+
+def _backend() -> Any:
+    return load_backend("sounddevice", extra="audio", system="libportaudio2")
+
+
+def _shut(stream: Any) -> None:
+    stream.abort(ignore_errors=True)
+    stream.close(ignore_errors=True)
+
+
+def _unpack(raw: Any, channels: int) -> NDArray[np.int32]:
+    """Return packed 24-bit little-endian samples as int32 ``(n, channels)``, left-justified."""
+    packed = np.frombuffer(raw, np.uint8).reshape(-1, channels, 3)
+    out = np.zeros((len(packed), channels, 4), np.uint8)
+    out[..., 1:] = packed
+    return out.view("<i4")[..., 0]
+
+
+def _clock_of(stream: Any) -> Any:
+    """Return a function from PortAudio's seconds to host time [ns], or to None.
+
+    PortAudio does not say which clock it uses: ALSA's is the wall clock on Debian, CoreAudio's is
+    monotonic, JACK's begins with its server. The one it agrees with now is it.
+    """
+    stamp = stream.time
+    wall, steady = time.time(), time.monotonic()
+    if not stamp:
+        return lambda _: None
+    if abs(stamp - wall) < 1.0:
+        return lambda s: host_clock.from_realtime(round(s * 1e9)) if s else None
+    if abs(stamp - steady) < 1.0:
+        return lambda s: host_clock.from_monotonic(round(s * 1e9)) if s else None
+    offset = host_clock.now() - round(stamp * 1e9)
+    return lambda s: round(s * 1e9) + offset if s else None
+
+
+def _inputs(sd: Any) -> dict[int, str]:
+    return {
+        number: about["name"]
+        for number, about in enumerate(sd.query_devices())
+        if about["max_input_channels"] > 0
+    }
+
+
+def _name(sd: Any, number: int | None) -> str:
+    if number is None:
+        return "(default)"
+    return f"{number} {sd.query_devices(number)['name']!r}"
+
+
+def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
+    inputs = _inputs(sd)
+    listed = ", ".join(f"{number}: {name!r}" for number, name in inputs.items()) or "none"
+    if not inputs:
+        msg = "audio: this machine has no sound input; plug one in, or use a Twin"
+        raise DeviceNotFoundError(msg)
+    if wanted is None:
+        return None
+    if isinstance(wanted, int):
+        found = [wanted] if wanted in inputs else []
+    elif isinstance(wanted, str):
+        found = [n for n, name in inputs.items() if name == wanted] or [
+            n for n, name in inputs.items() if wanted.casefold() in name.casefold()
+        ]
+    else:
+        found = [n for n, name in inputs.items() if wanted.search(name)]
+    if not found:
+        msg = f"audio: no input {wanted!r}; there are {listed}"
+        raise DeviceNotFoundError(msg)
+    if len(found) > 1 and not isinstance(wanted, int):
+        names = {inputs[n] for n in found}
+        if len(names) > 1:
+            msg = f"audio: {wanted!r} could be {', '.join(map(repr, sorted(names)))}; say more"
+            raise ParameterError(msg)
+    return found[0]
+
+
+def _explained(sd: Any, source: Audio, number: int | None, error: Exception) -> Exception:
+    code = error.args[1] if len(error.args) > 1 else None
+    name = _name(sd, number)
+    about = sd.query_devices(number, "input")
+    if code == _BAD_RATE:
+        usual = about["default_samplerate"]
+        return ParameterError(
+            f"audio: input {name} cannot do rate={source.rate:g} Hz; its own is {usual:g} Hz"
+        )
+    if code == _BAD_CHANNELS:
+        most = about["max_input_channels"]
+        return ParameterError(
+            f"audio: input {name} has {most} channels, not channels={source.channels}"
+        )
+    if code == _UNAVAILABLE:
+        return DeviceBusyError(
+            f"audio: input {name} is busy, or its sound server is gone ({error.args[0]}); close "
+            "what else uses it"
+        )
+    return DeviceNotFoundError(f"audio: input {name} cannot be opened: {error}")

@@ -1,0 +1,135 @@
+"""wav: write sound to a WAV or FLAC file."""
+
+import os
+from typing import Any, Literal
+
+import numpy as np
+
+from rxstream.backend import load_backend
+from rxstream.chunk import Chunk, Gap
+from rxstream.errors import ChunkError, ParameterError
+from rxstream.sinks.base import Sink, path_to_write
+
+__all__ = ["WavSink", "wav"]
+
+_SUBTYPES = {"int16": "PCM_16", "int32": "PCM_32", "float32": "FLOAT", "float64": "DOUBLE"}
+_FLAC = {"int16": "PCM_16", "int32": "PCM_24", "float32": "PCM_24", "float64": "PCM_24"}
+
+
+class WavSink(Sink):
+    """Made by `wav`."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        subtype: str | None = None,
+        gaps: Literal["fill", "skip"] = "fill",
+    ) -> None:
+        if gaps not in ("fill", "skip"):
+            msg = f"gaps must be 'fill' or 'skip', not {gaps!r}"
+            raise ParameterError(msg)
+        self.path = path_to_write(path, ".wav", ".flac")
+        super().__init__(str(self.path))
+        self._subtype, self._fill = subtype, gaps == "fill"
+        self._file: Any = None
+        self._rate = 0
+        self.filled = 0
+        """Samples of silence written where samples were lost."""
+
+    def start(self, chunk: Chunk) -> None:
+        """Open the file."""
+        info = chunk.info
+        if info.rate is None or len(info.shape) > 1 or str(info.dtype) not in _SUBTYPES:
+            msg = (
+                f"{self.name}: {info.name} is {info.shape} {info.dtype} at rate {info.rate}; a "
+                f"sound file takes regular samples () or (channels,) of {', '.join(_SUBTYPES)}"
+            )
+            raise ChunkError(msg)
+        sf = load_backend("soundfile", extra="audio")
+        flac = self.path.suffix.lower() == ".flac"
+        subtype = self._subtype or (_FLAC if flac else _SUBTYPES)[str(info.dtype)]
+        channels = info.shape[0] if info.shape else 1
+        self._rate = round(info.rate)
+        try:
+            self._file = sf.SoundFile(self.path, "w", self._rate, channels, subtype)
+        except (ValueError, RuntimeError) as error:  # LibsndfileError is a RuntimeError
+            msg = (
+                f"{self.name}: cannot write {channels} channels at {self._rate} Hz as "
+                f"{subtype}: {error}"
+            )
+            raise ParameterError(msg) from error
+
+    def write(self, chunk: Chunk) -> None:
+        """Write the samples, and silence for those lost."""
+        done = 0
+        for at, gap in chunk.breaks:
+            self._put(chunk, done, at)
+            if self._fill:
+                self._silence(chunk, gap)
+            done = at
+        self._put(chunk, done, len(chunk))
+
+    def finish(self) -> None:
+        """Close the file; its header is complete."""
+        if self._file is not None:
+            self._file.close()
+
+    def _put(self, chunk: Chunk, i: int, j: int) -> None:
+        if j > i:
+            # soundfile wants rows side by side; a part of the channels is not
+            self._file.write(np.ascontiguousarray(chunk.data[i:j]))
+
+    def _silence(self, chunk: Chunk, gap: Gap) -> None:
+        left = gap.lost if gap.lost is not None else round(gap.duration * self._rate)
+        self.filled += left
+        while left > 0:  # an hour without its cable is not held in memory
+            n = min(left, self._rate)
+            self._file.write(np.zeros((n, *chunk.info.shape), chunk.info.dtype))
+            left -= n
+
+
+def wav(
+    path: str | os.PathLike[str],
+    *,
+    subtype: str | None = None,
+    gaps: Literal["fill", "skip"] = "fill",
+) -> WavSink:
+    """Write sound to a WAV or FLAC file, exactly as it came.
+
+    The file is opened with the first chunk and complete when the stream ends or the sink is closed.
+
+    Parameters
+    ----------
+    path
+        Ends with ``.wav`` or ``.flac``; a file that exists is replaced.
+    subtype
+        Of the file, as soundfile calls it (``"PCM_24"``); default: that of the samples, which in a
+        WAV file keeps every bit. FLAC has no floating point: it takes 24 bits.
+    gaps
+        ``"fill"``: silence where samples were lost, so that the file keeps its time (`filled`
+        counts it); ``"skip"``: nothing. Either way `lost` tells.
+
+    Raises
+    ------
+    ParameterError
+        If the path or ``gaps`` cannot work; with the first chunk, if the file cannot have its rate,
+        channels or ``subtype``.
+    ChunkError
+        With the first chunk, if the stream is no sound: irregular, or of another dtype.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from rxstream import Device
+    >>> from rxstream.devices.twin import Twin
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> twin = Device(Twin(rate=8000.0, duration=0.1))
+    >>> sink = wav(Path(folder.name) / "a.wav")
+    >>> subscription = twin.subscribe(sink)
+    >>> with twin:
+    ...     sink.wait(10), sink.samples
+    (True, 720)
+    >>> folder.cleanup()
+    """
+    return WavSink(path, subtype, gaps)

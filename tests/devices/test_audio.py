@@ -1,0 +1,248 @@
+"""Audio: real sound, played into a private PulseAudio and recorded by PortAudio."""
+
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from fakes import eventually
+from pulse import RATE, PrivatePulse, noise
+
+from rxstream import Chunk, Device, concat
+from rxstream import operators as ops
+from rxstream.devices.audio import Audio
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    MissingExtraError,
+    OverrunError,
+    ParameterError,
+)
+from rxstream.sinks import wav
+
+
+@pytest.fixture(scope="module")
+def pulse() -> Iterator[PrivatePulse]:
+    with PrivatePulse() as daemon:
+        yield daemon
+
+
+def find(sound: np.ndarray[Any, Any], part: np.ndarray[Any, Any]) -> int:
+    """Return where a sound begins in another; it is bit-exact or not there."""
+    for start in np.flatnonzero(sound == part[0]):
+        if np.array_equal(sound[start : start + len(part)], part):
+            return int(start)
+    return -1
+
+
+def test_the_main_job_on_real_sound(pulse: PrivatePulse, tmp_path: Path) -> None:
+    """Stored, analysed and taken slowly at once; got back by rewinding after it was over."""
+    sound = noise(2.0)
+    mic = Device(Audio(device="pulse", rate=RATE, dtype="int16"), history=30)
+    loudness: list[float] = []
+    slow: list[Chunk[Any]] = []
+    pause = threading.Event()
+
+    def measure(window: Chunk[Any]) -> None:
+        loudness.append(float(np.sqrt(np.mean(np.square(window.data, dtype=float)))))
+
+    store = wav(tmp_path / "all.wav")
+    with mic:
+        mic.subscribe(store)
+        mic.pipe(ops.window_by_time(0.5, every=0.1)).subscribe(measure)
+        mic.pipe(ops.latest()).subscribe(lambda c: (pause.wait(0.2), slow.append(c)))
+        pulse.play(sound)
+        # the noise is over: what was played has been heard
+        assert eventually(lambda: find(mic.last(10).data[:, 0], sound) >= 0)
+        got: list[Chunk[Any]] = []
+        enough = threading.Event()
+        before = len(mic.last(30))
+
+        def keep(chunk: Chunk[Any]) -> None:
+            got.append(chunk)
+            if sum(map(len, got)) > before:
+                enough.set()
+
+        mic.pipe(ops.rewind(10)).subscribe(keep)
+        assert enough.wait(10)
+        clip = concat(got)
+        assert find(clip.data[:, 0], sound) >= 0
+        assert clip.gaps == ()
+        assert (np.diff(clip.time) > 0).all()
+    stored, rate = soundfile.read(store.path, dtype="int16")
+    assert rate == RATE
+    assert find(stored, sound) >= 0
+    assert store.lost == 0
+    assert max(loudness) > 1000  # rms of the noise is about 3277
+    assert 2 <= len(slow) < 30
+    assert any(chunk.gap is not None and chunk.gap.why == "lag" for chunk in slow)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "int24"])
+def test_every_sample_format_is_exact(pulse: PrivatePulse, dtype: Any) -> None:
+    sound = noise(0.5, seed=2)
+    with Device(Audio(device=re.compile("^pulse$"), dtype=dtype)) as mic:
+        pulse.play(sound)
+        scale = 32768.0 if dtype == "float32" else 1.0 / 65536.0
+        want = sound.astype(np.float64)
+        assert eventually(
+            lambda: find(np.rint(mic.last(5).data[:, 0].astype(np.float64) * scale), want) >= 0
+        )
+        assert mic.info.dtype == np.dtype("float32" if dtype == "float32" else "int32")
+
+
+def test_stamps_are_of_the_adc(pulse: PrivatePulse) -> None:
+    with Device(Audio(device="pulse", dtype="int16")) as mic:
+        pulse.play(noise(1.5))
+        chunk = mic.last(1.0)
+    evidence = chunk.evidence
+    assert all(isinstance(item.device_time, int) for item in evidence)
+    # near the host clock, although PortAudio's is another
+    assert all(abs(item.arrival - item.device_time) < 10**9 for item in evidence)  # type: ignore[operator]
+    times = chunk.time
+    seconds = (times[-1] - times[0]) / 1e9
+    assert (len(times) - 1) / seconds == pytest.approx(RATE, rel=0.02)
+
+
+def test_killing_the_daemon_is_a_clear_error() -> None:
+    with PrivatePulse() as daemon, Device(Audio(device="pulse")) as mic:
+        errors: list[Exception] = []
+        mic.subscribe(lambda _: None, errors.append)
+        assert eventually(lambda: len(mic.last(1)))
+        daemon.kill()
+        assert mic.wait(10)
+        assert isinstance(errors[0], DeviceLostError)
+        assert "pulse" in str(errors[0])
+        assert mic.state == "failed"
+
+
+def test_reconnect_goes_on_after_a_gap_of_the_right_length() -> None:
+    sound = noise(0.5, seed=3)
+    with PrivatePulse() as daemon:
+        mic = Device(Audio(device="pulse", dtype="int16"), reconnect=0.05)
+        got: list[Chunk[Any]] = []
+        with mic:
+            mic.subscribe(got.append)
+            assert eventually(lambda: sum(map(len, got)) > 4800)
+            daemon.kill()
+            assert eventually(lambda: mic.state == "lost")
+            daemon.start()
+            assert eventually(lambda: mic.state == "open")
+            daemon.play(sound)
+            assert eventually(lambda: find(mic.last(10).data[:, 0], sound) >= 0)
+        joined = concat(got)
+        gaps = [gap for gap in joined.gaps if gap.why == "disconnect"]
+        assert len(gaps) == 1
+        gap = gaps[0]
+        assert gap.lost == pytest.approx(gap.duration * RATE, abs=2)
+        k = next(k for k, chunk in enumerate(got) if chunk.gap is not None)
+        arrivals = (got[k].arrival or 0) - (got[k - 1].arrival or 0)
+        assert gap.duration == pytest.approx(arrivals / 1e9, abs=0.15)
+        assert got[k].index == got[k - 1].index + len(got[k - 1]) + (gap.lost or 0)
+        assert find(joined.data[:, 0], sound) >= 0
+
+
+def test_it_opens_again(pulse: PrivatePulse) -> None:
+    mic = Device(Audio(device="pulse"))
+    for _ in range(3):
+        with mic:
+            assert eventually(lambda: len(mic.last(1)) > 960)
+
+
+def test_an_overflow_is_told(pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PulseAudio buffers for seconds, so the flag is made up here; the sound is real."""
+    import sounddevice as sd
+
+    real = sd.InputStream
+    seen = threading.Event()
+
+    class Status:
+        input_overflow = True
+
+    def stream(callback: Any, **options: Any) -> Any:
+        count = 0
+
+        def spoilt(data: Any, frames: int, when: Any, status: Any) -> None:
+            nonlocal count
+            count += 1
+            callback(data, frames, when, Status() if count == 5 else status)
+
+        return real(callback=spoilt, **options)
+
+    monkeypatch.setattr(sd, "InputStream", stream)
+    faults: list[Exception] = []
+    with Device(Audio(device="pulse")) as mic:
+        mic.faults.subscribe(lambda f: (faults.append(f), seen.set()))
+        assert seen.wait(10)
+        assert mic.state == "open"
+    assert isinstance(faults[0], OverrunError)
+
+
+def test_what_there_is(pulse: PrivatePulse) -> None:
+    assert "pulse" in [found.name for found in Audio.discover()]
+
+
+def test_an_unknown_input_lists_those_there_are(pulse: PrivatePulse) -> None:
+    for device in ("Røde", 999, re.compile("nothing")):
+        with pytest.raises(DeviceNotFoundError, match=r"there are .*'pulse'"):
+            Device(Audio(device=device)).open()
+
+
+def test_too_many_channels_are_named(pulse: PrivatePulse) -> None:
+    with pytest.raises(ParameterError, match=r"channels=1000"):
+        Device(Audio(device="pulse", channels=1000)).open()
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        (-9997, ParameterError, "rate=12345 Hz; its own is"),
+        (-9985, DeviceBusyError, "busy"),
+        (-9999, DeviceNotFoundError, "cannot be opened"),
+    ],
+)
+def test_what_the_driver_refuses_is_explained(
+    pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatch, code: int, error: Any, words: str
+) -> None:
+    """PulseAudio takes any rate and any number of clients, so the refusal is made up here."""
+    import sounddevice as sd
+
+    def refuse(**_: Any) -> None:
+        raise sd.PortAudioError("no", code)
+
+    monkeypatch.setattr(sd, "InputStream", refuse)
+    with pytest.raises(error, match=words):
+        Device(Audio(device="pulse", rate=12_345)).open()
+
+
+def test_a_dead_sound_server_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'nobody'}")
+    with pytest.raises((DeviceBusyError, DeviceNotFoundError), match="pulse"):
+        Device(Audio(device="pulse")).open()
+
+
+def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)  # as if it were not installed
+    with pytest.raises(MissingExtraError, match=r"rxstream\[audio\]"):
+        Device(Audio()).open()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rate": 0}, "rate must be > 0"),
+        ({"channels": 0}, "channels must be >= 1"),
+        ({"dtype": "int8"}, "int16, int24"),
+        ({"blocksize": -1}, "blocksize"),
+        ({"latency": 0}, "latency"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        Audio(**options)

@@ -1,0 +1,45 @@
+"""Smoothing the stamps of a driver."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.timing.driver import DriverStamps
+
+PERIOD = 1e9 / 48_000
+
+
+def play(
+    stamps: NDArray[np.float64], driver: DriverStamps | None = None
+) -> tuple[NDArray[np.int64], list[int]]:
+    driver = driver or DriverStamps(PERIOD)
+    results = [driver.push(480, round(stamp)) for stamp in stamps]
+    return np.array([end for end, _, _ in results]), [lost for _, lost, _ in results]
+
+
+def test_early_stamps_do_not_move_it_and_scatter_is_smoothed() -> None:
+    rng = np.random.default_rng(5)
+    true = 10**18 + np.arange(2000) * 10e6 * (1 + 80e-6)
+    stamps = true + rng.normal(0, 50_000, 2000)
+    stamps[::97] -= 20e6
+    ends, lost = play(stamps)
+    error = ends[200:] - (true[200:] + 10e6)
+    assert np.percentile(np.abs(error), 95) < 60_000  # its lag is half a second of 80 ppm
+    assert not any(lost)
+
+
+def test_a_long_hole_is_sized() -> None:
+    stamps = 10**18 + np.arange(400) * 10e6
+    stamps[200:] += 2e9
+    ends, lost = play(stamps)
+    assert lost[200] == 96_000
+    assert sum(lost) == 96_000
+    assert abs(ends[-1] - stamps[-1] - 10e6) < 1000
+
+
+def test_after_an_overrun_a_short_hole_is_sized() -> None:
+    stamps = 10**18 + np.arange(400) * 10e6
+    stamps[200:] += 5e6
+    driver = DriverStamps(PERIOD)
+    play(stamps[:200], driver)
+    _, lost, _ = driver.push(480, round(stamps[200]), overrun=True)
+    assert lost == 240
