@@ -23,6 +23,7 @@ __all__ = ["GapTest", "Run"]
 
 _MOST = 200  # chunks of a run that are remembered, and count as evidence
 _RATIO = 12  # chunks that the likelihood ratio looks at
+_OFTEN = 0.01  # chunks that come more often than this [s] have more chances of a false alarm
 _ODDS = 100.0  # that a loss told is one
 _AHEAD = 4.0  # log of the odds of this many quanta against one less
 _SHORT = 0.2  # a loss may seem smaller by this part of a quantum, as the line is not exact
@@ -52,7 +53,7 @@ class GapTest:
     quantum
         Losses are multiples of this [s]; None if any.
     p_false
-        Of a false alarm.
+        Of a false alarm, for each chunk or 10 ms, whichever is longer.
 
     Attributes
     ----------
@@ -61,12 +62,12 @@ class GapTest:
     """
 
     __slots__ = (
-        "_densities", "_evidence", "_fresh", "_least", "_levels", "_losses", "_needed", "_quantum",
-        "_recent", "_running", "_start", "_sums", "median",
+        "_densities", "_evidence", "_fresh", "_least", "_levels", "_losses", "_needed", "_p_false",
+        "_quantum", "_recent", "_running", "_start", "_sums", "median",
     )  # fmt: skip
 
     def __init__(self, quantum: float | None, p_false: float) -> None:
-        self._quantum, self._needed = quantum, -log(p_false)
+        self._quantum, self._p_false, self._needed = quantum, p_false, -log(p_false)
         self._levels = (1e9, 1e9, 1e9)  # none is exceeded before the first `calibrate`
         self.median = self._least = 1e9
         self._evidence = (0.0, 0.0, 0.0)
@@ -86,8 +87,9 @@ class GapTest:
         """Whether there is a run that could be a loss."""
         return self._fresh[2] >= 2 and self._sums[2] > self._needed / 3
 
-    def calibrate(self, delays: DelayHistogram) -> None:
-        """Take levels and their probabilities from the delays seen."""
+    def calibrate(self, delays: DelayHistogram, step: float) -> None:
+        """Take levels and their probabilities from the delays seen; chunks come each `step` [s]."""
+        self._needed = -log(self._p_false * min(step / _OFTEN, 1.0))
         self.median = delays.quantile(0.5)
         big = delays.quantile(0.99) if self._quantum is None else 0.8 * self._quantum
         self._levels = levels = (self.median, delays.quantile(0.9), big)
@@ -157,7 +159,7 @@ class GapTest:
         if ahead < _AHEAD or sum(fresh for _, _, fresh in recent[first:]) < 2:
             return None
         rate = (self._losses + 0.02) / (chunk + 2000)
-        if ratio < min(self._needed, log(_ODDS / rate)):
+        if ratio < log(_ODDS / rate):
             return None
         return self._run(chunk, chunk - size + 1, self._fresh[2])
 

@@ -42,7 +42,8 @@ class Correction:
         quantum or the quantum is unknown, else a change of latency. ``"gap"``: always a loss.
         ``"latency"``: never a loss.
     p_false
-        Probability that lateness alone looks like a run that is taken for a loss.
+        Probability that lateness alone is taken for a loss, for each chunk or 10 ms, whichever is
+        longer.
     restart_gap
         A jump of at least this [s], and three quanta, is a restart of the device: nothing before
         it can help to time what comes after.

@@ -186,7 +186,7 @@ def _armed(quantum):
     for delay in rng.exponential(1e-3, 5000).tolist():
         delays.add(delay)
     test = GapTest(quantum, 1e-6)
-    test.calibrate(delays)
+    test.calibrate(delays, 0.01)
     return test, rng
 
 
