@@ -44,8 +44,10 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable
     ...         return (item, item)
     ...     def flush(self):
     ...         return ("end",)
-    >>> rx.of(1, 2).pipe(lift(Twice)).subscribe(lambda item: print(item, end=" ")).dispose()
-    1 1 2 2 end
+    >>> items = []
+    >>> _ = rx.of(1, 2).pipe(lift(Twice)).subscribe(items.append)
+    >>> items
+    [1, 1, 2, 2, 'end']
     """
 
     def operator(source: Observable[A]) -> Observable[B]:
