@@ -527,11 +527,11 @@ class Chunk(Generic[S]):
         if not self._breaks:
             i, j = axis.find(x), axis.find(y)
             return Chunk(self._data[i:j], axis.cut(i, j), x, y, self._index + i, self._info)
-        return self._between_gaps(x, y, low)
+        return self._between_gaps(x, y)
 
-    def _between_gaps(self, x: int, y: int, low: int) -> "Chunk[S]":
+    def _between_gaps(self, x: int, y: int) -> "Chunk[S]":
         i, j = self._axis.find(x), self._axis.find(y)
-        start, shift, breaks = cut_breaks(self._breaks, i, j, x, y, low)
+        start, shift, breaks = cut_breaks(self._breaks, i, j, x, y, self._end)
         return Chunk(
             self._data[i:j], self._axis.cut(i, j), start, y, self._index + i + shift,
             self._info, breaks,
@@ -619,11 +619,12 @@ class Chunk(Generic[S]):
 
 
 def cut_breaks(
-    breaks: Iterable[Break], i: int, j: int, x: int, y: int, low: int
+    breaks: Iterable[Break], i: int, j: int, x: int, y: int, last: int | None
 ) -> tuple[int, int, tuple[Break, ...]]:
     """Return what is left of ``breaks`` where samples ``i:j`` from ``x`` to ``y`` [ns] are cut.
 
-    ``low`` is where everything begins. Returns the start of what is left (after a gap at its
+    A gap without length belongs to what comes after it, or at ``last`` [ns], where nothing does,
+    to what comes before. Returns the start of what is left (after a gap at its
     very beginning), how many lost samples come before its first sample, and its breaks.
     """
     start, shift, kept = x, 0, []
@@ -631,7 +632,7 @@ def cut_breaks(
         if 0 < at <= i:
             shift += gap.lost or 0
         inside = x < gap.end and gap.start < y and x < y
-        point = x <= gap.start == gap.end < y
+        point = x <= gap.start == gap.end and (gap.end < y or x < gap.end == y == last)
         if inside or point:
             part = gap.between(x, y)
             kept.append((min(max(at - i, 0), j - i), part))

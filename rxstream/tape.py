@@ -334,7 +334,7 @@ class Tape(Generic[S]):
         if not self._breaks:
             return Chunk(self.data(i, j), self.axis(i, j), t0, t1, self.index(i), self.info)
         start, shift, breaks = cut_breaks(
-            ((at - i, gap) for at, gap in self._breaks), 0, j - i, t0, t1, self.low
+            ((at - i, gap) for at, gap in self._breaks), 0, j - i, t0, t1, None
         )
         return Chunk(
             self.data(i, j), self.axis(i, j), start, t1, self.index(i) + shift, self.info, breaks
