@@ -17,6 +17,7 @@ from rxstream.log import Policy, check_policy
 from rxstream.reader import Reader, iterate_async
 from rxstream.session import Backoff, Close, Emit, Fail, Session, Source
 from rxstream.stamper import Timestamps
+from rxstream.stats import Stats, Tally
 from rxstream.subject import DEFAULT_BYTES, Start, TimeWindowSubject, View, check_bytes, log_report
 
 __all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
@@ -81,6 +82,7 @@ class Device(Observable[Chunk]):
         self._clock = clock
         self._guard = threading.RLock()
         self._session: Session | None = None
+        self._tally = Tally()
         self._faults: Subject[RxStreamError] = Subject()
         self._subject = self._next = self._new_subject()
         # a file is read as fast as its slowest reader takes it; a live device waits for nobody
@@ -128,7 +130,7 @@ class Device(Observable[Chunk]):
                 clock=self._clock, max_bytes=self._max_bytes,
             )  # fmt: skip
             session.open()
-            self._session, self._subject = session, subject
+            self._session, self._subject, self._tally = session, subject, session.tally
         return self
 
     def close(self, drain: Duration = 5.0) -> None:
@@ -179,6 +181,12 @@ class Device(Observable[Chunk]):
     def faults(self) -> Observable[RxStreamError]:
         """What it survived: overruns, disconnects, subscribers that raised; the stream goes on."""
         return self._faults
+
+    def stats(self) -> Stats:
+        """Return how it flows and how each subscriber keeps up; after `close`, how it was."""
+        session = self._session
+        clock = session.clock_state if session else "closed"
+        return self._tally.stats(self.name, self.state, clock, self._subject.log)
 
     # -- subscribing --------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from rxstream.errors import (
     RxStreamError,
 )
 from rxstream.stamper import Stamper, Timestamps, correction_of
+from rxstream.stats import Tally
 from rxstream.subject import TimeWindowSubject
 from rxstream.tape import Slabs
 
@@ -113,6 +114,7 @@ class Session:
         self._clock, self._max_bytes = clock, max_bytes
         self._stamper: Stamper | None = None
         self._slabs: Slabs[Any] | None = None
+        self.tally = Tally()
         self._guard = threading.Lock()
         self._closing = threading.Event()
         self._opening = 0  # which opening of the source may emit
@@ -227,6 +229,7 @@ class Session:
         chunk = stamper.stamp(reading, slabs.append(data), arrival)
         slabs.trim(slabs.stop)  # the views in the window keep what is still needed
         if chunk is not None:
+            self.tally.push(chunk)
             self.subject.on_next(chunk)
 
     def _prepare(self, n: int) -> tuple[Slabs[Any], Stamper]:
