@@ -26,7 +26,7 @@ _RATIO = 12  # chunks that the likelihood ratio looks at
 _OFTEN = 0.01  # chunks that come more often than this [s] have more chances of a false alarm
 _ODDS = 100.0  # that a loss told is one
 _AHEAD = 4.0  # log of the odds of this many quanta against one less
-_SHORT = 0.2  # a loss may seem smaller by this part of a quantum, as the line is not exact
+_SHORT = (0.02, 0.2)  # by which part of a quantum a loss may seem smaller: from, to
 _LEAST_FRESH = (6, 6, 2)  # at the low levels a few late chunks are common: ask for more of them
 
 
@@ -59,16 +59,19 @@ class GapTest:
     ----------
     median
         Delay above the line that half of the chunks exceed [s].
+    slack
+        By which part of a quantum a loss may seem smaller than it is, as the line is not exact.
     """
 
     __slots__ = (
         "_densities", "_evidence", "_fresh", "_least", "_levels", "_losses", "_needed", "_p_false",
-        "_quantum", "_recent", "_running", "_start", "_sums", "median",
+        "_quantum", "_recent", "_running", "_start", "_sums", "median", "slack",
     )  # fmt: skip
 
     def __init__(self, quantum: float | None, p_false: float) -> None:
         self._quantum, self._p_false, self._needed = quantum, p_false, -log(p_false)
         self._levels = (1e9, 1e9, 1e9)  # none is exceeded before the first `calibrate`
+        self.slack = _SHORT[1]
         self.median = self._least = 1e9
         self._evidence = (0.0, 0.0, 0.0)
         self._densities: list[float] = []
@@ -87,8 +90,20 @@ class GapTest:
         """Whether there is a run that could be a loss."""
         return self._fresh[2] >= 2 and self._sums[2] > self._needed / 3
 
-    def calibrate(self, delays: DelayHistogram, step: float) -> None:
-        """Take levels and their probabilities from the delays seen; chunks come each `step` [s]."""
+    def calibrate(self, delays: DelayHistogram, step: float, doubt: float) -> None:
+        """Take levels and their probabilities from the delays seen.
+
+        Parameters
+        ----------
+        delays
+            Over the line.
+        step
+            From chunk to chunk [s].
+        doubt
+            By how much the line may lie wrong [s].
+        """
+        if self._quantum is not None:
+            self.slack = min(max(doubt / self._quantum, _SHORT[0]), _SHORT[1])
         self._needed = -log(self._p_false * min(step / _OFTEN, 1.0))
         self.median = delays.quantile(0.5)
         big = delays.quantile(0.99) if self._quantum is None else 0.8 * self._quantum
@@ -145,7 +160,7 @@ class GapTest:
         points = [(x, excess) for x, excess, _ in recent[first:]]
         lowest = min(excess for _, excess in points)
         if quantum is not None:
-            quanta = int(lowest / quantum + _SHORT)
+            quanta = int(lowest / quantum + self.slack)
             if not quanta:  # no loss: the floor has moved, perhaps later than the run began
                 points = points[_highest(recent[first:]) :]
                 lowest = min(excess for _, excess in points)
@@ -174,7 +189,7 @@ class GapTest:
         best, best_ratio, ahead, lowest = 0, 0.0, 0.0, 1e9
         for first in range(len(recent) - 1, -1, -1):
             lowest = min(lowest, recent[first][1])
-            quanta = int(lowest / quantum + _SHORT)
+            quanta = int(lowest / quantum + self.slack)
             if not quanta or lowest < quanta * quantum - self.median:
                 break
             fresh = [excess for _, excess, fresh in recent[first:] if fresh]

@@ -147,6 +147,10 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x
+        if (
+            verdicts.why is not None and self._settings.quantum
+        ):  # sized with some slack: no new lowest
+            offset = max(offset, floor.line.at(x))
         floor.add(x, offset, device.step)
         last, doubt = floor.at(x), _UNSURE * floor.uncertainty(x)
         if bounds is not None:

@@ -80,10 +80,11 @@ class Verdicts:
         """
         floor, x = self._floor, self._device.seconds
         limit = floor.gaps.median
-        if x - self._lost_at < _REGRET:  # it is yet to be seen whether that was a loss
+        doubtful = x - self._lost_at < _REGRET  # it is yet to be seen whether that was a loss
+        if doubtful:
             limit = min(limit, 5 * floor.uncertainty(x))
         if excess < -limit and floor.known and x > 2.0:
-            self._early(excess, x)
+            self._early(excess, x, doubtful)
             return False
         run = floor.gaps.observe(self._chunk, x, excess, fresh)
         if run is None or not floor.warm(x):
@@ -102,12 +103,11 @@ class Verdicts:
             self._rise(run, x)
         return False
 
-    def _early(self, excess: float, x: float) -> None:
+    def _early(self, excess: float, x: float, doubtful: bool) -> None:
         """Earlier than possible: samples came twice, a loss was none, or the floor is lower."""
         device, floor, quantum = self._device, self._floor, self._quantum
-        doubtful = x - self._lost_at < _REGRET
         if quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
-            quanta = max(int(-excess / quantum + 0.4), 1)
+            quanta = max(int(-excess / quantum + 1 - floor.gaps.slack), 1)
             shift = device.shift(-quanta * quantum)
             self.lost, self.why, self._lost_at = 0, "overlap", -inf
             self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)

@@ -186,7 +186,7 @@ def _armed(quantum):
     for delay in rng.exponential(1e-3, 5000).tolist():
         delays.add(delay)
     test = GapTest(quantum, 1e-6)
-    test.calibrate(delays, 0.01)
+    test.calibrate(delays, step=0.01, doubt=1e-5)
     return test, rng
 
 
