@@ -279,7 +279,7 @@ def cases(*, quick: bool = False) -> list[Case]:
         Case("hand-over to a thread, median", lambda: _ours_handover(30 if quick else 300),
              lambda: _queue_handover(30 if quick else 300), "queue.SimpleQueue", "µs", False, 0.5),
         Case("on_next beside a stalled subscriber", lambda: _produce(n, stalled=True),
-             lambda: _produce(n, stalled=False), "without it", "µs", False, 0.95, 15),
+             lambda: _produce(n, stalled=False), "without it", "µs", False, 0.95, 31),
         Case(f"memory of {seconds:g} s of 8 × 48 kHz float32", lambda: _held_bytes(seconds),
              lambda: _plain_bytes(seconds), "the samples alone", "MB", False, 1 / 1.15, 1),
         Case(f"a late subscriber gets the last {seconds:g} s", lambda: _ours_late(seconds),

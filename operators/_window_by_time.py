@@ -37,35 +37,38 @@ class _WindowByTime:
         self._reuse = span % every == 0
         self._positions: deque[tuple[int, int]] = deque()
 
-    def push(self, chunk: Chunk) -> list[Chunk] | tuple[()]:
+    def push(self, chunk: Chunk) -> list[Chunk] | tuple[Chunk, ...]:
         tape = self._tape
         if tape is None:
             tape = self._start(chunk)
         tape.append(chunk)
-        end, begin, span = tape.end, self._begin, self._span
-        if end < begin + span:
+        end, close = tape.end, self._begin + self._span
+        if end < close:
             return ()
+        positions = self._positions
+        if end == close and positions and positions[0][0] == self._begin and not tape.breaks:
+            # the quick way: one window, where it begins is known, no gap is near
+            begin, i = positions.popleft()
+            j = tape.stop
+            positions.append((close, j))
+            window = tape.window(i, j, begin, close)
+            self._begin = begin + self._every
+            self._told = close
+            self._windows += 1
+            if self._windows > _TRIM:
+                self._windows = 0
+                tape.trim(positions[0][1])
+            return (window,)
+        return self._push_slowly(tape, end)
+
+    def _push_slowly(self, tape: Tape[Any], end: int) -> list[Chunk]:
         out: list[Chunk] = []
-        while begin + span <= end:
-            positions = self._positions
-            if positions and positions[0][0] == begin and not tape.breaks:
-                # the quick way: where it begins is known, and no gap is near
-                i, close = positions.popleft()[1], begin + span
-                j = tape.stop if close == end else tape.find(close)
-                positions.append((close, j))
-                out.append(tape.window(i, j, begin, close))
-                self._told = close
-            elif tape.breaks and self._skip(tape, begin):
-                begin = self._begin
+        while self._begin + self._span <= end:
+            if tape.breaks and self._skip(tape, self._begin):
                 continue
-            else:
-                self._cut(tape, begin, begin + span, out)
-            begin += self._every
-            self._begin = begin
-        self._windows += len(out)
-        if self._windows > _TRIM or tape.breaks:
-            self._windows = 0
-            tape.trim(self._first(tape, begin))
+            self._cut(tape, self._begin, self._begin + self._span, out)
+            self._begin += self._every
+        tape.trim(self._first(tape, self._begin))
         return out
 
     def flush(self) -> list[Chunk]:

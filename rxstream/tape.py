@@ -172,8 +172,8 @@ class Tape(Generic[S]):
     array([3, 4])
     """
 
-    __slots__ = ("_breaks", "_carry", "_head", "_offsets", "_part_starts", "_parts", "_slabs",
-                 "end", "info", "low")  # fmt: skip
+    __slots__ = ("_carry", "_head", "_offsets", "_part_starts", "_parts", "_slabs",
+                 "breaks", "end", "info", "low")  # fmt: skip
 
     def __init__(self, *, carry: int = 0) -> None:
         self._carry = carry
@@ -181,7 +181,8 @@ class Tape(Generic[S]):
         self._parts: list[Grid | Stamps] = []
         self._part_starts: list[int] = []
         self._head = 0
-        self._breaks: list[Break] = []  # with absolute positions
+        self.breaks: list[Break] = []
+        """Gaps kept, with the positions of the samples after them."""
         self._offsets: list[tuple[int, int]] = []  # (position, index - position) from there on
         self.info: StreamInfo | None = None
         self.low = self.end = 0
@@ -196,44 +197,52 @@ class Tape(Generic[S]):
         """Position after the last sample."""
         return self._slabs.stop if self._slabs else 0
 
-    @property
-    def breaks(self) -> list[Break]:
-        """Gaps kept, with the positions of the samples after them."""
-        return self._breaks
-
     def append(self, chunk: Chunk[S]) -> None:
         """Add the next chunk."""
-        data = chunk.data
         slabs = self._slabs
         if slabs is None:
-            slabs = self._slabs = Slabs(
-                data.shape[1:], data.dtype, slab=4 * len(data), carry=self._carry
-            )
-            self.low = chunk.extent
-        self.info = chunk.info
+            slabs = self._begin(chunk)
+        # this runs for every chunk of every window, so it looks at what is in a chunk directly
+        data, axis, parts = chunk._data, chunk._axis, self._parts  # noqa: SLF001
+        self.info, self.end = chunk._info, chunk._end  # noqa: SLF001
+        if (
+            type(axis) is Grid
+            and not chunk._breaks  # noqa: SLF001
+            and parts
+            and axis.extends(parts[-1])
+            and chunk._index - slabs.stop == self._offsets[-1][1]  # noqa: SLF001
+        ):
+            # ours alone: it is a copy, and only cut from
+            parts[-1].count += axis.count
+            slabs.write(data)
+            return
+        self._append_slowly(chunk, slabs)
+
+    def _begin(self, chunk: Chunk[S]) -> Slabs[S]:
+        data = chunk.data
+        self._slabs = Slabs(data.shape[1:], data.dtype, slab=4 * len(data), carry=self._carry)
+        self.low = chunk.extent
+        return self._slabs
+
+    def _append_slowly(self, chunk: Chunk[S], slabs: Slabs[S]) -> None:
         position = slabs.stop
         offset = chunk.index - position
         if not self._offsets or self._offsets[-1][1] != offset:
             self._offsets.append((position, offset))
-        if chunk.breaks:
-            for at, gap in chunk.breaks:
-                last = self._breaks[-1] if self._breaks else None
-                if last is not None and last[0] == position + at and last[1].continues(gap):
-                    self._breaks[-1] = (last[0], last[1].join(gap))  # it was cut in two
-                else:
-                    self._breaks.append((position + at, gap))
-                if at and gap.lost:
-                    offset += gap.lost
-                    self._offsets.append((position + at, offset))
-        self.end = chunk.end
-        if not len(data):
+        for at, gap in chunk.breaks:
+            last = self.breaks[-1] if self.breaks else None
+            if last is not None and last[0] == position + at and last[1].continues(gap):
+                self.breaks[-1] = (last[0], last[1].join(gap))  # it was cut in two
+            else:
+                self.breaks.append((position + at, gap))
+            if at and gap.lost:
+                offset += gap.lost
+                self._offsets.append((position + at, offset))
+        if not len(chunk):
             return
-        slabs.write(data)
-        axis, parts = chunk.axis, self._parts
-        if type(axis) is Grid and parts and axis.extends(parts[-1]):
-            parts[-1].count += axis.count  # ours alone: it is a copy, and only cut from
-            return
-        for part in axis.parts():
+        slabs.write(chunk.data)
+        parts = self._parts
+        for part in chunk.axis.parts():
             if parts and type(part) is Grid and part.extends(parts[-1]):
                 parts[-1].count += part.count
             else:
@@ -310,9 +319,9 @@ class Tape(Generic[S]):
             raise ValueError(msg)
         breaks: tuple[Break, ...] = ()
         start = self.low if i == 0 else self.edge(i)
-        if self._breaks:
+        if self.breaks:
             breaks = tuple(
-                (at - i, gap) for at, gap in self._breaks if i <= at < j or (rest and at == j)
+                (at - i, gap) for at, gap in self.breaks if i <= at < j or (rest and at == j)
             )
             if breaks and breaks[0][0] == 0 and j > i:
                 start = max([start, *(gap.end for at, gap in breaks if at == 0)])
@@ -331,10 +340,10 @@ class Tape(Generic[S]):
             i = self.find(t0)
         if j is None:
             j = self.find(t1)
-        if not self._breaks:
+        if not self.breaks:
             return Chunk(self.data(i, j), self.axis(i, j), t0, t1, self.index(i), self.info)
         start, shift, breaks = cut_breaks(
-            ((at - i, gap) for at, gap in self._breaks), 0, j - i, t0, t1, None
+            ((at - i, gap) for at, gap in self.breaks), 0, j - i, t0, t1, None
         )
         return Chunk(
             self.data(i, j), self.axis(i, j), start, t1, self.index(i) + shift, self.info, breaks
@@ -369,7 +378,7 @@ class Tape(Generic[S]):
             del starts[:head], self._parts[:head]
             head = 0
         self._head = head
-        if self._breaks and self._breaks[0][0] < position:
-            self._breaks = [item for item in self._breaks if item[0] >= position]
+        if self.breaks and self.breaks[0][0] < position:
+            self.breaks = [item for item in self.breaks if item[0] >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)
