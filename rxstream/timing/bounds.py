@@ -43,7 +43,7 @@ class LowerBounds:
         """
         envelope = self._envelope
         line = envelope.bias - envelope.at(x)
-        doubt = upper.uncertainty(x)
+        doubt = upper.uncertainty(x) / 2
         if upper.points < 40 or line > upper_line:  # the lines are not known yet, or cross
             line, upper_line = max(line, low), min(upper_line, high)
         return (line + upper_line) / 2, abs(upper_line - line) / 2 + doubt

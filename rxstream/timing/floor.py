@@ -134,4 +134,4 @@ class Floor:
         else:
             density = 1 / max(step, 1e-6)
         self.line.set_scale(scale, density)
-        self.gaps.calibrate(self._delays, max(step, 1e-6), 6 * self.line.uncertainty(x))
+        self.gaps.calibrate(self._delays, max(step, 1e-6), 2 * self.line.uncertainty(x))

@@ -15,7 +15,6 @@ from rxstream.timing.verdicts import Verdicts
 __all__ = ["ClockModel", "Event", "Stamp"]
 
 _OWN_STAMPS = Counter(64, 1e9, "ticks")
-_UNSURE = 3.0  # from the line's doubt to a 95 % interval
 
 
 class ClockModel:
@@ -147,12 +146,10 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x
-        if (
-            verdicts.why is not None and self._settings.quantum
-        ):  # sized with some slack: no new lowest
+        if verdicts.why is not None and self._settings.quantum:  # it has some slack
             offset = max(offset, floor.line.at(x))
         floor.add(x, offset, device.step)
-        last, doubt = floor.at(x), _UNSURE * floor.uncertainty(x)
+        last, doubt = floor.at(x), floor.uncertainty(x)
         if bounds is not None:
             low = (bounds[0] - origin) * 1e-9 - x
             last, doubt = self._middle(x, last, low, offset, doubt)
@@ -169,7 +166,7 @@ class ClockModel:
         self._device.restart(counter)
         self._origin = self._arrival = arrival
         self._lower, self._renew = None, False
-        last, high, doubt = arrival, 0.0, _UNSURE * floor.line.scale
+        last, high, doubt = arrival, 0.0, 3 * floor.line.scale
         if bounds is not None:
             if bounds[1] < arrival:
                 floor.bound()

@@ -82,7 +82,7 @@ class Verdicts:
         limit = floor.gaps.median
         doubtful = x - self._lost_at < _REGRET  # it is yet to be seen whether that was a loss
         if doubtful:
-            limit = min(limit, 5 * floor.uncertainty(x))
+            limit = min(limit, 2 * floor.uncertainty(x))
         if excess < -limit and floor.known and x > 2.0:
             self._early(excess, x, doubtful)
             return False
