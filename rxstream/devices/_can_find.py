@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rxstream.devices import Found
+    from rxstream.devices._found import Found
 
 __all__ = ["find_buses", "interface_of"]
 
@@ -18,7 +18,7 @@ _TIMEOUT = 2.0  # [s]
 
 def find_buses(can: Any) -> "list[Found]":
     """Return the buses that drivers list, and serial ports that may be slcan adapters."""
-    from rxstream.devices import Found
+    from rxstream.devices._found import Found
 
     with _quiet():
         sought = sorted(set(can.VALID_INTERFACES) - _NOT_SOUGHT)

@@ -23,7 +23,7 @@ from rxstream.lift import lift
 from rxstream.polling import poll
 
 if TYPE_CHECKING:
-    from rxstream.devices import Found
+    from rxstream.devices._found import Found
 
 __all__ = ["CAN_DTYPE", "Can", "CanFlag", "decode_signals"]
 

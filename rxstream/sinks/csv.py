@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from csv import writer
-from itertools import repeat
+from itertools import islice, repeat
 from typing import IO, Any, Literal
 
 import numpy as np
@@ -50,11 +50,12 @@ class CsvSink(Sink):
     def start(self, chunk: Chunk) -> None:
         """Open the file and write the names of the columns."""
         info = chunk.info
-        names = [name for name, _ in _columns(info.name, chunk.data[:0], info.channels)]
+        columns = _columns(info.name, chunk.data[:0], info.channels)
+        names = [name for name, _ in islice(columns, _MOST + 1)]
         if len(names) > _MOST:
             msg = (
-                f"{self.name}: samples of {info.name} {info.shape} {info.dtype} would be "
-                f"{len(names)} columns, and at most {_MOST} are written; pictures go to video()"
+                f"{self.name}: samples of {info.name} {info.shape} {info.dtype} would be more "
+                f"than {_MOST} columns; pictures go to video()"
             )
             raise ChunkError(msg)
         ours = ["time_ns", *(["time"] if self._iso else [])]
