@@ -153,7 +153,7 @@ def can_log(path: str | os.PathLike[str]) -> CanLogSink:
     ``.csv``  not: CAN FD, channel, whether received
     ``.db``   as ``.csv``; SQLite
     ``.trc``  not: CAN FD, remote and error frames (these messages are left out, the log
-              says so, and ``unfit`` counts them); PEAK's
+              says so, and ``unfit`` counts them); counts channels from 1; PEAK's
     ``.mf4``  everything; needs asammdf
     ``.txt``  for people; cannot be read back
     ========= ==========================================================================
