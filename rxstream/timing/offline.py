@@ -26,6 +26,7 @@ __all__ = ["Joint", "Scales", "Stretch", "smooth"]
 _BUCKETS = 48  # of a window
 _KNOTS = 6  # to a window's length
 _STEEPEST = 0.03
+_THIN = 0.66  # as in the envelope, for these larger windows
 _FEW = 8  # chunks that are too few to show a floor
 
 Floats = NDArray[np.float64]
@@ -206,10 +207,11 @@ def _line(x: Floats, offset: Floats, sure: Flags, scales: Scales) -> tuple[Float
             means.append(above.mean())
             variations.append(above.std() / above.mean())
             sizes.append(len(above))
-    bias, doubt = 0.0, scales.near / len(x)
+    bias, doubt = 0.0, 3 * scales.near / len(x)
     if means:
         mean, size = float(np.mean(means)), int(np.median(sizes))
         bias = mean * floor_bias(float(np.mean(variations)), size)
-        doubt = max(1.2 * mean / size, 0.7 * bias)
+        thin = min(max((_THIN - float(np.mean(variations))) / 0.1, 0.0), 1.0)
+        doubt = max(5 * bias, 2 * thin * mean)
     doubt += scales.wander * min(span, length) ** 2 / 16
-    return np.interp(x, knots, values) - bias, np.full(len(x), 3 * doubt)
+    return np.interp(x, knots, values) - bias, np.full(len(x), doubt)
