@@ -55,7 +55,7 @@ def test_laws(name: str) -> None:
 
 
 def test_every_operator_on_chunks_is_here() -> None:
-    """The others choose where and when to begin, or depend on arrival; they have tests of their own."""
+    """The others choose where to begin, or depend on arrival; they have tests of their own."""
     elsewhere = {"latest", "meter", "on_lag", "replay_window", "rewind", "timestamp_correct"}
     assert {
         name.split("-")[0].replace("window", "window_by_time") for name in CASES

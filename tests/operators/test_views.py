@@ -1,0 +1,188 @@
+"""rewind, on_lag, latest, replay_window: operators that speak with the window."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import reactivex as rx
+from fakes import MS, Manual, ramp
+from reactivex.scheduler import ImmediateScheduler
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest, TestScheduler
+
+from rxstream import Chunk, Device, Reading, TimeWindowSubject
+from rxstream import operators as ops
+from rxstream.errors import NotRewindableError, ParameterError
+
+here = ImmediateScheduler()
+
+
+def filled(n: int = 10) -> TimeWindowSubject:
+    subject = TimeWindowSubject(60.0)
+    for k in range(n):
+        subject.on_next(ramp(10 * k, 10))
+    return subject
+
+
+def numbers(chunks: list[Chunk[Any]]) -> list[int]:
+    return [int(v) for chunk in chunks for v in chunk.data]
+
+
+def test_rewind_marble() -> None:
+    """Subscribed at 235, it begins with what came at 210, and goes on with 250."""
+    scheduler = TestScheduler()
+    subject = TimeWindowSubject(60.0)
+    on_next = ReactiveTest.on_next
+    hot = scheduler.create_hot_observable(
+        on_next(210, ramp(0, 10)), on_next(230, ramp(10, 10)), on_next(250, ramp(20, 10)),
+        ReactiveTest.on_completed(270),
+    )  # fmt: skip
+    hot.subscribe(subject, scheduler=scheduler)
+    result = scheduler.start(
+        lambda: subject.pipe(ops.rewind(0.015)), created=100, subscribed=235, disposed=300
+    )
+    got = [(m.time, m.value.kind) for m in result.messages]
+    # what is there comes in one turn of the scheduler, 5 ms of the first chunk and the second
+    assert got == [(236, "N"), (236, "N"), (250, "N"), (270, "C")] or got == [
+        (235, "N"), (235, "N"), (250, "N"), (270, "C"),
+    ]  # fmt: skip
+    assert numbers([m.value.value for m in result.messages[:3]]) == list(range(5, 30))
+
+
+def test_each_subscription_rewinds_from_its_own_now() -> None:
+    subject = filled()
+    back = subject.pipe(ops.rewind(0.01))
+    first: list[Chunk[Any]] = []
+    back.subscribe(first.append, scheduler=here)
+    subject.on_next(ramp(100, 10))
+    second: list[Chunk[Any]] = []
+    back.subscribe(second.append, scheduler=here)
+    assert numbers(first) == list(range(90, 110))
+    assert numbers(second) == list(range(100, 110))
+    subject.on_completed()
+
+
+@pytest.mark.parametrize("operator", [ops.rewind(1), ops.on_lag("block"), ops.latest()])
+def test_on_a_plain_observable_the_remedy_is_named(operator: Any) -> None:
+    plain = rx.of(ramp(0, 1))
+    with pytest.raises(NotRewindableError, match=r"replay_window"):
+        plain.pipe(operator)
+    with pytest.raises(NotRewindableError, match=r"first in"):
+        Device(Manual()).pipe(ops.map_data(np.abs), operator)
+
+
+def test_they_work_on_a_device_and_combine() -> None:
+    source = Manual()
+    with Device(source) as device:
+        for k in range(10):
+            data = np.arange(10 * k, 10 * k + 10)
+            source.emit(Reading(data, arrival=10**18 + (k + 1) * 10 * MS))
+        got: list[Chunk[Any]] = []
+        device.pipe(ops.rewind(0.05), ops.on_lag("block", name="store"), ops.rechunk(7)).subscribe(
+            got.append, scheduler=here
+        )
+        (cursor, _, _), *others = device._subject.log.cursors()
+        assert others == []
+        assert (cursor.name, cursor.policy) == ("store", "block")
+    assert numbers(got) == list(range(50, 100))
+
+
+def test_latest_leaves_out_and_tells() -> None:
+    subject = TimeWindowSubject(60.0)
+    got: list[Chunk[Any]] = []
+    at_first, release = threading.Event(), threading.Event()
+    subject.pipe(ops.latest(name="plot")).subscribe(
+        lambda c: (got.append(c), at_first.set(), release.wait(10))
+    )
+    subject.on_next(ramp(0, 10))
+    assert at_first.wait(10)
+    for k in range(1, 6):
+        subject.on_next(ramp(10 * k, 10))
+    release.set()
+    subject.on_completed()
+    assert subject.wait(10**10)
+    assert numbers(got) == [*range(10), *range(50, 60)]
+    assert got[1].gap is not None
+    assert (got[1].gap.why, got[1].gap.lost) == ("lag", 40)
+
+
+# -- replay_window ------------------------------------------------------------------------------
+
+
+def test_a_pipeline_becomes_rewindable_and_runs_once() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    calls: list[int] = []
+
+    def double(x: Any) -> Any:
+        calls.append(len(x))
+        return 2 * x
+
+    shared = source.pipe(ops.map_data(double), ops.replay_window(60))
+    first: list[Chunk[Any]] = []
+    one = shared.subscribe(first.append, scheduler=here)
+    for k in range(5):
+        source.on_next(ramp(10 * k, 10))
+    second: list[Chunk[Any]] = []
+    two = shared.pipe(ops.rewind(0.02)).subscribe(second.append, scheduler=here)
+    source.on_next(ramp(50, 10))
+    assert numbers(first) == [2 * k for k in range(60)]
+    assert numbers(second) == [2 * k for k in range(30, 60)]
+    assert len(calls) == 6
+    one.dispose()
+    two.dispose()
+    assert source.observers == []  # when all have left, the source is left too
+
+
+def test_who_comes_after_all_have_left_gets_nothing_old() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    shared = source.pipe(ops.replay_window(60))
+    one = shared.subscribe(lambda _: None, scheduler=here)
+    source.on_next(ramp(0, 10))
+    one.dispose()
+    got: list[Chunk[Any]] = []
+    two = shared.pipe(ops.rewind(60)).subscribe(got.append, scheduler=here)
+    source.on_next(ramp(500, 10))
+    assert numbers(got) == list(range(500, 510))
+    two.dispose()
+
+
+def test_its_window_is_bounded_and_does_not_hold_what_it_was_cut_from() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    shared: Any = source.pipe(ops.replay_window(0.1))
+    one = shared.subscribe(lambda _: None, scheduler=here)
+    for k in range(100):
+        source.on_next(ramp(100 * k, 100)[:10])
+    held = shared.last(60)
+    assert len(held) <= 20
+    one.dispose()
+
+
+def test_errors_pass_through_it() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    events: list[Any] = []
+    source.pipe(ops.replay_window(60)).subscribe(events.append, events.append, scheduler=here)
+    source.on_next(ramp(0, 1))
+    source.on_error(OSError("gone"))
+    assert isinstance(events[1], OSError)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ops.rewind(-1), "rewind must be >= 0"),
+        (lambda: ops.rewind(), "one of them"),
+        (lambda: ops.rewind(to=1.5), "no point in time"),  # type: ignore[arg-type]
+        (lambda: ops.on_lag("drop"), "gap, latest, error, block"),  # type: ignore[arg-type]
+        (lambda: ops.replay_window(0), "replay_window must be > 0"),
+        (lambda: ops.replay_window(1, max_bytes=0), "max_bytes"),
+        (lambda: TimeWindowSubject(5).pipe(ops.rewind(6)), "history of stream is 5 s"),
+        (lambda: ops.meter(every=0), "every must be > 0"),
+        (lambda: ops.timestamp_correct(rate=-3), "rate must be > 0"),
+        (lambda: ops.timestamp_correct(quantum=0), "quantum"),
+        (lambda: ops.timestamp_correct(latency=-1), "latency"),
+    ],
+)
+def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        make()
