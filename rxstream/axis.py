@@ -7,13 +7,14 @@ exact time, its uncertainty and the evidence behind it, however the stream is cu
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from math import ceil
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Axis", "Evidence", "Grid", "Joined", "Stamps", "join_axes"]
+__all__ = ["Axis", "Evidence", "Grid", "Joined", "Stamps", "cut_parts", "join_axes"]
 
 
 class Evidence(NamedTuple):
@@ -83,6 +84,10 @@ class Grid:
         """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
         return self.origin + round((self.first + i) * self.period)
 
+    def edge(self, i: int) -> int:
+        """Return where the sample before ``i`` ends [ns]."""
+        return self.at(i)
+
     def find(self, t: int) -> int:
         """Return how many samples lie before ``t`` [ns]."""
         i = ceil((t - self.origin) / self.period) - self.first
@@ -151,6 +156,10 @@ class Stamps:
             return int(self.stamps[i])
         return int(self.stamps[-1]) + 1 if self.count else 0
 
+    def edge(self, i: int) -> int:
+        """Return where the sample before ``i`` ends [ns]."""
+        return int(self.stamps[i - 1]) + 1
+
     def find(self, t: int) -> int:
         """Return how many samples lie before ``t`` [ns]."""
         return int(self.stamps.searchsorted(t))
@@ -169,26 +178,35 @@ class Stamps:
 
 
 class Joined:
-    """Stretches one after the other; ``skip`` samples of the first are left out."""
+    """Stretches one after the other, or a part of them; nothing is cut until somebody asks.
 
-    __slots__ = ("_offsets", "_parts", "count")
+    Parameters
+    ----------
+    parts
+        The stretches; the last one may grow.
+    starts
+        The number of the first sample of each.
+    first
+        The number of the first sample of this axis.
+    count
+        Its samples.
+    """
 
-    def __init__(self, parts: "Sequence[Grid | Stamps]") -> None:
-        self._parts = parts
-        offsets = [0]
-        total = 0
-        for part in parts:
-            total += part.count
-            offsets.append(total)
-        self._offsets, self.count = offsets, total
+    __slots__ = ("_first", "_parts", "_starts", "count")
+
+    def __init__(
+        self, parts: "Sequence[Grid | Stamps]", starts: Sequence[int], first: int, count: int
+    ) -> None:
+        self._parts, self._starts, self._first, self.count = parts, starts, first, count
 
     def at(self, i: int) -> int:
         """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
+        number, starts = self._first + i, self._starts
         if i >= self.count:
-            last = self._parts[-1]
-            return last.at(last.count)
-        k = bisect_right(self._offsets, i) - 1
-        return self._parts[k].at(i - self._offsets[k])
+            k = bisect_right(starts, number - 1) - 1
+            return self._parts[k].edge(number - starts[k])
+        k = bisect_right(starts, number) - 1
+        return self._parts[k].at(number - starts[k])
 
     def find(self, t: int) -> int:
         """Return how many samples lie before ``t`` [ns]."""
@@ -202,29 +220,39 @@ class Joined:
                 high = middle
         if low == len(self._parts):
             return self.count
-        return self._offsets[low] + self._parts[low].find(t)
+        found = self._starts[low] + self._parts[low].find(t) - self._first
+        return min(max(found, 0), self.count)
 
     def cut(self, i: int, j: int) -> Axis:
         """Return the axis of samples ``i`` to ``j``."""
-        if i >= j:
-            return self._parts[0].cut(0, 0)
-        offsets = self._offsets
-        a = bisect_right(offsets, i) - 1
-        b = bisect_right(offsets, j - 1) - 1
-        if a == b:
-            return self._parts[a].cut(i - offsets[a], j - offsets[a])
-        parts = list(self._parts[a : b + 1])
-        parts[0] = parts[0].cut(i - offsets[a], parts[0].count)
-        parts[-1] = parts[-1].cut(0, j - offsets[b])
-        return Joined(parts)
+        return cut_parts(self._parts, self._starts, self._first + i, self._first + j)
 
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
-        return np.concatenate([part.times() for part in self._parts])
+        return np.concatenate([part.times() for part in self.parts()])
 
     def parts(self) -> "Sequence[Grid | Stamps]":
         """Return the stretches it is made of."""
-        return self._parts
+        starts, first = self._starts, self._first
+        parts = list(self._parts)
+        last = len(parts) - 1
+        parts[last] = parts[last].cut(0, first + self.count - starts[last])
+        parts[0] = parts[0].cut(first - starts[0], parts[0].count)
+        return parts
+
+
+def cut_parts(parts: "Sequence[Grid | Stamps]", starts: Sequence[int], i: int, j: int) -> Axis:
+    """Return samples number ``i`` to ``j`` of stretches that begin at ``starts``, in O(log n)."""
+    if i >= j:
+        return parts[0].cut(0, 0)
+    a = b = len(starts) - 1
+    if starts[a] > i:  # most often all lies in the newest
+        a = bisect_right(starts, i) - 1
+        if starts[b] >= j:
+            b = bisect_right(starts, j - 1) - 1
+    if a == b:
+        return parts[a].cut(i - starts[a], j - starts[a])
+    return Joined(parts[a : b + 1], starts[a : b + 1], i, j - i)
 
 
 def join_axes(axes: Iterable[Axis]) -> Axis:
@@ -245,4 +273,7 @@ def join_axes(axes: Iterable[Axis]) -> Axis:
         if first is None:
             return Stamps(np.empty(0, np.int64))
         return first
-    return parts[0] if len(parts) == 1 else Joined(parts)
+    if len(parts) == 1:
+        return parts[0]
+    starts = [0, *accumulate(part.count for part in parts)]
+    return Joined(parts, starts[:-1], 0, starts[-1])

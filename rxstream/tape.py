@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from rxstream.axis import Axis, Grid, Joined, Stamps
+from rxstream.axis import Axis, Grid, Stamps, cut_parts
 from rxstream.chunk import Break, Chunk, StreamInfo, cut_breaks
 
 __all__ = ["Slabs", "Tape"]
@@ -271,27 +271,13 @@ class Tape(Generic[S]):
         """Return the time [ns] where the sample before ``position`` ends, by its own part."""
         k = bisect_right(self._part_starts, position - 1) - 1
         part = self._parts[k]
-        local = position - self._part_starts[k]
-        if type(part) is Grid:
-            return part.at(local)
-        return part.at(local - 1) + 1
+        return part.edge(position - self._part_starts[k])
 
     def axis(self, i: int, j: int) -> Axis:
         """Return the times of the samples at positions ``i`` to ``j``."""
-        starts, parts = self._part_starts, self._parts
-        if i >= j:
-            return parts[-1].cut(0, 0) if parts else Stamps(np.empty(0, np.int64))
-        b = len(starts) - 1
-        if starts[b] <= i:
-            return parts[b].cut(i - starts[b], j - starts[b])
-        a = bisect_right(starts, i) - 1
-        b = bisect_right(starts, j - 1) - 1
-        if a == b:
-            return parts[a].cut(i - starts[a], j - starts[a])
-        chosen = parts[a : b + 1]
-        chosen[0] = chosen[0].cut(i - starts[a], chosen[0].count)
-        chosen[-1] = chosen[-1].cut(0, j - starts[b])
-        return Joined(chosen)
+        if not self._parts:
+            return Stamps(np.empty(0, np.int64))
+        return cut_parts(self._parts, self._part_starts, i, j)
 
     def index(self, position: int) -> int:
         """Return the index since the session began of the sample at ``position``."""

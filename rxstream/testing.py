@@ -117,8 +117,8 @@ def streams(
         t, index, gap = chunk.end, index + n, None
         if gaps and draw(st.integers(0, 3)) == 0:
             lost = draw(st.sampled_from([1, 3, 50, None]))
-            length = draw(st.integers(1, 10**8))
-            if lost is not None and about.period is not None:
+            length = draw(st.one_of(st.just(0), st.integers(1, 10**8)))
+            if length and lost is not None and about.period is not None:
                 length = round(lost * about.period)
             gap = Gap(t, t + length, lost, draw(st.sampled_from(_WHYS)))
             t, index = gap.end, index + (lost or 0)
