@@ -1,0 +1,39 @@
+"""What the README and the how-to show runs as it stands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(path: str) -> list[str]:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
+    (example,) = blocks("README.md")
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "all.wav").stat().st_size > 200_000
+    assert (tmp_path / "sneeze.wav").stat().st_size > 100_000
+    assert "<Chunk microphone" in result.stdout
+
+
+def test_the_readme_names_every_device_operator_and_sink() -> None:
+    from rxstream import devices, operators, sinks
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in [*operators.__all__, *devices.__all__, *sinks.__all__]:
+        if name not in ("Found", "Sink"):
+            assert f"`{name}" in text, f"the README does not name {name}"
+
+
+def test_the_how_to_write_a_device_is_valid_python() -> None:
+    (example,) = blocks("docs/write-a-device.md")
+    compile(example, "write-a-device.md", "exec")
