@@ -44,6 +44,8 @@ class Trace:
     restarts: tuple[int, ...] = ()
     units: Floats | None = field(default=None, compare=False)
     """Device time of the last sample by the naive rules (counts or unwrapped ticks) [s]."""
+    wall: NDArray[np.int64] | None = None
+    """By how much the wall clock, which the peers use, is ahead of the host clock."""
 
 
 # -- parts ----------------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ def regular(
 def cut(trace: Trace, start: int, stop: int | None = None) -> Trace:
     """Return the chunks from ``start`` to before ``stop``."""
     part = slice(start, stop)
-    rows = ("count", "arrival", "truth", "counter", "lower", "upper", "units")
+    rows = ("count", "arrival", "truth", "counter", "lower", "upper", "units", "wall")
     changes = {row: getattr(trace, row) for row in rows}
     return replace(trace, **{row: None if v is None else v[part] for row, v in changes.items()})
 
@@ -316,8 +318,12 @@ def g3_drop_seq(seed: int) -> Trace:
 
 
 def h_ntp_step(seed: int) -> Trace:
-    """Sound on a host whose wall clock steps; the host clock of rxstream does not."""
-    return regular(seed, "h_ntp_step")
+    """Sound on a host whose wall clock is slewed and steps; rxstream's host clock is not."""
+    trace = regular(seed, "h_ntp_step")
+    part = (trace.arrival - trace.arrival[0]) / (trace.arrival[-1] - trace.arrival[0])
+    wall = np.where(part > 0.5, 0.35, 0) + np.where(part > 0.75, -0.08, 0)
+    wall += 500e-6 * 300 * np.clip(part - 0.2, 0, 0.1)
+    return replace(trace, wall=ns(wall))
 
 
 TRACES: dict[str, Callable[[int], Trace]] = {

@@ -1,0 +1,26 @@
+"""The benchmark of the clock model runs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_it_runs_and_writes(tmp_path):
+    command = [
+        sys.executable, str(ROOT / "benchmarks" / "timestamps.py"),
+        "--quick", "--only", "e2_plc", "--out", str(tmp_path),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=50, check=False, cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "timestamps.json").read_text())["e2_plc_rr_tick"]
+    best = min(row["p95"] for who, row in rows.items() if not who.startswith("rxstream"))
+    assert rows["rxstream"]["p95"] < best
+    assert rows["rxstream"]["order"] == 0
+    assert (tmp_path / "timestamps.png").stat().st_size > 10_000
