@@ -270,8 +270,9 @@ class Tape(Generic[S]):
     def edge(self, position: int) -> int:
         """Return the time [ns] where the sample before ``position`` ends, by its own part."""
         k = bisect_right(self._part_starts, position - 1) - 1
-        part = self._parts[k]
-        return part.edge(position - self._part_starts[k])
+        if k < 0:  # nothing comes before it
+            return self.low
+        return self._parts[k].edge(position - self._part_starts[k])
 
     def axis(self, i: int, j: int) -> Axis:
         """Return the times of the samples at positions ``i`` to ``j``."""
@@ -358,7 +359,8 @@ class Tape(Generic[S]):
             return
         self._slabs.trim(position)
         head, starts = self._head, self._part_starts
-        while head + 1 < len(starts) and starts[head + 1] <= position:
+        # the part of the sample before `position` stays: it tells where the first one kept begins
+        while head + 1 < len(starts) and starts[head + 1] < position:
             head += 1
         if head > _DEAD:
             del starts[:head], self._parts[:head]
