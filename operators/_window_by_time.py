@@ -84,6 +84,9 @@ class _WindowByTime:
             self._begin += self._every
             if stop == tape.end:
                 break  # a later window would only repeat the end of this one
+        rest = tape.gaps_at_end()
+        if rest is not None and self._on_gap != "drop":
+            out.append(rest)
         return out
 
     def _start(self, chunk: Chunk) -> Tape[Any]:

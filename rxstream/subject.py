@@ -365,10 +365,11 @@ class TimeWindowSubject(Subject[Chunk]):
     def since(self, start: Start) -> int | None:
         """Return the time [ns] at which a start lies now; None for "now"."""
         self.check_start(start)
-        newest = self.log.newest()
-        if start.seconds is None or newest is None:
+        if start.seconds is None:
             return start.to
-        return newest.end - start.seconds
+        newest = self.log.newest()
+        # with nothing there yet, "now" could come after a first chunk that is just arriving
+        return -_FOREVER if newest is None else newest.end - start.seconds
 
     def _subscribe_core(
         self,

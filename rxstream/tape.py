@@ -353,6 +353,24 @@ class Tape(Generic[S]):
         index = i + offsets[0][1] if len(offsets) == 1 else self.index(i)
         return Chunk(data, axis, t0, t1, index, info)  # type: ignore[arg-type]  # it has an info
 
+    def gaps_at_end(self) -> Chunk[S] | None:
+        """Return gaps of no length at the very end: no window that ends before it has them."""
+        if self.info is None:
+            return None
+        stop, end = self.stop, self.end
+        rest = tuple((0, gap) for at, gap in self.breaks if at == stop and gap.start >= end)
+        if not rest:
+            return None
+        return Chunk(
+            self.data(stop, stop),
+            self.axis(stop, stop),
+            end,
+            end,
+            self.index(stop),
+            self.info,
+            rest,
+        )
+
     def trim(self, position: int) -> None:
         """Let go of the samples before ``position``, and of gaps before them."""
         if self._slabs is None:
