@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Counter
+from rxstream.info import Counter
 
 __all__ = ["TRACES", "Trace", "cut", "numbered", "regular"]
 

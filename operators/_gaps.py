@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from reactivex import Observable
 
-from rxstream.chunk import Chunk, Gap
+from rxstream.chunk import Chunk
+from rxstream.gap import Gap
 from rxstream.lift import lift
 
 __all__ = ["gaps"]

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.chunk import Chunk, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.clock import format_time
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.info import StreamInfo
 from rxstream.lift import lift
 
 __all__ = ["map_data"]

@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.chunk import Chunk
 from rxstream.errors import NotRewindableError
 from rxstream.log import Policy, check_policy
-from rxstream.subject import Rewindable
+from rxstream.view import Rewindable
 
 __all__ = ["on_lag"]
 

@@ -10,8 +10,9 @@ from reactivex.disposable import Disposable
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, to_span
 from rxstream.log import Policy
-from rxstream.subject import DEFAULT_BYTES, Start, TimeWindowSubject, View, check_bytes
+from rxstream.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
 from rxstream.tape import Slabs
+from rxstream.view import Start, View
 
 __all__ = ["replay_window"]
 

@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import NotRewindableError, ParameterError
-from rxstream.subject import Rewindable
+from rxstream.view import Rewindable
 
 __all__ = ["rewind"]
 

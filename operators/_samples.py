@@ -6,7 +6,8 @@ from typing import Any
 
 from reactivex import Observable
 
-from rxstream.chunk import Chunk, Gap
+from rxstream.chunk import Chunk
+from rxstream.gap import Gap
 from rxstream.lift import lift
 
 __all__ = ["samples"]

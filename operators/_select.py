@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.chunk import Chunk, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.errors import ParameterError
+from rxstream.info import StreamInfo
 from rxstream.lift import lift
 
 __all__ = ["select"]

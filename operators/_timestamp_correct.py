@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from reactivex import Observable
 
-from rxstream.chunk import Chunk, Counter, Reading, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.errors import ChunkError
+from rxstream.info import Counter, Reading, StreamInfo
 from rxstream.lift import lift
 from rxstream.stamper import Stamper
 from rxstream.timing.settings import Correction, OnStep

@@ -4,8 +4,10 @@
 >>> from rxstream import operators as ops
 """
 
-from rxstream.chunk import Chunk, Counter, Gap, Reading, StreamInfo, concat
+from rxstream.chunk import Chunk, concat
 from rxstream.device import Backoff, Device, Source
+from rxstream.gap import Gap
+from rxstream.info import Counter, Reading, StreamInfo
 from rxstream.lift import Step, lift
 from rxstream.registry import open_device
 from rxstream.subject import TimeWindowSubject

@@ -1,9 +1,7 @@
 """The one value that flows: a `Chunk` of samples, its times, and what was lost before them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, cast
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,205 +11,16 @@ from rxstream import plotting
 from rxstream.axis import Axis, Evidence, Grid, Stamps, join_axes
 from rxstream.clock import Time, format_time, to_ns
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.gap import Break, Gap, cut_breaks
+from rxstream.info import StreamInfo
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["Break", "Chunk", "Counter", "Gap", "Reading", "StreamInfo", "Why", "concat"]
+__all__ = ["Chunk", "concat"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
-Why: TypeAlias = Literal["overrun", "dropped", "lag", "disconnect", "restart", "overlap"]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """What was lost between two samples.
-
-    Attributes
-    ----------
-    start, end
-        From where to where [ns].
-    lost
-        How many samples, or None where nobody can know.
-    why
-        ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
-        numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
-        ``overlap`` (the device's times went back).
-    """
-
-    start: int
-    end: int
-    lost: int | None
-    why: Why
-
-    @property
-    def duration(self) -> float:
-        """Length [s]."""
-        return (self.end - self.start) / 1e9
-
-    def between(self, t0: int, t1: int) -> "Gap":
-        """Return the part from ``t0`` to ``t1`` [ns]; the parts' ``lost`` add up exactly."""
-        t0, t1 = max(t0, self.start), min(t1, self.end)
-        if self.lost is None or (t0 == self.start and t1 == self.end):
-            return Gap(t0, t1, self.lost, self.why)
-        span = self.end - self.start
-        before = [self.lost * (t - self.start) // span for t in (t0, t1)]
-        return Gap(t0, t1, before[1] - before[0], self.why)
-
-    def join(self, other: "Gap", why: Why | None = None) -> "Gap":
-        """Return one gap from the start of this to the end of ``other``."""
-        lost = None if self.lost is None or other.lost is None else self.lost + other.lost
-        return Gap(min(self.start, other.start), max(self.end, other.end), lost, why or self.why)
-
-    def continues(self, other: "Gap") -> bool:
-        """Whether ``other`` is the rest of this one, cut at its end."""
-        return (
-            self.why == other.why
-            and self.start < self.end == other.start
-            and (self.lost is None) == (other.lost is None)
-        )
-
-    def __str__(self) -> str:
-        count = "unknown number of" if self.lost is None else str(self.lost)
-        return f"gap of {self.duration:.6g} s, {count} samples lost ({self.why})"
-
-
-Break: TypeAlias = tuple[int, Gap]
-"""A gap and the number of samples of the chunk that lie before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """A device's own counter, as it comes with each reading.
-
-    Attributes
-    ----------
-    bits
-        Width; it wraps at ``2 ** bits``.
-    rate
-        Ticks per second [Hz]; None for a counter of samples.
-    kind
-        ``"samples"`` (one per sample: a frame or sequence number, a sample count) or ``"ticks"``
-        (a timer).
-    """
-
-    bits: int
-    rate: float | None = None
-    kind: Literal["samples", "ticks"] = "samples"
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 64:
-            msg = f"counter bits must be 1 to 64, not {self.bits!r}"
-            raise ParameterError(msg)
-        if self.kind == "ticks" and not (self.rate and self.rate > 0):
-            msg = f"a counter of ticks needs its rate > 0 Hz, not {self.rate!r}"
-            raise ParameterError(msg)
-
-
-def _freeze(extra: Mapping[str, Any]) -> Mapping[str, Any]:
-    return extra if isinstance(extra, MappingProxyType) else MappingProxyType(dict(extra))
-
-
-@dataclass(frozen=True, slots=True)
-class StreamInfo:
-    """What is known of a stream before its first sample.
-
-    Attributes
-    ----------
-    name
-        What people call it.
-    rate
-        Nominal samples per second [Hz], or None for irregular samples.
-    shape
-        Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a picture.
-    dtype
-        Of the samples; may be structured.
-    unit
-        Of the values, e.g. ``"V"``, ``"g"``, ``"FS"`` (full scale).
-    channels
-        Labels along the last axis of a sample.
-    counter
-        The device's own counter, if each reading carries one.
-    quantum
-        If the device loses samples, it loses multiples of this many.
-    device_clock
-        What ``Reading.device_time`` counts: ``"host"``, the adapter has mapped it to the host
-        clock; ``"own"``, a clock of its own with its own zero.
-    extra
-        What else the device says of itself.
-    """
-
-    name: str
-    rate: float | None = None
-    shape: tuple[int, ...] = ()
-    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
-    unit: str = ""
-    channels: tuple[str, ...] = ()
-    counter: Counter | None = None
-    quantum: int | None = None
-    device_clock: Literal["host", "own"] = "own"
-    extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.rate is not None and not (0 < self.rate < float("inf")):
-            msg = f"rate must be > 0 Hz, or None for irregular samples, not {self.rate!r}"
-            raise ParameterError(msg)
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
-        object.__setattr__(self, "dtype", np.dtype(self.dtype))
-        object.__setattr__(self, "channels", tuple(self.channels))
-        object.__setattr__(self, "extra", _freeze(self.extra))
-
-    @property
-    def period(self) -> float | None:
-        """Nominal time from sample to sample [ns], or None."""
-        return None if self.rate is None else 1e9 / self.rate
-
-    @property
-    def sample_bytes(self) -> int:
-        """Bytes of one sample."""
-        count = 1
-        for n in self.shape:
-            count *= n
-        return count * self.dtype.itemsize
-
-    def like(self, data: NDArray[Any], **changes: Any) -> "StreamInfo":
-        """Return it with the shape and dtype of ``data`` ``(n, *shape)``, and ``changes``."""
-        if data.shape[1:] != self.shape:
-            changes.setdefault("channels", ())
-        return replace(self, shape=data.shape[1:], dtype=data.dtype, **changes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """What a source hands over: samples, and every piece of evidence about when they were taken.
-
-    Attributes
-    ----------
-    data
-        ``(n, *shape)``; copied at the door, so a driver may use its buffer again. With ``n = 0``
-        it is a heartbeat: nothing before ``bounds[0]`` (or now) is still to come.
-    counter
-        The device's own counter at the last sample, raw (see `StreamInfo.counter`).
-    device_time
-        The device's stamps [ns]: int64 ``(n,)``, or one int for the first sample.
-    bounds
-        Host times [ns] between which the last sample was taken, e.g. of request and response.
-    lost
-        Samples the device knows it lost right before these.
-    why
-        The reason told in the gap when ``lost`` is set.
-    arrival
-        Host time [ns] of arrival, where the source knows it better than "now".
-    """
-
-    data: NDArray[Any]
-    counter: int | None = None
-    device_time: "int | NDArray[np.int64] | None" = None
-    bounds: tuple[int, int] | None = None
-    lost: int | None = None
-    why: Why = "dropped"
-    arrival: int | None = None
 
 
 class Chunk(Generic[S]):
@@ -616,31 +425,6 @@ class Chunk(Generic[S]):
     def to_xarray(self) -> "xr.DataArray | xr.Dataset":
         """Return a DataArray (structured samples: a Dataset) with the coordinate ``time``."""
         return cast("xr.DataArray | xr.Dataset", plotting.chunk_to_xarray(self))
-
-
-def cut_breaks(
-    breaks: Iterable[Break], i: int, j: int, x: int, y: int, last: int | None
-) -> tuple[int, int, tuple[Break, ...]]:
-    """Return what is left of ``breaks`` where samples ``i:j`` from ``x`` to ``y`` [ns] are cut.
-
-    A gap without length belongs to what comes after it, or at ``last`` [ns], where nothing does,
-    to what comes before. Returns the start of what is left (after a gap at its
-    very beginning), how many lost samples come before its first sample, and its breaks.
-    """
-    start, shift, kept = x, 0, []
-    for at, gap in breaks:
-        if 0 < at <= i:
-            shift += gap.lost or 0
-        inside = x < gap.end and gap.start < y and x < y
-        point = x <= gap.start == gap.end and (gap.end < y or x < gap.end == y == last)
-        if inside or point:
-            part = gap.between(x, y)
-            kept.append((min(max(at - i, 0), j - i), part))
-            if part.start == start:
-                start = part.end
-        if at == i == j and y < gap.end:  # nothing left: the next sample has a part to come
-            shift -= gap.between(y, gap.end).lost or 0
-    return start, shift, tuple(kept)
 
 
 def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:

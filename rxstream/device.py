@@ -10,15 +10,18 @@ import numpy as np
 from reactivex import Observable, abc
 from reactivex.subject import Subject
 
-from rxstream.chunk import Chunk, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.clock import Duration, HostClock, Time, host_clock, to_ns, to_span
+from rxstream.delivery import log_report
 from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.info import StreamInfo
 from rxstream.log import Policy, check_policy
 from rxstream.reader import Reader, iterate_async
 from rxstream.session import Backoff, Close, Emit, Fail, Session, Source
 from rxstream.stamper import Timestamps
 from rxstream.stats import Stats, Tally
-from rxstream.subject import DEFAULT_BYTES, Start, TimeWindowSubject, View, check_bytes, log_report
+from rxstream.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
+from rxstream.view import Start, View
 
 __all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
 

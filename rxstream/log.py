@@ -10,9 +10,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
-from rxstream.chunk import Chunk, Gap, concat
+from rxstream.chunk import Chunk, concat
 from rxstream.clock import now_ns
 from rxstream.errors import ChunkError, LagError, ParameterError
+from rxstream.gap import Gap
 
 __all__ = ["Cursor", "Log", "Policy", "check_policy"]
 

@@ -50,7 +50,7 @@ class Meter:
 
     Examples
     --------
-    >>> from rxstream.chunk import StreamInfo
+    >>> from rxstream.info import StreamInfo
     >>> meter, info = Meter(), StreamInfo("x", 100.0, (), np.int64)
     >>> meter.push(Chunk.regular(np.arange(100), info, start=0))
     >>> meter.flow().rate

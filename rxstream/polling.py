@@ -6,9 +6,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rxstream.chunk import Reading
 from rxstream.device import Close, Emit, Fail
 from rxstream.errors import ParameterError
+from rxstream.info import Reading
 
 __all__ = ["poll"]
 

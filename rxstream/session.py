@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex.subject import Subject
 
-from rxstream.chunk import Reading, StreamInfo
 from rxstream.clock import Duration, HostClock, to_span
 from rxstream.errors import (
     ChunkError,
@@ -21,6 +20,7 @@ from rxstream.errors import (
     ParameterError,
     RxStreamError,
 )
+from rxstream.info import Reading, StreamInfo
 from rxstream.stamper import Stamper, Timestamps, correction_of
 from rxstream.stats import Tally
 from rxstream.subject import TimeWindowSubject

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.axis import Axis, Evidence, Grid, Stamps
-from rxstream.chunk import Break, Chunk, Gap, Reading, StreamInfo, Why
+from rxstream.chunk import Chunk
+from rxstream.gap import Break, Gap, Why
+from rxstream.info import Reading, StreamInfo
 from rxstream.timing.driver import DriverStamps
 from rxstream.timing.model import ClockModel
 from rxstream.timing.settings import Correction

@@ -110,7 +110,7 @@ class Tally:
     Examples
     --------
     >>> import numpy as np
-    >>> from rxstream.chunk import StreamInfo
+    >>> from rxstream.info import StreamInfo
     >>> tally, info = Tally(), StreamInfo("x", 100.0, (), np.int64)
     >>> tally.push(Chunk.regular(np.arange(300), info, start=0))
     >>> stats = tally.stats("x", "open", "locked", Log(10**9, 10**6, "x"))

@@ -1,231 +1,25 @@
 """`TimeWindowSubject`: a hot stream with a past, and a worker for each subscriber."""
 
-import itertools
-import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from queue import SimpleQueue
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
-from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler, VirtualTimeScheduler
 from reactivex.subject import Subject
 
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, now_ns, to_ns, to_span
+from rxstream.delivery import Delivery, log_report
 from rxstream.errors import ChunkError, ParameterError, SubscriberError
 from rxstream.janitor import janitor
-from rxstream.log import Cursor, Log, Policy, check_policy
+from rxstream.log import Log, Policy
+from rxstream.view import Start, View
 
-__all__ = ["Delivery", "Rewindable", "Start", "TimeWindowSubject", "View", "check_bytes"]
+__all__ = ["DEFAULT_BYTES", "TimeWindowSubject", "check_bytes"]
 
-_logger = logging.getLogger(__name__)
-_numbers = itertools.count(1)
 DEFAULT_BYTES = 1 << 30
 _FOREVER = 1 << 62
-
-
-@runtime_checkable
-class Rewindable(Protocol):
-    """What keeps a past: a device, a `TimeWindowSubject`, or a view of one."""
-
-    def rewind(
-        self, seconds: Duration | None = None, *, to: Time | None = None
-    ) -> Observable[Chunk]:
-        """Begin in the past and go on live."""
-        ...
-
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> Observable[Chunk]:
-        """Choose what happens to a subscriber that is too slow."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a subscription begins, and what happens to it when it is too slow."""
-
-    seconds: int | None = None
-    """So long before the newest sample [ns]."""
-    to: int | None = None
-    """At this time [ns]."""
-    policy: Policy = "gap"
-    name: str | None = None
-
-
-class Target(Protocol):
-    """Where a `View` subscribes."""
-
-    def attach(
-        self,
-        observer: abc.ObserverBase[Chunk],
-        scheduler: abc.SchedulerBase | None,
-        start: Start,
-    ) -> abc.DisposableBase:
-        """Subscribe."""
-        ...
-
-    def check_start(self, start: Start) -> None:
-        """Raise `ParameterError` for a start that cannot be."""
-        ...
-
-
-class View(Observable[Chunk]):
-    """A stream seen from a start in its past, or with a lag policy; itself rewindable."""
-
-    def __init__(self, target: Target, start: Start) -> None:
-        target.check_start(start)
-        self._target, self._start = target, start
-        super().__init__()
-
-    def _subscribe_core(
-        self,
-        observer: abc.ObserverBase[Chunk],
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        return self._target.attach(observer, scheduler, self._start)
-
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> "View":
-        """Begin ``seconds`` [s] before the newest sample, or at the time ``to``."""
-        if (seconds is None) == (to is None):
-            msg = f"rewind takes seconds or to=, one of them, not {seconds!r} and {to!r}"
-            raise ParameterError(msg)
-        span = None if seconds is None else to_span(seconds, "rewind", zero=True)
-        when = None if to is None else to_ns(to)
-        return View(self._target, replace(self._start, seconds=span, to=when))
-
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> "View":
-        """Choose what happens when the subscriber is too slow: gap, latest, error, block."""
-        check_policy(policy)
-        return View(self._target, replace(self._start, policy=policy, name=name))
-
-
-class Delivery(Disposable):
-    """Takes chunks from a log for one observer, in a thread of its own or on a scheduler."""
-
-    def __init__(
-        self,
-        log: Log,
-        observer: abc.ObserverBase[Chunk],
-        scheduler: abc.SchedulerBase | None,
-        start: Start,
-        report: Callable[[SubscriberError], None],
-    ) -> None:
-        super().__init__()
-        self._log, self._observer, self._scheduler = log, observer, scheduler
-        self._report = report
-        self._bell: SimpleQueue[None] = SimpleQueue()
-        self._gone = False
-        self.thread: threading.Thread | None = None
-        self.done = threading.Event()
-        if scheduler is None:
-            wake = self._wake_thread
-        elif isinstance(scheduler, ImmediateScheduler | CurrentThreadScheduler):
-            wake = self._run_here
-        else:
-            wake = self._wake_scheduler
-            if start.policy == "block" and isinstance(scheduler, VirtualTimeScheduler):
-                msg = "on_lag('block') would wait for ever on a virtual-time scheduler"
-                raise ParameterError(msg)
-        name = start.name or f"{log.name}-{next(_numbers)}"
-        self.cursor = Cursor(start.policy, wake, name)
-
-    def start(self, since: int | None) -> None:
-        """Begin at "now", or at the time ``since`` [ns]."""
-        self._log.attach(self.cursor, since)
-
-    def dispose(self) -> None:
-        """Stop; nothing is delivered after the chunk under way."""
-        if self._gone:
-            return
-        self._gone = True
-        self._log.detach(self.cursor)
-        if self.thread is None:
-            self.done.set()
-        else:
-            self._bell.put(None)
-        super().dispose()
-
-    @property
-    def behind(self) -> int:
-        """Chunks not delivered yet."""
-        return self._log.stop - self.cursor.position
-
-    def _wake_thread(self) -> None:
-        if self.thread is None:
-            self.thread = threading.Thread(
-                target=self._run, name=f"rxstream-{self.cursor.name}", daemon=True
-            )
-            self.thread.start()
-        else:
-            self._bell.put(None)
-
-    def _run(self) -> None:
-        try:
-            while not self._gone:
-                if not self._pump():
-                    if self._gone:
-                        return
-                    self._bell.get()
-        finally:
-            self.done.set()
-
-    def _run_here(self) -> None:
-        while not self._gone and self._pump():
-            pass
-
-    def _wake_scheduler(self) -> None:
-        if self._scheduler is not None and not self._gone:
-            self._scheduler.schedule(self._action)
-
-    def _action(self, _scheduler: abc.SchedulerBase, _state: Any = None) -> None:
-        if not self._gone and self._pump():
-            self._wake_scheduler()  # one batch at a time, so that others on the loop have a turn
-
-    def _pump(self) -> bool:
-        """Deliver what is there; return False if there was nothing."""
-        try:
-            chunks = self._log.take(self.cursor)
-        except Exception as error:  # noqa: BLE001 - a LagError goes where stream errors go
-            self._finish(error)
-            return False
-        if not chunks:
-            if self._log.finished(self.cursor):
-                self._finish(self._log.error)
-            return False
-        try:
-            forward = self._observer.on_next
-            for chunk in chunks:
-                if self._gone:
-                    return False
-                forward(chunk)
-        except Exception as error:  # noqa: BLE001 - one subscriber must not harm the others
-            self._cut_off(error)
-            return False
-        return True
-
-    def _finish(self, error: Exception | None) -> None:
-        if self._gone:
-            return
-        try:
-            if error is None:
-                self._observer.on_completed()
-            else:
-                self._observer.on_error(error)
-        except Exception as raised:  # noqa: BLE001 - as above
-            self._cut_off(raised)
-        self.dispose()
-        self.done.set()
-
-    def _cut_off(self, error: Exception) -> None:
-        self.dispose()
-        message = (
-            f"{self._log.name}: subscriber {self.cursor.name} raised and is cut off: {error!r}"
-        )
-        wrapped = SubscriberError(message)
-        wrapped.__cause__ = error
-        self._report(wrapped)
 
 
 def check_bytes(max_bytes: int) -> None:
@@ -233,11 +27,6 @@ def check_bytes(max_bytes: int) -> None:
     if max_bytes < 1:
         msg = f"max_bytes must be >= 1, not {max_bytes!r}"
         raise ParameterError(msg)
-
-
-def log_report(error: SubscriberError) -> None:
-    """Tell of a subscriber's exception by the logging module."""
-    _logger.error("%s", error, exc_info=error.__cause__)
 
 
 class TimeWindowSubject(Subject[Chunk]):
@@ -265,7 +54,7 @@ class TimeWindowSubject(Subject[Chunk]):
     --------
     >>> import numpy as np
     >>> from reactivex.scheduler import ImmediateScheduler
-    >>> from rxstream.chunk import StreamInfo
+    >>> from rxstream.info import StreamInfo
     >>> info = StreamInfo("ramp", rate=10.0, dtype=np.int64)
     >>> ramp = TimeWindowSubject(1.0)
     >>> for k in range(30):

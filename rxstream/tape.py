@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
 from rxstream.axis import Axis, Grid, Stamps, cut_parts
-from rxstream.chunk import Break, Chunk, StreamInfo, cut_breaks
+from rxstream.chunk import Chunk
+from rxstream.gap import Break, cut_breaks
+from rxstream.info import StreamInfo
 
 __all__ = ["Slabs", "Tape"]
 

@@ -20,7 +20,9 @@ from reactivex import Observable
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
-from rxstream.chunk import Chunk, Gap, StreamInfo, concat
+from rxstream.chunk import Chunk, concat
+from rxstream.gap import Gap
+from rxstream.info import StreamInfo
 from rxstream.subject import TimeWindowSubject
 
 __all__ = [

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rxstream.chunk import Reading
 from rxstream.clock import now_ns
 from rxstream.device import Close, Emit, Fail
 from rxstream.devices._camera_read import Input
 from rxstream.devices._camera_time import Picture, PictureClock, Timed
 from rxstream.errors import DeviceLostError, EndOfStream, OverrunError
+from rxstream.info import Reading
 
 __all__ = ["Run"]
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Reading
 from rxstream.clock import now_ns
 from rxstream.device import Fail
 from rxstream.devices._can_decode import DecodeStep
@@ -27,6 +26,7 @@ from rxstream.errors import (
     OverrunError,
     ParameterError,
 )
+from rxstream.info import Reading
 
 __all__ = ["BusReader", "forward_pieces", "open_bus"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Chunk, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.devices._can_database import (
     Layout,
     Signal,
@@ -19,6 +19,7 @@ from rxstream.devices._can_database import (
 )
 from rxstream.devices._can_messages import CAN_DTYPE, CanFlag
 from rxstream.errors import ChunkError, FormatError, ParameterError
+from rxstream.info import StreamInfo
 
 __all__ = ["DecodeStep", "Decoder"]
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Reading
 from rxstream.devices._can_bus import forward_pieces
 from rxstream.devices._can_decode import DecodeStep
 from rxstream.devices._can_messages import CanFlag, pack
@@ -21,6 +20,7 @@ from rxstream.errors import (
     MissingExtraError,
     ParameterError,
 )
+from rxstream.info import Reading
 
 __all__ = ["LOG_SUFFIXES", "LogReader", "is_log"]
 

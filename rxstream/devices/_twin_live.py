@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rxstream.chunk import Reading
 from rxstream.clock import host_clock
 from rxstream.device import Close, Emit, Fail
 from rxstream.devices._twin_model import Truth
@@ -16,6 +15,7 @@ from rxstream.errors import (
     EndOfStream,
     OverrunError,
 )
+from rxstream.info import Reading
 
 __all__ = ["Arrival", "Plug", "Script"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Reading
 from rxstream.devices._twin_live import Arrival, Script
 from rxstream.devices._twin_model import Blocks, Model, Timeline, Truth
 from rxstream.devices._twin_options import block_of
 from rxstream.devices._twin_signals import make_values
 from rxstream.errors import ParameterError
+from rxstream.info import Reading
 
 if TYPE_CHECKING:
     from rxstream.devices.twin import Twin

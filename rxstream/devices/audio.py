@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.backend import load_backend
-from rxstream.chunk import Reading, StreamInfo
 from rxstream.clock import host_clock
 from rxstream.device import Close, Emit, Fail
 from rxstream.devices._found import Found
@@ -21,6 +20,7 @@ from rxstream.errors import (
     OverrunError,
     ParameterError,
 )
+from rxstream.info import Reading, StreamInfo
 
 __all__ = ["Audio"]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from rxstream.backend import load_backend
-from rxstream.chunk import StreamInfo
 from rxstream.clock import Time, now_ns, to_ns, to_span
 from rxstream.device import Close, Emit, Fail
 from rxstream.devices._camera_open import (
@@ -31,6 +30,7 @@ from rxstream.devices._camera_time import (
     RecordedClock,
 )
 from rxstream.errors import FormatError, ParameterError
+from rxstream.info import StreamInfo
 
 if TYPE_CHECKING:
     from rxstream.devices._found import Found

@@ -9,7 +9,7 @@ import numpy as np
 from reactivex import Observable
 
 from rxstream.backend import load_backend
-from rxstream.chunk import Chunk, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.clock import Time, to_ns
 from rxstream.device import Close, Emit, Fail
 from rxstream.devices._can_bus import BusReader, open_bus
@@ -19,6 +19,7 @@ from rxstream.devices._can_log import LogReader, is_log
 from rxstream.devices._can_messages import CAN_DTYPE, CanFlag
 from rxstream.devices._can_time import BusClock, Stamps
 from rxstream.errors import ParameterError
+from rxstream.info import StreamInfo
 from rxstream.lift import lift
 from rxstream.polling import poll
 

@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rxstream.chunk import Counter, Reading, StreamInfo
 from rxstream.clock import Duration, to_span
 from rxstream.device import Close, Emit, Fail
 from rxstream.devices._can_messages import CAN_DTYPE
@@ -17,6 +16,7 @@ from rxstream.devices._twin_model import Lost, Truth
 from rxstream.devices._twin_options import Delay, Drops, Stalls, block_of, check
 from rxstream.devices._twin_signals import Signal, can_frames, frame_number, typed_keys
 from rxstream.devices._twin_world import World
+from rxstream.info import Counter, Reading, StreamInfo
 
 __all__ = [
     "KEY_DTYPE",

@@ -38,7 +38,8 @@ def chunk_html(chunk: Any) -> str:
 
     Examples
     --------
-    >>> from rxstream.chunk import Chunk, StreamInfo
+    >>> from rxstream.chunk import Chunk
+    >>> from rxstream.info import StreamInfo
     >>> info = StreamInfo("ramp", rate=1000.0, dtype=np.int64, unit="V")
     >>> "<svg" in chunk_html(Chunk.regular(np.arange(5), info, start=0))
     True

@@ -10,9 +10,10 @@ from typing import ClassVar, Self
 
 from reactivex import abc
 
-from rxstream.chunk import Chunk, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ChunkError, ParameterError, RxStreamError
+from rxstream.info import StreamInfo
 
 __all__ = ["Sink", "path_to_write"]
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.backend import load_backend
-from rxstream.chunk import Chunk, Gap
+from rxstream.chunk import Chunk
 from rxstream.clock import format_time
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.gap import Gap
 from rxstream.sinks._can_sqlite import SqliteLog
 from rxstream.sinks.base import Sink, path_to_write
 

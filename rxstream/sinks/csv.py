@@ -9,8 +9,9 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Chunk, Gap
+from rxstream.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.gap import Gap
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["CsvSink", "csv"]

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.backend import load_backend
-from rxstream.chunk import Chunk, Gap, StreamInfo
+from rxstream.chunk import Chunk
 from rxstream.errors import ChunkError, DeviceError, ParameterError
+from rxstream.gap import Gap
+from rxstream.info import StreamInfo
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["VideoSink", "video"]

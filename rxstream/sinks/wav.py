@@ -6,8 +6,9 @@ from typing import Any, Literal
 import numpy as np
 
 from rxstream.backend import load_backend
-from rxstream.chunk import Chunk, Gap
+from rxstream.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.gap import Gap
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["WavSink", "wav"]

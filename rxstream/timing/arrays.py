@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rxstream.chunk import Counter
 from rxstream.errors import ParameterError
+from rxstream.info import Counter
 from rxstream.timing.passes import Corrected, Evidence, run_offline, run_online
 from rxstream.timing.settings import Correction
 

@@ -1,6 +1,6 @@
 """Device time: how far a device has come on its own clock, in whole samples or ticks."""
 
-from rxstream.chunk import Counter
+from rxstream.info import Counter
 
 __all__ = ["DeviceTime"]
 

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from rxstream.chunk import Counter
+from rxstream.info import Counter
 from rxstream.timing.bounds import LowerBounds
 from rxstream.timing.counters import DeviceTime
 from rxstream.timing.envelope import Envelope

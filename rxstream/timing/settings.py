@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from rxstream.chunk import Counter
 from rxstream.errors import ParameterError
+from rxstream.info import Counter
 
 __all__ = ["Correction", "OnStep"]
 

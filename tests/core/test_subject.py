@@ -15,7 +15,7 @@ from reactivex.testing import ReactiveTest, TestScheduler
 
 from rxstream import Chunk, Gap, TimeWindowSubject
 from rxstream.errors import ChunkError, LagError, ParameterError, SubscriberError
-from rxstream.subject import Rewindable
+from rxstream.view import Rewindable
 
 here = ImmediateScheduler()
 

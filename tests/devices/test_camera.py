@@ -28,7 +28,6 @@ from videos import (
     number_of,
 )
 
-from rxstream.chunk import Reading, StreamInfo
 from rxstream.clock import host_clock, now_ns
 from rxstream.devices import _camera_open as opening
 from rxstream.devices.camera import Camera
@@ -41,6 +40,7 @@ from rxstream.errors import (
     OverrunError,
     ParameterError,
 )
+from rxstream.info import Reading, StreamInfo
 
 WAIT = 20.0  # [s]; far more than any of these needs
 MS = 1_000_000

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rxstream.chunk import Counter
 from rxstream.errors import ParameterError
+from rxstream.info import Counter
 from rxstream.timing.arrays import correct_arrays
 
 S = 1_000_000_000

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxstream.chunk import Counter
+from rxstream.info import Counter
 from rxstream.timing.model import ClockModel
 from rxstream.timing.settings import Correction
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxstream.chunk import Counter
+from rxstream.info import Counter
 from rxstream.timing.buckets import Buckets
 from rxstream.timing.counters import DeviceTime
 from rxstream.timing.delays import DelayHistogram

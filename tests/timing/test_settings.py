@@ -2,8 +2,8 @@
 
 import pytest
 
-from rxstream.chunk import Counter
 from rxstream.errors import ParameterError
+from rxstream.info import Counter
 from rxstream.timing.settings import Correction
 
 BAD = [

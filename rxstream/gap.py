@@ -1,0 +1,91 @@
+"""`Gap`: what was lost, told in the stream."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["Break", "Gap", "Why", "cut_breaks"]
+
+Why: TypeAlias = Literal["overrun", "dropped", "lag", "disconnect", "restart", "overlap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What was lost between two samples.
+
+    Attributes
+    ----------
+    start, end
+        From where to where [ns].
+    lost
+        How many samples, or None where nobody can know.
+    why
+        ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
+        numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
+        ``overlap`` (the device's times went back).
+    """
+
+    start: int
+    end: int
+    lost: int | None
+    why: Why
+
+    @property
+    def duration(self) -> float:
+        """Length [s]."""
+        return (self.end - self.start) / 1e9
+
+    def between(self, t0: int, t1: int) -> "Gap":
+        """Return the part from ``t0`` to ``t1`` [ns]; the parts' ``lost`` add up exactly."""
+        t0, t1 = max(t0, self.start), min(t1, self.end)
+        if self.lost is None or (t0 == self.start and t1 == self.end):
+            return Gap(t0, t1, self.lost, self.why)
+        span = self.end - self.start
+        before = [self.lost * (t - self.start) // span for t in (t0, t1)]
+        return Gap(t0, t1, before[1] - before[0], self.why)
+
+    def join(self, other: "Gap", why: Why | None = None) -> "Gap":
+        """Return one gap from the start of this to the end of ``other``."""
+        lost = None if self.lost is None or other.lost is None else self.lost + other.lost
+        return Gap(min(self.start, other.start), max(self.end, other.end), lost, why or self.why)
+
+    def continues(self, other: "Gap") -> bool:
+        """Whether ``other`` is the rest of this one, cut at its end."""
+        return (
+            self.why == other.why
+            and self.start < self.end == other.start
+            and (self.lost is None) == (other.lost is None)
+        )
+
+    def __str__(self) -> str:
+        count = "unknown number of" if self.lost is None else str(self.lost)
+        return f"gap of {self.duration:.6g} s, {count} samples lost ({self.why})"
+
+
+Break: TypeAlias = tuple[int, Gap]
+"""A gap and the number of samples of the chunk that lie before it."""
+
+
+def cut_breaks(
+    breaks: Iterable[Break], i: int, j: int, x: int, y: int, last: int | None
+) -> tuple[int, int, tuple[Break, ...]]:
+    """Return what is left of ``breaks`` where samples ``i:j`` from ``x`` to ``y`` [ns] are cut.
+
+    A gap without length belongs to what comes after it, or at ``last`` [ns], where nothing does,
+    to what comes before. Returns the start of what is left (after a gap at its
+    very beginning), how many lost samples come before its first sample, and its breaks.
+    """
+    start, shift, kept = x, 0, []
+    for at, gap in breaks:
+        if 0 < at <= i:
+            shift += gap.lost or 0
+        inside = x < gap.end and gap.start < y and x < y
+        point = x <= gap.start == gap.end and (gap.end < y or x < gap.end == y == last)
+        if inside or point:
+            part = gap.between(x, y)
+            kept.append((min(max(at - i, 0), j - i), part))
+            if part.start == start:
+                start = part.end
+        if at == i == j and y < gap.end:  # nothing left: the next sample has a part to come
+            shift -= gap.between(y, gap.end).lost or 0
+    return start, shift, tuple(kept)
