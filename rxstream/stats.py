@@ -57,8 +57,8 @@ class Stats:
     chunks, samples, lost, gaps
         Counts since the opening; ``lost`` of those gaps whose number is known.
     nominal, rate
-        Samples per second as stated and as measured [Hz]; None where there is none, or for too
-        little data. Measured anew from 2 s after each opening, when the times have settled.
+        Samples per second as stated and as measured [Hz]. Regular streams are measured from 2 s
+        after each opening on, when their times have settled; None before, and without data.
     ppm
         By how much the true rate is above the stated one [parts per million].
     jitter_p50, jitter_p99
@@ -112,7 +112,9 @@ class Tally:
     >>> import numpy as np
     >>> from rxstream.info import StreamInfo
     >>> tally, info = Tally(), StreamInfo("x", 100.0, (), np.int64)
-    >>> tally.push(Chunk.regular(np.arange(300), info, start=0))
+    >>> whole = Chunk.regular(np.arange(300), info, start=0)
+    >>> tally.push(whole[:200])
+    >>> tally.push(whole[200:])
     >>> stats = tally.stats("x", "open", "locked", Log(10**9, 10**6, "x"))
     >>> stats.samples, stats.rate, stats.subscribers
     (300, 100.0, ())
@@ -144,12 +146,14 @@ class Tally:
     def stats(self, name: str, state: str, clock: str, log: Log) -> Stats:
         """Return what was seen so far, and what the log's readers do."""
         flow, newest = self._meter.flow(), log.newest()
+        settled = self._settled == 0 or flow.nominal is None
         subscribers = tuple(
             SubscriberStats(c.name, c.policy, behind, lag, c.lost, c.delivered)
             for c, behind, lag in log.cursors()
         )
         return Stats(
             name, state, clock, self._chunks, self._samples, self._lost, self._gaps,
-            flow.nominal, flow.rate, flow.ppm, flow.jitter_p50, flow.jitter_p99, flow.delay,
+            flow.nominal, flow.rate if settled else None, flow.ppm if settled else None,
+            flow.jitter_p50, flow.jitter_p99, flow.delay,
             newest.uncertainty / 1e9 if newest else 0.0, log.held, log.nbytes, subscribers,
         )  # fmt: skip

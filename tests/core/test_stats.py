@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from fakes import INFO, MS, Manual, eventually, ramp
 
-from rxstream import Chunk, Device, Gap, Reading
+from rxstream import Chunk, Device, Gap, Reading, StreamInfo
 from rxstream import operators as ops
 from rxstream.devices.twin import Delay, Twin
 from rxstream.log import Log
@@ -23,7 +23,13 @@ def test_counts_and_rate() -> None:
     gap = Gap(100 * MS, 150 * MS, 50, "dropped")
     stats = stats_of([ramp(0, 100), ramp(150, 100, gap)])
     assert (stats.chunks, stats.samples, stats.lost, stats.gaps) == (2, 200, 50, 1)
-    assert stats.rate == stats.nominal == 1000.0
+    assert (stats.nominal, stats.rate, stats.ppm) == (1000.0, None, None)  # too soon to say
+
+
+def test_the_rate_of_events_is_known_at_once() -> None:
+    info = StreamInfo("keys", dtype=np.dtype(np.int64))
+    stats = stats_of([Chunk.stamped(np.arange(10), range(10), info, start=0, end=10**9)])
+    assert (stats.nominal, stats.rate, stats.ppm) == (None, 10.0, None)
 
 
 def test_nothing_has_come() -> None:

@@ -1,0 +1,161 @@
+"""Find a microphone, a camera and a CAN bus; where there is none, take a twin and say why."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from threading import Event
+from typing import TypeAlias
+
+from rxstream.demo.scene import DELAYS, Scene
+from rxstream.device import Device, Source
+from rxstream.devices.audio import Audio
+from rxstream.devices.camera import Camera
+from rxstream.devices.can import Can
+from rxstream.devices.twin import Twin
+from rxstream.errors import DeviceNotFoundError, ParameterError, RxStreamError
+
+__all__ = ["TITLES", "Input", "find_inputs", "spare_input"]
+
+TITLES = {"microphone": "microphone", "camera": "camera", "can": "CAN bus", "sensor": "sensor"}
+"""What people call them."""
+
+_HISTORY = {"microphone": 60.0, "camera": 15.0, "can": 60.0, "sensor": 60.0}  # [s]
+_FIRST = 3.0  # so long may a device take to give something [s]
+_AGAIN = 0.1  # from one try to open a lost device to the next [s]
+
+Candidates: TypeAlias = "Callable[[], Iterator[tuple[Source, str]]]"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One open device of the demo.
+
+    Attributes
+    ----------
+    key
+        ``microphone``, ``camera``, ``can``, ``sensor``; also the name of its files.
+    device
+        It; open.
+    source
+        What people call it: the name of the hardware, or ``simulated``.
+    why
+        Why it is simulated, else empty.
+    twin
+        The twin, if it is one.
+    """
+
+    key: str
+    device: Device
+    source: str
+    why: str = ""
+    twin: Twin | None = None
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return TITLES[self.key]
+
+
+def find_inputs(
+    scene: Scene, *, twins: bool = False, opened: Callable[[Input], object] = lambda _: None
+) -> list[Input]:
+    """Open the three devices: real ones where there are any, unless ``twins``.
+
+    ``opened`` is called with each as soon as it is open, so that it can be closed if another one
+    is in the way or the user presses Ctrl-C.
+    """
+    wanted: dict[str, tuple[Twin, Candidates]] = {
+        "microphone": (scene.microphone, _microphones),
+        "camera": (scene.camera, _cameras),
+        "can": (scene.can, _buses),
+    }
+    found: dict[str, Input] = {}
+    why = dict.fromkeys(wanted, "as you asked")
+    for key, (_, candidates) in wanted.items() if not twins else ():
+        real = _first_that_works(key, candidates)
+        if isinstance(real, Input):
+            found[key] = real
+            opened(real)
+        else:
+            why[key] = real
+    for key, (twin, _) in wanted.items():  # twins last, so that all begin about together
+        if key not in found:
+            found[key] = _simulated(key, twin, why[key])
+            opened(found[key])
+    return [found[key] for key in wanted]
+
+
+def spare_input(scene: Scene) -> Input:
+    """Return one more twin, to unplug where everything else is real."""
+    return _simulated("sensor", scene.sensor, "so that there is one to unplug")
+
+
+def _simulated(key: str, twin: Twin, why: str) -> Input:
+    device = Device(
+        twin, name=key, history=_HISTORY[key], latency=DELAYS.get(key, 0.0), reconnect=_AGAIN
+    )
+    return Input(key, device.open(), "simulated", why, twin)
+
+
+def _first_that_works(key: str, candidates: Candidates) -> "Input | str":
+    """Return the first device that gives something, or why there is none."""
+    why = ""
+    try:
+        for source, name in candidates():
+            device = Device(source, name=key, history=_HISTORY[key], reconnect=_AGAIN)
+            try:
+                device.open()
+                if _gives_something(device):
+                    return Input(key, device, name)
+                why = f"{name} was opened, but gave nothing for {_FIRST:g} s"
+            except RxStreamError as error:
+                why = str(error)
+            except BaseException:
+                device.close(0.0)
+                raise
+            device.close(0.0)
+    except RxStreamError as error:  # the driver is missing, or nothing was found
+        why = str(error)
+    return why
+
+
+def _gives_something(device: Device) -> bool:
+    came = Event()
+    subscription = device.rewind(to=0).subscribe(lambda _: came.set(), lambda _: None)
+    found = came.wait(_FIRST)
+    subscription.dispose()
+    return found
+
+
+def _microphones() -> Iterator[tuple[Source, str]]:
+    found = Audio.discover()
+    if not found:
+        msg = "this machine has no sound input"
+        raise DeviceNotFoundError(msg)
+    name = next((item.name for item in found if "default" in item.note), found[0].name)
+    for rate in (48_000.0, 44_100.0):
+        yield Audio(rate=rate), name
+
+
+def _cameras() -> Iterator[tuple[Source, str]]:
+    found = [(item.options, item.name) for item in Camera.discover()]
+    if not found and sys.platform != "linux":  # only there it is known without opening
+        found = [({"source": 0}, "camera 0")]
+    if not found:
+        msg = "this machine has no camera"
+        raise DeviceNotFoundError(msg)
+    for options, name in found:
+        yield Camera(**options, width=640, height=480), name
+
+
+def _buses() -> Iterator[tuple[Source, str]]:
+    # a serial port may be anything: nobody should send it commands without being asked to
+    found = [item for item in Can.discover() if item.options.get("interface") != "slcan"]
+    if not found:
+        msg = "this machine has no CAN interface"
+        raise DeviceNotFoundError(msg)
+    for item in found:
+        try:
+            yield Can(**item.options), item.name
+        except ParameterError:
+            continue

@@ -1,0 +1,242 @@
+"""How the demo went: what was stored and lost, how true the times were, who was behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from rxstream.chunk import Chunk
+from rxstream.demo.readers import Reader, Readers
+from rxstream.device import Device
+from rxstream.devices.twin import Truth
+from rxstream.stats import Stats
+
+__all__ = [
+    "Outcome",
+    "TimeError",
+    "count",
+    "judge",
+    "lag_text",
+    "print_report",
+    "short_time",
+    "time_error",
+]
+
+
+class TimeError(NamedTuple):
+    """How far the times of samples are from the truth, regardless of the sign [s]."""
+
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one device fared.
+
+    Attributes
+    ----------
+    readers
+        Of the device.
+    stats
+        After its close.
+    unplugged
+        Samples lost while it was unplugged; None: their number is unknown.
+    error
+        Of its times, where the truth is known.
+    problems
+        What should not have been, each in a line.
+    """
+
+    readers: Readers
+    stats: Stats
+    unplugged: int | None
+    error: TimeError | None
+    problems: tuple[str, ...]
+
+
+def time_error(device: Device, truth: Truth, received: int) -> TimeError | None:
+    """Compare the times of the samples in the window of a device with its twin's truth.
+
+    Parameters
+    ----------
+    device
+        That gives what the twin gives.
+    truth
+        Of the twin.
+    received
+        Samples that have come in all.
+    """
+    chunks: list[Chunk] = []
+    device.past().subscribe(chunks.append)
+    chunks = [chunk for chunk in chunks if len(chunk)]
+    if not chunks:
+        return None
+    times = np.concatenate([chunk.time for chunk in chunks])
+    place = np.arange(received - len(times), received)
+    errors = np.abs(times - truth.time(_true_numbers(place, truth))) / 1e9
+    median, p95 = np.quantile(errors, (0.5, 0.95)).tolist()
+    return TimeError(median, p95)
+
+
+def _true_numbers(place: NDArray[np.int64], truth: Truth) -> NDArray[np.int64]:
+    """Return the true numbers of the samples that came as number ``place`` ``(n,)``."""
+    numbers = place.copy()
+    for first, samples in truth.lost:
+        numbers[numbers >= first] += samples
+    return numbers
+
+
+def judge(readers: Readers) -> Outcome:
+    """Look what became of a device and its readers, when all is closed."""
+    source = readers.input
+    stats = source.device.stats()
+    gaps = [gap for chunk in _held(source.device) for gap in chunk.gaps]
+    cable = [gap.lost for gap in gaps if gap.why == "disconnect"]
+    known = [lost for lost in cable if lost is not None]
+    unplugged = sum(known) if len(known) == len(cable) else None
+    error = None
+    if source.twin is not None:
+        error = time_error(source.device, source.twin.truth, stats.samples)
+    return Outcome(
+        readers, stats, unplugged, error, tuple(_problems(readers, stats, sum(known), len(cable)))
+    )
+
+
+def _held(device: Device) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    device.past().subscribe(chunks.append)
+    return chunks
+
+
+def _problems(readers: Readers, stats: Stats, unplugged: int, cable: int) -> list[str]:
+    title, found = readers.input.title, []
+    more = stats.lost - unplugged
+    if more or stats.gaps > cable:
+        found.append(f"{title}: {count(more)} samples were lost by the device")
+    for reader in readers.all:
+        error = reader.sink.error
+        if error is not None:
+            found.append(f"{title}, {_what(reader)}: {error}")
+        if reader.skipped and reader is not readers.show:
+            found.append(
+                f"{title}, {_what(reader)}: too slow, {count(reader.skipped)} samples missed"
+            )
+    missing = stats.samples - readers.store.sink.samples
+    if missing and readers.store.sink.error is None:
+        found.append(f"{title}: {count(missing)} samples came, but were not stored")
+    if stats.samples == 0 and readers.input.twin is not None:
+        found.append(f"{title}: nothing came")
+    return found
+
+
+def _what(reader: Reader) -> str:
+    return {"store": "storing", "analyse": "analysing", "show": "showing"}[
+        reader.name.rsplit("-", 1)[1]
+    ]
+
+
+def count(number: float) -> str:
+    """Return a whole number with thin groups, for people.
+
+    Examples
+    --------
+    >>> count(1234567)
+    '1 234 567'
+    """
+    return f"{number:,.0f}".replace(",", " ")
+
+
+def short_time(seconds: float) -> str:
+    """Return a duration in the unit that fits.
+
+    Examples
+    --------
+    >>> short_time(0.0000123), short_time(0.0123), short_time(1.23)
+    ('12 µs', '12 ms', '1.2 s')
+    """
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.{1 if seconds < 9.95e-6 else 0}f} µs"
+    if seconds < 0.1:
+        return f"{seconds * 1e3:.{1 if seconds < 9.95e-3 else 0}f} ms"
+    return f"{seconds:.1f} s"
+
+
+def lag_text(seconds: float) -> str:
+    """Return how far a reader is behind; less than a millisecond is nothing.
+
+    Examples
+    --------
+    >>> lag_text(0.0), lag_text(4.84)
+    ('< 1 ms', '4.8 s')
+    """
+    return "< 1 ms" if seconds < 1e-3 else short_time(seconds)
+
+
+def print_report(
+    console: Console, outcomes: Sequence[Outcome], start: int, files: Sequence[tuple[Path, str]]
+) -> None:
+    """Print tables, files, and whether all was well."""
+    console.print(_samples(outcomes))
+    if any(outcome.error is None for outcome in outcomes):
+        console.print("? a real device does not know the truth", style="dim")
+    console.print(_lags(outcomes))
+    console.print("* slow on purpose; it got everything all the same", style="dim")
+    console.print("\nWhat the analyses found", style="bold")
+    for outcome in outcomes:
+        found = outcome.readers.analysis.found(start)
+        console.print(f"{outcome.readers.input.title:<12}{found}", highlight=False)
+    console.print("\nFiles", style="bold")
+    for path, what in files:
+        console.print(f"{path}  [dim]{what}[/]", highlight=False, soft_wrap=True)
+    problems = [problem for outcome in outcomes for problem in outcome.problems]
+    console.print()
+    if not problems:
+        console.print("Nothing was lost except on purpose.", style="bold green")
+    for problem in problems:
+        console.print(f"NOT AS IT SHOULD BE: {problem}", style="bold red", highlight=False)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False,
+        padding=(0, 2, 0, 0), header_style="dim",
+    )  # fmt: skip
+    table.add_column("device", min_width=10)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _samples(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("Samples", "stored", "lost", "truly lost", "time error", "95 % below")
+    table.add_column("lost when")
+    for outcome in outcomes:
+        error, stats = outcome.error, outcome.stats
+        twin = outcome.readers.input.twin
+        truth = "?" if twin is None else count(sum(lost.samples for lost in twin.truth.lost))
+        told = "unknown" if outcome.unplugged is None else count(stats.lost)
+        table.add_row(
+            outcome.readers.input.title,
+            count(outcome.readers.store.sink.samples),
+            told,
+            truth,
+            *((short_time(error.median), short_time(error.p95)) if error else ("?", "?")),
+            "unplugged" if outcome.unplugged != 0 else "",
+        )
+    return table
+
+
+def _lags(outcomes: Sequence[Outcome]) -> Table:
+    table = _table("How far each reader was behind, at most", "storing", "analysing", "showing")
+    for outcome in outcomes:
+        readers = outcome.readers
+        marks = ((reader, "*" if reader.slow else " ") for reader in readers.all)
+        lags = (f"{lag_text(reader.lag)} {mark}" for reader, mark in marks)
+        table.add_row(readers.input.title, *lags)
+    return table

@@ -1,0 +1,106 @@
+"""The world that the demo's twins are in: one bang, which all three of them notice."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.devices.twin import Twin, can_frames
+
+__all__ = ["CAR", "DELAYS", "ENGINE", "Scene"]
+
+ENGINE = 0x100
+_RINGS, _FLASH, _STALL = 0.15, 0.35, 0.5  # how fast sound, light and engine fade [s]
+_IDLE = 0.25  # of its speed, what the engine keeps
+
+DELAYS = {"microphone": 0.0013, "camera": 0.015, "can": 0.0}
+"""What the twins' cables are known to take at least [s], for ``Device(latency=)``."""
+
+CAR = """VERSION ""
+BO_ 256 Engine: 8 Vector__XXX
+ SG_ EngineSpeed : 0|16@1+ (0.25,0) [0|16000] "1/min" Vector__XXX
+BO_ 512 Wheels: 8 Vector__XXX
+ SG_ FrontLeft : 0|16@1+ (0.01,0) [0|300] "km/h" Vector__XXX
+BO_ 784 Doors: 1 Vector__XXX
+ SG_ Open : 0|4@1+ (1,0) [0|15] "" Vector__XXX
+"""
+"""The database by which the twin's CAN messages are decoded."""
+
+
+class Scene:
+    """Twins that see, hear and measure the same thing at the same true time.
+
+    Examples
+    --------
+    >>> scene = Scene()
+    >>> scene.bang = 1_000_000_000
+    >>> sound = scene.microphone.data(np.arange(96_000))  # its truth: it began at time 0
+    >>> bool(np.abs(sound[:47_000]).max() < 0.1), bool(np.abs(sound[48_000:]).max() > 0.5)
+    (True, True)
+    """
+
+    def __init__(self) -> None:
+        self.bang: int | None = None
+        """True host time of the bang [ns]; set at least 2 s before it comes."""
+        self._plain = Twin.camera()
+
+    @cached_property
+    def microphone(self) -> Twin:
+        """A room with a hum, and the bang."""
+        return Twin.microphone(signal=self._sound)
+
+    @cached_property
+    def camera(self) -> Twin:
+        """Stripes, a ball, and a flash with the bang."""
+        return Twin.camera(signal=self._pictures)
+
+    @cached_property
+    def can(self) -> Twin:
+        """A small car whose engine stalls with the bang."""
+        return Twin.can(signal=self._frames)
+
+    @cached_property
+    def sensor(self) -> Twin:
+        """A spare one, to unplug where everything else is real."""
+        return Twin(rate=1000.0, name="sensor", unit="V", frequency=2.0, ppm=-15.0)
+
+    def _since(self, twin: Twin, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the true time since the bang ``(n,)`` [s]; before it, negative."""
+        if self.bang is None:
+            return np.full(len(index), -1.0)
+        since: NDArray[np.float64] = (twin.truth.time(index) - self.bang) / 1e9
+        return since
+
+    def _sound(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        seconds = index / 48_000
+        noise = 2.0 * np.mod(np.sin(index * 12.9898) * 43_758.5453, 1.0) - 1.0
+        hum = 0.5 + 0.5 * np.sin(2 * np.pi * 0.7 * seconds)
+        sound = 0.02 * hum * np.sin(2 * np.pi * 180.0 * seconds) + 0.003 * noise
+        sound += 0.9 * noise * _fading(self._since(self.microphone, index), _RINGS)
+        heard: NDArray[Any] = np.clip(sound, -1.0, 1.0).astype(np.float32)[:, None]
+        return heard
+
+    def _pictures(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        pictures = self._plain.data(index)
+        flash = _fading(self._since(self.camera, index), _FLASH)
+        top = self._plain.shape[0] // 15  # the number in the top row stays readable
+        for k in np.flatnonzero(flash > 0.02).tolist():
+            below = pictures[k, top:]
+            pictures[k, top:] = below + ((255 - below) * flash[k]).astype(np.uint8)
+        return pictures
+
+    def _frames(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        frames = can_frames(index)
+        since = self._since(self.can, index)
+        left = np.where(since >= 0, np.exp(-np.maximum(since, 0) / _STALL), 1.0)
+        speed = (2600 + 300 * np.sin(index / 250)) * (_IDLE + (1 - _IDLE) * left)
+        engine = frames["arbitration_id"] == ENGINE
+        words = (4 * speed[engine]).astype("<u2")  # in steps of 0.25 /min, little endian
+        frames["data"][engine, :2] = words.view(np.uint8).reshape(-1, 2)
+        return frames
+
+
+def _fading(since: NDArray[np.float64], length: float) -> NDArray[np.float64]:
+    """Return 1 at 0 s, then less and less; 0 before."""
+    return np.where(since >= 0, np.exp(-np.maximum(since, 0) / length), 0.0)

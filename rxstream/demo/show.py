@@ -1,0 +1,133 @@
+"""What the demo shows while it runs: a live table on a terminal, plain lines elsewhere."""
+
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from rxstream.clock import now_ns
+from rxstream.demo.inputs import Input
+from rxstream.demo.readers import Readers
+from rxstream.demo.report import count, lag_text
+from rxstream.demo.story import Plan
+
+__all__ = ["Display", "introduce"]
+
+_PLAIN_EVERY = 1.0  # [s] between lines where there is no terminal
+
+
+class Display(logging.Handler):
+    """Shows the devices and their readers; also what the library logs.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    seconds
+        Length of the demo.
+    """
+
+    def __init__(self, console: Console, seconds: float) -> None:
+        super().__init__(logging.WARNING)
+        self._console, self._seconds = console, seconds
+        self._live: Live | None = None
+        self._start, self._told = now_ns(), 0.0
+
+    @property
+    def _now(self) -> float:
+        """Since the start [s]."""
+        return (now_ns() - self._start) / 1e9
+
+    def __enter__(self) -> Self:
+        logging.getLogger("rxstream").addHandler(self)
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        logging.getLogger("rxstream").removeHandler(self)
+        if self._live is not None:
+            self._live.stop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show what the library logs."""
+        self.say(record.getMessage())
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+        line = Text.assemble((f"{self._now:5.1f} s  ", "bold cyan"), text)
+        self._console.print(line, soft_wrap=True)
+
+    def update(self, devices: Sequence[Readers]) -> None:
+        """Show how it is now."""
+        if self._live is not None:
+            self._live.update(Group(_table(devices), self._progress()), refresh=True)
+        elif self._now >= self._told + _PLAIN_EVERY:
+            self._told = self._now
+            parts = (
+                f"{readers.input.title} {count(readers.input.device.stats().samples)}"
+                for readers in devices
+            )
+            self.say(f"samples so far: {', '.join(parts)}")
+
+    def _progress(self) -> Table:
+        bar = Table.grid(padding=(0, 1))
+        done = min(self._now, self._seconds)
+        bar.add_row(
+            ProgressBar(total=self._seconds, completed=done, width=50),
+            f"{done:4.1f} of {self._seconds:g} s",
+        )
+        return bar
+
+
+def introduce(console: Console, plan: Plan, inputs: Sequence[Input]) -> None:
+    """Say what is going to happen."""
+    console.print(
+        f"[bold]rxstream demo[/]: {len(inputs)} devices for {plan.seconds:g} s, each read three "
+        "times at once:\nstored in a file, analysed, and shown here.\n",
+        highlight=False,
+    )
+    for item in inputs:
+        why = f" [dim]({escape(item.why)})[/]" if item.why else ""
+        console.print(f"  {item.title:<12}{escape(item.source)}{why}", highlight=False)
+    console.print("\nThe camera's analysis is slow on purpose: nobody else should notice.")
+    ear = next(item for item in inputs if item.key == "microphone")
+    if ear.twin is None:
+        console.print(
+            f"Clap your hands between {plan.before:g} s and {plan.bang:g} s: the demo will save "
+            f"the {plan.before:g} s before it.",
+            highlight=False,
+        )
+    console.print()
+
+
+def _table(devices: Sequence[Readers]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("device", width=10)
+    table.add_column("shown", width=20, no_wrap=True)
+    table.add_column("analysed", width=15, no_wrap=True)
+    for name, width in (("samples", 9), ("lost", 7), ("behind", 7)):
+        table.add_column(name, justify="right", width=width, no_wrap=True)
+    for readers in devices:
+        device = readers.input.device
+        stats = device.stats()
+        shown = readers.shown[0] if device.state != "lost" else "[red]unplugged[/]"
+        most = max((s.lag for s in stats.subscribers if s.policy == "gap"), default=0.0)
+        table.add_row(
+            readers.input.title, shown, readers.analysis.now, count(stats.samples),
+            count(stats.lost), lag_text(most),
+        )  # fmt: skip
+    return table
