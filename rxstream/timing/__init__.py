@@ -20,6 +20,8 @@ under them, not through them, is the clock. The rooms:
     Whether a run of late chunks is lateness or loss.
 `joint`
     Time goes on where the delay changes for good.
+`minima`
+    A steadier line where delays are thin at the floor.
 `floor`
     The line with all that is known about it.
 `verdicts`

@@ -42,7 +42,7 @@ class LowerBounds:
             The bounds of this very chunk as offsets [s].
         """
         envelope = self._envelope
-        line = envelope.bias - envelope.at(x)
+        line = -envelope.floor(x)
         doubt = upper.uncertainty(x) / 2
         if upper.points < 40 or line > upper_line:  # the lines are not known yet, or cross
             line, upper_line = max(line, low), min(upper_line, high)

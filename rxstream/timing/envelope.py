@@ -5,6 +5,7 @@ from math import exp, hypot, sqrt
 
 from rxstream.timing.buckets import Buckets
 from rxstream.timing.extremes import floor_bias
+from rxstream.timing.minima import MinimaLine
 from rxstream.timing.tangent import lower_hull, tangent
 
 __all__ = ["Envelope"]
@@ -14,6 +15,7 @@ _WORST_WANDER = 1e-6  # [1/s]
 _VAGUE = 1e-4  # variance of a slope of which nothing is known
 _EARLY = 10.0  # a prior of the slope that is far off shows as soon [s]
 _THIN = 0.78  # variation of the buckets' minima below which delays are thin at the floor
+_SETTLED = 64  # buckets after which their variation is known well enough
 _ASKEW = 20.0  # log of the odds that it takes
 
 
@@ -46,9 +48,9 @@ class Envelope:
     """
 
     __slots__ = (
-        "_buckets", "_drift", "_excess", "_longest", "_near", "_newest", "_per_bucket", "_prior",
-        "_seen", "_shortest", "_variance", "_variation", "bias", "pivot", "points", "scale",
-        "slope", "span", "value", "wander", "widened",
+        "_buckets", "_drift", "_excess", "_longest", "_minima", "_near", "_newest", "_per_bucket",
+        "_prior", "_seen", "_shape", "_shortest", "_variance", "_variation", "bias", "pivot",
+        "points", "scale", "slope", "span", "value", "wander", "widened",
     )  # fmt: skip
 
     def __init__(
@@ -67,16 +69,30 @@ class Envelope:
         self.points, self.bias = 0, 0.0
         self._newest = 0.0
         self.widened = False
+        self._minima = MinimaLine()
         self._buckets = Buckets()
         self._near: float | None = None  # scale near the floor, from the minima of the buckets
         self._excess: float | None = None  # mean of these minima above the line
         self._variation = 1.0  # their standard deviation over their mean
+        self._shape = 1.0  # the same over a long time
         self._per_bucket = 1.0
         self._seen = 0
 
     def at(self, x: float) -> float:
         """Return the line at ``x`` [s]."""
         return self.value + self.slope * (x - self.pivot)
+
+    def floor(self, x: float) -> float:
+        """Return the floor at ``x`` [s]: the line less its bias."""
+        line = self.at(x)
+        if self._shape < _THIN and self._seen > _SETTLED:
+            line += self._thin * (self._minima.at(x) - line)
+        return line - self.bias
+
+    @property
+    def _thin(self) -> float:
+        """How thin delays are at the floor, from 0 (as exponential ones) to 1."""
+        return min(max((_THIN - self._shape) / 0.05, 0.0), 1.0)
 
     @property
     def length(self) -> float:
@@ -149,8 +165,7 @@ class Envelope:
         length = max(self.length, 1e-9)
         bent = self.wander * min(length, self.span) ** 2 / 8
         if self._excess is not None:
-            thin = min(max((_THIN - self._variation) / 0.1, 0.0), 1.0)
-            return max(8.5 * self.bias, 2 * thin * self._excess) + bent
+            return max(8.5 * self.bias, 2 * self._thin * self._excess) + bent
         chance = 3 * self.scale / max(self.points, 1) + self.slope_doubt * abs(x - self.pivot)
         return 3 * (chance + bent)
 
@@ -229,6 +244,7 @@ class Envelope:
             for x, y in zip(buckets.x[first:], buckets.offset[first:], strict=True)
         ]
         if len(above) >= 12:
+            self._minima.update(buckets.x[first:], above, value, slope, pivot)
             above = self._straighten(above)
         mean = sum(above) / len(above)
         if mean <= 0:
@@ -258,10 +274,11 @@ class Envelope:
         variation = sqrt(sum((v - mean) ** 2 for v in above) / size) / mean
         gain = max(0.02, 1 / self._seen)
         if self._excess is None:
-            self._excess, self._variation = mean, variation
+            self._excess, self._variation, self._shape = mean, variation, variation
         else:
             self._excess += max(gain, 0.1) * (mean - self._excess)
             self._variation += gain * (variation - self._variation)
+            self._shape += max(0.005, 1 / self._seen) * (variation - self._shape)
         self._per_bucket = per_bucket
         self._near = min(max(self._excess * per_bucket, self.scale), 100 * self.scale)
         self.bias = self._excess * floor_bias(self._variation, size)

@@ -79,8 +79,7 @@ class Floor:
 
     def at(self, x: float) -> float:
         """Return the floor at ``x`` [s]: the line less its bias and the joint's step."""
-        line = self.line
-        return line.at(x) - line.bias - self.joint.step
+        return self.line.floor(x) - self.joint.step
 
     def uncertainty(self, x: float) -> float:
         """Return the half width of its interval [s]; looked at anew for every 16th chunk."""
