@@ -19,6 +19,7 @@ check: $(VENV)/.dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	$(RUN)/mypy tests/support
 	$(RUN)/lint-imports
 
 bench: $(VENV)/.bench
