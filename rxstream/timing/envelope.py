@@ -240,7 +240,7 @@ class Envelope:
         first = min(buckets.first_since(self._newest - self.span), size - 8)
         value, slope, pivot = self.value, self.slope, self.pivot
         above = [
-            y - value - slope * (x - pivot)
+            max(y - value - slope * (x - pivot), 0.0)  # a point older than the window may lie below
             for x, y in zip(buckets.x[first:], buckets.offset[first:], strict=True)
         ]
         if len(above) >= 12:
