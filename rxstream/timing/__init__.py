@@ -34,6 +34,26 @@ under them, not through them, is the clock. The rooms:
     `ClockModel`, which ties them together.
 `offline`, `passes`, `arrays`
     The same for recordings, where the future is known, and for plain arrays: `correct_arrays`.
+`calibrate`
+    The least delay itself, from events that two devices both saw: `calibrate_latency`.
 
 No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
 """
+
+from rxstream.timing.arrays import correct_arrays
+from rxstream.timing.calibrate import Calibration, calibrate_latency
+from rxstream.timing.model import ClockModel
+from rxstream.timing.passes import Corrected
+from rxstream.timing.settings import Correction
+from rxstream.timing.stamp import Event, Stamp
+
+__all__ = [
+    "Calibration",
+    "ClockModel",
+    "Corrected",
+    "Correction",
+    "Event",
+    "Stamp",
+    "calibrate_latency",
+    "correct_arrays",
+]

@@ -69,7 +69,7 @@ def correct_arrays(
     Examples
     --------
     >>> arrival = [1_000_000_000, 1_130_000_000, 1_200_000_000]  # the second is 30 ms late
-    >>> correct_arrays(100, arrival, 1000.0).last[2]
+    >>> int(correct_arrays(100, arrival, 1000.0).last[2])
     1200000000
     """
     arrivals = _column("arrival", arrival, None)
