@@ -188,7 +188,7 @@ def _made(specs: "Sequence[str]") -> "list[Device]":
         names[name] += 1
         if names[name] > 1:
             name = f"{name} {names[name]}"
-        made.append(Device(source, name=name, reconnect=1.0))
+        made.append(Device(source, name=name, reconnect=0.25))
     return made
 
 

@@ -87,7 +87,7 @@ def _seconds(chunk: Chunk, moment: Moment) -> NDArray[np.float64]:
 
 def _sound(axes: Any, chunk: Chunk, moment: Moment, span: tuple[float, float]) -> None:
     """Draw the band between the least and the greatest value of each column."""
-    values = chunk.data.reshape(len(chunk), -1)[:, 0].astype(np.float64)
+    values = (chunk.data[:, 0] if chunk.data.ndim > 1 else chunk.data).astype(np.float64)
     edges = np.linspace(*span, _COLUMNS + 1)
     cuts = np.searchsorted(_seconds(chunk, moment), edges)
     low, high = np.full(_COLUMNS, np.nan), np.full(_COLUMNS, np.nan)
@@ -111,8 +111,10 @@ def _strip(axes: Any, chunk: Chunk, moment: Moment, span: tuple[float, float]) -
     for k in range(_PICTURES):
         begin = span[0] + k * width
         i, j = np.searchsorted(seconds, (begin, begin + width)).tolist()
-        if i == j:
-            continue  # none was taken then: the place stays empty
+        here = [gap.between(*_host(moment, begin, width)).duration for gap in chunk.gaps]
+        missing = sum(max(0.0, duration) for duration in here)
+        if i == j or missing > width / 2:
+            continue  # the place stays empty
         # the first one after the event shows it best
         middle = i if begin - 1e-6 <= 0.0 < begin + width / 2 else (i + j) // 2
         picture = chunk.data[middle]
@@ -125,6 +127,12 @@ def _strip(axes: Any, chunk: Chunk, moment: Moment, span: tuple[float, float]) -
         axes.plot(
             seconds[middle], 0.03, marker="^", color="white", mec="black", ms=6, clip_on=False
         )
+
+
+def _host(moment: Moment, begin: float, width: float) -> tuple[int, int]:
+    """Return the host times [ns] of a place that begins so many seconds from the event."""
+    start = moment.event + round(begin * 1e9)
+    return start, start + round(width * 1e9)
 
 
 def _bus(axes: Any, chunk: Chunk, moment: Moment, span: tuple[float, float]) -> None:
@@ -157,12 +165,15 @@ def _mark_gaps(axes: Any, chunk: Chunk, moment: Moment, span: tuple[float, float
         end = min(span[1], (gap.end - moment.event) / 1e9)
         if end <= start:
             continue
-        axes.axvspan(start, end, color=_GAP, alpha=0.2, lw=0)
+        axes.axvspan(start, end, color=_GAP, alpha=0.2, lw=0, zorder=-1)
         why = "unplugged" if gap.why == "disconnect" else gap.why
         if end - start > 0.05 * (span[1] - span[0]):
             count = "" if gap.lost is None else f"\n{gap.lost} samples lost"
-            axes.text((start + end) / 2, 0.8, why + count, ha="center", va="center",
-                      fontsize="small", transform=axes.get_xaxis_transform())  # fmt: skip
+            axes.text(
+                (start + end) / 2, 0.5, why + count, ha="center", va="center", fontsize="small",
+                transform=axes.get_xaxis_transform(),
+                bbox={"facecolor": "white", "alpha": 0.7, "lw": 0},
+            )  # fmt: skip
 
 
 _DRAWINGS = {"microphone": _sound, "camera": _strip, "can": _bus, "sensor": _line}

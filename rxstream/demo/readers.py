@@ -76,12 +76,12 @@ class Readers:
     def stored(self) -> str:
         """What the file holds."""
         samples, rate = self.store.sink.samples, self.input.device.info.rate
-        size = self.path.stat().st_size / 1e6 if self.path.exists() else 0.0
+        size = f"{self.path.stat().st_size / 1e6:.2g} MB" if self.path.exists() else "no file"
         if self.input.key == "microphone" and rate:
             silence = getattr(self.store.sink, "filled", 0) / rate
-            lost = f" and {silence:.1f} s of silence for what was lost" if silence else ""
-            return f"{samples / rate:.1f} s of sound{lost}, {size:.1f} MB"
-        return f"{samples} {_KINDS[self.input.key]}, {size:.1f} MB"
+            lost = f" and {silence:.1f} s of silence where lost" if silence else ""
+            return f"{samples / rate:.1f} s of sound{lost}, {size}"
+        return f"{samples} {_KINDS[self.input.key]}, {size}"
 
     def watch(self) -> None:
         """Take note of how far each is behind."""

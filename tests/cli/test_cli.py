@@ -1,0 +1,146 @@
+"""The commands: devices, watch, and what they say when something is wrong."""
+
+import io
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from rxstream import Device
+from rxstream.cli import make_app
+from rxstream.devices.twin import Twin
+from rxstream.watching import stats_table, watch
+
+runner = CliRunner()
+
+
+def test_devices_lists_what_there_is() -> None:
+    result = runner.invoke(make_app(), ["devices"])
+    assert result.exit_code == 0
+    for name in ("audio", "camera", "can", "twin  always there", "rxstream watch"):
+        assert name in result.stdout
+
+
+def test_devices_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "can", None)
+    result = runner.invoke(make_app(), ["devices"])
+    assert result.exit_code == 0
+    assert "pip install 'rxstream[can]'" in result.stdout
+
+
+def test_devices_explains_options() -> None:
+    result = runner.invoke(make_app(), ["devices", "twin"])
+    assert result.exit_code == 0
+    assert "ppm, drift, wander" in result.stdout
+
+
+def test_watch_shows_streams_and_readers() -> None:
+    arguments = ["watch", "twin:rate=1000", "twin:rate=50,name=slow,irregular=yes", "--seconds"]
+    result = runner.invoke(make_app(), [*arguments, "1.3"])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"twin open: \d+ samples, measuring", result.stdout)
+    assert re.search(r"slow open: \d+ samples, [\d.]+ /s", result.stdout)
+    assert "watch" in result.stdout
+    assert ", 0 lost" in result.stdout
+
+
+def test_watch_tells_devices_of_one_name_apart_and_ends_with_them() -> None:
+    result = runner.invoke(make_app(), ["watch", "twin:duration=0.4", "twin:duration=0.5"])
+    assert result.exit_code == 0, result.output
+    assert "twin ended" in result.stdout
+    assert "twin 2 ended" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["watch", "telescope"], ["'telescope'", "audio"]),
+        (["watch", "twin:rte=3"], ["'rte'", "did you mean rate?"]),
+        (["watch", "twin:rate=fast"], ["a number", "'fast'"]),
+        (["watch", "camera:source=nothing.mp4"], ["nothing.mp4"]),
+        (["devices", "telescope"], ["'telescope'"]),
+        (["demo", "--seconds", "1"], ["4 to 3600", "1"]),
+        (["demo", "--out", "{file}/x"], ["cannot make the folder", "--out"]),
+    ],
+)
+def test_errors_are_told_in_a_line(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    arguments = [a.replace("{file}", str(tmp_path / "file")) for a in arguments]
+    result = runner.invoke(make_app(), arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_missing_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['typer'] = None\nfrom rxstream.cli import main; main(['devices'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert result.returncode == 1
+    assert b"pip install 'rxstream[cli]'" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_the_command_line_loads_no_driver_for_help() -> None:
+    code = (
+        "import sys\nfrom rxstream.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print([n for n in ('cv2', 'sounddevice', 'can', 'matplotlib') if n in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert "Commands" in result.stdout
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_watch_on_a_terminal_is_a_table_that_tells_faults() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80)
+    twin = Twin(rate=1000.0, unplugs=((0.3, 0.2),), duration=0.9)
+    assert watch(console, [Device(twin, name="mic", reconnect=0.1)], None) == 0
+    text = out.getvalue()
+    for word in ("stream", "behind", "mic", "watch", "last fault: twin was unplugged"):
+        assert word in text
+
+
+def test_watch_of_a_device_that_is_lost_fails() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    twin = Twin(rate=1000.0, unplugs=((0.2, 5.0),))
+    assert watch(console, [Device(twin, name="mic")], None) == 1
+    assert "mic failed: twin was unplugged" in out.getvalue()
+
+
+def test_the_table_fits_a_narrow_terminal() -> None:
+    with Device(Twin(rate=48_000.0), name="microphone") as device:
+        with device.reader() as reader:
+            reader.read(1000, timeout=10)
+        subscription = device.subscribe(lambda _: None)
+        table = stats_table([device.stats()], 1.0, ["a fault"])
+        subscription.dispose()
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 5
+    assert all(len(line) <= 80 and "…" not in line for line in lines)
+
+
+def test_ctrl_c_ends_watch_cleanly() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", "from rxstream.cli import main; main(['watch', 'twin'])"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "twin open" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
