@@ -12,6 +12,7 @@ from rxstream.axis import Grid, join_axes
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.gap import Break
 from rxstream.lift import lift
 from rxstream.tape import Tape
 
@@ -53,7 +54,7 @@ class _WindowByTime:
             positions.append((close, j))
             window = tape.window(i, j, begin, close)
             self._begin = begin + self._every
-            self._told = close
+            self._told = max(close, self._begin)
             self._windows += 1
             if self._windows > _TRIM:
                 self._windows = 0
@@ -84,9 +85,10 @@ class _WindowByTime:
             self._begin += self._every
             if stop == tape.end:
                 break  # a later window would only repeat the end of this one
-        rest = tape.gaps_at_end()
+        untold = self._told < tape.end and any(gap.end > self._told for _, gap in tape.breaks)
+        rest = tape.gaps_at_end(always=untold)
         if rest is not None and self._on_gap != "drop":
-            out.append(rest)
+            out.append(_tell(tape, rest, self._told, tape.end))
         return out
 
     def _start(self, chunk: Chunk) -> Tape[Any]:
@@ -97,7 +99,7 @@ class _WindowByTime:
         self._tape = Tape(carry=carry)
         first = (chunk.extent - self._origin - self._span) // self._every + 1
         self._begin = self._origin + first * self._every
-        self._told = chunk.extent
+        self._told = max(chunk.extent, self._begin)
         return self._tape
 
     def _first(self, tape: Tape[Any], begin: int) -> int:
@@ -117,15 +119,21 @@ class _WindowByTime:
         window = tape.between(max(begin, tape.low), end, i, j)
         if not tape.breaks:
             out.append(window)
+            self._told = max(end, begin + self._every)
             return
-        window = self._tell_skipped(tape, window)
-        self._told = end
         if not window.breaks or self._on_gap == "mark":
-            out.append(window)
+            pieces = [window]
         elif self._on_gap == "split":
-            out += _split(window)
+            pieces = _split(window)
         elif self._on_gap == "nan":
-            out.append(_fill(window))
+            pieces = [_fill(window)]
+        else:
+            pieces = []
+        if pieces and self._told < begin:
+            pieces[0] = _tell(tape, pieces[0], self._told, begin)
+        # what lies between windows that do not touch is left out on purpose
+        self._told = max(end, begin + self._every)
+        out += pieces
 
     def _skip(self, tape: Tape[Any], begin: int) -> bool:
         """Pass over windows that lie wholly in a gap; the next window tells of all of it."""
@@ -137,18 +145,23 @@ class _WindowByTime:
                 return True
         return False
 
-    def _tell_skipped(self, tape: Tape[Any], window: Chunk) -> Chunk:
-        """Give back to a window's first gap what lay in windows that were passed over."""
-        breaks = window.breaks
-        if breaks and breaks[0][0] == 0 and breaks[0][1].start > self._told:
-            for _, gap in tape.breaks:
-                if gap.start < breaks[0][1].start < gap.end or gap.end == breaks[0][1].end:
-                    whole = gap.between(max(self._told, gap.start), breaks[0][1].end)
-                    return Chunk(
-                        window.data, window.axis, window.start, window.end, window.index,
-                        window.info, ((0, whole), *breaks[1:]),
-                    )  # fmt: skip
-        return window
+
+def _tell(tape: Tape[Any], piece: Chunk, told: int, begin: int) -> Chunk:
+    """Add what gaps lost from ``told`` to ``begin``, where windows were passed over."""
+    for _, gap in reversed(tape.breaks):
+        if gap.start < begin and told < gap.end:
+            part = gap.between(told, min(begin, gap.end))
+            first = piece.breaks[0] if piece.breaks else None
+            if first is not None and first[0] == 0 and part.continues(first[1]):
+                joined = (0, part.join(first[1]))
+                piece = _with_breaks(piece, (joined, *piece.breaks[1:]))
+            else:
+                piece = _with_breaks(piece, ((0, part), *piece.breaks))
+    return piece
+
+
+def _with_breaks(piece: Chunk, breaks: tuple[Break, ...]) -> Chunk:
+    return Chunk(piece.data, piece.axis, piece.start, piece.end, piece.index, piece.info, breaks)
 
 
 def _split(window: Chunk) -> list[Chunk]:

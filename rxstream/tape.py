@@ -355,13 +355,16 @@ class Tape(Generic[S]):
         index = i + offsets[0][1] if len(offsets) == 1 else self.index(i)
         return Chunk(data, axis, t0, t1, index, info)  # type: ignore[arg-type]  # it has an info
 
-    def gaps_at_end(self) -> Chunk[S] | None:
-        """Return gaps of no length at the very end: no window that ends before it has them."""
+    def gaps_at_end(self, *, always: bool = False) -> Chunk[S] | None:
+        """Return gaps of no length at the very end: no window that ends before it has them.
+
+        None if there are none, unless ``always``.
+        """
         if self.info is None:
             return None
         stop, end = self.stop, self.end
         rest = tuple((0, gap) for at, gap in self.breaks if at == stop and gap.start >= end)
-        if not rest:
+        if not rest and not always:
             return None
         return Chunk(
             self.data(stop, stop),
