@@ -13,10 +13,10 @@ __all__ = ["Envelope"]
 _STEEPEST = 0.03  # largest slope: clocks worse than 3 % are no clocks
 _WORST_WANDER = 1e-6  # [1/s]
 _VAGUE = 1e-4  # variance of a slope of which nothing is known
-_EARLY = 10.0  # a prior of the slope that is far off shows as soon [s]
+_EARLY, _FEW = 10.0, 128  # a prior of the slope that is far off shows in so many s, or points
 _THIN = 0.78  # variation of the buckets' minima below which delays are thin at the floor
 _SETTLED = 64  # buckets after which their variation is known well enough
-_ASKEW = 20.0  # log of the odds that it takes
+_ASKEW = 35.0  # log of the odds that it takes
 
 
 class Envelope:
@@ -66,17 +66,22 @@ class Envelope:
         self._shortest, self._longest = window
         self.span, self.scale = window[0], scale
         self.value, self.slope, self.pivot = 0.0, slope, 0.0
-        self.points, self.bias = 0, 0.0
+        self.points = 0
         self._newest = 0.0
         self.widened = False
-        self._minima = MinimaLine()
         self._buckets = Buckets()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Know nothing of the delays near the floor."""
+        self.bias = 0.0
         self._near: float | None = None  # scale near the floor, from the minima of the buckets
         self._excess: float | None = None  # mean of these minima above the line
         self._variation = 1.0  # their standard deviation over their mean
         self._shape = 1.0  # the same over a long time
         self._per_bucket = 1.0
         self._seen = 0
+        self._minima = MinimaLine()
 
     def at(self, x: float) -> float:
         """Return the line at ``x`` [s]."""
@@ -183,13 +188,15 @@ class Envelope:
         self.value, self.slope = tangent(
             hull, self.pivot, weight, self._prior, self._variance, _STEEPEST
         )
-        if points < 40 or self._variance >= _VAGUE:
+        if points < 20 or self._variance >= _VAGUE:
             return
         # a slope this far from its prior, on much evidence: the prior was wrong, widen it
-        if length > 1.0 and (self.slope - self._prior) ** 2 > 9 * self._variance:
+        off = (self.slope - self._prior) ** 2
+        if off > 9 * self._variance and points >= 40 and length > 1.0:
             self._variance *= 16.0
-        elif length < _EARLY and self._is_askew(hull, xs, offsets):
+        elif (length < _EARLY or points < _FEW) and self._is_askew(hull, xs, offsets):
             self._variance, self.widened = 2 * _VAGUE, True
+            self._forget()
             weight = points / (self._spread(xs, offsets, self.value, self.slope) + 1e-6)
             self.value, self.slope = tangent(
                 hull, self.pivot, weight, self._prior, self._variance, _STEEPEST

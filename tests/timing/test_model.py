@@ -122,6 +122,47 @@ def test_the_uncertainty_covers_the_error(traces, follow):
         assert np.mean(np.abs(run.errors()) <= width) >= 0.9
 
 
+@pytest.mark.parametrize("skew", [-5e-3, -5e-4, 5e-4, 5e-3])
+@pytest.mark.parametrize(("rate", "size", "goal"), [(48_000.0, 480, 4.0), (1.0, 1, 100.0)])
+def test_a_rate_that_is_off_is_found_without_telling(rate, size, goal, skew, traces, follow):
+    seconds = 120 if size > 1 else 1800
+    trace = traces.regular(31, rate=rate, size=size, seconds=seconds, skew=skew, stalls=None)
+    run = follow(trace)
+    assert run.events == []
+    assert run.p95() < goal
+    assert run.model.slope == pytest.approx(-skew, abs=3e-6)
+
+
+@pytest.mark.parametrize("law", ["gamma", "pareto", "bimodal", "lognormal"])
+def test_other_delays_are_no_losses_and_are_covered(law, traces, follow):
+    delay = {
+        "gamma": traces.gamma(2.0, 0.5e-3), "pareto": traces.pareto(1.5, 0.5e-3),
+        "bimodal": traces.bimodal(0.3e-3, 5e-3, 0.3), "lognormal": traces.lognormal(1e-3, 0.8),
+    }[law]  # fmt: skip
+    run = follow(traces.regular(32, delay=delay))
+    assert run.gaps() == []
+    width = np.array([stamp.uncertainty for stamp in run.stamps])[-len(run.errors()) :] / 1e3
+    assert np.mean(np.abs(run.errors()) <= width) > 0.85
+
+
+def test_the_first_two_seconds_are_no_worse_than_the_lowest_delay_so_far(traces, follow):
+    ours, lowest = [], []
+    for seed in range(12):
+        trace = traces.regular(seed, rate=200.0, size=20, seconds=3.0, stalls=None)
+        ours += np.abs(follow(trace).errors(warm=-1)[:20]).tolist()
+        delay = np.minimum.accumulate((trace.arrival - trace.truth) / 1e3 - trace.floor * 1e6)
+        lowest += delay[:20].tolist()
+    assert np.quantile(ours, 0.95) < 1.1 * np.quantile(lowest, 0.95)
+
+
+def test_a_camera_whose_constant_is_known_wobbles_little(traces, follow):
+    spread = []
+    for seed in range(4):
+        errors = follow(traces.b2_camera_seq(seed)).errors()
+        spread.append(np.quantile(np.abs(errors - np.median(errors)), 0.95))
+    assert np.median(spread) < 700  # of delays that spread over 20 000
+
+
 # -- particular cases -----------------------------------------------------------------------------
 
 
