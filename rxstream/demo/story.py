@@ -138,7 +138,7 @@ class Story:
         if self._loud is not None:
             self._capture(self._loud, "a loud noise")
         elif seconds >= self.plan.deadline:
-            self._capture(self._bang, "nothing was loud, so the demo chose a moment")
+            self._capture(self._bang, "a moment that the demo chose, as nothing was loud")
 
     def finish(self, *, cut: bool) -> None:
         """Come to an end; with ``cut``, because the user pressed Ctrl-C."""
