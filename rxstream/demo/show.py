@@ -107,8 +107,8 @@ def introduce(console: Console, plan: Plan, inputs: Sequence[Input]) -> None:
     ear = next(item for item in inputs if item.key == "microphone")
     if ear.twin is None:
         console.print(
-            f"Clap your hands between {plan.before:.3g} s and {plan.bang:.3g} s: the demo will save "
-            f"the {plan.before:.3g} s before it.",
+            f"Clap your hands between {plan.before:.3g} s and {plan.bang:.3g} s: the demo will "
+            f"save the {plan.before:.3g} s before it.",
             highlight=False,
         )
     console.print()
