@@ -10,6 +10,8 @@ from collections import deque
 
 import numpy as np
 
+from rxstream.timing.stamp import State
+
 __all__ = ["DriverStamps"]
 
 _KEPT = 101  # blocks in the median
@@ -49,6 +51,16 @@ class DriverStamps:
         self._offsets: deque[float] = deque(maxlen=_KEPT)
         self._offset = self._doubt = 0.0
         self._count = 0
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks it has seen."""
+        return self._count
+
+    @property
+    def state(self) -> State:
+        """``warming`` for the first half of the blocks it looks at, then ``locked``."""
+        return "warming" if self._count < _KEPT // 2 else "locked"
 
     def push(
         self, count: int, first: int, lost: int = 0, *, overrun: bool = False

@@ -16,7 +16,7 @@ _VAGUE = 1e-4  # variance of a slope of which nothing is known
 _EARLY, _FEW = 10.0, 128  # a prior of the slope that is far off shows in so many s, or points
 _THIN = 0.78  # variation of the buckets' minima below which delays are thin at the floor
 _SETTLED = 64  # buckets after which their variation is known well enough
-_ASKEW = 35.0  # log of the odds that it takes
+_ASKEW = 22.0  # log of the odds that it takes; twice as much where the slope has been measured
 
 
 class Envelope:
@@ -48,9 +48,9 @@ class Envelope:
     """
 
     __slots__ = (
-        "_buckets", "_drift", "_excess", "_longest", "_minima", "_near", "_newest", "_per_bucket",
-        "_prior", "_seen", "_shape", "_shortest", "_variance", "_variation", "bias", "pivot",
-        "points", "scale", "slope", "span", "value", "wander", "widened",
+        "_buckets", "_drift", "_excess", "_longest", "_minima", "_near", "_newest", "_odds",
+        "_per_bucket", "_prior", "_seen", "_shape", "_shortest", "_variance", "_variation", "bias",
+        "pivot", "points", "scale", "slope", "span", "value", "wander", "widened",
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +68,7 @@ class Envelope:
         self.value, self.slope, self.pivot = 0.0, slope, 0.0
         self.points = 0
         self._newest = 0.0
-        self.widened = False
+        self.widened, self._odds = False, _ASKEW
         self._buckets = Buckets()
         self._forget()
 
@@ -148,6 +148,7 @@ class Envelope:
         doubt = max(least_doubt, min(doubt, max(most_doubt, sqrt(self._variance))))
         new = Envelope(self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale)
         new.span, new.wander, new._near = self.span, self.wander, self._near
+        new._odds = 2 * _ASKEW
         return new
 
     def mirror(self, doubt: float) -> "Envelope":
@@ -218,7 +219,7 @@ class Envelope:
         slope = (hull_y[i] - y0) / (hull_x[i] - x0)
         free = self._spread(xs, offsets, y0 + slope * (self.pivot - x0), slope)
         bound = self._spread(xs, offsets, self.value, self.slope)
-        return bound > free * exp(_ASKEW / len(xs))
+        return bound > free * exp(self._odds / len(xs))
 
     @property
     def spread(self) -> float:
