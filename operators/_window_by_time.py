@@ -69,7 +69,7 @@ class _WindowByTime:
                 continue
             self._cut(tape, self._begin, self._begin + self._span, out)
             self._begin += self._every
-        tape.trim(self._first(tape, self._begin))
+        tape.trim(self._first(tape, self._begin), self._told)
         return out
 
     def flush(self) -> list[Chunk]:

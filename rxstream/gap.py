@@ -86,6 +86,8 @@ def cut_breaks(
             kept.append((min(max(at - i, 0), j - i), part))
             if part.start == start:
                 start = part.end
-        if at == i == j and y < gap.end:  # nothing left: the next sample has a part to come
+        elif at == i == j and y <= gap.start:  # it comes after: what it lost is not before us
+            shift -= gap.lost or 0
+        if at == i == j and inside and y < gap.end:  # a part of it comes after
             shift -= gap.between(y, gap.end).lost or 0
     return start, shift, tuple(kept)

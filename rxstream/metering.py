@@ -85,6 +85,7 @@ class Meter:
                 if at:
                     self._covered -= gap.end - gap.start
         if n:
+            self._uncertainty = chunk.uncertainty / 1e9
             arrival = chunk.arrival
             if arrival is not None:
                 self._delays.append(arrival - chunk.end)

@@ -60,6 +60,8 @@ class Stamper:
     @property
     def state(self) -> str:
         """What the clock model says of itself: warming, locked, undecided, soft, or raw."""
+        if self._driver is not None and self._driver.blocks:
+            return self._driver.state
         return "raw" if self._model is None else self._model.state
 
     def restart(self, why: Why) -> None:

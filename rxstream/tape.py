@@ -376,8 +376,11 @@ class Tape(Generic[S]):
             rest,
         )
 
-    def trim(self, position: int) -> None:
-        """Let go of the samples before ``position``, and of gaps before them."""
+    def trim(self, position: int, told: int | None = None) -> None:
+        """Let go of the samples before ``position``, and of gaps before them.
+
+        Gaps that go on after ``told`` [ns] are kept all the same.
+        """
         if self._slabs is None:
             return
         self._slabs.trim(position)
@@ -390,6 +393,10 @@ class Tape(Generic[S]):
             head = 0
         self._head = head
         if self.breaks and self.breaks[0][0] < position:
-            self.breaks = [item for item in self.breaks if item[0] >= position]
+            self.breaks = [
+                (at, gap)
+                for at, gap in self.breaks
+                if at >= position or (told is not None and gap.end > told)
+            ]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)

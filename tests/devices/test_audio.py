@@ -101,6 +101,7 @@ def test_stamps_are_of_the_adc(pulse: PrivatePulse) -> None:
     with Device(Audio(device="pulse", dtype="int16")) as mic:
         pulse.play(noise(1.5))
         chunk = mic.last(1.0)
+        assert mic.stats().clock == "locked"
     evidence = chunk.evidence
     assert all(isinstance(item.device_time, int) for item in evidence)
     # near the host clock, although PortAudio's is another
