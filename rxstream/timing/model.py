@@ -118,6 +118,9 @@ class ClockModel:
         """
         verdicts = self._verdicts
         verdicts.next_chunk()
+        if bounds is not None:  # nothing is taken after it arrives
+            high_ns = min(bounds[1], arrival)
+            bounds = (min(bounds[0], high_ns), high_ns)
         if device_time is not None and self._settings.counter is None:
             counter = self._own_stamp(count, device_time)
         if self._clockless:
@@ -135,9 +138,7 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         if device.missing:
             verdicts.tell(device.missing)
-        high = since
-        if bounds is not None and bounds[1] < arrival:
-            high = (bounds[1] - origin) * 1e-9
+        high = since if bounds is None else (bounds[1] - origin) * 1e-9
         x = device.seconds
         excess = high - x - floor.line.at(x)
         if bounds is not None:
@@ -146,7 +147,7 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x
-        if verdicts.why is not None and self._settings.quantum:  # it has some slack
+        if verdicts.guessed:  # a loss whose size has some slack: this is no new lowest
             offset = max(offset, floor.line.at(x))
         floor.add(x, offset, device.step)
         last, doubt = floor.at(x), floor.uncertainty(x)
@@ -171,8 +172,8 @@ class ClockModel:
             if bounds[1] < arrival:
                 floor.bound()
                 high = (bounds[1] - arrival) * 1e-9
-            last = (bounds[0] + min(bounds[1], arrival)) // 2
-            doubt = (arrival - last) * 1e-9
+            last = sum(bounds) // 2
+            doubt = (bounds[1] - last) * 1e-9
             self._lower = LowerBounds(floor.line, self._settings.skew_tol)
             self._lower.add(0.0, (bounds[0] - arrival) * 1e-9, floor.line)
         elif again:
@@ -184,8 +185,7 @@ class ClockModel:
         """Without any clock of the device there is only the middle of what is possible."""
         last, half = arrival, inf
         if bounds is not None:
-            high = min(bounds[1], arrival)
-            last, half = (bounds[0] + high) // 2, (high - bounds[0]) / 2
+            last, half = sum(bounds) // 2, (bounds[1] - bounds[0]) / 2
         return self._output.stamp(last, count, arrival, 0.0, 0.0, half, 0, None, "locked", ())
 
     def _told(self, last: int, count: int, arrival: int, length: float, doubt: float) -> Stamp:

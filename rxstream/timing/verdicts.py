@@ -21,10 +21,13 @@ class Verdicts:
     ----------
     lost, why, events
         What is to be told with the present chunk; see `Stamp`.
+    guessed
+        Whether the present chunk showed a loss of some quanta, or that there was none.
     """
 
     __slots__ = (
-        "_chunk", "_device", "_floor", "_lost_at", "_quantum", "_settings", "events", "lost", "why",
+        "_chunk", "_device", "_floor", "_lost_at", "_quantum", "_settings", "events", "guessed",
+        "lost", "why",
     )  # fmt: skip
 
     def __init__(self, settings: Correction, device: DeviceTime, floor: Floor) -> None:
@@ -36,11 +39,12 @@ class Verdicts:
         self.lost: int | None = 0
         self.why: Why | None = None
         self.events: tuple[Event, ...] = ()
+        self.guessed = False
 
     def next_chunk(self) -> None:
         """Begin with the next chunk: nothing is known against it."""
         self._chunk += 1
-        self.lost, self.why, self.events = 0, None, ()
+        self.lost, self.why, self.events, self.guessed = 0, None, (), False
 
     def restart(self, since: int | None = None, shift: float = 0.0) -> None:
         """Tell a restart, seen by now, that was before chunk ``since`` and ``shift`` long [s]."""
@@ -109,7 +113,7 @@ class Verdicts:
         if quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
             quanta = max(int(-excess / quantum + 1 - floor.gaps.slack), 1)
             shift = device.shift(-quanta * quantum)
-            self.lost, self.why, self._lost_at = 0, "overlap", -inf
+            self.lost, self.why, self._lost_at, self.guessed = 0, "overlap", -inf, True
             self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
             floor.gaps.forget()
         elif floor.warm(x):
@@ -124,6 +128,7 @@ class Verdicts:
         """Take in a loss of known size [s]."""
         self._device.shift(lost)
         self._floor.forgive(run.points, lost)
+        self.guessed = True
         self._gap(run, lost)
 
     def _lose_some(self, run: Run) -> None:

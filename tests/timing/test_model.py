@@ -44,7 +44,7 @@ def test_times_only_go_forward_and_never_lie_after_their_arrival(data):
             counter = int(rng.integers(0, 2**40))
         arrival += max(round(step * S), n)
         counter += int(rng.integers(0, 60))
-        bounds = (arrival - int(rng.integers(0, 10**8)), arrival - int(rng.integers(-5, 10**6)))
+        bounds = [arrival - int(rng.integers(-(10**7), 10**8)) for _ in range(2)]
         stamp = model.push(
             n,
             arrival,
