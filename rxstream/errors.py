@@ -10,6 +10,7 @@
     ├── FormatError (ValueError)           a file or message is not what it should be
     ├── LagError                           a subscriber with policy "error" fell out of the window
     ├── SubscriberError                    a subscriber raised and was cut off
+    ├── ClockEvent                         times that are out already turned out to be wrong
     └── DeviceError (OSError)              what a device says or does
         ├── DeviceNotFoundError            no such device, file or address
         ├── DeviceBusyError                somebody else holds it
@@ -22,6 +23,7 @@
 
 __all__ = [
     "ChunkError",
+    "ClockEvent",
     "DeviceBusyError",
     "DeviceClosedError",
     "DeviceError",
@@ -69,6 +71,34 @@ class LagError(RxStreamError):
 
 class SubscriberError(RxStreamError):
     """A subscriber raised and was cut off; its exception is the ``__cause__``."""
+
+
+class ClockEvent(RxStreamError):  # noqa: N818 - told, not raised
+    """What the clock model found out too late to put it into the chunks; told on ``faults``.
+
+    Attributes
+    ----------
+    kind
+        ``gap``: samples were lost; ``overlap``: an earlier gap was none, or samples came twice;
+        ``latency``: the delay changed for good; ``restart``: the device began anew.
+    first, last
+        Samples whose times are out already and wrong: from index ``first`` to before ``last``.
+    samples
+        How many were lost (or doubled: negative); None if unknown.
+    correction
+        What must be added to those times [ns].
+    """
+
+    def __init__(
+        self, name: str, kind: str, first: int, last: int, samples: int | None, correction: int
+    ) -> None:
+        self.kind, self.first, self.last = kind, first, last
+        self.samples, self.correction = samples, correction
+        count = "" if samples is None else f" of {samples} samples"
+        super().__init__(
+            f"{name}: {kind}{count} found at sample {last}; the times of samples {first} to "
+            f"{last - 1} are off by {-correction / 1e6:.3f} ms"
+        )
 
 
 class DeviceError(RxStreamError, OSError):

@@ -1,5 +1,6 @@
 """One opening of a device: from the driver's thread into the window, with its faults survived."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from rxstream.subject import TimeWindowSubject
 from rxstream.tape import Slabs
 
 __all__ = ["Backoff", "Close", "Emit", "Fail", "Session", "Source"]
+
+_logger = logging.getLogger(__name__)
 
 Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
 """Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
@@ -228,9 +231,19 @@ class Session:
             slabs, stamper = self._prepare(len(data))
         chunk = stamper.stamp(reading, slabs.append(data), arrival)
         slabs.trim(slabs.stop)  # the views in the window keep what is still needed
+        if stamper.found:
+            found, stamper.found = stamper.found, []
+            for event in found:
+                self._tell(event)
         if chunk is not None:
             self.tally.push(chunk)
             self.subject.on_next(chunk)
+
+    def _tell(self, fault: RxStreamError) -> None:
+        try:
+            self._faults.on_next(fault)
+        except Exception:  # whoever listens to faults must not become one
+            _logger.exception("%s: a subscriber of faults raised", self.info.name)
 
     def _prepare(self, n: int) -> tuple[Slabs[Any], Stamper]:
         """Make the store: slabs of 1/64 of the window, so that little is held beyond it."""
@@ -253,7 +266,7 @@ class Session:
         if isinstance(error, OverrunError):
             if self._stamper is not None:
                 self._stamper.overrun()
-            self._faults.on_next(error)
+            self._tell(error)
             return
         with self._guard:
             if number != self._opening:
@@ -282,14 +295,14 @@ class Session:
             told = DeviceLostError(f"{self.info.name}: {type(error).__name__}: {error}")
             told.__cause__ = error
             error = told
-        self._faults.on_next(error)
+        self._tell(error)
         self.subject.on_error(error)
 
     def _after_end(self, _error: Exception) -> None:
         self._close_source()
 
     def _reconnect(self, error: DeviceError, backoff: Backoff) -> None:
-        self._faults.on_next(error)
+        self._tell(error)
         self._close_source()
         if self._stamper is not None:
             self._stamper.restart("disconnect")

@@ -6,6 +6,7 @@ earliest line under the arrivals; stamps that a device has mapped to the host cl
 they are. Either way times only go forward, and what the device lost becomes a `Gap`.
 """
 
+from collections import deque
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,16 +14,19 @@ from numpy.typing import NDArray
 
 from rxstream.axis import Axis, Evidence, Grid, Stamps
 from rxstream.chunk import Chunk
+from rxstream.errors import ClockEvent
 from rxstream.gap import Break, Gap, Why
 from rxstream.info import Reading, StreamInfo
 from rxstream.timing.driver import DriverStamps
 from rxstream.timing.model import ClockModel
 from rxstream.timing.settings import Correction
+from rxstream.timing.stamp import Event
 
 __all__ = ["Stamper", "Timestamps"]
 
 Timestamps: TypeAlias = Literal["corrected", "arrival"]
 _SOON = 16  # readings
+_REMEMBERED = 4096  # readings; a decision never takes so long
 _BACKWARD = 1_000_000  # stamps that go back less than this [ns] are noise, not an overlap
 
 
@@ -55,6 +59,10 @@ class Stamper:
         self._index = 0
         self._last_counter: int | None = None
         self._pending: Why | None = None
+        self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each
+        self._pushed = 0
+        self.found: list[ClockEvent] = []
+        """What the model found out about times that are out; take them, and empty it."""
         self._overrun = 0  # for so many readings a loss is called an overrun
 
     @property
@@ -176,6 +184,10 @@ class Stamper:
             bounds=reading.bounds,
             lost=reading.lost,
         )
+        self._starts.append(self._index)
+        self._pushed += 1
+        if stamp.events:
+            self._find_out(stamp.events)
         lost: int | None = stamp.lost
         why: Why | None = stamp.why
         if reading.lost:
@@ -185,6 +197,18 @@ class Stamper:
             start = self._end
         end = self._not_crushed(start, stamp.last + round(stamp.period), n)
         return Grid(start, (end - start) / n, n, 0, stamp.uncertainty, evidence), start, lost, why
+
+    def _find_out(self, events: tuple[Event, ...]) -> None:
+        oldest = self._pushed - len(self._starts)
+        for event in events:
+            first = self._starts[max(0, event.chunk - oldest)]
+            if event.correction and first < self._index:
+                self.found.append(
+                    ClockEvent(
+                        self._info.name, event.kind, first, self._index, event.samples,
+                        event.correction,
+                    )
+                )  # fmt: skip
 
     def _driven(
         self, reading: Reading, n: int, stamp: int, evidence: Evidence
