@@ -99,7 +99,10 @@ class Device(Observable[Chunk]):
 
     def _report(self, error: SubscriberError) -> None:
         log_report(error)
-        self._faults.on_next(error)
+        try:
+            self._faults.on_next(error)
+        except Exception:  # whoever listens to faults must not become one
+            _logger.exception("%s: a subscriber of faults raised", self.name)
 
     # -- life ---------------------------------------------------------------------------------
 

@@ -355,6 +355,21 @@ def test_a_raising_subscriber_is_on_faults(caplog: pytest.LogCaptureFixture) -> 
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_who_listens_to_faults_must_not_become_one(caplog: pytest.LogCaptureFixture) -> None:
+    source = Manual()
+    with Device(source) as device:
+        got = collect(device)
+        device.faults.subscribe(lambda _: 1 / 0)
+        source.fail(OverrunError("lost some"))
+        feed(source, 0, 10, 10**18)
+        device.subscribe(lambda _: 1 / 0)
+        feed(source, 10, 10, 10**18 + 10 * MS)
+        assert eventually(lambda: caplog.text.count("a subscriber of faults raised") == 2)
+        feed(source, 20, 10, 10**18 + 20 * MS)
+        assert device.state == "open"
+    assert len(got) == 3
+
+
 def test_looking_back_by_every_kind_of_time() -> None:
     source, clock = Manual(), HandClock()
     with Device(source, clock=clock, timestamps="arrival") as device:
