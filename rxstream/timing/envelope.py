@@ -6,7 +6,7 @@ from math import exp, hypot, sqrt
 from rxstream.timing.buckets import Buckets
 from rxstream.timing.extremes import floor_bias
 from rxstream.timing.minima import MinimaLine
-from rxstream.timing.tangent import lower_hull, tangent
+from rxstream.timing.tangent import likeliest_step, lower_hull, tangent
 
 __all__ = ["Envelope"]
 
@@ -219,7 +219,22 @@ class Envelope:
         slope = (hull_y[i] - y0) / (hull_x[i] - x0)
         free = self._spread(xs, offsets, y0 + slope * (self.pivot - x0), slope)
         bound = self._spread(xs, offsets, self.value, self.slope)
-        return bound > free * exp(self._odds / len(xs))
+        if bound <= free * exp(self._odds / len(xs)):
+            return False
+        above = [y - self.at(x) for x, y in zip(xs, offsets, strict=True)]
+        first = likeliest_step(above)
+        step = min(above[first:])  # a loss, and no slope, if this suits them better still
+        stepped = sorted(v - step if i >= first else v for i, v in enumerate(above))
+        return free < stepped[len(above) // 2]
+
+    def minima(self) -> tuple[list[tuple[float, float]], list[int]]:
+        """Return the buckets' lowest points as ``(x, excess)`` [s], and their points."""
+        buckets = self._buckets
+        points = zip(
+            [*buckets.x, buckets.open_x], [*buckets.offset, buckets.open_offset], strict=True
+        )
+        excesses = [(x, y - self.at(x)) for x, y in points]
+        return excesses, [*buckets.count, buckets.open_count]
 
     @property
     def spread(self) -> float:

@@ -92,6 +92,12 @@ class Floor:
         for _, excess in points:
             self._delays.move(excess, max(excess - lost, 0.0))
 
+    def relearn(self, points: list[tuple[float, float]], lost: float) -> None:
+        """Begin the histogram anew with these excesses less a loss [s]."""
+        self._delays = DelayHistogram()
+        for _, excess in points:
+            self._delays.add(max(excess - lost, 0.0))
+
     def fill(self, points: list[tuple[float, float]], old: Envelope, lost: float = 0.0) -> None:
         """Give a new line the points that it comes from: excesses over the old one [s]."""
         for x, excess in points:

@@ -18,6 +18,7 @@ from math import log
 from typing import NamedTuple
 
 from rxstream.timing.delays import DelayHistogram, bin_of
+from rxstream.timing.tangent import likeliest_step
 
 __all__ = ["GapTest", "Run"]
 
@@ -156,13 +157,14 @@ class GapTest:
         size = min(chunk - start + 1, len(self._recent))
         recent = list(self._recent)[-size:]
         quantum, quanta = self._quantum, 0
-        first = _highest(recent) if quantum is None else self._likeliest(recent)[0]
+        late = [excess for _, excess, _ in recent]
+        first = likeliest_step(late) if quantum is None else self._likeliest(recent)[0]
         points = [(x, excess) for x, excess, _ in recent[first:]]
         lowest = min(excess for _, excess in points)
         if quantum is not None:
             quanta = int(lowest / quantum + self.slack)
             if not quanta:  # no loss: the floor has moved, perhaps later than the run began
-                points = points[_highest(recent[first:]) :]
+                points = points[likeliest_step(late[first:]) :]
                 lowest = min(excess for _, excess in points)
         return Run(chunk - len(points) + 1, lowest, quanta, fresh, points)
 
@@ -203,17 +205,3 @@ class GapTest:
         """Return the log of the likelihood ratio of a loss [s] and of none."""
         density = self._densities
         return sum(density[bin_of(e - lost)] - density[bin_of(e)] for e in excesses)
-
-
-def _highest(recent: list[tuple[float, float, bool]]) -> int:
-    """Return after how many chunks a step of the floor is likeliest.
-
-    Under exponential delays a step of ``s`` before the last ``n`` chunks is ``exp(n s / theta)``
-    times likelier than none, and ``s`` is at most the least excess of these.
-    """
-    best, gain, lowest = 0, 0.0, 1e9
-    for first in range(len(recent) - 1, -1, -1):
-        lowest = min(lowest, recent[first][1])
-        if lowest * (len(recent) - first) >= gain:
-            best, gain = first, lowest * (len(recent) - first)
-    return best

@@ -14,7 +14,7 @@ the prior makes it useful from the first points on).
 
 from collections.abc import Sequence
 
-__all__ = ["lower_hull", "tangent"]
+__all__ = ["likeliest_step", "lower_hull", "tangent"]
 
 
 def lower_hull(xs: Sequence[float], offsets: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -104,3 +104,17 @@ def tangent(
             return ys[j] - slope * (x - at), slope
         low = high
     return ys[-1] - prior * (xs[-1] - at), prior
+
+
+def likeliest_step(excesses: list[float]) -> int:
+    """Return after how many chunks a step of the floor is likeliest.
+
+    Under exponential delays a step of ``s`` before the last ``n`` chunks is ``exp(n s / theta)``
+    times likelier than none, and ``s`` is at most the least excess of these.
+    """
+    best, gain, lowest = 0, 0.0, 1e9
+    for first in range(len(excesses) - 1, -1, -1):
+        lowest = min(lowest, excesses[first])
+        if lowest * (len(excesses) - first) >= gain:
+            best, gain = first, lowest * (len(excesses) - first)
+    return best

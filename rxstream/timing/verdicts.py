@@ -7,6 +7,7 @@ from rxstream.timing.floor import Floor
 from rxstream.timing.gaptest import Run
 from rxstream.timing.settings import Correction
 from rxstream.timing.stamp import Event, EventKind, Why
+from rxstream.timing.tangent import likeliest_step
 
 __all__ = ["Verdicts"]
 
@@ -26,8 +27,8 @@ class Verdicts:
     """
 
     __slots__ = (
-        "_chunk", "_device", "_floor", "_lost_at", "_quantum", "_settings", "events", "guessed",
-        "lost", "why",
+        "_chunk", "_device", "_floor", "_lost_at", "_quantum", "_settings", "_settled", "events",
+        "guessed", "lost", "why",
     )  # fmt: skip
 
     def __init__(self, settings: Correction, device: DeviceTime, floor: Floor) -> None:
@@ -36,6 +37,7 @@ class Verdicts:
         self._quantum = quantum / rate if quantum and rate else None  # [s]
         self._lost_at = -inf  # device time of the last loss that was found, not told [s]
         self._chunk = -1
+        self._settled = False  # whether the first seconds have been looked at for a loss
         self.lost: int | None = 0
         self.why: Why | None = None
         self.events: tuple[Event, ...] = ()
@@ -48,7 +50,7 @@ class Verdicts:
 
     def restart(self, since: int | None = None, shift: float = 0.0) -> None:
         """Tell a restart, seen by now, that was before chunk ``since`` and ``shift`` long [s]."""
-        self.lost, self.why, self._lost_at = None, "restart", -inf
+        self.lost, self.why, self._lost_at, self._settled = None, "restart", -inf, False
         if not self.events or self.events[-1].kind != "restart":
             self._note("restart", self._chunk if since is None else since, None, shift)
 
@@ -90,10 +92,18 @@ class Verdicts:
         if excess < -limit and floor.known and x > 2.0:
             self._early(excess, x, doubtful)
             return False
-        run = floor.gaps.observe(self._chunk, x, excess, fresh)
-        if run is None or not floor.warm(x):
-            return False
         quantum, rule = self._quantum, self._settings.on_step
+        run = floor.gaps.observe(self._chunk, x, excess, fresh)
+        if not floor.warm(x):
+            return False
+        if not self._settled:
+            self._settled = True
+            early = self._early_loss()
+            if early is not None:
+                self._lose_some(early, early.quanta * (quantum or 0.0))
+                return False
+        if run is None:
+            return False
         if self._device.numbered:
             self._rise(run, x)
         elif run.lowest >= max(self._settings.restart_gap, 3 * (quantum or 0.0)):
@@ -106,6 +116,26 @@ class Verdicts:
         else:
             self._rise(run, x)
         return False
+
+    def _early_loss(self) -> Run | None:
+        """Return the chunks since a loss in the first seconds, before lateness could be judged.
+
+        The line lies under those before it: all others are late by about the same.
+        """
+        points, counts = self._floor.line.minima()
+        first = likeliest_step([excess for _, excess in points])
+        late = points[first:]
+        lowest = min(excess for _, excess in late)
+        spread = sorted(excess for _, excess in late)[len(late) // 2] - lowest
+        since = sum(counts[first:])
+        quantum, rule = self._quantum, self._settings.on_step
+        quanta = 0 if quantum is None else round(lowest / quantum)  # the line is not exact yet
+        if not first or 2 * since < sum(counts) or lowest < 6 * spread:
+            return None
+        if self._device.numbered or rule == "latency" or (quantum and not quanta):
+            return None
+        self._floor.relearn(late, lowest)
+        return Run(self._chunk - since + 1, lowest, quanta, since, late)
 
     def _early(self, excess: float, x: float, doubtful: bool) -> None:
         """Earlier than possible: samples came twice, a loss was none, or the floor is lower."""
@@ -131,10 +161,10 @@ class Verdicts:
         self.guessed = True
         self._gap(run, lost)
 
-    def _lose_some(self, run: Run) -> None:
+    def _lose_some(self, run: Run, lost: float = 0.0) -> None:
         """Take in a loss of any size: the least excess of the run, less what that usually is."""
         floor, old = self._floor, self._floor.line
-        lost = run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
+        lost = lost or run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
         floor.forgive(run.points, lost)
         lost = self._device.shift(lost)
         floor.shift(self._device.seconds)

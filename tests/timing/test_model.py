@@ -237,6 +237,21 @@ def test_a_loss_that_was_none_is_taken_back():
     assert [(event.kind, event.samples) for event in events] == [("gap", 1), ("overlap", -1)]
 
 
+@pytest.mark.parametrize("at", [7, 80, 150])
+@pytest.mark.parametrize("quantum", [480, None])
+def test_a_loss_in_the_first_seconds_is_found_when_they_are_over(at, quantum, traces, follow):
+    trace = traces.regular(17, seconds=20)
+    late = np.where(np.arange(len(trace.count)) >= at, 20_000_000, 0)
+    trace = traces.replace(
+        trace, arrival=trace.arrival + late, truth=trace.truth + late, quantum=quantum
+    )
+    run = follow(trace)
+    assert [event.kind for event in run.events] == ["gap"]
+    assert run.events[0].samples == pytest.approx(960, abs=0 if quantum else 40)
+    assert abs(run.events[0].chunk - at) <= 5
+    assert np.abs(run.errors(warm=2.5)).max() < 100
+
+
 def test_own_stamps_serve_as_a_counter():
     rng = np.random.default_rng(12)
     model = ClockModel(Correction(rate=None))
