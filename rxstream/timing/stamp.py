@@ -22,7 +22,9 @@ class Event(NamedTuple):
     decided_at: int
     """Number of the chunk at which it was known."""
     correction: int
-    """What must be added to the times of chunks ``chunk`` to ``decided_at - 1`` [ns]."""
+    """What must be added to the times of chunks ``chunk`` to ``decided_at - 1`` [ns]; of a change
+    of latency, by how much the delay rose (times stay right; if it fell below all before, all
+    earlier times are late by that)."""
 
 
 class Stamp(NamedTuple):
