@@ -1,75 +1,83 @@
 """window_by_time: windows of event time, aligned to the clock."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.axis import Grid, join_axes
-from rxstream.chunk import Chunk
+from rxstream.axis import Axis, Grid, join_axes
+from rxstream.chunk import Chunk, concat
 from rxstream.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.gap import Break
+from rxstream.gap import Break, Gap
 from rxstream.lift import lift
 from rxstream.tape import Tape
 
 __all__ = ["window_by_time"]
 
 OnGap = Literal["mark", "split", "nan", "drop"]
-_TRIM = 16
+_MOST = 1_000_000  # windows out of one chunk: more is no silence, but a mistake
+_BATCH = 16  # chunks forgotten at a time
 
 
 class _WindowByTime:
     __slots__ = (
-        "_begin", "_every", "_on_gap", "_origin", "_positions", "_reuse", "_span", "_tape", "_told",
-        "_windows",
+        "_batch", "_close", "_every", "_forgotten", "_known", "_left_out", "_marks", "_on_gap",
+        "_origin", "_regular", "_span", "_tape", "_told", "_want",
     )  # fmt: skip
 
     def __init__(self, span: int, every: int, origin: int, on_gap: OnGap) -> None:
         self._span, self._every, self._origin, self._on_gap = span, every, origin, on_gap
         self._tape: Tape[Any] | None = None
-        self._begin = 0  # of the next window
-        self._told = 0  # up to where gaps have been told
-        self._windows = 0  # since the tape was trimmed
-        # where a window ends a later one begins, if the lengths allow: look up each place once
-        self._reuse = span % every == 0
-        self._positions: deque[tuple[int, int]] = deque()
+        self._close = 0  # where the next window ends [ns]
+        self._told = 0  # where the last one ended [ns]
+        # since when [ns] and which sample windows have been left out; None if nobody can count
+        self._left_out: tuple[int, int | None] | None = None
+        # where one window ends a later one begins, if the lengths allow: look up each place once
+        self._want = span // every if span % every == 0 else 0
+        self._marks: deque[int] = deque(maxlen=self._want)
+        self._batch = self._forgotten = 0
+        self._regular = True
+        self._known = False  # where the next window begins is in the marks
 
     def push(self, chunk: Chunk) -> list[Chunk] | tuple[Chunk, ...]:
         tape = self._tape
         if tape is None:
-            tape = self._start(chunk)
+            tape = self._begin(chunk)
         tape.append(chunk)
-        end, close = tape.end, self._begin + self._span
+        end, close = tape.end, self._close
         if end < close:
             return ()
-        positions = self._positions
-        if end == close and positions and positions[0][0] == self._begin and not tape.breaks:
-            # the quick way: one window, where it begins is known, no gap is near
-            begin, i = positions.popleft()
-            j = tape.stop
-            positions.append((close, j))
-            window = tape.window(i, j, begin, close)
-            self._begin = begin + self._every
-            self._told = max(close, self._begin)
-            self._windows += 1
-            if self._windows > _TRIM:
-                self._windows = 0
-                tape.trim(positions[0][1])
-            return (window,)
-        return self._push_slowly(tape, end)
+        later, marks = close + self._every, self._marks
+        if not self._known or tape.breaks or end >= later:
+            return self._push_slowly(tape)
+        # the quick way: one window, where it begins is known, no gap is near
+        i, j = marks[0], tape.stop if end == close else tape.find(close)
+        marks.append(j)
+        self._told, self._close = close, later
+        if i > self._forgotten:
+            self._forget(tape, i)
+        return (tape.window(i, j, close - self._span, close),)
 
-    def _push_slowly(self, tape: Tape[Any], end: int) -> list[Chunk]:
+    def _push_slowly(self, tape: Tape[Any]) -> list[Chunk]:
+        end = tape.end
+        if (end - self._close) // self._every > _MOST and not tape.breaks:
+            msg = (
+                f"window_by_time: {(end - self._close) / 1e9:g} s of {tape.info.name} in one chunk "  # type: ignore[union-attr]
+                f"are more than {_MOST} windows of {self._span / 1e9:g} s; use longer ones"
+            )
+            raise ChunkError(msg)
         out: list[Chunk] = []
-        while self._begin + self._span <= end:
-            if tape.breaks and self._skip(tape, self._begin):
-                continue
-            self._cut(tape, self._begin, self._begin + self._span, out)
-            self._begin += self._every
-        tape.trim(self._first(tape, self._begin), self._told)
+        while self._close <= end:
+            if not tape.breaks or not self._skip(tape):
+                out += self._cut(tape, self._close)
+                self._close += self._every
+        self._known = 0 < self._want == len(self._marks)
+        self._forget(tape, self._first(tape))
         return out
 
     def flush(self) -> list[Chunk]:
@@ -77,124 +85,145 @@ class _WindowByTime:
         out: list[Chunk] = []
         if tape is None:
             return out
-        while self._begin < tape.end:
-            if tape.breaks and self._skip(tape, self._begin):
-                continue
-            stop = min(self._begin + self._span, tape.end)
-            self._cut(tape, self._begin, stop, out)
-            self._begin += self._every
-            if stop == tape.end:
-                break  # a later window would only repeat the end of this one
-        untold = self._told < tape.end and any(gap.end > self._told for _, gap in tape.breaks)
-        rest = tape.gaps_at_end(always=untold)
-        if rest is not None and self._on_gap != "drop":
-            out.append(_tell(tape, rest, self._told, tape.end))
+        while self._close - self._span < tape.end:
+            if not tape.breaks or not self._skip(tape):
+                end = min(self._close, tape.end)
+                out += self._cut(tape, end)
+                self._close += self._every
+                if end == tape.end:
+                    break  # a later window would only repeat the end of this one
+        if tape.breaks and self._on_gap != "drop":
+            out += self._rest(tape)
         return out
 
-    def _start(self, chunk: Chunk) -> Tape[Any]:
-        carry = 0
-        period = chunk.info.period
-        if period is not None:
-            carry = int((self._span + self._every) / period) + 2 + len(chunk)
+    def _begin(self, chunk: Chunk) -> Tape[Any]:
+        period, carry = chunk.info.period, 0
+        if period is not None:  # a true rate may be above the nominal one
+            carry = int(self._span / period * 1.01) + len(chunk) + 2
+        self._regular = period is not None
         self._tape = Tape(carry=carry)
+        self._told = chunk.extent
         first = (chunk.extent - self._origin - self._span) // self._every + 1
-        self._begin = self._origin + first * self._every
-        self._told = max(chunk.extent, self._begin)
+        self._close = self._origin + first * self._every + self._span
+        self._batch = _BATCH * max(1, len(chunk))
         return self._tape
 
-    def _first(self, tape: Tape[Any], begin: int) -> int:
-        """Return the position where the window from ``begin`` on begins."""
-        positions = self._positions
-        while positions and positions[0][0] < begin:
-            positions.popleft()
-        if positions and positions[0][0] == begin:
-            return positions[0][1]
-        return tape.find(begin)
+    def _first(self, tape: Tape[Any]) -> int:
+        """Return the position of the first sample of the next window."""
+        if self._want and len(self._marks) == self._want:
+            return self._marks[0]
+        return tape.find(self._close - self._span)
 
-    def _cut(self, tape: Tape[Any], begin: int, end: int, out: list[Chunk]) -> None:
-        i = self._first(tape, begin)
+    def _forget(self, tape: Tape[Any], position: int) -> None:
+        if not self._regular:
+            tape.keep(tape.stop - position)
+        tape.trim(position)
+        self._forgotten = position + self._batch
+
+    def _cut(self, tape: Tape[Any], end: int) -> Sequence[Chunk]:
+        """Return what to give for the next window, which ends at ``end`` [ns]."""
+        i = self._first(tape)
         j = tape.stop if end >= tape.end else tape.find(end)
-        if self._reuse:
-            self._positions.append((end, j))
-        window = tape.between(max(begin, tape.low), end, i, j)
-        if not tape.breaks:
-            out.append(window)
-            self._told = max(end, begin + self._every)
-            return
-        if not window.breaks or self._on_gap == "mark":
-            pieces = [window]
-        elif self._on_gap == "split":
-            pieces = _split(window)
-        elif self._on_gap == "nan":
-            pieces = [_fill(window)]
-        else:
-            pieces = []
-        if pieces and self._told < begin:
-            pieces[0] = _tell(tape, pieces[0], self._told, begin)
-        # what lies between windows that do not touch is left out on purpose
-        self._told = max(end, begin + self._every)
-        out += pieces
+        if self._want:
+            self._marks.append(j)
+        begin = max(self._close - self._span, tape.low)
+        window = tape.between(begin, end, i, j)
+        out: Sequence[Chunk] = (window,)
+        if self._on_gap == "drop":
+            out = self._drop(tape, window)
+        elif tape.breaks:
+            if self._on_gap == "nan":
+                window = _fill(window)
+            if self._left_out is not None:
+                since, self._left_out = self._left_out[0], None
+                if since < begin:
+                    window = concat((tape.between(since, begin, i, i), window))
+            out = _split(window) if self._on_gap == "split" else (window,)
+        self._told = end
+        return out
 
-    def _skip(self, tape: Tape[Any], begin: int) -> bool:
-        """Pass over windows that lie wholly in a gap; the next window tells of all of it."""
-        end = begin + self._span
+    def _skip(self, tape: Tape[Any]) -> bool:
+        """Pass over windows that lie wholly in a gap; the next one tells of all of it."""
+        begin = self._close - self._span
         for _, gap in tape.breaks:
-            if gap.start <= begin and end <= gap.end:
-                count = (gap.end - end) // self._every + 1
-                self._begin = begin + count * self._every
+            if gap.start <= begin and self._close <= gap.end:
+                self._leave_out(tape, begin, (gap,))
+                self._close += ((gap.end - self._close) // self._every + 1) * self._every
                 return True
         return False
 
+    def _leave_out(self, tape: Tape[Any], begin: int, gaps: Sequence[Gap]) -> None:
+        if self._every > self._span:
+            return  # what lies between windows is not told either
+        if self._left_out is None:
+            begin = max(begin, self._told)
+            k = tape.find(begin)
+            self._left_out = (begin, tape.between(begin, begin, k, k).index)
+        self._marks.clear()  # the next window has to tell, which the quick way does not
+        if any(gap.lost is None for gap in gaps):
+            self._left_out = (self._left_out[0], None)
 
-def _tell(tape: Tape[Any], piece: Chunk, told: int, begin: int) -> Chunk:
-    """Add what gaps lost from ``told`` to ``begin``, where windows were passed over."""
-    for _, gap in reversed(tape.breaks):
-        if gap.start < begin and told < gap.end:
-            part = gap.between(told, min(begin, gap.end))
-            first = piece.breaks[0] if piece.breaks else None
-            if first is not None and first[0] == 0 and part.continues(first[1]):
-                joined = (0, part.join(first[1]))
-                piece = _with_breaks(piece, (joined, *piece.breaks[1:]))
-            else:
-                piece = _with_breaks(piece, ((0, part), *piece.breaks))
-    return piece
+    def _drop(self, tape: Tape[Any], window: Chunk) -> Sequence[Chunk]:
+        if window.breaks:
+            self._leave_out(tape, window.extent, window.gaps)
+            return ()
+        if self._left_out is None:
+            return (window,)
+        (since, index), self._left_out = self._left_out, None
+        if since >= window.start:
+            return (window,)
+        lost = None if index is None else window.index - index
+        return (window.with_gap(Gap(since, window.start, lost, "dropped")),)
 
-
-def _with_breaks(piece: Chunk, breaks: tuple[Break, ...]) -> Chunk:
-    return Chunk(piece.data, piece.axis, piece.start, piece.end, piece.index, piece.info, breaks)
+    def _rest(self, tape: Tape[Any]) -> list[Chunk]:
+        """Return a chunk without samples for gaps at the very end that no window has told."""
+        end, stop = tape.end, tape.stop
+        since = end if self._left_out is None else self._left_out[0]
+        rest = tuple(
+            (0, gap.between(since, end))
+            for _, gap in tape.breaks
+            if gap.end > since or gap.start == end
+        )
+        info: Any = tape.info
+        empty = (tape.data(stop, stop), tape.axis(stop, stop), end, end, tape.index(stop), info)
+        return [Chunk(*empty, rest)] if rest else []
 
 
 def _split(window: Chunk) -> list[Chunk]:
     cuts = sorted({0, len(window), *(at for at, _ in window.breaks)})
-    pieces = [window[a:b] for a, b in pairwise(cuts)]
-    return pieces or [window]
+    return [window[a:b] for a, b in pairwise(cuts)] or [window]
 
 
 def _fill(window: Chunk) -> Chunk:
     """Return a window whose lost samples are there, as NaN."""
-    info = window.info
-    if info.dtype.kind not in "fc" or info.period is None:
+    info, period = window.info, window.info.period
+    if info.dtype.kind not in "fc" or period is None:
         msg = (
             f"window_by_time(on_gap='nan'): {info.name} is {info.dtype} at rate {info.rate}; only "
             "regular streams of floating point numbers can hold NaN; use map_data before"
         )
         raise ChunkError(msg)
-    data, axes, at, index = [], [], 0, window.index
+    data, axes, breaks = list[NDArray[Any]](), list[Axis](), list[Break]()
+    at, count, index = 0, 0, window.index
     for position, gap in window.breaks:
-        count = gap.lost if gap.lost is not None else round((gap.end - gap.start) / info.period)
-        if position == 0:
-            index -= gap.lost or 0
+        room = round((gap.end - gap.start) / period)
+        lost = room if gap.lost is None or gap.lost > 2 * room else gap.lost
         data.append(window.data[at:position])
         axes.append(window.axis.cut(at, position))
-        if count > 0:
-            data.append(np.full((count, *info.shape), np.nan, info.dtype))
-            axes.append(Grid(gap.start, (gap.end - gap.start) / count, count))
-        at = position
+        count, at = count + position - at, position
+        if lost:
+            index -= 0 if position else gap.lost or 0
+            data.append(np.full((lost, *info.shape), np.nan, info.dtype))
+            axes.append(Grid(gap.start, (gap.end - gap.start) / lost, lost))
+            count += lost
+        else:  # there is no room for samples in it
+            breaks.append((count, gap))
     data.append(window.data[at:])
     axes.append(window.axis.cut(at, len(window)))
     filled = np.concatenate(data)
     filled.flags.writeable = False
-    return Chunk(filled, join_axes(axes), window.extent, window.end, index, info)
+    start = max([window.extent, *(gap.end for at, gap in breaks if at == 0)])
+    return Chunk(filled, join_axes(axes), start, window.end, index, info, tuple(breaks))
 
 
 def window_by_time(
@@ -226,23 +255,27 @@ def window_by_time(
         A time at which a window begins; default: the Unix epoch, so that windows of one second
         begin on the second.
     on_gap
-        ``"mark"``: gaps stay inside the window (`Chunk.breaks`, `Chunk.fill`); ``"split"``: a
-        window with gaps comes in pieces; ``"nan"``: lost samples come as NaN; ``"drop"``: a window
-        with a gap is left out.
+        ``"mark"``: gaps stay inside the window (`Chunk.breaks`, `Chunk.fill`). ``"split"``: a
+        window with gaps comes in pieces, which have gaps only before their first or after their
+        last sample. ``"nan"``: lost samples come as NaN, as many as there is room for at the
+        stated rate. ``"drop"``: a window with a gap is left out; the next one that is given tells
+        of what was left out, as its `Chunk.gap`.
 
     Returns
     -------
     operator
-        Chunks from the window's begin to its end. The first and last windows are cut to what the
-        stream tells about. Windows without samples come too, unless they lie wholly in a gap: then
-        the next window tells of all of it. Latency: until the stream's end is past the window's.
+        Chunks from the window's begin to its end, as soon as the stream's end is past it. The
+        first and last windows are cut to what the stream tells about. Windows without samples come
+        too, unless they lie wholly in a gap: then the next one tells of all of it. Overlapping
+        windows are views of one memory.
 
     Raises
     ------
     ParameterError
         If a duration is not positive, or there is no such ``on_gap``.
     ChunkError
-        Downstream, if ``"nan"`` is asked of whole numbers or irregular samples.
+        Downstream, if ``"nan"`` is asked of whole numbers or irregular samples, or if one chunk
+        would give more than a million windows.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """`Gap`: what was lost, told in the stream."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 __all__ = ["Break", "Gap", "Why", "cut_breaks"]
@@ -23,12 +23,15 @@ class Gap:
         ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
         numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
         ``overlap`` (the device's times went back).
+    whole
+        What it was cut from, if it is a part.
     """
 
     start: int
     end: int
     lost: int | None
     why: Why
+    whole: "Gap | None" = field(default=None, compare=False, repr=False)
 
     @property
     def duration(self) -> float:
@@ -38,24 +41,27 @@ class Gap:
     def between(self, t0: int, t1: int) -> "Gap":
         """Return the part from ``t0`` to ``t1`` [ns]; the parts' ``lost`` add up exactly."""
         t0, t1 = max(t0, self.start), min(t1, self.end)
-        if self.lost is None or (t0 == self.start and t1 == self.end):
-            return Gap(t0, t1, self.lost, self.why)
-        span = self.end - self.start
-        before = [self.lost * (t - self.start) // span for t in (t0, t1)]
-        return Gap(t0, t1, before[1] - before[0], self.why)
+        if t0 == self.start and t1 == self.end:
+            return self
+        whole = self.whole or self
+        if t0 == whole.start and t1 == whole.end:
+            return whole
+        if whole.lost is None:
+            return Gap(t0, t1, None, self.why, whole)
+        span = whole.end - whole.start
+        before = [whole.lost * (t - whole.start) // span for t in (t0, t1)]
+        return Gap(t0, t1, before[1] - before[0], self.why, whole)
 
     def join(self, other: "Gap", why: Why | None = None) -> "Gap":
         """Return one gap from the start of this to the end of ``other``."""
+        if self.continues(other) and self.whole:
+            return self.whole.between(self.start, other.end)
         lost = None if self.lost is None or other.lost is None else self.lost + other.lost
         return Gap(min(self.start, other.start), max(self.end, other.end), lost, why or self.why)
 
     def continues(self, other: "Gap") -> bool:
         """Whether ``other`` is the rest of this one, cut at its end."""
-        return (
-            self.why == other.why
-            and self.start < self.end == other.start
-            and (self.lost is None) == (other.lost is None)
-        )
+        return self.whole is not None and self.end == other.start and self.whole == other.whole
 
     def __str__(self) -> str:
         count = "unknown number of" if self.lost is None else str(self.lost)

@@ -50,35 +50,36 @@ class Slabs(Generic[S]):
     array([1, 2])
     """
 
-    __slots__ = ("_carry", "_dtype", "_ends", "_fill", "_newest", "_room", "_shape", "_size",
-                 "_slabs", "_spare", "_starts", "_views", "newest", "newest_start", "start",
-                 "stop")  # fmt: skip
+    __slots__ = ("_dtype", "_ends", "_fill", "_full", "_newest", "_shape", "_size",
+                 "_slabs", "_spare", "_starts", "_views", "carry", "newest", "newest_start",
+                 "start", "stop")  # fmt: skip
 
     def __init__(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, carry: int = 0
     ) -> None:
-        self._shape, self._dtype, self._carry = shape, dtype, carry
+        self._shape, self._dtype, self.carry = shape, dtype, carry
         sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
         self._size = max(slab, _LEAST_BYTES // sample, 4 * carry, 1)
         self._slabs: list[NDArray[S]] = []
         self._views: list[NDArray[S]] = []  # of the same memory, read-only
         self._starts: list[int] = []
         self._ends: list[int] = []  # of all slabs but the newest
-        self._fill = self._room = 0
+        self._fill = self._full = 0
         self._spare: tuple[NDArray[S], NDArray[S]] | None = None
         self.start = self.stop = 0
         self._new_slab(0)
 
     def write(self, data: NDArray[S]) -> None:
         """Copy ``data`` ``(n, *shape)`` in."""
-        n = len(data)
-        if n > self._room:
-            self._new_slab(n)
         at = self._fill
-        self._fill = end = at + n
+        end = at + len(data)
+        if end > self._full:
+            self._new_slab(len(data))
+            at = self._fill
+            end = at + len(data)
         self._newest[at:end] = data
-        self._room -= n
-        self.stop += n
+        self._fill = end
+        self.stop = self.newest_start + end
 
     def append(self, data: NDArray[S]) -> NDArray[S]:
         """Copy ``data`` ``(n, *shape)`` in and return it as a read-only view of its slab."""
@@ -117,8 +118,8 @@ class Slabs(Generic[S]):
         return sum(slab.nbytes for slab in self._slabs)
 
     def _new_slab(self, n: int) -> None:
-        carry = min(self._carry, self.stop - self.start)
-        size = max(self._size, n + carry)
+        carry = min(self.carry, self.stop - self.start)
+        size = max(self._size, n + carry, 4 * carry)
         slab, view = self._recycled(size) or self._allocated(size)
         if carry:
             slab[:carry] = self.view(self.stop - carry, self.stop)
@@ -128,7 +129,7 @@ class Slabs(Generic[S]):
         self._views.append(view)
         self._starts.append(self.stop - carry)
         self._newest, self.newest, self.newest_start = slab, view, self.stop - carry
-        self._fill, self._room = carry, len(slab) - carry
+        self._fill, self._full = carry, len(slab)
         self.trim(self.start)
 
     def _allocated(self, size: int) -> tuple[NDArray[S], NDArray[S]]:
@@ -174,8 +175,8 @@ class Tape(Generic[S]):
     array([3, 4])
     """
 
-    __slots__ = ("_carry", "_head", "_offsets", "_part_starts", "_parts", "_slabs",
-                 "breaks", "end", "info", "low")  # fmt: skip
+    __slots__ = ("_carry", "_growing", "_head", "_offset", "_offsets", "_part_starts", "_parts",
+                 "_slabs", "breaks", "end", "info", "low", "stop")  # fmt: skip
 
     def __init__(self, *, carry: int = 0) -> None:
         self._carry = carry
@@ -185,19 +186,18 @@ class Tape(Generic[S]):
         self._head = 0
         self.breaks: list[Break] = []
         """Gaps kept, with the positions of the samples after them."""
+        self._growing: Grid | None = None  # the newest part, if it can
         self._offsets: list[tuple[int, int]] = []  # (position, index - position) from there on
+        self._offset = 0  # the newest
         self.info: StreamInfo | None = None
         self.low = self.end = 0
+        self.stop = 0
+        """Position after the last sample."""
 
     @property
     def start(self) -> int:
         """Position of the first sample kept."""
         return self._slabs.start if self._slabs else 0
-
-    @property
-    def stop(self) -> int:
-        """Position after the last sample."""
-        return self._slabs.stop if self._slabs else 0
 
     def append(self, chunk: Chunk[S]) -> None:
         """Add the next chunk."""
@@ -205,18 +205,18 @@ class Tape(Generic[S]):
         if slabs is None:
             slabs = self._begin(chunk)
         # this runs for every chunk of every window, so it looks at what is in a chunk directly
-        data, axis, parts = chunk._data, chunk._axis, self._parts  # noqa: SLF001
+        axis = chunk._axis  # noqa: SLF001
         self.info, self.end = chunk._info, chunk._end  # noqa: SLF001
         if (
             type(axis) is Grid
             and not chunk._breaks  # noqa: SLF001
-            and parts
-            and axis.extends(parts[-1])
-            and chunk._index - slabs.stop == self._offsets[-1][1]  # noqa: SLF001
+            and self._growing is not None
+            and axis.extends(self._growing)
+            and chunk._index - self.stop == self._offset  # noqa: SLF001
         ):
-            # ours alone: it is a copy, and only cut from
-            parts[-1].count += axis.count
-            slabs.write(data)
+            self._growing.count += axis.count
+            slabs.write(chunk._data)  # noqa: SLF001
+            self.stop += axis.count
             return
         self._append_slowly(chunk, slabs)
 
@@ -227,10 +227,8 @@ class Tape(Generic[S]):
         return self._slabs
 
     def _append_slowly(self, chunk: Chunk[S], slabs: Slabs[S]) -> None:
-        position = slabs.stop
-        offset = chunk.index - position
-        if not self._offsets or self._offsets[-1][1] != offset:
-            self._offsets.append((position, offset))
+        position = self.stop
+        self._number(position, chunk.index - position)
         for at, gap in chunk.breaks:
             last = self.breaks[-1] if self.breaks else None
             if last is not None and last[0] == position + at and last[1].continues(gap):
@@ -238,19 +236,28 @@ class Tape(Generic[S]):
             else:
                 self.breaks.append((position + at, gap))
             if at and gap.lost:
-                offset += gap.lost
-                self._offsets.append((position + at, offset))
+                self._number(position + at, self._offset + gap.lost)
         if not len(chunk):
             return
         slabs.write(chunk.data)
-        parts = self._parts
+        self.stop += len(chunk)
+        parts, growing = self._parts, self._growing
         for part in chunk.axis.parts():
-            if parts and type(part) is Grid and part.extends(parts[-1]):
-                parts[-1].count += part.count
+            if growing is not None and type(part) is Grid and part.extends(growing):
+                growing.count += part.count
             else:
-                parts.append(part.cut(0, part.count))
+                part = part.cut(0, part.count)  # a copy: ours alone, to grow
+                growing = part if type(part) is Grid else None
+                parts.append(part)
                 self._part_starts.append(position)
             position += part.count
+        self._growing = growing
+
+    def _number(self, position: int, offset: int) -> None:
+        """Note that samples from ``position`` on have numbers ``offset`` higher than it."""
+        if not self._offsets or self._offset != offset:
+            self._offset = offset
+            self._offsets.append((position, offset))
 
     def find(self, t: int) -> int:
         """Return the position of the first sample kept that is not before ``t`` [ns]."""
@@ -344,43 +351,25 @@ class Tape(Generic[S]):
         Quick, for a tape without gaps whose caller knows the positions.
         """
         slabs: Any = self._slabs
-        start = slabs.newest_start
-        data = slabs.newest[i - start : j - start] if i >= start else slabs.view(i, j)
-        start = self._part_starts[-1] if i < j else 0
-        if start <= i < j:
-            axis: Axis = self._parts[-1].cut(i - start, j - start)
+        first = i - slabs.newest_start
+        data = slabs.newest[first : first + j - i] if first >= 0 else slabs.view(i, j)
+        grid, index = self._growing, i + self._offset
+        first = i - self._part_starts[-1] if i < j else -1
+        if grid is not None and first >= 0:
+            axis: Axis = Grid(
+                grid.origin, grid.period, j - i, grid.first + first, grid.uncertainty, grid.evidence
+            )
         else:
-            axis = self.axis(i, j)
-        offsets, info = self._offsets, self.info
-        index = i + offsets[0][1] if len(offsets) == 1 else self.index(i)
-        return Chunk(data, axis, t0, t1, index, info)  # type: ignore[arg-type]  # it has an info
+            axis, index = self.axis(i, j), self.index(i)
+        return Chunk(data, axis, t0, t1, index, self.info)  # type: ignore[arg-type]  # it has one
 
-    def gaps_at_end(self, *, always: bool = False) -> Chunk[S] | None:
-        """Return gaps of no length at the very end: no window that ends before it has them.
+    def keep(self, count: int) -> None:
+        """Expect that of the newest ``count`` samples views are wanted."""
+        if self._slabs is not None and count > self._slabs.carry:
+            self._slabs.carry = count + count // 4
 
-        None if there are none, unless ``always``.
-        """
-        if self.info is None:
-            return None
-        stop, end = self.stop, self.end
-        rest = tuple((0, gap) for at, gap in self.breaks if at == stop and gap.start >= end)
-        if not rest and not always:
-            return None
-        return Chunk(
-            self.data(stop, stop),
-            self.axis(stop, stop),
-            end,
-            end,
-            self.index(stop),
-            self.info,
-            rest,
-        )
-
-    def trim(self, position: int, told: int | None = None) -> None:
-        """Let go of the samples before ``position``, and of gaps before them.
-
-        Gaps that go on after ``told`` [ns] are kept all the same.
-        """
+    def trim(self, position: int) -> None:
+        """Let go of the samples before ``position``, and of gaps before them."""
         if self._slabs is None:
             return
         self._slabs.trim(position)
@@ -393,10 +382,6 @@ class Tape(Generic[S]):
             head = 0
         self._head = head
         if self.breaks and self.breaks[0][0] < position:
-            self.breaks = [
-                (at, gap)
-                for at, gap in self.breaks
-                if at >= position or (told is not None and gap.end > told)
-            ]
+            self.breaks = [item for item in self.breaks if item[0] >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)
