@@ -3,11 +3,11 @@ VENV ?= .venv
 export VENV
 RUN = $(VENV)/bin
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench bench-time clean help
 
 help:
 	@echo "make demo   the main job in 15 seconds (real devices where there are any, twins otherwise)"
-	@echo "make test   all tests; make check: lint, types, layers; make bench: against peers"
+	@echo "make test   all tests; make check: lint, types, layers; make bench, make bench-time: against peers"
 
 demo: $(VENV)/.demo
 	$(RUN)/rxstream demo
@@ -24,6 +24,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(RUN)/python benchmarks/run.py $(ARGS)
+
+bench-time: $(VENV)/.bench
+	$(RUN)/python benchmarks/timestamps.py $(ARGS)
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml scripts/setup.sh
 	sh scripts/setup.sh $*

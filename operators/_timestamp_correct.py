@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from reactivex import Observable
 
+from rxstream.axis import Grid
 from rxstream.chunk import Chunk
-from rxstream.errors import ChunkError
+from rxstream.errors import ChunkError, ClockEvent
+from rxstream.gap import Break, Gap
 from rxstream.info import Counter, Reading, StreamInfo
 from rxstream.lift import lift
 from rxstream.stamper import Stamper
@@ -15,11 +17,72 @@ from rxstream.timing.settings import Correction, OnStep
 __all__ = ["timestamp_correct"]
 
 
+class _Held:
+    """Chunks whose times are in doubt; let go when it is decided, or after too long.
+
+    A loss without numbers shows some chunks later: until then times are early by what is missing.
+    Who can wait gets them right.
+    """
+
+    __slots__ = ("_chunks", "_span")
+
+    def __init__(self, span: int) -> None:
+        self._span = span
+        self._chunks: list[Chunk] = []
+
+    def push(self, chunk: Chunk, state: str, found: list[ClockEvent]) -> list[Chunk]:
+        held = self._chunks
+        held.append(chunk)
+        for event in found:
+            if event.kind == "gap" and event.samples and event.correction > 0:
+                _move_gap(held, event)
+        # the first chunk after a loss is merely late: only the next makes it suspicious, so one
+        # always waits; while there is suspicion, all that are not too old do
+        wait = held[-1:] if state != "undecided" else held
+        self._chunks = [c for c in wait if chunk.end - c.start <= self._span]
+        return held[: len(held) - len(self._chunks)]
+
+    def flush(self) -> list[Chunk]:
+        held, self._chunks = self._chunks, []
+        return held
+
+
+def _move_gap(held: list[Chunk], event: ClockEvent) -> None:
+    """Put a gap that the last chunk tells before the first chunk that came after the loss."""
+    decided = held[-1]
+    late = [k for k, c in enumerate(held[:-1]) if c.index >= event.first]
+    if not late or not decided.breaks:
+        return
+    lost = event.samples or 0
+    for k in late:
+        c = held[k]
+        grid = c.axis.parts()[0]
+        if not isinstance(grid, Grid):  # pragma: no cover - the stamper makes grids
+            return
+        moved = Grid(
+            grid.origin + event.correction, grid.period, grid.count, grid.first, grid.uncertainty,
+            grid.evidence,
+        )  # fmt: skip
+        start, end = c.start + event.correction, c.end + event.correction
+        breaks: tuple[Break, ...] = c.breaks
+        if k == late[0]:
+            breaks = (*breaks, (0, Gap(c.start, start, lost, "dropped")))
+        held[k] = Chunk(c.data, moved, start, end, c.index + lost, c.info, breaks)
+    begin, n = held[late[-1]].end, len(decided)
+    end = max(decided.end, begin + n)
+    last = decided.axis.parts()[-1]
+    axis = Grid(begin, (end - begin) / n, n, 0, last.uncertainty, last.evidence)
+    held[-1] = Chunk(
+        decided.data, axis, begin, end, decided.index, decided.info, decided.breaks[1:]
+    )
+
+
 class _TimestampCorrect:
-    __slots__ = ("_correction", "_given", "_info", "_stamper")
+    __slots__ = ("_correction", "_given", "_held", "_info", "_stamper")
 
     def __init__(self, correction: Correction) -> None:
         self._correction = correction
+        self._held = _Held(round(correction.hold * 1e9)) if correction.hold else None
         self._given: StreamInfo | None = None
         self._info: StreamInfo | None = None
         self._stamper: Stamper | None = None
@@ -47,12 +110,15 @@ class _TimestampCorrect:
             )
             arrival = evidence.arrival if evidence and whole else last_end
             stamped = stamper.stamp(reading, piece, arrival)
-            if stamped is not None:
+            found, stamper.found = stamper.found, []
+            if stamped is not None and self._held is not None:
+                out += self._held.push(stamped, stamper.state, found)
+            elif stamped is not None:
                 out.append(stamped)
         return out
 
-    def flush(self) -> tuple[()]:
-        return ()
+    def flush(self) -> list[Chunk]:
+        return [] if self._held is None else self._held.flush()
 
     def _begin(self, info: StreamInfo) -> Stamper:
         given = self._correction
@@ -84,6 +150,7 @@ def timestamp_correct(
     on_step: OnStep = "auto",
     p_false: float = 1e-6,
     restart_gap: float = 1.0,
+    hold: float = 0.0,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Replace times of arrival by the times at which samples were taken.
 
@@ -108,6 +175,10 @@ def timestamp_correct(
         The least delay, which nobody can see in stamps [s].
     skew, skew_tol, drift, window, on_step, p_false, restart_gap
         As in `rxstream.timing.settings.Correction`; most people need none of them.
+
+    hold
+        How long to keep a chunk back while a loss before it is suspected [s]; then its times come
+        right, and the gap where it was. 0: nothing waits, and the gap comes some chunks later.
 
     Returns
     -------
@@ -137,5 +208,6 @@ def timestamp_correct(
         rate=rate, quantum=quantum, counter=counter, latency=latency, skew=skew,
         skew_tol=skew_tol, drift=drift, window=window, on_step=on_step, p_false=p_false,
         restart_gap=restart_gap,
+        hold=hold,
     )  # fmt: skip
     return lift(lambda: _TimestampCorrect(correction))

@@ -26,6 +26,8 @@ __all__ = ["Audio"]
 
 Format = Literal["int16", "int24", "int32", "float32"]
 _CLOSING = 2.0  # how long a driver may take to close [s]; JACK never returns without its server
+_guard = threading.Lock()
+_open_streams: set[int] = set()
 _UNAVAILABLE, _BAD_RATE, _BAD_CHANNELS = -9985, -9997, -9998  # of PortAudio's PaErrorCode
 
 
@@ -97,6 +99,8 @@ class Audio:
     def discover() -> list[Found]:
         """Return the inputs there are."""
         sd = _backend()
+        if not _inputs(sd):
+            _look_again(sd)
         default = sd.default.device[0]
         found = []
         for number, about in enumerate(sd.query_devices()):
@@ -144,11 +148,13 @@ class Audio:
                 finished_callback=finished,
             )  # fmt: skip
             to_host = _clock_of(stream)
+            with _guard:
+                _open_streams.add(id(stream))
             stream.start()
         except (sd.PortAudioError, ValueError) as error:
             closing.set()
             if stream is not None:
-                stream.close(ignore_errors=True)
+                _shut(stream)
             raise _explained(sd, self, number, error) from error
 
         def close() -> None:
@@ -168,6 +174,8 @@ def _backend() -> Any:
 def _shut(stream: Any) -> None:
     stream.abort(ignore_errors=True)
     stream.close(ignore_errors=True)
+    with _guard:
+        _open_streams.discard(id(stream))
 
 
 def _unpack(raw: Any, channels: int) -> NDArray[np.int32]:
@@ -210,22 +218,49 @@ def _name(sd: Any, number: int | None) -> str:
     return f"{number} {sd.query_devices(number)['name']!r}"
 
 
+def _list(inputs: dict[int, str]) -> str:
+    return ", ".join(f"{number}: {name!r}" for number, name in inputs.items()) or "none"
+
+
+def _matching(inputs: dict[int, str], wanted: int | str | re.Pattern[str] | None) -> list[int]:
+    if wanted is None:
+        return list(inputs)
+    if isinstance(wanted, int):
+        return [wanted] if wanted in inputs else []
+    if isinstance(wanted, str):
+        return [n for n, name in inputs.items() if name == wanted] or [
+            n for n, name in inputs.items() if wanted.casefold() in name.casefold()
+        ]
+    return [n for n, name in inputs.items() if wanted.search(name)]
+
+
+def _look_again(sd: Any) -> bool:
+    """Make PortAudio list its devices anew; return whether that could be done.
+
+    It lists them once, when it is initialised: what is plugged in later is not there. To begin
+    anew ends every stream, so it is done only where nothing of ours is open, and only when what
+    is asked for was not found. A stream that a program has opened by sounddevice itself ends too.
+    """
+    with _guard:
+        if _open_streams:
+            return False
+        sd._terminate()  # noqa: SLF001 - sounddevice has no public way
+        sd._initialize()  # noqa: SLF001
+        return True
+
+
 def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
     inputs = _inputs(sd)
-    listed = ", ".join(f"{number}: {name!r}" for number, name in inputs.items()) or "none"
+    listed = _list(inputs)
+    if not _matching(inputs, wanted) and _look_again(sd):
+        inputs = _inputs(sd)
+        listed = _list(inputs)
     if not inputs:
         msg = "audio: this machine has no sound input; plug one in, or use a Twin"
         raise DeviceNotFoundError(msg)
     if wanted is None:
         return None
-    if isinstance(wanted, int):
-        found = [wanted] if wanted in inputs else []
-    elif isinstance(wanted, str):
-        found = [n for n, name in inputs.items() if name == wanted] or [
-            n for n, name in inputs.items() if wanted.casefold() in name.casefold()
-        ]
-    else:
-        found = [n for n, name in inputs.items() if wanted.search(name)]
+    found = _matching(inputs, wanted)
     if not found:
         msg = f"audio: no input {wanted!r}; there are {listed}"
         raise DeviceNotFoundError(msg)

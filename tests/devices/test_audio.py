@@ -114,23 +114,27 @@ def test_stamps_are_of_the_adc(pulse: PrivatePulse) -> None:
 
 @pytest.mark.parametrize("hogs", [0, 4])
 def test_stamps_follow_what_was_played(pulse: PrivatePulse, hogs: int) -> None:
-    """The time of each played sample lies on a line, within 0.2 ms, on a busy machine too."""
+    """Nine of ten times lie within 0.2 ms of a line over what was played, on a busy machine too."""
     sound = noise(3.0, seed=4)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(hogs)]
     try:
         with Device(Audio(device="pulse", dtype="int16")) as mic:
             pulse.play(sound)
-            assert eventually(lambda: find(mic.last(10).data[:, 0], sound) >= 0)
-            chunk = mic.last(10)
+            assert eventually(lambda: find(mic.last(20).data[:, 0], sound[-4800:]) >= 0)
+            chunk = mic.last(20)
     finally:
         for process in busy:
             process.kill()
             process.wait(10)
-    begin = find(chunk.data[:, 0], sound)
-    played = np.arange(RATE, len(sound))  # the first second is for settling
-    scatter = chunk.time[begin + played] - played * 1e9 / RATE
-    scatter -= np.median(scatter)
-    assert np.percentile(np.abs(scatter), 95) < 200_000
+    # in pieces: on a busy machine the player may falter, which moves what comes after
+    places = {k: find(chunk.data[:, 0], sound[k : k + 480]) for k in range(RATE, len(sound), 2400)}
+    shifts = [place - k for k, place in places.items() if place >= 0]
+    usual = max(set(shifts), key=shifts.count)
+    played = np.array([k for k, place in places.items() if place - k == usual])
+    assert len(played) >= 20
+    scatter = chunk.time[usual + played] - played * 1e9 / RATE
+    scatter = (scatter - np.median(scatter)) / 1e6
+    assert np.quantile(np.abs(scatter), 0.9) < 0.2, np.round(scatter, 2).tolist()
     assert chunk.gaps == ()
 
 
@@ -210,6 +214,26 @@ def test_an_overflow_is_told(pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatc
 
 def test_what_there_is(pulse: PrivatePulse) -> None:
     assert "pulse" in [found.name for found in Audio.discover()]
+
+
+def test_what_comes_after_portaudio_was_asked_is_found(tmp_path: Path) -> None:
+    """PortAudio lists its devices once; a server, or a microphone, may come later."""
+    code = (
+        "import os, sys\n"
+        "server = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith('PULSE_')}\n"
+        "from rxstream import Device\n"
+        "from rxstream.devices.audio import Audio\n"
+        "os.environ['PULSE_SERVER'] = 'unix:/nowhere'\n"
+        "assert Audio.discover() == []\n"
+        "os.environ.update(server)\n"
+        "with Device(Audio(device='pulse')) as mic, mic.reader() as reader:\n"
+        "    print(len(reader.read(4800, timeout=20)))\n"
+    )
+    with PrivatePulse():
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50
+        )
+    assert result.stdout.strip() == "4800", result.stderr
 
 
 def test_an_unknown_input_lists_those_there_are(pulse: PrivatePulse) -> None:
