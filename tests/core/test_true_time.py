@@ -77,9 +77,10 @@ def test_losses_are_found_sized_and_told_where_they_were() -> None:
         player.play(90)
     told = [gap.lost for c in got for gap in c.gaps]
     true = [lost.samples for lost in source.truth.lost if lost.first > 48_000]
-    assert told == true
+    assert told[-len(true) :] == true  # one in the first second may be told before them
+    assert len(told) <= len(true) + 1
     events = [fault for fault in faults if isinstance(fault, ClockEvent) and fault.kind == "gap"]
-    assert len(events) == len(true)
+    assert len(true) <= len(events) <= len(told)
     # a decision takes some chunks; the event tells which times were wrong, and by how much
     for event in events:
         assert 0 < event.last - event.first <= 48_000
