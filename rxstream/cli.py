@@ -144,8 +144,8 @@ def _list(console: "Console") -> None:
                 highlight=False, soft_wrap=True,
             )  # fmt: skip
     console.print(
-        "\nTo see one flow: rxstream watch SPEC, as written above, e.g. rxstream watch "
-        "twin:rate=48000\nFor the options of a device: rxstream devices NAME",
+        "\nTo see one flow, as it is written above: rxstream watch twin:rate=48000"
+        "\nFor the options of a device:             rxstream devices twin",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 

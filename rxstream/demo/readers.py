@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 from reactivex import Observable, abc
+from reactivex.operators import do_action
 
 from rxstream import operators as ops
 from rxstream.chunk import Chunk
@@ -15,6 +16,7 @@ from rxstream.demo.analysis import Analysis, Loudness, Motion, Swing, Traffic, d
 from rxstream.demo.inputs import Input
 from rxstream.demo.scene import CAR
 from rxstream.devices.can import decode_signals
+from rxstream.gap import Gap
 from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback
 from rxstream.sinks.can_log import can_log
@@ -66,6 +68,10 @@ class Readers:
     show: Reader
     shown: list[str] = field(default_factory=lambda: [""])
     """One line to show, replaced by the showing reader."""
+    gaps: list[Gap] = field(default_factory=list)
+    """All that the storing reader has met; the window may have forgotten the first."""
+    gone: bool = False
+    """Whether the device was lost, and had not come back at the end."""
 
     @property
     def all(self) -> tuple[Reader, Reader, Reader]:
@@ -112,7 +118,7 @@ def start_readers(
         Called with the time of each loud moment [ns].
     """
     name, make = _STORES[source.key]
-    shown = [""]
+    shown, gaps = [""], list[Gap]()
     draw = _DRAWINGS[source.key]
 
     def show(chunk: Chunk) -> None:
@@ -133,10 +139,11 @@ def start_readers(
         source,
         folder / name,
         analysis,
-        _start(source, "store", make(folder / name)),
+        _start(source, "store", make(folder / name), do_action(lambda c: gaps.extend(c.gaps))),
         _start(source, "analyse", callback(analysis), windows),
         _start(source, "show", callback(show), latest=True),
         shown,
+        gaps,
     )
 
 

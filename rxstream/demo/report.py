@@ -1,5 +1,6 @@
 """How the demo went: what was stored and lost, how true the times were, who was behind."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rxstream.chunk import Chunk
 from rxstream.demo.readers import Reader, Readers
@@ -25,7 +27,11 @@ __all__ = [
     "print_report",
     "short_time",
     "time_error",
+    "truly_lost",
 ]
+
+
+_CABLE = 0.1  # how well it is known for how long a cable was pulled [s]
 
 
 class TimeError(NamedTuple):
@@ -96,8 +102,7 @@ def judge(readers: Readers) -> Outcome:
     """Look what became of a device and its readers, when all is closed."""
     source = readers.input
     stats = source.device.stats()
-    gaps = [gap for chunk in _held(source.device) for gap in chunk.gaps]
-    cable = [gap.lost for gap in gaps if gap.why == "disconnect"]
+    cable = [gap.lost for gap in readers.gaps if gap.why == "disconnect"]
     known = [lost for lost in cable if lost is not None]
     unplugged = sum(known) if len(known) == len(cable) else None
     error = None
@@ -108,10 +113,16 @@ def judge(readers: Readers) -> Outcome:
     )
 
 
-def _held(device: Device) -> list[Chunk]:
-    chunks: list[Chunk] = []
-    device.past().subscribe(chunks.append)
-    return chunks
+def truly_lost(truth: Truth, received: int) -> int:
+    """Return how many samples were lost before the last of those received, by the truth.
+
+    What was lost after it nobody can tell, so it does not count.
+    """
+    total = 0
+    for first, samples in truth.lost:
+        if first - total < received:
+            total += samples
+    return total
 
 
 def _problems(readers: Readers, stats: Stats, unplugged: int, cable: int) -> list[str]:
@@ -119,6 +130,13 @@ def _problems(readers: Readers, stats: Stats, unplugged: int, cable: int) -> lis
     more = stats.lost - unplugged
     if more or stats.gaps > cable:
         found.append(f"{title}: {count(more)} samples were lost by the device")
+    twin, rate = readers.input.twin, stats.nominal or 0.0
+    if twin is not None and (stats.lost or not cable):  # else their number is unknown
+        silent = truly_lost(twin.truth, stats.samples) - stats.lost
+        if silent > cable * _CABLE * rate:
+            found.append(f"{title}: {count(silent)} samples were lost without a word")
+    if readers.gone:
+        found.append(f"{title}: it was lost, and did not come back")
     for reader in readers.all:
         error = reader.sink.error
         if error is not None:
@@ -179,27 +197,62 @@ def lag_text(seconds: float) -> str:
 
 
 def print_report(
-    console: Console, outcomes: Sequence[Outcome], start: int, files: Sequence[tuple[Path, str]]
-) -> None:
-    """Print tables, files, and whether all was well."""
+    console: Console,
+    outcomes: Sequence[Outcome],
+    start: int,
+    files: Sequence[tuple[Path, str]],
+    more: Sequence[str] = (),
+) -> bool:
+    """Print tables, files, and whether all was well; return that.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    outcomes
+        One for each device.
+    start
+        Of the demo [ns].
+    files
+        What was written and what it holds.
+    more
+        Problems beside those of the devices.
+    """
     console.print(_samples(outcomes))
     if any(outcome.error is None for outcome in outcomes):
         console.print("? a real device does not know the truth", style="dim")
     console.print(_lags(outcomes))
-    console.print("* slow on purpose; it got everything all the same", style="dim")
+    slow = [reader for o in outcomes for reader in o.readers.all if reader.slow]
+    well = all(reader.skipped == 0 and reader.sink.error is None for reader in slow)
+    text = "* slow on purpose" + ("; it got everything all the same" if well else "")
+    console.print(text, style="dim")
     console.print("\nWhat the analyses found", style="bold")
     for outcome in outcomes:
         found = outcome.readers.analysis.found(start)
         console.print(f"{outcome.readers.input.title:<12}{found}", highlight=False)
-    console.print("\nFiles", style="bold")
-    for path, what in files:
-        console.print(f"{path}  [dim]{what}[/]", highlight=False, soft_wrap=True)
-    problems = [problem for outcome in outcomes for problem in outcome.problems]
+    _print_files(console, files)
+    problems = [problem for outcome in outcomes for problem in outcome.problems] + [*more]
     console.print()
     if not problems:
         console.print("Nothing was lost except on purpose.", style="bold green")
     for problem in problems:
-        console.print(f"NOT AS IT SHOULD BE: {problem}", style="bold red", highlight=False)
+        text = f"NOT AS IT SHOULD BE: {problem}"
+        console.print(text, style="bold red", highlight=False, markup=False, soft_wrap=True)
+    return not problems
+
+
+def _print_files(console: Console, files: Sequence[tuple[Path, str]]) -> None:
+    """Name the folder once, so that no line is longer than a terminal is wide."""
+    console.print()
+    if not files:
+        return
+    folder = files[0][0].parent
+    title = f"Files in {folder}{os.sep}"
+    console.print(title, style="bold", highlight=False, markup=False, soft_wrap=True)
+    wide = max(len(path.name) for path, _ in files)
+    for path, what in files:
+        line = Text.assemble(f"{path.name:<{wide}}  ", (what, "dim"))
+        console.print(line, soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -219,7 +272,7 @@ def _samples(outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         error, stats = outcome.error, outcome.stats
         twin = outcome.readers.input.twin
-        truth = "?" if twin is None else count(sum(lost.samples for lost in twin.truth.lost))
+        truth = "?" if twin is None else count(truly_lost(twin.truth, stats.samples))
         told = "unknown" if outcome.unplugged is None else count(stats.lost)
         table.add_row(
             outcome.readers.input.title,

@@ -96,8 +96,9 @@ class _Demo:
             self._story.finish(cut=cut)
             self._close()
         outcomes = [judge(readers) for readers in self._readers]
-        print_report(self._console, outcomes, self._story.start, self._files())
-        return 1 if any(outcome.problems for outcome in outcomes) else 0
+        start, files, saved = self._story.start, self._files(), self._story.saved
+        more = [f"saving the moment: {saved.error}"] if saved and saved.error else []
+        return 0 if print_report(self._console, outcomes, start, files, more) else 1
 
     def _play(self) -> None:
         story, tick = self._story, Event()
@@ -113,6 +114,8 @@ class _Demo:
         self._display.say("closing: every reader gets the rest of what it has not had yet")
         for readers in self._readers:
             readers.watch()
+            device = readers.input.device
+            readers.gone = readers.input.twin is None and device.state in ("lost", "failed")
         self._hurry.set()
         for readers in self._readers:
             readers.input.device.close(_DRAIN)

@@ -20,7 +20,7 @@ from rxstream.demo.analysis import Loudness
 from rxstream.demo.inputs import Input, find_inputs, spare_input
 from rxstream.demo.moment import draw_moment
 from rxstream.demo.readers import start_readers
-from rxstream.demo.report import judge, time_error
+from rxstream.demo.report import judge, print_report, time_error, truly_lost
 from rxstream.demo.scene import Scene
 from rxstream.demo.story import Moment, Plan
 from rxstream.devices import Found
@@ -145,9 +145,9 @@ def test_ctrl_c_ends_it_with_the_table(tmp_path: Path) -> None:
 # -- parts of it ------------------------------------------------------------------------------
 
 
-def follow(twin: Twin, folder: Path) -> list[str]:
+def follow(twin: Twin, folder: Path, device: Device | None = None) -> list[str]:
     """Let the demo's readers read a twin to its end; return what they complain about."""
-    device = Device(twin, name="sensor").open()
+    device = (device or Device(twin, name="sensor")).open()
     source = Input("sensor", device, "simulated", twin=twin)
     readers = start_readers(source, folder, slow=1.0, hurry=Event(), loud=lambda _: None)
     device.wait(20)
@@ -157,9 +157,54 @@ def follow(twin: Twin, folder: Path) -> list[str]:
     return list(judge(readers).problems)
 
 
+def test_a_pulled_cable_is_no_problem_when_the_window_has_forgotten_it(tmp_path: Path) -> None:
+    twin = Twin(rate=1000.0, unplugs=((0.3, 0.2),), duration=1.2)
+    device = Device(twin, name="sensor", history=0.2, reconnect=0.05)
+    assert follow(twin, tmp_path, device) == []
+    assert device.stats().gaps == 1
+    held: list[Chunk] = []
+    device.past().subscribe(held.append)
+    assert not any(chunk.gaps for chunk in held)
+
+
+def test_what_is_lost_without_a_word_is_a_problem(tmp_path: Path) -> None:
+    # no counter, no stamps of its own, and too few at once to be seen by when they arrive
+    drops = Drops(every=0.2, least=1, most=1, unit="samples", told=False)
+    told = follow(Twin(rate=1000.0, duration=1.0, drops=drops), tmp_path)
+    assert len(told) == 1
+    assert "lost without a word" in told[0]
+
+
+def test_only_what_came_before_a_received_sample_counts_as_lost() -> None:
+    truth = Twin(rate=1000.0).truth
+    truth.note(0, 10)
+    truth.note(15, 10)
+    truth.note(30, 10)
+    assert [truly_lost(truth, received) for received in (10, 11, 20, 21, 30)] == [0, 5, 5, 10, 10]
+
+
+def test_a_real_device_that_does_not_come_back_is_a_problem(tmp_path: Path) -> None:
+    twin = Twin(rate=1000.0, duration=0.3)
+    device = Device(twin, name="sensor").open()
+    source = Input("sensor", device, "a real one")
+    readers = start_readers(source, tmp_path, slow=1.0, hurry=Event(), loud=lambda _: None)
+    assert device.wait(20)
+    device.close()
+    readers.gone = True
+    assert "did not come back" in judge(readers).problems[0]
+
+
+def test_a_problem_beside_those_of_the_devices_is_told() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    assert print_report(console, [], 0, []) is True
+    assert print_report(console, [], 0, [], ["saving the moment: [disk] full"]) is False
+    assert "NOT AS IT SHOULD BE: saving the moment: [disk] full" in out.getvalue()
+
+
 def test_what_is_lost_unexpectedly_is_a_problem(tmp_path: Path) -> None:
     drops = Drops(every=0.2, told=True)
-    told = follow(Twin(rate=1000.0, duration=1.5, drops=drops), tmp_path)
+    told = follow(Twin(rate=1000.0, duration=0.9, drops=drops), tmp_path)
     assert len(told) == 1
     assert "samples were lost by the device" in told[0]
 
