@@ -31,6 +31,7 @@ __all__ = [
     "check_operator",
     "infos",
     "recut",
+    "recut_by_time",
     "run",
     "streams",
 ]
@@ -132,6 +133,18 @@ def recut(chunks: Sequence[Chunk], cuts: Sequence[int]) -> list[Chunk]:
     whole = concat(chunks)
     places = sorted({min(max(0, cut), len(whole)) for cut in cuts} | {0, len(whole)})
     pieces = [whole[a:b] for a, b in pairwise(places)]
+    return pieces or [whole]
+
+
+def recut_by_time(chunks: Sequence[Chunk], shares: Sequence[float]) -> list[Chunk]:
+    """Return the same stream in other chunks, cut at these shares (0 to 1) of its time.
+
+    Cuts fall between samples and inside gaps, so chunks without samples are among them.
+    """
+    whole = concat(chunks)
+    low, high = whole.extent, whole.end
+    times = sorted({low + round(share * (high - low)) for share in shares} | {low, high})
+    pieces = [whole.between(x, y) for x, y in pairwise(times)]
     return pieces or [whole]
 
 
@@ -278,11 +291,12 @@ def check_operator(
     """
     joined = not regroups
 
-    def laws(chunks: list[Chunk], cuts: list[int]) -> None:
+    def laws(chunks: list[Chunk], cuts: list[int], shares: list[float]) -> None:
         operator = make()
         out = run(operator, chunks)
         assert_same(run(operator, chunks), out)  # the same operator again: fresh state
         assert_same(run(operator, recut(chunks, cuts)), out, joined=joined)
+        assert_same(run(operator, recut_by_time(chunks, shares)), out, joined=joined)
         for item in out:
             if isinstance(item, Chunk) and len(item):
                 assert item.start <= item.time[0] <= item.time[-1] < item.end
@@ -293,7 +307,9 @@ def check_operator(
         _check_rx(make, chunks)
 
     given_streams = streams() if source is None else source
-    test = given(given_streams, st.lists(st.integers(0, 120), max_size=6))(laws)
+    samples = st.lists(st.integers(0, 120), max_size=6)
+    shares_of_time = st.lists(st.floats(0, 1), max_size=6)
+    test = given(given_streams, samples, shares_of_time)(laws)
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
     if examples is not None:
         test = settings(max_examples=examples, suppress_health_check=quiet, deadline=None)(test)
