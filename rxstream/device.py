@@ -157,7 +157,7 @@ class Device(Observable[Chunk]):
         session.close()
         for late in session.subject.drain(wait):
             _logger.warning(
-                "%s: closed, but subscriber %s has %d chunks to go",
+                "%s: closed, but subscriber %s is still busy, with %d chunks to go",
                 self.name, late.cursor.name, late.behind,
             )  # fmt: skip
 
