@@ -129,3 +129,27 @@ def test_meter_tells_losses_and_restarts_with_each_subscription() -> None:
 def test_meter_of_nothing() -> None:
     assert run(ops.meter(), []) == []
     rx.empty().pipe(ops.meter()).subscribe(lambda _: pytest.fail("nothing came"))
+
+
+def test_timestamp_correct_passes_on_the_losses_it_is_told() -> None:
+    info = StreamInfo("x", 1000.0, (), np.dtype(np.int64))
+    ms = 1_000_000
+
+    def piece(t: int, index: int, n: int, gap: Gap | None = None) -> Chunk:
+        return Chunk.regular(np.arange(index, index + n), info, start=t * ms, index=index, gap=gap)
+
+    told = [
+        piece(0, 0, 10),
+        piece(15, 15, 10, Gap(10 * ms, 15 * ms, 5, "overrun")),
+        piece(30, 30, 0, Gap(25 * ms, 30 * ms, 5, "dropped")),  # a heartbeat tells it
+        piece(30, 30, 10),
+        piece(40, 43, 10, Gap(40 * ms, 40 * ms, 3, "lag")),  # no time passed
+        piece(9000, 53, 10, Gap(50 * ms, 9000 * ms, None, "disconnect")),
+    ]
+    for chunks in (told, [concat(told)]):
+        out = run(ops.timestamp_correct(), chunks)
+        assert concat_data(out).tolist() == concat_data(told).tolist()
+        gaps = [gap for chunk in out for gap in chunk.gaps]
+        assert [gap.why for gap in gaps] == ["overrun", "dropped", "lag", "disconnect"]
+        assert [gap.lost for gap in gaps[:3]] == [5, 5, 3]
+        assert gaps[3].duration == pytest.approx(8.95, abs=0.01)
