@@ -34,14 +34,14 @@ under them, not through them, is the clock. The rooms:
     `ClockModel`, which ties them together.
 `offline`, `passes`, `arrays`
     The same for recordings, where the future is known, and for plain arrays: `correct_arrays`.
-`calibrate`
+`matching`, `calibrate`
     The least delay itself, from events that two devices both saw: `calibrate_latency`.
 
 No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
 """
 
 from rxstream.timing.arrays import correct_arrays
-from rxstream.timing.calibrate import Calibration, calibrate_latency
+from rxstream.timing.calibrate import Calibration, calibrate_latency, events_of
 from rxstream.timing.model import ClockModel
 from rxstream.timing.passes import Corrected
 from rxstream.timing.settings import Correction
@@ -56,4 +56,5 @@ __all__ = [
     "Stamp",
     "calibrate_latency",
     "correct_arrays",
+    "events_of",
 ]

@@ -6,17 +6,24 @@ clocks drift apart.
 """
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import isfinite, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rxstream.chunk import Chunk
+from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
+from rxstream.timing.matching import LEAST, candidates, check_single, refine, vote
 
-__all__ = ["Calibration", "calibrate_latency"]
+__all__ = ["Calibration", "calibrate_latency", "events_of"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+# Student's t, two-sided 95 %, for 1 to 9 degrees of freedom
+_STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,140 +33,209 @@ class Calibration:
     Attributes
     ----------
     offset
-        By how much b is later than a in the middle of the events [s]. Open b with
-        ``latency=offset`` and both agree; where it is negative, open a with ``latency=-offset``.
+        By how much b is later than a in the middle of the events [s]. See `latency`.
     drift
-        By how much more b is late after each second [s/s]; 0 for less than 3 events.
-    uncertainty
-        Half width of the 95 % interval of `offset` [s]; infinite for a single event.
+        By how much more b is late as time goes on [ppm]; 0 if it was not looked for. Between two
+        devices with corrected times it is 0 within `drift_uncertainty`.
+    offset_uncertainty
+        Half width of the 95 % interval of `offset` [s]. What the devices do to every event alike
+        is not in it: a camera shows a flash half a picture late on average.
+    drift_uncertainty
+        Half width of the 95 % interval of `drift` [ppm]; 0 if it was not looked for.
+    matched
+        How many events both saw.
+    residual_p95
+        95 % of them lie within so much of the line [s].
     pairs
-        Numbers of the events that belong together, ``(k, 2)``.
+        Numbers of the events that belong together, ``(matched, 2)``.
     middle
         Time in a to which `offset` belongs [ns].
     """
 
     offset: float
     drift: float
-    uncertainty: float
+    offset_uncertainty: float
+    drift_uncertainty: float
+    matched: int
+    residual_p95: float
     pairs: NDArray[np.intp]
     middle: int
+
+    @property
+    def latency(self) -> tuple[float, float]:
+        """What to add to ``Device(latency=)`` of a and of b, so that both agree [s].
+
+        The device that is later gets ``latency=abs(offset)``, the other one 0. This aligns b with
+        a; what is late in both alike stays unseen. If a device had a latency already when the
+        events were taken, add to it.
+        """
+        return max(0.0, -self.offset), max(0.0, self.offset)
 
     def to_a(self, times: ArrayLike) -> Ints:
         """Return times of b ``(n,)`` [ns] as a would have told them."""
         stamps: Ints = np.asarray(times, np.int64)
-        shift = round(self.offset * 1e9)
-        ahead = (stamps - shift - self.middle) * (self.drift / (1 + self.drift))
+        shift, slope = round(self.offset * 1e9), self.drift * 1e-6
+        ahead = (stamps - shift - self.middle) * (slope / (1 + slope))
         moved: Ints = stamps - shift - np.rint(ahead).astype(np.int64)
         return moved
 
 
 def calibrate_latency(
-    a: ArrayLike, b: ArrayLike, *, tolerance: float = 1.0, jitter: float = 0.02
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    tolerance: float = 0.5,
+    drift: bool = True,
+    jitter: float = 0.02,
 ) -> Calibration:
     """Find offset and drift between two devices from events that both saw.
 
-    Each may have missed some or seen some that the other did not. The offset is the one for which
-    most events have a partner; then a line is fitted, and what lies off it is left out.
+    Each may have missed some or seen some that the other did not. The offset (and drift) is the
+    one for which most events have a partner; then a line is fitted, and what lies off it is left
+    out.
+
+    Irregular events are best: 10 claps that are not in time, or 20 where many
+    are missed or false.
 
     Parameters
     ----------
     a, b
-        Times of the events ``(n,)``, ``(m,)`` int [ns], rising.
+        Times of the events ``(n,)``, ``(m,)`` int [ns], rising; see `events_of`.
     tolerance
-        The offset is at most this large [s].
+        No event is later or earlier in b than in a by more than this [s], drift included.
+    drift
+        Whether their clocks may run apart (by at most 1000 ppm), or only differ by a constant.
     jitter
-        The same event may seem to be this much off [s], e.g. the time of half a frame and the
-        drift of the whole recording.
+        The same event may seem to be this much off to both sides [s], e.g. half a picture.
 
     Raises
     ------
     ParameterError
-        If times are no integers or do not rise, or no event of one has a partner in the other.
+        If times are no integers or do not rise; if there are fewer than 3 events, no partners, or
+        no more than chance makes; if several offsets fit, as with periodic events.
 
     Examples
     --------
     >>> import numpy as np
     >>> claps = np.array([10, 25, 31, 50]) * 1_000_000_000
-    >>> flashes = claps + 40_000_000
-    >>> round(calibrate_latency(claps, flashes).offset, 9)
-    0.04
+    >>> flashes = claps + 40_000_000 + (claps - claps[0]) // 50_000
+    >>> found = calibrate_latency(claps, flashes)
+    >>> found.matched, round(found.offset, 6), round(found.drift, 3)
+    (4, 0.04038, 20.0)
+    >>> [round(seconds, 6) for seconds in found.latency]  # for a, for b
+    [0.0, 0.04038]
     """
+    for name, value in (("tolerance", tolerance), ("jitter", jitter)):
+        if not (isfinite(value) and value > 0):
+            msg = f"{name} must be > 0 seconds, not {value!r}"
+            raise ParameterError(msg)
     first, second = _times("a", a), _times("b", b)
-    if tolerance <= 0 or jitter <= 0:
-        msg = f"tolerance and jitter must be > 0 seconds, not {tolerance!r} and {jitter!r}"
-        raise ParameterError(msg)
     zero = int(first[0])
     x, y = (first - zero) / 1e9, (second - zero) / 1e9
-    offset, drift, width = _vote(x, y, tolerance, jitter), 0.0, jitter
-    pairs = _partners(x, y, offset, 0.0, width)
-    for _ in range(5):
-        offset, drift, spread = _line(x[pairs[:, 0]], y[pairs[:, 1]])
-        width = min(width, max(4 * spread, 1e-6))
-        better = _partners(x, y, offset, drift, width)
-        if not len(better) or np.array_equal(better, pairs):
-            break
-        pairs = better
-    at = x[pairs[:, 0]]
-    middle = float(at.mean())
-    late = y[pairs[:, 1]] - at
-    left = late - offset - drift * at
-    free = len(pairs) - (2 if drift else 1)
-    doubt = 2 * sqrt(float(left @ left) / free / len(pairs)) if free > 0 else inf
-    return Calibration(offset + drift * middle, drift, doubt, pairs, zero + round(middle * 1e9))
+    at, late, share = candidates(x, y, tolerance)
+    offset, slope = vote(x, y, at, late, share, tolerance, jitter, drift=drift)
+    pairs, offset, slope, width = refine(x, y, offset, slope, 1.5 * jitter, drift=drift)
+    check_single(at, late, offset, slope, width)
+    return _fit(x, y, pairs, zero, drift=drift)
+
+
+def events_of(chunk: Chunk[Any], threshold: float, refractory: Duration = 0.1) -> Ints:
+    """Return when something began to be loud or bright.
+
+    Parameters
+    ----------
+    chunk
+        Samples ``(n,)``, or ``(n, channels)``, of which the first channel counts. Make pictures
+        bright or dark first: ``chunk.with_data(chunk.data.mean(axis=(1, 2, 3)))``.
+    threshold
+        In the unit of the data; also what is below ``-threshold`` is loud.
+    refractory
+        It must have been quiet for so long [s] before.
+
+    Returns
+    -------
+    ndarray
+        Times [ns], int64 ``(k,)``, of the first loud sample of each event. What is loud already
+        at the start of the chunk, or right after a gap, began unseen and is left out.
+
+    Raises
+    ------
+    ParameterError
+        If the samples are no numbers, have more dimensions, or the threshold is not above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rxstream.info import StreamInfo
+    >>> sound = np.zeros(1000, np.float32)
+    >>> sound[[200, 203, 700]] = 0.9, -0.7, -0.8  # a knock that rings, and another one
+    >>> info = StreamInfo("sound", rate=1000.0, dtype=np.float32)
+    >>> events_of(Chunk.regular(sound, info, start=0), 0.5).tolist()
+    [200000000, 700000000]
+    """
+    quiet = to_span(refractory, "refractory")
+    if not (isfinite(threshold) and threshold > 0):
+        msg = f"threshold must be a number > 0, not {threshold!r}"
+        raise ParameterError(msg)
+    data = chunk.data
+    if data.ndim > 2 or data.dtype.kind not in "biuf":
+        msg = (
+            f"{chunk.info.name}: events are found in numbers (n,) or (n, channels), not in "
+            f"{data.shape} {data.dtype}; reduce them first, e.g. "
+            "chunk.with_data(chunk.data.mean(axis=(1, 2, 3)))"
+        )
+        raise ParameterError(msg)
+    level = data[:, 0] if data.ndim == 2 else data
+    # not abs(): the least integer has no positive counterpart
+    loud = np.flatnonzero((level >= threshold) | (level <= -threshold))
+    times = chunk.time[loud]
+    begins = np.ones(len(loud), np.bool_)
+    begins[1:] = np.diff(times) > quiet
+    unseen = [0, *(at for at, _ in chunk.breaks)]
+    found: Ints = times[begins & ~np.isin(loud, unseen)]
+    return found
 
 
 def _times(name: str, values: ArrayLike) -> Ints:
     array = np.asarray(values)
-    if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
-        msg = f"{name} must be (n,) integers [ns], n >= 1, not {array.shape} {array.dtype}"
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        msg = f"{name} must be (n,) integers [ns], not {array.shape} {array.dtype}"
         raise ParameterError(msg)
-    if (np.diff(array) <= 0).any():
+    if len(array) < LEAST:
+        msg = (
+            f"{name} has {len(array)} events, at least {LEAST} are needed to tell which belong "
+            "together; clap more often, or lower the threshold"
+        )
+        raise ParameterError(msg)
+    if (array[1:] <= array[:-1]).any():
         msg = f"the times of {name} do not rise; sort them and leave out doubles"
         raise ParameterError(msg)
     return array.astype(np.int64)
 
 
-def _vote(x: Floats, y: Floats, tolerance: float, jitter: float) -> float:
-    """Return the middle of the ``jitter`` long span of offsets that has most pairs [s]."""
-    low, high = np.searchsorted(y, x - tolerance), np.searchsorted(y, x + tolerance)
-    offsets = np.sort(np.concatenate([y[i:j] - t for t, i, j in zip(x, low, high, strict=True)]))
-    if not len(offsets):
-        msg = (
-            f"no event of one device within {tolerance} s of one of the other; "
-            "give a larger tolerance, or check that both saw the events"
-        )
-        raise ParameterError(msg)
-    count = np.searchsorted(offsets, offsets + jitter, side="right") - np.arange(len(offsets))
-    best = int(np.argmax(count))
-    return float(np.median(offsets[best : best + count[best]]))
+def _fit(x: Floats, y: Floats, pairs: NDArray[np.intp], zero: int, *, drift: bool) -> Calibration:
+    """Return the line of least squares through pairs without outliers: surer than medians."""
+    at = x[pairs[:, 0]]
+    late = y[pairs[:, 1]] - at
+    count, middle, offset = len(pairs), float(at.mean()), float(late.mean())
+    away = at - middle
+    reach = float(away @ away)
+    slope = float(away @ late) / reach if drift else 0.0
+    left = late - offset - slope * away
+    free = count - 1 - drift
+    # times come in whole nanoseconds: no spread is less than that of rounding
+    spread = max(sqrt(float(left @ left) / free), 3e-10) * _student(free)
+    return Calibration(
+        offset,
+        slope * 1e6,
+        spread / sqrt(count),
+        spread / sqrt(reach) * 1e6 if drift else 0.0,
+        count,
+        float(np.quantile(np.abs(left), 0.95)),
+        pairs,
+        zero + round(middle * 1e9),
+    )
 
 
-def _partners(x: Floats, y: Floats, offset: float, drift: float, width: float) -> NDArray[np.intp]:
-    """Return which are nearest to each other and at most ``width`` [s] off, ``(k, 2)``."""
-    wanted = x + offset + drift * x
-    nearest = _nearest(y, wanted)
-    back = _nearest(wanted, y)
-    i = np.arange(len(x))
-    mutual = (back[nearest] == i) & (np.abs(y[nearest] - wanted) <= width)
-    return np.column_stack((i[mutual], nearest[mutual]))
-
-
-def _nearest(values: Floats, wanted: Floats) -> NDArray[np.intp]:
-    right = np.clip(np.searchsorted(values, wanted), 1, max(len(values) - 1, 1))
-    if len(values) == 1:
-        return np.zeros(len(wanted), np.intp)
-    return np.where(wanted - values[right - 1] <= values[right] - wanted, right - 1, right)
-
-
-def _line(x: Floats, y: Floats) -> tuple[float, float, float]:
-    """Return offset, drift and spread of ``y - x``: medians, which do not mind a few outliers."""
-    late = y - x
-    drift = 0.0
-    if len(x) >= 3:  # Theil & Sen: the median of the slopes of all pairs; some suffice
-        i, j = np.triu_indices(min(len(x), 400), 1)
-        pick = np.linspace(0, len(x) - 1, min(len(x), 400)).astype(np.intp)
-        i, j = pick[i], pick[j]
-        drift = float(np.median((late[j] - late[i]) / (x[j] - x[i])))
-    offset = float(np.median(late - drift * x))
-    spread = float(np.median(np.abs(late - offset - drift * x))) * 1.4826
-    return offset, drift, spread
+def _student(free: int) -> float:
+    return _STUDENT[free - 1] if free <= len(_STUDENT) else 1.96 + 2.4 / free + 3.0 / free**2
