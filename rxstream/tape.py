@@ -23,6 +23,7 @@ __all__ = ["Slabs", "Tape"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 _LEAST_BYTES = 1 << 16
+_MUCH_BYTES = 1 << 24
 _COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _SLAB_REFERENCES = 4  # the pair, the local name, the argument, and the read-only view's base
 _VIEW_REFERENCES = 3  # the pair, the local name, the argument
@@ -50,7 +51,7 @@ class Slabs(Generic[S]):
     array([1, 2])
     """
 
-    __slots__ = ("_dtype", "_ends", "_fill", "_full", "_newest", "_shape", "_size",
+    __slots__ = ("_dtype", "_ends", "_fill", "_full", "_much", "_newest", "_shape", "_size",
                  "_slabs", "_spare", "_starts", "_views", "carry", "newest", "newest_start",
                  "start", "stop")  # fmt: skip
 
@@ -59,7 +60,8 @@ class Slabs(Generic[S]):
     ) -> None:
         self._shape, self._dtype, self.carry = shape, dtype, carry
         sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
-        self._size = max(slab, _LEAST_BYTES // sample, 4 * carry, 1)
+        self._size = max(slab, _LEAST_BYTES // sample, 1)
+        self._much = _MUCH_BYTES // sample
         self._slabs: list[NDArray[S]] = []
         self._views: list[NDArray[S]] = []  # of the same memory, read-only
         self._starts: list[int] = []
@@ -119,7 +121,9 @@ class Slabs(Generic[S]):
 
     def _new_slab(self, n: int) -> None:
         carry = min(self.carry, self.stop - self.start)
-        size = max(self._size, n + carry, 4 * carry)
+        # the longer a slab, the more seldom its beginning is copied; but pictures fill the memory
+        times = 4 if self.carry <= self._much else 2
+        size = max(self._size, n + carry, times * self.carry)
         slab, view = self._recycled(size) or self._allocated(size)
         if carry:
             slab[:carry] = self.view(self.stop - carry, self.stop)

@@ -79,6 +79,18 @@ def test_the_newest_samples_lie_in_one_piece() -> None:
     assert slabs.nbytes <= 3 * 4 * carry * 8000
 
 
+def test_windows_of_pictures_do_not_fill_the_memory() -> None:
+    frame = np.zeros((1, 480, 640, 3), np.uint8)
+    slabs = Slabs[Any](frame.shape[1:], frame.dtype, slab=4, carry=30)
+    most = 0
+    for _ in range(200):
+        slabs.append(frame)
+        slabs.trim(max(0, slabs.stop - 30))
+        most = max(most, slabs.nbytes)
+    assert np.shares_memory(slabs.view(slabs.stop - 30, slabs.stop), slabs.newest)
+    assert most <= 4 * 30 * frame.nbytes
+
+
 def test_a_range_over_slabs_is_copied_and_read_only() -> None:
     slabs = Slabs[Any]((2000,), NUMBERS, slab=5)
     for k in range(4):
