@@ -55,7 +55,13 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable
             observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             step = make()
-            push, forward = step.push, observer.on_next
+            push, flush, forward = step.push, step.flush, observer.on_next
+
+            def fail(error: Exception) -> None:
+                nonlocal push, flush
+                # a source that runs while it is subscribed to cannot be stopped at once
+                push, flush = _ignore, _nothing
+                observer.on_error(error)
 
             def on_next(item: A) -> None:
                 try:
@@ -63,16 +69,16 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable
                     if type(results) is not tuple and type(results) is not list:
                         results = tuple(results)  # run a generator here, where it may raise
                 except Exception as error:  # noqa: BLE001 - the Rx contract: it travels downstream
-                    observer.on_error(error)
+                    fail(error)
                     return
                 for result in results:
                     forward(result)
 
             def on_completed() -> None:
                 try:
-                    results = tuple(step.flush())
+                    results = tuple(flush())
                 except Exception as error:  # noqa: BLE001 - as above
-                    observer.on_error(error)
+                    fail(error)
                     return
                 for result in results:
                     forward(result)
@@ -83,3 +89,12 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable
         return Observable(subscribe)
 
     return operator
+
+
+def _ignore(_item: object, /) -> tuple[()]:
+    """Stand in for the `push` of a step that has failed."""
+    return ()
+
+
+def _nothing() -> tuple[()]:
+    return ()

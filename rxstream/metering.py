@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rxstream.chunk import Chunk
+from rxstream.gap import Gap
 
 __all__ = ["Flow", "Meter"]
 
@@ -58,15 +59,14 @@ class Meter:
     """
 
     __slots__ = (
-        "_chunks", "_covered", "_delays", "_first", "_gaps", "_last", "_lost", "_nominal",
-        "_samples", "_uncertainty",
+        "_chunks", "_covered", "_delays", "_gap", "_gaps", "_lost", "_nominal", "_samples",
+        "_uncertainty",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._chunks = self._samples = self._lost = self._gaps = 0
         self._covered = 0  # stream time that samples stand for [ns]
-        self._first: int | None = None
-        self._last = 0
+        self._gap: Gap | None = None  # the last one
         self._nominal: float | None = None
         self._uncertainty = 0.0
         self._delays: deque[int] = deque(maxlen=_KEPT)
@@ -80,7 +80,9 @@ class Meter:
         self._nominal = chunk.info.rate
         if chunk.breaks:
             for at, gap in chunk.breaks:
-                self._gaps += 1
+                if self._gap is None or not self._gap.continues(gap):
+                    self._gaps += 1
+                self._gap = gap
                 self._lost += gap.lost or 0
                 if at:
                     self._covered -= gap.end - gap.start

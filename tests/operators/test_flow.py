@@ -126,6 +126,21 @@ def test_meter_tells_losses_and_restarts_with_each_subscription() -> None:
         assert flow.rate == pytest.approx(100.0)
 
 
+def test_meter_counts_a_gap_once_however_the_stream_was_cut() -> None:
+    info = StreamInfo("x", 100.0, (), np.dtype(np.int64))
+    ms = 1_000_000
+    gap = Gap(100 * ms, 300 * ms, 20, "dropped")
+    whole = concat([
+        Chunk.regular(np.arange(10), info, start=0),
+        Chunk.regular(np.arange(30, 90), info, start=300 * ms, index=30, gap=gap),
+    ])  # fmt: skip
+    cut = [whole.between(t * ms, (t + 70) * ms) for t in range(0, 900, 70)]
+    for chunks in ([whole], cut):
+        (flow,) = run(ops.meter(every=100), chunks)
+        assert (flow.samples, flow.lost, flow.gaps) == (70, 20, 1)
+        assert flow.rate == pytest.approx(100.0)
+
+
 def test_meter_of_nothing() -> None:
     assert run(ops.meter(), []) == []
     rx.empty().pipe(ops.meter()).subscribe(lambda _: pytest.fail("nothing came"))

@@ -113,6 +113,62 @@ def test_windows_with_a_gap_are_dropped() -> None:
     assert bounds(out) == [(0, 10, 10), (10, 20, 10), (40, 50, 10), (50, 60, 10)]
 
 
+def test_what_is_dropped_is_told_by_the_next_window() -> None:
+    out = run(ops.window_by_time(0.01, on_gap="drop"), lossy())
+    assert [c.gap for c in out] == [None, None, Gap(20 * MS, 40 * MS, 20, "dropped"), None]
+    assert [c.index for c in out] == [0, 10, 40, 50]
+    assert all(c.fill == 1.0 for c in out)
+    unknown = [lossy()[0], lossy()[1][:0].with_gap(Gap(25 * MS, 35 * MS, None, "disconnect"))]
+    rest = Chunk.regular(np.arange(25.0), FLOAT, start=35 * MS, index=25)
+    out = run(
+        ops.window_by_time(0.01, on_gap="drop"), [unknown[0], rest.with_gap(unknown[1].gaps[0])]
+    )
+    assert [c.gap for c in out] == [None, None, Gap(20 * MS, 40 * MS, None, "dropped"), None]
+
+
+def test_overlapping_windows_tell_only_what_none_of_them_has() -> None:
+    out = run(ops.window_by_time(0.02, every=0.005, on_gap="drop"), lossy())
+    assert all(
+        not c.breaks or c.breaks == ((0, Gap(25 * MS, 35 * MS, 10, "dropped")),) for c in out
+    )
+    assert [c.start // MS for c in out if c.breaks] == [35]
+
+
+def test_a_gap_of_unknown_size_is_filled_by_its_length() -> None:
+    gap = Gap(25 * MS, 35 * MS, None, "disconnect")
+    values = np.arange(60.0)
+    chunks = [
+        Chunk.regular(values[:25], FLOAT, start=0),
+        Chunk.regular(values[35:], FLOAT, start=35 * MS, index=25, gap=gap),
+    ]
+    out = run(ops.window_by_time(0.02, on_gap="nan"), chunks)
+    assert [len(c) for c in out] == [20, 20, 20]
+
+
+def test_a_claim_of_too_many_lost_samples_does_not_fill_the_memory() -> None:
+    """A counter that jumps says that 2**40 samples are missing from ten milliseconds."""
+    a, b = lossy()
+    b = Chunk.regular(b.data, FLOAT, start=35 * MS, gap=Gap(25 * MS, 35 * MS, 1 << 40, "dropped"))
+    out = run(ops.window_by_time(0.02, on_gap="nan"), [a, b])
+    assert [len(c) for c in out] == [20, 20, 20]
+
+
+def test_a_gap_without_length_has_no_room_for_nan() -> None:
+    a = Chunk.regular(np.arange(10.0), FLOAT, start=0)
+    gap = Gap(10 * MS, 10 * MS, 3, "overrun")
+    b = Chunk.regular(np.arange(13.0, 23.0), FLOAT, start=10 * MS, index=13, gap=gap)
+    (out, _) = run(ops.window_by_time(0.015, on_gap="nan"), [a, b])
+    assert len(out) == 15
+    assert out.breaks == ((10, gap),)
+
+
+def test_a_stream_that_leaps_is_an_error_not_a_flood() -> None:
+    a = Chunk.stamped(np.array([1]), [0], EVENTS, end=1)
+    b = Chunk.stamped(np.array([2]), [10**18], EVENTS, start=1, index=1)
+    with pytest.raises(ChunkError, match=r"1e\+09 s of events .* 1000000 windows of 0.01 s"):
+        run(ops.window_by_time(0.01), [a, b])
+
+
 def test_nan_needs_numbers_that_can_be_nan() -> None:
     with pytest.raises(ChunkError, match=r"int64.*map_data"):
         run(
