@@ -23,7 +23,6 @@ __all__ = ["Slabs", "Tape"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 _LEAST_BYTES = 1 << 16
-_MUCH_BYTES = 1 << 24
 _COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _SLAB_REFERENCES = 4  # the pair, the local name, the argument, and the read-only view's base
 _VIEW_REFERENCES = 3  # the pair, the local name, the argument
@@ -51,7 +50,7 @@ class Slabs(Generic[S]):
     array([1, 2])
     """
 
-    __slots__ = ("_dtype", "_ends", "_fill", "_full", "_much", "_newest", "_shape", "_size",
+    __slots__ = ("_dtype", "_ends", "_fill", "_full", "_newest", "_shape", "_size",
                  "_slabs", "_spare", "_starts", "_views", "carry", "newest", "newest_start",
                  "start", "stop")  # fmt: skip
 
@@ -61,7 +60,6 @@ class Slabs(Generic[S]):
         self._shape, self._dtype, self.carry = shape, dtype, carry
         sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
         self._size = max(slab, _LEAST_BYTES // sample, 1)
-        self._much = _MUCH_BYTES // sample
         self._slabs: list[NDArray[S]] = []
         self._views: list[NDArray[S]] = []  # of the same memory, read-only
         self._starts: list[int] = []
@@ -71,8 +69,8 @@ class Slabs(Generic[S]):
         self.start = self.stop = 0
         self._new_slab(0)
 
-    def write(self, data: NDArray[S]) -> None:
-        """Copy ``data`` ``(n, *shape)`` in."""
+    def write(self, data: NDArray[S]) -> int:
+        """Copy ``data`` ``(n, *shape)`` in; return the position after it."""
         at = self._fill
         end = at + len(data)
         if end > self._full:
@@ -81,7 +79,8 @@ class Slabs(Generic[S]):
             end = at + len(data)
         self._newest[at:end] = data
         self._fill = end
-        self.stop = self.newest_start + end
+        self.stop = stop = self.newest_start + end
+        return stop
 
     def append(self, data: NDArray[S]) -> NDArray[S]:
         """Copy ``data`` ``(n, *shape)`` in and return it as a read-only view of its slab."""
@@ -109,8 +108,8 @@ class Slabs(Generic[S]):
 
     def trim(self, position: int) -> None:
         """Let go of what lies before ``position``."""
-        self.start = max(self.start, min(position, self.stop))
-        while self._ends and self._ends[0] <= self.start:
+        self.start = start = max(self.start, min(position, self.stop))
+        while self._ends and self._starts[1] <= start:  # the next slab has all that is wanted
             self._starts.pop(0), self._ends.pop(0)
             self._spare = self._slabs.pop(0), self._views.pop(0)
 
@@ -121,9 +120,8 @@ class Slabs(Generic[S]):
 
     def _new_slab(self, n: int) -> None:
         carry = min(self.carry, self.stop - self.start)
-        # the longer a slab, the more seldom its beginning is copied; but pictures fill the memory
-        times = 4 if self.carry <= self._much else 2
-        size = max(self._size, n + carry, times * self.carry)
+        # a longer slab would have its beginning copied less often, but touch more memory
+        size = max(self._size, n + carry, 2 * self.carry)
         slab, view = self._recycled(size) or self._allocated(size)
         if carry:
             slab[:carry] = self.view(self.stop - carry, self.stop)
@@ -209,18 +207,17 @@ class Tape(Generic[S]):
         if slabs is None:
             slabs = self._begin(chunk)
         # this runs for every chunk of every window, so it looks at what is in a chunk directly
-        axis = chunk._axis  # noqa: SLF001
+        axis, growing = chunk._axis, self._growing  # noqa: SLF001
         self.info, self.end = chunk._info, chunk._end  # noqa: SLF001
         if (
-            type(axis) is Grid
+            growing is not None
+            and type(axis) is Grid
             and not chunk._breaks  # noqa: SLF001
-            and self._growing is not None
-            and axis.extends(self._growing)
+            and axis.extends(growing)
             and chunk._index - self.stop == self._offset  # noqa: SLF001
         ):
-            self._growing.count += axis.count
-            slabs.write(chunk._data)  # noqa: SLF001
-            self.stop += axis.count
+            growing.count += axis.count
+            self.stop = slabs.write(chunk._data)  # noqa: SLF001
             return
         self._append_slowly(chunk, slabs)
 
@@ -243,8 +240,7 @@ class Tape(Generic[S]):
                 self._number(position + at, self._offset + gap.lost)
         if not len(chunk):
             return
-        slabs.write(chunk.data)
-        self.stop += len(chunk)
+        self.stop = slabs.write(chunk.data)
         parts, growing = self._parts, self._growing
         for part in chunk.axis.parts():
             if growing is not None and type(part) is Grid and part.extends(growing):
