@@ -6,29 +6,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-KEYS = {"name", "ours", "peer", "peer_name", "unit", "ratio", "goal"}
-TOPICS = ("items to 3 sub", "items to 3 rea", "hand-over", "stalled", "sliding", "rechunk",
-          "memory", "late subscriber")  # fmt: skip
-
-
-def bench(*words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "benchmarks/run.py", "--quick", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_every_benchmark_runs(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
-    result = bench("--out", str(out))
+    command = [sys.executable, "benchmarks/run.py", "--quick", "--out", str(out)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     results = json.loads(out.read_text())
-    assert all(set(entry) == KEYS and entry["ours"] > 0 and entry["peer"] > 0 for entry in results)
-    names = [entry["name"] for entry in results]
-    assert len(set(names)) == len(names)
-    for topic in TOPICS:
-        assert any(topic in name for name in names), topic
-
-
-def test_unknown_name_is_refused() -> None:
-    result = bench("--only", "no such thing")
-    assert result.returncode == 2
-    assert "'no such thing'" in result.stderr
+    assert len(results) >= 10
+    keys = {"name", "ours", "peer", "peer_name", "unit", "ratio", "goal"}
+    assert all(set(entry) == keys and entry["ours"] > 0 and entry["peer"] > 0 for entry in results)
