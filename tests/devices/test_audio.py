@@ -114,7 +114,10 @@ def test_stamps_are_of_the_adc(pulse: PrivatePulse) -> None:
 
 @pytest.mark.parametrize("hogs", [0, 4])
 def test_stamps_follow_what_was_played(pulse: PrivatePulse, hogs: int) -> None:
-    """Nine of ten times lie within 0.2 ms of a line over what was played, on a busy machine too."""
+    """Nine of ten times lie within 0.2 ms of a line over what was played, on a busy machine too.
+
+    Where the sound server itself is starved, its stamps are out, and the uncertainty says so.
+    """
     sound = noise(3.0, seed=4)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(hogs)]
     try:
@@ -134,7 +137,10 @@ def test_stamps_follow_what_was_played(pulse: PrivatePulse, hogs: int) -> None:
     assert len(played) >= 20
     scatter = chunk.time[usual + played] - played * 1e9 / RATE
     scatter = (scatter - np.median(scatter)) / 1e6
-    assert np.quantile(np.abs(scatter), 0.9) < 0.2, np.round(scatter, 2).tolist()
+    parts = chunk.axis.parts()
+    told = np.repeat([part.uncertainty / 1e6 for part in parts], [part.count for part in parts])
+    beyond = np.abs(scatter) - np.maximum(told[usual + played], 0.2)
+    assert np.quantile(beyond, 0.9) < 0, (np.round(scatter, 2).tolist(), told[usual + played])
     assert chunk.gaps == ()
 
 
