@@ -7,6 +7,9 @@ if __name__ == "operators":  # imported by accident from the top of a checkout
     msg = "use `from rxstream import operators as ops`"
     raise ImportError(msg)
 
+from rxstream.operators._capture import capture
+from rxstream.operators._drop_gaps import drop_gaps
+from rxstream.operators._fill_gaps import fill_gaps
 from rxstream.operators._gaps import gaps
 from rxstream.operators._latest import latest
 from rxstream.operators._map_data import map_data
@@ -21,6 +24,9 @@ from rxstream.operators._timestamp_correct import timestamp_correct
 from rxstream.operators._window_by_time import window_by_time
 
 __all__ = [
+    "capture",
+    "drop_gaps",
+    "fill_gaps",
     "gaps",
     "latest",
     "map_data",

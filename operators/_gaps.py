@@ -1,6 +1,6 @@
 """gaps: what is missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from reactivex import Observable
 
@@ -8,7 +8,48 @@ from rxstream.chunk import Chunk
 from rxstream.gap import Gap
 from rxstream.lift import lift
 
-__all__ = ["gaps"]
+__all__ = ["gaps", "join_cut", "stretches"]
+
+
+def join_cut(run: list[Gap], gaps: list[Gap]) -> None:
+    """Add ``gaps`` to a ``run`` of gaps, joining one that was cut where the chunks were."""
+    for gap in gaps:
+        if run and run[-1].continues(gap):
+            run[-1] = run[-1].join(gap)
+        else:
+            run.append(gap)
+
+
+def stretches(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
+    """Give what a chunk is made of: gaps, and what comes after them, without gaps, in order.
+
+    The first stretch may be one without gaps, and each may be one without samples.
+    """
+    groups: dict[int, list[Gap]] = {}
+    for at, gap in chunk.breaks:
+        groups.setdefault(at, []).append(gap)
+    n = len(chunk)
+    start = chunk.start
+    if 0 in groups:
+        first, last = groups[0][0].start, groups[0][-1].end
+        if start < first:  # time before the gap, of which is told that nothing came
+            yield [], Chunk(chunk.data[:0], chunk.axis.cut(0, 0), start, first,
+                            chunk.index - sum(gap.lost or 0 for gap in groups[0]),
+                            chunk.info)  # fmt: skip
+        start = max(start, last)
+        if n:
+            start = min(start, chunk.axis.at(0))
+    places = sorted(groups.keys() | {0})
+    for k, a in enumerate(places):
+        b = places[k + 1] if k + 1 < len(places) else n
+        piece = chunk[a:b]
+        end = groups[b][0].start if b in groups and a < b else chunk.end
+        yield (
+            groups.get(a, []),
+            Chunk(
+                piece.data, piece.axis, piece.start if a else start, end, piece.index, piece.info
+            ),
+        )
 
 
 class _Gaps:
