@@ -3,6 +3,7 @@
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler, VirtualTimeScheduler
+from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
 
 from rxstream.chunk import Chunk
 from rxstream.errors import ParameterError, SubscriberError
@@ -39,11 +41,13 @@ class Delivery(Disposable):
         report: Callable[[SubscriberError], None],
     ) -> None:
         super().__init__()
+        if isinstance(scheduler, AsyncIOScheduler):  # what wakes it is not the loop's thread
+            scheduler = AsyncIOThreadSafeScheduler(scheduler._loop)  # noqa: SLF001
         self._log, self._observer, self._scheduler = log, observer, scheduler
         self._report = report
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._gone = False
-        self.thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None  # set when it runs
         self.done = threading.Event()
         if scheduler is None:
             wake = self._wake_thread
@@ -73,21 +77,39 @@ class Delivery(Disposable):
             self._bell.put(None)
         super().dispose()
 
+    def join(self, timeout: float) -> bool:
+        """Wait for the end of its thread; False if it has one of its own that goes on [s]."""
+        if self._scheduler is not None or self.thread is threading.current_thread():
+            return True
+        deadline = time.monotonic() + timeout
+        if not self.done.wait(timeout):
+            return False
+        if self.thread is not None:
+            self.thread.join(max(0.0, deadline - time.monotonic()))
+            return not self.thread.is_alive()
+        return True
+
     @property
     def behind(self) -> int:
         """Chunks not delivered yet."""
         return self._log.stop - self.cursor.position
 
     def _wake_thread(self) -> None:
-        if self.thread is None:
-            self.thread = threading.Thread(
-                target=self._run, name=f"rxstream-{self.cursor.name}", daemon=True
-            )
-            self.thread.start()
-        else:
+        if self.thread is not None:
             self._bell.put(None)
+            return
+        thread = threading.Thread(
+            target=self._run, name=f"rxstream-{self.cursor.name}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # there are too many
+            self._cut_off(error)
+            return
+        self.thread = thread
 
     def _run(self) -> None:
+        self.thread = threading.current_thread()
         try:
             while not self._gone:
                 if not self._pump():
@@ -95,6 +117,7 @@ class Delivery(Disposable):
                         return
                     self._bell.get()
         finally:
+            self.dispose()  # also when a subscriber has ended its thread by SystemExit
             self.done.set()
 
     def _run_here(self) -> None:
@@ -102,8 +125,12 @@ class Delivery(Disposable):
             pass
 
     def _wake_scheduler(self) -> None:
-        if self._scheduler is not None and not self._gone:
+        if self._scheduler is None or self._gone:
+            return
+        try:
             self._scheduler.schedule(self._action)
+        except Exception as error:  # noqa: BLE001 - it was disposed, its loop closed: not our affair
+            self._cut_off(error)
 
     def _action(self, _scheduler: abc.SchedulerBase, _state: Any = None) -> None:
         if not self._gone and self._pump():
@@ -116,9 +143,9 @@ class Delivery(Disposable):
         except Exception as error:  # noqa: BLE001 - a LagError goes where stream errors go
             self._finish(error)
             return False
+        if chunks is None:
+            self._finish(self._log.error)
         if not chunks:
-            if self._log.finished(self.cursor):
-                self._finish(self._log.error)
             return False
         try:
             forward = self._observer.on_next
@@ -151,4 +178,7 @@ class Delivery(Disposable):
         )
         wrapped = SubscriberError(message)
         wrapped.__cause__ = error
-        self._report(wrapped)
+        try:
+            self._report(wrapped)
+        except Exception:  # who is told of the harm must not do more
+            _logger.exception("%s: the report of a subscriber's error raised", self._log.name)

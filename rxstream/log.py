@@ -8,8 +8,12 @@ that falls out of it obeys its policy, and is told what it missed.
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from typing import Any, Literal, TypeAlias, get_args
 
+import numpy as np
+
+from rxstream.axis import Stamps
 from rxstream.chunk import Chunk, concat
 from rxstream.clock import now_ns
 from rxstream.errors import ChunkError, LagError, ParameterError
@@ -42,12 +46,15 @@ class Cursor:
         Samples lost to lag, and chunks taken.
     """
 
-    __slots__ = ("cut", "delivered", "lost", "name", "policy", "position", "seen", "wake")
+    __slots__ = ("cut", "delivered", "gone", "lost", "name", "policy", "position", "seen",
+                 "thread", "wake")  # fmt: skip
 
     def __init__(self, policy: Policy, wake: Callable[[], None], name: str) -> None:
         self.policy, self.wake, self.name = policy, wake, name
         self.position = 0
-        self.seen: Chunk | None = None  # the last one taken, or the one before the first
+        self.seen: Chunk | None = None  # the last one taken, or what is before the first
+        self.thread = 0  # which took last
+        self.gone = False
         self.cut: int | None = None  # time [ns] before which the first chunk is not wanted
         self.lost = self.delivered = 0
 
@@ -72,7 +79,8 @@ class Log:
     ) -> None:
         self.span, self.max_bytes, self.name = span, max_bytes, name
         self._clock = clock
-        self._lock = threading.Lock()
+        # what dies with a chunk may call us from inside, e.g. dispose of a subscription
+        self._lock = threading.RLock()
         self._moved = threading.Condition(self._lock)  # a blocking cursor went on
         self._chunks: list[Chunk | None] = []
         self._base = 0  # number of _chunks[0]; those before `start` are None
@@ -85,6 +93,8 @@ class Log:
         self.error: Exception | None = None
         self._cursors: tuple[Cursor, ...] = ()
         self._idle: list[Cursor] = []  # those to wake
+        self._fresh: list[Cursor] = []  # those that know of no chunk yet
+        self._tail: Chunk | None = None  # the end of the last chunk dropped
         self._blocking = self._released = False
 
     # -- writing ------------------------------------------------------------------------------
@@ -144,7 +154,8 @@ class Log:
     def clear(self) -> None:
         """Let go of everything; a reader that has not had it is told."""
         with self._lock:
-            self._drop(self.stop - self.start)
+            while self.start < self.stop:
+                self._drop()
 
     def _trim(self, limit: int, *, hold: bool = False, keep: int = 1) -> None:
         """Drop chunks that end by ``limit`` [ns] or are too many bytes; called with the lock.
@@ -154,30 +165,50 @@ class Log:
         while self.stop - self.start > keep:
             if self._oldest_end > limit and self._bytes <= self.max_bytes:
                 return
-            if self._blocking and any(
-                c.policy == "block" and c.position <= self.start for c in self._cursors
-            ):
-                if not hold or self._released or self.ended:
+            if self._blocking:
+                behind = [
+                    c for c in self._cursors if c.policy == "block" and c.position <= self.start
+                ]
+                # who appends while it takes, or between, would wait for itself
+                if behind and (
+                    not hold
+                    or self._released
+                    or self.ended
+                    or any(c.thread == get_ident() for c in behind)
+                ):
                     return
-                self._moved.wait()
-                continue
-            self._drop(1)
+                if behind:
+                    self._moved.wait()
+                    continue
+            self._drop()
 
-    def _drop(self, count: int) -> None:
+    def _drop(self) -> None:
         chunks = self._chunks
         at = self.start - self._base
-        for _ in range(count):
-            chunk = chunks[at]
-            chunks[at] = None
-            self._bytes -= (chunk.nbytes if chunk is not None else 0) + _CHUNK_BYTES
-            at += 1
-        self.start += count
+        dead: Any = chunks[at]  # to the end of this: what dies with it finds the log in order
+        chunks[at] = None
+        self._bytes -= dead.nbytes + _CHUNK_BYTES
+        if self._fresh:
+            self._remember(dead)
+        self.start += 1
+        at += 1
         if self.start < self.stop:
             oldest: Any = chunks[at]
             self._oldest_end = oldest.end
+        else:
+            self._tail = _nothing(dead, dead.end, after(dead))
         if at > _BATCH and 2 * at > len(chunks):
             del chunks[:at]
             self._base += at
+
+    def _remember(self, dead: Chunk) -> None:
+        """Note for cursors that have had nothing yet where they would have begun."""
+        fresh, self._fresh = self._fresh, []
+        for cursor in fresh:
+            if cursor.seen is None and cursor.position == self.start:
+                cursor.seen = _before(dead)
+            elif cursor.seen is None:
+                self._fresh.append(cursor)
 
     # -- readers ------------------------------------------------------------------------------
 
@@ -190,6 +221,8 @@ class Log:
                 cursor.cut = since
             before = cursor.position - 1
             cursor.seen = self._chunks[before - self._base] if before >= self.start else None
+            if cursor.seen is None:
+                self._fresh.append(cursor)
             busy = cursor.position < self.stop or self.ended
             self._cursors = (*self._cursors, cursor)
             self._blocking = self._blocking or cursor.policy == "block"
@@ -201,14 +234,22 @@ class Log:
     def detach(self, cursor: Cursor) -> None:
         """Forget a cursor; a producer that waits for it goes on."""
         with self._lock:
+            cursor.gone = True
             self._cursors = tuple(c for c in self._cursors if c is not cursor)
             self._idle = [c for c in self._idle if c is not cursor]
+            self._fresh = [c for c in self._fresh if c is not cursor]
             self._blocking = any(c.policy == "block" for c in self._cursors)
             cursor.seen = None
             self._moved.notify_all()
 
-    def take(self, cursor: Cursor) -> list[Chunk]:
-        """Return the next chunks for a cursor; none means wait for `Cursor.wake`, or the end.
+    def take(self, cursor: Cursor) -> list[Chunk] | None:
+        """Return the next chunks for a cursor; none means wait for `Cursor.wake`.
+
+        Returns
+        -------
+        chunks
+            None at the end of the log, or for a cursor that was detached. That is said to one
+            thread only: who was given none has handed over to whoever `Cursor.wake` calls.
 
         Raises
         ------
@@ -216,41 +257,39 @@ class Log:
             If it fell out of the window and its policy is ``"error"``.
         """
         with self._lock:
-            position = cursor.position
-            if position == self.stop:
-                self._rest(cursor)
-                return []
+            position, seen = cursor.position, cursor.seen
             missed = position < self.start
-            if missed:
-                position = self.start
-            if cursor.policy == "latest" and position < self.stop - 1:
-                position, missed = self.stop - 1, True
-            at = position - self._base
-            chunks: list[Chunk] = self._chunks[at : at + _BATCH]  # type: ignore[assignment]
-            if not chunks:  # everything it had not had yet is past, and nothing new has come
-                self._rest(cursor)
-                return []
-            cursor.position = position + len(chunks)
-            seen, cursor.seen = cursor.seen, chunks[-1]
+            if max(position, self.start) == self.stop:
+                if cursor.gone or (self.ended and not (missed and seen)):
+                    return None
+                if not self.ended:  # what it has not had is past, and nothing new has come
+                    self._rest(cursor)
+                    return []
+            at = max(position, self.start)
+            if cursor.policy == "latest" and at < self.stop - 1:
+                if seen is None and not missed:
+                    seen = _before(self._chunks[position - self._base])
+                at, missed = self.stop - 1, True
+            first = at - self._base
+            chunks: list[Any] = self._chunks[first : first + _BATCH] or [self._tail]
+            cursor.position = min(at + len(chunks), self.stop)
+            cursor.seen = chunks[-1]
             cursor.delivered += len(chunks)
             if cursor.policy == "block":
+                cursor.thread = get_ident()
                 self._moved.notify_all()
         if missed:
             chunks[0] = self._tell_lag(cursor, seen, chunks[0])
         if cursor.cut is not None:
-            first = chunks[0]
-            if first.extent < cursor.cut < first.end:
-                chunks[0] = first.between(cursor.cut, first.end)
+            begun = chunks[0]
+            if begun.extent < cursor.cut < begun.end:
+                chunks[0] = begun.between(cursor.cut, begun.end)
             cursor.cut = None
         return chunks
 
     def _rest(self, cursor: Cursor) -> None:
-        if not self.ended and cursor not in self._idle:
+        if not cursor.gone and cursor not in self._idle:
             self._idle.append(cursor)
-
-    def finished(self, cursor: Cursor) -> bool:
-        """Whether the log has ended and the cursor has had everything."""
-        return self.ended and (cursor.position >= self.stop or self.start >= self.stop)
 
     def _tell_lag(self, cursor: Cursor, seen: Chunk | None, first: Chunk) -> Chunk:
         if seen is None:
@@ -258,6 +297,8 @@ class Log:
         told = sum(gap.lost or 0 for at, gap in first.breaks if at == 0)
         lost = first.index - told - after(seen)
         gap = Gap(seen.end, max(seen.end, first.extent), max(0, lost), "lag")
+        if not gap.lost and first.rate is None and not first.breaks:  # only heartbeats
+            return Chunk(first.data, first.axis, gap.start, first.end, first.index, first.info)
         cursor.lost += gap.lost or 0
         if cursor.policy == "error":
             msg = (
@@ -348,6 +389,18 @@ class Log:
 def after(chunk: Chunk) -> int:
     """Return the index of the sample after a chunk."""
     return chunk.index + len(chunk) + sum(gap.lost or 0 for at, gap in chunk.breaks if at)
+
+
+def _before(chunk: Any) -> Chunk:
+    """Return an empty chunk that ends where a chunk begins."""
+    told = sum(gap.lost or 0 for at, gap in chunk.breaks if at == 0)
+    return _nothing(chunk, chunk.extent, chunk.index - told)
+
+
+def _nothing(chunk: Chunk, at: int, index: int) -> Chunk:
+    """Return an empty chunk of the same stream at a time [ns]; it holds no slab."""
+    none = np.empty(0, np.int64)
+    return Chunk(chunk.data[:0].copy(), Stamps(none), at, at, index, chunk.info)
 
 
 def _end(chunk: Chunk | None) -> int:

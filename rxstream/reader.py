@@ -1,7 +1,8 @@
 """Pull instead of push: a reader with a cursor of its own, for loops and for asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -39,7 +40,7 @@ class Reader:
             if chunks:
                 self._held += chunks
                 return True
-            if self._log.finished(self._cursor):
+            if chunks is None:
                 if self._log.error is not None:
                     raise self._log.error
                 return False
@@ -119,17 +120,21 @@ async def iterate_async(log: Log, policy: Policy = "gap") -> AsyncIterator[Chunk
     """Yield chunks as they come, without holding the event loop."""
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
-    ring: Callable[[], object] = lambda: loop.call_soon_threadsafe(event.set)  # noqa: E731
-    cursor = Cursor(policy, lambda: None if loop.is_closed() else (ring(), None)[1], "async for")
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop was closed, and we are forgotten with it
+            loop.call_soon_threadsafe(event.set)
+
+    cursor = Cursor(policy, wake, "async for")
     log.attach(cursor)
     try:
         while True:
             chunks = log.take(cursor)
+            if chunks is None:
+                break
             for chunk in chunks:
                 yield chunk
             if not chunks:
-                if log.finished(cursor):
-                    break
                 await event.wait()
                 event.clear()
     finally:

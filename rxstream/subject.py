@@ -82,6 +82,7 @@ class TimeWindowSubject(Subject[Chunk]):
         check_bytes(max_bytes)
         self.log = Log(to_span(history, "history"), max_bytes, name, clock)
         self._report = report
+        self._guard = threading.Lock()
         self._deliveries: list[Delivery] = []
         self._ended = threading.Event()
         self._tidy = clock is now_ns
@@ -91,10 +92,9 @@ class TimeWindowSubject(Subject[Chunk]):
 
     def on_next(self, value: Chunk) -> None:
         """Append a chunk; returns at once, unless a subscriber asked to block."""
-        if self._unwatch is None and self._tidy:
-            every = max(0.02, min(1.0, self.log.span / 8e9))
-            self._unwatch = janitor.watch(self.trim, every)
         self.log.append(value)
+        if self._unwatch is None:
+            self._watch()
 
     def on_error(self, error: Exception) -> None:
         """End with an error, after everything that is there."""
@@ -115,17 +115,27 @@ class TimeWindowSubject(Subject[Chunk]):
     def _end(self, error: Exception | None) -> None:
         self.log.end(error)
         self._ended.set()
-        self._tidy = False
-        unwatch, self._unwatch = self._unwatch, None
+        with self._guard:
+            self._tidy = False
+            unwatch, self._unwatch = self._unwatch, None
         if unwatch is not None:
             unwatch()
 
+    def _watch(self) -> None:
+        """Have the idle window trimmed now and then."""
+        with self._guard:
+            if self._tidy and self._unwatch is None:
+                every = max(0.02, min(1.0, self.log.span / 8e9))
+                self._unwatch = janitor.watch(self.trim, every)
+
     def trim(self) -> bool:
         """Let go of what is past although nothing new comes; return whether to call again."""
-        left = self.log.trim_idle()
-        if not left:
-            self._unwatch = None
-        return left
+        if self.log.trim_idle():
+            return True
+        self._unwatch = None
+        if self.log.start < self.log.stop:  # something has just come, and found itself watched
+            self._watch()
+        return False
 
     # -- the subscriber's side ----------------------------------------------------------------
 
@@ -145,10 +155,12 @@ class TimeWindowSubject(Subject[Chunk]):
         start: Start,
     ) -> abc.DisposableBase:
         """Subscribe from a start on."""
+        since = self.since(start)
         delivery = Delivery(self.log, observer, scheduler, start, self._report)
-        self._deliveries = [d for d in self._deliveries if not d.done.is_set()]
-        self._deliveries.append(delivery)
-        delivery.start(self.since(start))
+        with self._guard:
+            self._deliveries = [d for d in self._deliveries if not d.done.is_set()]
+            self._deliveries.append(delivery)
+        delivery.start(since)
         return delivery
 
     def since(self, start: Start) -> int | None:
@@ -178,16 +190,11 @@ class TimeWindowSubject(Subject[Chunk]):
     def drain(self, timeout: float) -> list[Delivery]:
         """Wait until every subscriber's thread has ended; return those that have not [s]."""
         deadline = now_ns() + round(timeout * 1e9)
-        here = threading.current_thread()
-        late = []
-        for delivery in list(self._deliveries):
-            thread = delivery.thread
-            if thread is None or thread is here:
-                continue
-            thread.join(max(0.0, (deadline - now_ns()) / 1e9))
-            if thread.is_alive():
-                late.append(delivery)
-        return late
+        return [
+            delivery
+            for delivery in list(self._deliveries)
+            if not delivery.join(max(0.0, (deadline - now_ns()) / 1e9))
+        ]
 
     def wait(self, span: int | None) -> bool:
         """Wait up to ``span`` [ns] until the stream has ended and every subscriber had it all."""
