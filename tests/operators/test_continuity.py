@@ -1,0 +1,182 @@
+"""continuity: what was told passes unchanged, what was not is found."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import INFO, MS, ramp
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex.subject import Subject
+
+from rxstream import Chunk, Gap, StreamInfo, concat
+from rxstream import operators as ops
+from rxstream.errors import ParameterError
+from rxstream.testing import assert_same, check_operator, infos, recut, run, streams
+
+EVENTS = StreamInfo("events", None, (), np.dtype(np.int64))
+FRAMES = StreamInfo("frames", 100.0, (), np.dtype(np.int64))
+
+
+def check(chunks: list[Chunk[Any]], **options: Any) -> tuple[list[Chunk[Any]], list[Gap]]:
+    found: list[Gap] = []
+    return run(ops.continuity(found.append, **options), chunks), found
+
+
+def at(start: int, n: int, index: int, info: StreamInfo = INFO) -> Chunk[Any]:
+    return Chunk.regular(np.arange(n), info, start=start * MS, index=index)
+
+
+def events(times: list[int], index: int, start: int, end: int) -> Chunk[Any]:
+    stamps = [t * MS for t in times]
+    return Chunk.stamped(
+        np.array(times, np.int64), stamps, EVENTS, start=start * MS, end=end * MS, index=index
+    )
+
+
+@given(streams())
+def test_a_stream_that_tells_everything_passes_unchanged(chunks: list[Chunk[Any]]) -> None:
+    out, found = check(chunks)
+    assert not found
+    assert all(a is b for a, b in zip(out, chunks, strict=True))
+
+
+def test_the_laws() -> None:
+    check_operator(ops.continuity, regroups=False)
+
+
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=40), st.booleans(), st.lists(st.integers(0, 40))
+)
+def test_what_is_missing_is_found(kept: list[bool], numbered: bool, cuts: list[int]) -> None:
+    """Samples are left out; their numbers tell, or only their times."""
+    kept = [True, *kept, True]
+    chunks, want, before, told = [], [], -1, 0
+    for k in np.flatnonzero(kept).tolist():
+        lost = k - before - 1
+        if lost:
+            want.append(Gap((before + 1) * MS, k * MS, lost if numbered else None, "dropped"))
+        chunks.append(at(k, 1, k if numbered else told))
+        before, told = k, told + 1
+    out, found = check(chunks)
+    assert found == want
+    assert run(ops.gaps(), out) == want
+    assert check(out)[1] == []  # now they are told
+    if not numbered:  # in one chunk nothing but the times tells
+        again = recut(chunks, cuts)
+        assert check(again)[1] == want
+        assert_same(check(again)[0], out, joined=True)
+
+
+@given(streams(infos()))
+def test_it_finds_again_what_drop_gaps_took_away(chunks: list[Chunk[Any]]) -> None:
+    out, found = check(run(ops.drop_gaps(), chunks))
+    whole = concat(chunks)
+    inner = [(p, gap) for p, gap in whole.breaks if 0 < p < len(whole)]
+    assert sum(gap.lost or 0 for gap in found) == sum(gap.lost or 0 for _, gap in inner)
+    assert np.array_equal(concat(out).time, whole.time)
+    half = (whole.info.period or 0) / 2
+    for _, gap in inner:
+        if gap.end - gap.start > half:
+            assert any(f.start <= gap.start and gap.end <= f.end for f in merged(found)), gap
+
+
+def merged(gaps: list[Gap]) -> list[Gap]:
+    out: list[Gap] = []
+    for gap in gaps:
+        if out and out[-1].end >= gap.start:
+            out[-1] = out[-1].join(gap)
+        else:
+            out.append(gap)
+    return out
+
+
+def test_numbers_that_jump_without_time() -> None:
+    out, found = check([at(0, 3, 0), at(3, 3, 5)])
+    assert found == [Gap(3 * MS, 3 * MS, 2, "dropped")]
+    assert out[1].gap == found[0]
+
+
+def test_numbers_that_go_back_are_a_restart() -> None:
+    _, found = check([at(0, 3, 100), at(10, 3, 0), at(13, 3, 3)])
+    assert found == [Gap(3 * MS, 10 * MS, None, "restart")]
+    _, found = check([events([1], 100, 0, 2), events([3], 0, 2, 4)])
+    assert found == [Gap(2 * MS, 2 * MS, None, "restart")]
+
+
+def test_time_that_goes_back_is_an_overlap() -> None:
+    chunks = [at(0, 5, 0), at(3, 5, 5), at(8, 2, 10)]
+    out, found = check(chunks)
+    assert found == [Gap(3 * MS, 5 * MS, 0, "overlap")]
+    assert [c.time.tolist() for c in out] == [c.time.tolist() for c in chunks]
+    _, found = check([events([1, 5], 0, 0, 6), events([3, 8], 2, 3, 9)])
+    assert found == [Gap(3 * MS, 5 * MS, 0, "overlap")]
+
+
+def test_what_is_told_in_part_is_found_in_part() -> None:
+    told = Gap(5 * MS, 8 * MS, 3, "overrun")
+    late = Chunk.regular(np.arange(3), INFO, start=12 * MS, index=12, gap=told)
+    out, found = check([ramp(0, 3), late])
+    assert found == [Gap(3 * MS, 5 * MS, 2, "dropped"), Gap(8 * MS, 12 * MS, 4, "dropped")]
+    assert [g.start // MS for g in out[1].gaps] == [3, 5, 8]
+    assert out[1].extent == 3 * MS
+    assert out[1].start == 12 * MS
+    both = ramp(12, 3, Gap(3 * MS, 12 * MS, None, "disconnect"))  # of a size nobody knows
+    assert check([ramp(0, 3), both])[1] == []
+
+
+def test_a_loss_among_irregular_samples_shows_in_their_numbers() -> None:
+    chunks = [events([1, 5], 0, 0, 10), events([], 2, 10, 20), events([25], 4, 20, 30)]
+    assert check(chunks)[1] == [Gap(20 * MS, 20 * MS, 2, "dropped")]
+    apart = [events([1, 5], 0, 0, 10), events([25], 4, 20, 30)]
+    assert check(apart)[1] == [Gap(10 * MS, 20 * MS, 2, "dropped")]
+    assert check([apart[0], events([25], 2, 20, 30)])[1] == []  # silence is no loss
+
+
+def test_a_regular_stream_that_tells_of_nothing_has_a_hole() -> None:
+    """Found while it is open; a join after it need not wait."""
+    quiet = [Chunk.stamped(np.empty(0, np.int64), [], INFO, start=a * MS, end=b * MS, index=3)
+             for a, b in ((3, 5), (5, 9))]  # fmt: skip
+    out, found = check([at(0, 3, 0), *quiet, at(10, 3, 3)])
+    assert found == [Gap(a * MS, b * MS, None, "dropped") for a, b in ((3, 5), (5, 9), (9, 10))]
+    assert [c.end // MS for c in out] == [3, 5, 9, 13]
+    creeping = [Chunk.stamped(np.empty(0, np.int64), [], INFO, start=t, end=t + MS // 3, index=3)
+                for t in range(3 * MS, 6 * MS, MS // 3)]  # fmt: skip
+    _, found = check([at(0, 3, 0), *creeping])
+    assert merged(found)[0].duration > 0.002
+
+
+def test_frames_with_a_stamp_each_may_wobble() -> None:
+    times = np.array([0, 11, 19, 32, 52, 60, 95]) * MS
+    frames = Chunk.stamped(np.zeros(7, np.int64), times, FRAMES)
+    out, found = check([frames])
+    assert found == [Gap(42 * MS, 52 * MS, None, "dropped"), Gap(70 * MS, 95 * MS, None, "dropped")]
+    assert [p for p, _ in out[0].breaks] == [4, 6]
+    assert len(check([frames], tolerance=0.02)[1]) == 1
+    assert len(check([frames[:2], frames[2:5], frames[5:]])[1]) == 2
+
+
+def test_tolerance() -> None:
+    jitter = [at(0, 100, 0), at(107, 100, 100), at(195, 100, 200), at(330, 100, 300)]
+    assert [g.why for g in check(jitter)[1]] == ["dropped", "overlap", "dropped"]
+    assert check(jitter, tolerance=0.02)[1] == [Gap(295 * MS, 330 * MS, None, "dropped")]
+
+
+def test_an_observer_may_listen() -> None:
+    subject: Subject[Gap] = Subject()
+    got: list[Any] = []
+    subject.subscribe(got.append, on_completed=lambda: got.append("end"))
+    run(ops.continuity(subject), [at(0, 3, 0), at(5, 3, 5)])
+    assert got == [Gap(3 * MS, 5 * MS, 2, "dropped")]
+
+
+def test_an_error_of_the_report_goes_downstream() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(ops.continuity(lambda _: 1 / 0), [at(0, 3, 0), at(5, 3, 5)])
+
+
+def test_bad_arguments_fail_where_the_pipe_is_built() -> None:
+    with pytest.raises(ParameterError, match="a function or an observer, not 3"):
+        ops.continuity(3)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="tolerance must be > 0"):
+        ops.continuity(tolerance=0)
