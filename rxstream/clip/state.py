@@ -1,0 +1,187 @@
+"""Which clips are to be cut, and when each is ready: no Rx, threads or clocks."""
+
+from bisect import insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from rxstream.chunk import Chunk
+from rxstream.clip.clip import Clip, Reason
+from rxstream.clip.strip import Strip
+from rxstream.clock import Time, to_ns
+from rxstream.errors import ParameterError
+
+__all__ = ["Capture", "Options", "Span"]
+
+Span: TypeAlias = Literal["samples", "chunk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Of `capture`, times in ns."""
+
+    before: int
+    after: int
+    merge: bool
+    longest: int
+    lateness: int
+    span: Span
+    time: Callable[[Any], Time] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Open:
+    """A clip to be: from when to when [ns], and its events with their times."""
+
+    start: int
+    end: int
+    events: tuple[tuple[int, Any], ...]
+    part: int = 0
+
+    def joined(self, other: "Open") -> "Open":
+        """Return both as one; what a given part has had does not come again."""
+        start = min(self.start, other.start)
+        for one in (self, other):
+            start = one.start if one.part else start
+        events = sorted(other.events + self.events, key=_time_of)
+        part = max(self.part, other.part)
+        return Open(start, max(self.end, other.end), tuple(events), part)
+
+
+class Capture:
+    """What is to be captured: no Rx, threads or clocks in it."""
+
+    __slots__ = ("_events_at", "_first", "_most", "_open", "_options", "_seen", "events_over",
+                 "strips")  # fmt: skip
+
+    def __init__(self, strips: list[Strip], options: Options) -> None:
+        self.strips, self._options = strips, options
+        self._open: list[Open] = []
+        self._events_at: int | None = None
+        self._most: int | None = None  # up to when [ns] the most advanced of all inputs has come
+        self._first = 0  # what that was when the last input came for the first time
+        self._seen: set[int] = set()
+        self.events_over = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come out."""
+        return self.events_over and not self._open
+
+    def take(self, item: Any) -> None:
+        """Take an event, or a chunk of them."""
+        options = self._options
+        for at, until, event in self._events_of(item):
+            new = Open(at - options.before, until + options.after, ((at, event),))
+            if options.merge:
+                for other in [o for o in self._open if o.start < new.end and new.start < o.end]:
+                    new = new.joined(other)
+                    self._open.remove(other)
+            insort(self._open, new, key=_start_of)
+            for strip in self.strips:
+                strip.want(new.start, new.end)
+        if self._events_at is not None:
+            self._reach(-1, self._events_at)
+
+    def push(self, port: int, chunk: Chunk) -> None:
+        """Take the next chunk of a stream."""
+        self.strips[port].push(chunk)
+        self._reach(port, chunk.end)
+
+    def settle(self, why: Reason | None = None) -> list[Clip]:
+        """Return the clips that are ready; or all there are, early, for a reason."""
+        out = []
+        line, longest = self._line(), self._options.longest
+        while self._open:
+            clip = self._open[0]
+            stop = min(clip.end, clip.start + longest)
+            if why is None and not self._settled(clip, stop, line):
+                break
+            ready = [strip.ready(stop, stop if why else line) for strip in self.strips]
+            if not all(ready):
+                break
+            out.append(self._give(clip, stop, why or "late"))
+        return out
+
+    def _events_of(self, item: Any) -> Iterator[tuple[int, int, Any]]:
+        """Yield when each event of an item begins and ends, and what it is."""
+        options, before = self._options, self._events_at
+        if options.time is not None:
+            at = to_ns(options.time(item))
+            self._events_at = at if before is None else max(at, before)
+            yield at, at, item
+            return
+        if not isinstance(item, Chunk):
+            msg = f"capture: {item!r:.80} is no chunk; tell by time= when such an event was"
+            raise ParameterError(msg)
+        self._events_at = item.end if before is None else max(item.end, before)
+        if options.span == "chunk":
+            if len(item):
+                yield item.start, item.end, item
+            return
+        for i, at in enumerate(item.time.tolist()):
+            yield at, at, _sample(item, i, at)
+
+    def _reach(self, port: int, at: int) -> None:
+        most = self._most = at if self._most is None else max(at, self._most)
+        if port not in self._seen:
+            self._seen.add(port)
+            self._first = most
+
+    def _line(self) -> int | None:
+        """Return the time [ns] up to which nobody is waited for any more.
+
+        In the beginning there is none: who starts in the past needs a moment to catch up.
+        """
+        most, lateness = self._most, self._options.lateness
+        if most is None or most - self._first < lateness:
+            return None
+        return most - lateness
+
+    def _settled(self, clip: Open, stop: int, line: int | None) -> bool:
+        """Whether no event is still to come that would change a clip."""
+        if not self._options.merge or self.events_over:
+            return True
+        known = [at for at in (self._events_at, line) if at is not None]
+        needed = stop if stop < clip.end else clip.end + self._options.before
+        return bool(known) and max(known) >= needed
+
+    def _give(self, clip: Open, stop: int, why: Reason) -> Clip:
+        more = stop < clip.end
+        here = [(at, event) for at, event in clip.events if not more or at < stop]
+        streams, missing = {}, []
+        for strip in self.strips:
+            chunk, lacks = strip.cut(clip.start, stop, why)
+            missing += lacks
+            if chunk is not None:
+                streams[strip.name] = chunk
+        del self._open[0]
+        if more:
+            insort(
+                self._open,
+                Open(stop, clip.end, clip.events[len(here) :], clip.part + 1),
+                key=_start_of,
+            )
+        for strip in self.strips:
+            if self._open:
+                strip.trim(self._open[0].start)
+            else:
+                strip.clear()
+        return Clip(
+            tuple(event for _, event in here), tuple(at for at, _ in here), clip.start, stop,
+            streams, tuple(missing), clip.part, more,
+        )  # fmt: skip
+
+
+def _sample(chunk: Chunk, i: int, at: int) -> Chunk:
+    """Return one sample as an event, the same however the stream came in chunks."""
+    index = chunk[i : i + 1].index
+    return Chunk(chunk.data[i : i + 1], chunk.axis.cut(i, i + 1), at, at + 1, index, chunk.info)
+
+
+def _time_of(event: tuple[int, Any]) -> int:
+    return event[0]
+
+
+def _start_of(clip: Open) -> int:
+    return clip.start
