@@ -21,6 +21,7 @@ from rxstream.operators._replay_window import replay_window
 from rxstream.operators._rewind import rewind
 from rxstream.operators._samples import samples
 from rxstream.operators._select import select
+from rxstream.operators._sessions import sessions
 from rxstream.operators._timestamp_correct import timestamp_correct
 from rxstream.operators._window_by_time import window_by_time
 
@@ -39,6 +40,7 @@ __all__ = [
     "rewind",
     "samples",
     "select",
+    "sessions",
     "timestamp_correct",
     "window_by_time",
 ]
