@@ -98,10 +98,12 @@ def capture(
     [ 5  6  7  8  9 10 11 12]
     >>> keys.on_completed(); mic.on_completed()
     """
-    options = _checked(before, after, merge, longest, lateness, span, time)
     sources = _named(streams, named)
     for name, stream in sources.items():
-        _check_stream(name, stream, options.before)
+        _check_stream(name, stream)
+    options = _checked(before, after, merge, longest, lateness, span, time)
+    for name, stream in sources.items():
+        _check_history(name, stream, options.before)
 
     def operator(events: Observable[Any]) -> Observable[Clip]:
         def subscribe(
@@ -161,7 +163,7 @@ def _named(streams: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]
     return sources
 
 
-def _check_stream(name: str, stream: Any, before: int) -> None:
+def _check_stream(name: str, stream: Any) -> None:
     if not isinstance(stream, Observable):
         msg = f"capture has no option {name!r}, and {stream!r:.80} is no stream"
         raise ParameterError(msg)
@@ -171,6 +173,9 @@ def _check_stream(name: str, stream: Any, before: int) -> None:
             "itself, or put ops.replay_window(seconds) at the end of its pipe"
         )
         raise ParameterError(msg)
+
+
+def _check_history(name: str, stream: Any, before: int) -> None:
     check = getattr(stream, "check_start", None)
     try:
         if check is not None:

@@ -1,0 +1,236 @@
+"""capture: clips of past and future, the life of a subscription, real threads, bad arguments."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import reactivex as rx
+from fakes import INFO, MS, eventually, ramp
+from reactivex.subject import Subject
+from scenes import HERE, KEYS, Scene, key, silence, values
+
+from rxstream import Chunk, Device, TimeWindowSubject
+from rxstream import operators as ops
+from rxstream.clip import Clip
+from rxstream.devices.twin import Twin
+from rxstream.errors import ParameterError
+
+
+def test_past_and_future_without_a_seam() -> None:
+    scene = Scene(merge=False)
+    scene.hear(19)
+    scene.events.on_next(key(17))
+    assert scene.clips == []
+    scene.hear(20, step=1)
+    assert values(scene.clips[0]) == [12, 13, 14, 15, 16, 17, 18, 19]
+    clip = scene.clips[0]
+    assert (clip.start, clip.end, clip.times) == (12 * MS, 20 * MS, (17 * MS,))
+    assert clip.events[0].data.tolist() == ["a"]
+    assert clip.complete
+    assert clip["mic"] == scene.mic.between(12 * MS, 20 * MS)
+
+
+def test_a_clip_is_given_as_soon_as_it_is_whole() -> None:
+    scene = Scene(merge=False)
+    scene.hear(10)
+    scene.events.on_next(key(8))
+    scene.hear(11, step=1)
+    assert [values(clip) for clip in scene.clips] == [list(range(3, 11))]
+
+
+def test_overlapping_events_share_a_clip() -> None:
+    scene = Scene()
+    scene.hear(30)
+    scene.events.on_next(key(10))
+    scene.events.on_next(key(15))
+    scene.events.on_next(silence(16, 22))
+    assert scene.clips == []  # another key at 22 would be part of it
+    scene.events.on_next(key(24))
+    assert [(values(c)[0], values(c)[-1], c.times) for c in scene.clips] == [
+        (5, 17, (10 * MS, 15 * MS))
+    ]
+    scene.events.on_completed()
+    assert values(scene.clips[1]) == list(range(19, 27))
+    assert scene.ends == [None]
+
+
+def test_each_event_has_its_own_clip() -> None:
+    scene = Scene(merge=False)
+    scene.events.on_next(key(10, "a", 11, 12))
+    scene.hear(13)
+    assert [values(c)[0] for c in scene.clips] == [5]
+    scene.hear(30)
+    assert [(values(c)[0], values(c)[-1]) for c in scene.clips] == [(5, 12), (6, 13), (7, 14)]
+
+
+def test_events_out_of_order_widen_a_clip() -> None:
+    scene = Scene()
+    scene.hear(30)
+    scene.events.on_next(key(20))
+    scene.events.on_next(key(17))
+    scene.events.on_next(key(26))
+    scene.events.on_completed()
+    assert [(values(c)[0], values(c)[-1], len(c.events)) for c in scene.clips] == [(12, 28, 3)]
+    assert list(scene.clips[0].times) == sorted(scene.clips[0].times)
+
+
+def test_a_session_is_one_event() -> None:
+    scene = Scene(span="chunk", merge=False)
+    scene.hear(40)
+    session = Chunk.stamped(
+        np.array(["h", "i"]).astype("U8"), [10 * MS, 20 * MS], KEYS, start=10 * MS, end=21 * MS
+    )
+    scene.events.on_next(silence(0, 10))
+    scene.events.on_next(session)
+    assert [values(clip) for clip in scene.clips] == [list(range(5, 24))]
+    assert scene.clips[0].events[0] is session
+
+
+def test_what_is_no_chunk_needs_a_time() -> None:
+    scene = Scene(time=lambda item: item["t"] * MS, merge=False)
+    scene.hear(20)
+    scene.events.on_next({"t": 10, "what": "clap"})
+    assert scene.clips[0].events == ({"t": 10, "what": "clap"},)
+    assert values(scene.clips[0]) == list(range(5, 13))
+    untold = Scene()
+    untold.events.on_next("clap")
+    assert isinstance(untold.ends[0], ParameterError)
+    assert "tell by time=" in str(untold.ends[0])
+
+
+def test_a_long_clip_comes_in_pieces() -> None:
+    scene = Scene(longest=0.01)
+    scene.hear(50)
+    for at in (10, 14, 18, 22, 26, 30):
+        scene.events.on_next(key(at))
+    assert [(c.part, c.more) for c in scene.clips] == [(0, True), (1, True)]
+    scene.events.on_completed()
+    assert [(c.start // MS, c.end // MS) for c in scene.clips] == [(5, 15), (15, 25), (25, 33)]
+    assert [[t // MS for t in c.times] for c in scene.clips] == [[10, 14], [18, 22], [26, 30]]
+    assert [(c.part, c.more) for c in scene.clips] == [(0, True), (1, True), (2, False)]
+    heard = [v for c in scene.clips for v in values(c)]
+    assert heard == list(range(5, 33))
+
+
+# -- the life of a subscription -----------------------------------------------------------------
+
+
+def test_cold_events_get_what_live_ones_got() -> None:
+    live = Scene()
+    live.hear(60)
+    keys = [key(10), key(15), key(30), silence(31, 50)]
+    for chunk in keys:
+        live.events.on_next(chunk)
+    live.events.on_completed()
+    again: list[Clip] = []
+    rx.from_iterable(keys).pipe(ops.capture(live.mic, before=0.005, after=0.003)).subscribe(
+        again.append, scheduler=HERE
+    )
+    assert again == live.clips
+    past: list[Clip] = []
+    replayed = live.mic.past().pipe(ops.replay_window(1000))
+    rx.from_iterable(keys).pipe(ops.capture(mic=replayed, before=0.005, after=0.003)).subscribe(
+        past.append, scheduler=HERE
+    )
+    assert past == live.clips
+
+
+def test_an_observer_may_cause_the_next_event() -> None:
+    scene = Scene(merge=False)
+    got: list[int] = []
+
+    def echo(clip: Clip) -> None:
+        got.append(clip.times[0] // MS)
+        if len(got) < 4:
+            scene.events.on_next(key(clip.times[0] // MS + 1))
+        else:
+            scene.events.on_completed()
+        got.append(-1)  # it is not called again before it is done
+
+    scene.hear(40)
+    ends: list[None] = []
+    scene.events.pipe(ops.capture(scene.mic, before=0.005)).subscribe(lambda _: None).dispose()
+    scene.events.pipe(ops.capture(scene.mic, before=0.005, merge=False)).subscribe(
+        echo, on_completed=lambda: ends.append(None), scheduler=HERE
+    )
+    scene.events.on_next(key(10))
+    assert got == [10, -1, 11, -1, 12, -1]
+    assert ends == [None]
+
+
+def test_nothing_comes_after_dispose() -> None:
+    scene = Scene()
+    scene.hear(9)
+    scene.events.on_next(key(8))
+    scene.subscription.dispose()
+    scene.hear(100)
+    scene.events.on_completed()
+    assert (scene.clips, scene.ends) == ([], [])
+
+
+def test_on_real_threads_a_clip_is_what_the_device_holds() -> None:
+    """Two twins in real time, keys from another thread, clips on the streams' own threads."""
+    mic = Device(Twin(rate=8000.0, signal="ramp", dtype=np.int64), name="mic", history=30)
+    cam = Device(Twin(rate=50.0, signal="ramp", dtype=np.int64), name="cam", history=30)
+    events: Subject[Any] = Subject()
+    clips: list[Clip] = []
+    with mic, cam:
+        assert eventually(lambda: len(mic.last(30)) > 4000 and len(cam.last(30)) > 20)
+        operator = ops.capture(mic, cam, before=0.2, after=0.2, merge=False)
+        subscription = events.pipe(operator).subscribe(clips.append)
+        for _ in range(3):
+            now = mic.last(0).end
+            events.on_next(Chunk.stamped(np.zeros(1, "U8"), [now], KEYS))
+        assert eventually(lambda: len(clips) == 3)
+        for clip in clips:
+            assert clip.complete
+            for name, device in (("mic", mic), ("cam", cam)):
+                assert clip[name] == device.between(clip.start, clip.end)
+            assert 3100 < len(clip["mic"]) < 3300
+        subscription.dispose()
+
+
+# -- bad arguments ------------------------------------------------------------------------------
+
+
+def test_bad_arguments_fail_where_the_pipe_is_built() -> None:
+    mic = TimeWindowSubject(3, name="mic")
+    with pytest.raises(ParameterError, match=r"before=5 s is more than 'mic' keeps; make its hist"):
+        ops.capture(mic, before=5)
+    with pytest.raises(ParameterError, match=r"keeps no past; give the device itself, or put ops"):
+        ops.capture(mic.pipe(ops.rechunk(4)), before=1)
+    with pytest.raises(ParameterError, match="View, which keeps no past"):
+        ops.capture(mic.rewind(1), before=1)
+    with pytest.raises(ParameterError, match="needs a stream"):
+        ops.capture(before=1)
+    with pytest.raises(ParameterError, match=r"two streams are called 'mic'; name them"):
+        ops.capture(mic, TimeWindowSubject(3, name="mic"), before=1)
+    with pytest.raises(ParameterError, match="no option 'befor'"):
+        ops.capture(mic, befor=1)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="before or after > 0"):
+        ops.capture(mic)
+    with pytest.raises(ParameterError, match=r"longest=2 is less than before \+ after, 3 s"):
+        ops.capture(mic, before=1, after=2, longest=2)
+    with pytest.raises(ParameterError, match="span must be 'samples' or 'chunk'"):
+        ops.capture(mic, before=1, span="session")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="time must be a function"):
+        ops.capture(mic, before=1, time="t")  # type: ignore[arg-type]
+    for name in ("before", "after", "lateness"):
+        with pytest.raises(ParameterError, match=f"{name} must be >= 0"):
+            ops.capture(mic, **{"after": 1, name: -1})
+    with pytest.raises(ParameterError, match="longest must be > 0"):
+        ops.capture(mic, before=1, longest=0)
+
+
+def test_a_clip_tells_what_it_is() -> None:
+    chunk = ramp(0, 3)
+    clip = Clip(("x",), (5,), 0, 3 * MS, {"mic": chunk}, part=1, more=True)
+    assert repr(clip) == (
+        "<Clip 00:00:00.000000 + 0.003 s, 1 event: mic 3, part 1, more follows>"
+    )  # fmt: skip
+    assert clip == Clip(("x",), (5,), 0, 3 * MS, {"mic": ramp(0, 3)}, part=1, more=True)
+    assert "Clip 00:00" in clip._repr_html_()
+    assert clip.duration == 0.003
+    with pytest.raises(TypeError):
+        clip.streams["mic"] = chunk  # type: ignore[index]
+    assert chunk.info == INFO
