@@ -4,12 +4,13 @@ import gc
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import INFO, MS, ramp
 from reactivex.subject import Subject
 from scenes import HERE, Scene, key, values
 
-from rxstream import Gap, TimeWindowSubject
+from rxstream import Chunk, Gap, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.clip import Clip, Missing, Reason
 from rxstream.errors import DeviceLostError
