@@ -1,19 +1,27 @@
 """A device: a hot, rewindable Observable of chunks with an open/close life."""
 
+import atexit
 import logging
+import os
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
 from reactivex import Observable, abc
-from reactivex.subject import Subject
 
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, HostClock, Time, host_clock, to_ns, to_span
-from rxstream.delivery import log_report
-from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.delivery import Faults, log_report
+from rxstream.errors import (
+    ChunkError,
+    DeviceBusyError,
+    ParameterError,
+    RxStreamError,
+    SubscriberError,
+)
 from rxstream.info import StreamInfo
 from rxstream.log import Policy, check_policy
 from rxstream.reader import Reader, iterate_async
@@ -26,6 +34,8 @@ from rxstream.view import Start, View
 __all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
 
 _logger = logging.getLogger(__name__)
+_STILL_CLOSING = 30.0  # how long to wait for a driver that is being closed [s]
+_open: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
 
 class Device(Observable[Chunk]):
@@ -86,7 +96,8 @@ class Device(Observable[Chunk]):
         self._guard = threading.RLock()
         self._session: Session | None = None
         self._tally = Tally()
-        self._faults: Subject[RxStreamError] = Subject()
+        self._faults = Faults(self.name)
+        self._closing: Session | None = None  # the last one to be closed
         self._subject = self._next = self._new_subject()
         # a file is read as fast as its slowest reader takes it; a live device waits for nobody
         self._policy: Policy = "gap" if getattr(source, "live", True) else "block"
@@ -99,10 +110,7 @@ class Device(Observable[Chunk]):
 
     def _report(self, error: SubscriberError) -> None:
         log_report(error)
-        try:
-            self._faults.on_next(error)
-        except Exception:  # whoever listens to faults must not become one
-            _logger.exception("%s: a subscriber of faults raised", self.name)
+        self._faults.on_next(error)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -126,6 +134,10 @@ class Device(Observable[Chunk]):
         DeviceError
             What the source raises, e.g. `DeviceNotFoundError`, `DeviceBusyError`.
         """
+        closing = self._closing
+        if closing is not None and not closing.wait_shut(_STILL_CLOSING):
+            msg = f"{self.name} is still being closed, for more than {_STILL_CLOSING:g} s"
+            raise DeviceBusyError(msg)
         with self._guard:
             if self._session is not None:
                 return self
@@ -135,8 +147,10 @@ class Device(Observable[Chunk]):
                 timestamps=self._timestamps, latency=self._latency, backoff=self._backoff,
                 clock=self._clock, max_bytes=self._max_bytes,
             )  # fmt: skip
-            session.open()
+            number = session.open()
             self._session, self._subject, self._tally = session, subject, session.tally
+            _open.add(self)
+        session.start(number)  # may wait for a subscriber, and that one for our guard
         return self
 
     def close(self, drain: Duration = 5.0) -> None:
@@ -154,7 +168,9 @@ class Device(Observable[Chunk]):
             if session is None:
                 return
             self._next = self._new_subject()
+            self._closing = session
         session.close()
+        _open.discard(self)
         for late in session.subject.drain(wait):
             _logger.warning(
                 "%s: closed, but subscriber %s is still busy, with %d chunks to go",
@@ -272,8 +288,25 @@ class Device(Observable[Chunk]):
         return self._subject.past(seconds, start=start, end=end)
 
     def _look(self, ask: Callable[[], Chunk]) -> Chunk:
-        if self._subject.log.newest() is not None:
+        try:
             return ask()
+        except ChunkError:
+            if self._subject.log.newest() is not None:
+                raise
         info, now = self.info, self._clock.now()
         empty = np.empty((0, *info.shape), info.dtype)
         return Chunk.stamped(empty, [], info, start=now, end=now)
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is open when the program ends: its last chunks reach files and drivers are freed.
+
+    The threads of subscribers still run then; later they would die in the middle of something.
+    """
+    for device in list(_open):
+        device.close()
+
+
+if hasattr(os, "register_at_fork"):  # a child has neither our threads nor our hardware
+    os.register_at_fork(after_in_child=_open.clear)

@@ -1,5 +1,7 @@
 """One shared thread that calls functions now and then, as long as there are any."""
 
+import logging
+import os
 import threading
 import time
 import weakref
@@ -7,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = ["Janitor", "janitor"]
+
+_logger = logging.getLogger(__name__)
 
 
 class Janitor:
@@ -45,12 +49,19 @@ class Janitor:
             with self._change:
                 self._forget(key)
                 thread = self._thread
-                last = not self._calls
-                self._change.notify()
-            if last and thread is not None and thread is not threading.current_thread():
-                thread.join(1.0)
+                self._change.notify_all()
+                if thread is None or thread is threading.current_thread():
+                    return
+                self._change.wait_for(lambda: self._calls or self._thread is not thread, 1.0)
+                if self._thread is thread:
+                    return
+            thread.join(1.0)
 
         return cancel
+
+    def forget_all(self) -> None:
+        """Begin anew: after a fork the child has not our thread."""
+        self.__init__()  # type: ignore[misc]
 
     def _forget(self, key: int) -> None:
         self._calls.pop(key, None)
@@ -61,6 +72,7 @@ class Janitor:
             with self._change:
                 if not self._calls:
                     self._thread = None
+                    self._change.notify_all()
                     return
                 key, due = min(self._due.items(), key=lambda item: item[1])
                 wait = due - time.monotonic()
@@ -69,11 +81,21 @@ class Janitor:
                     continue
                 ref, every = self._calls[key]
                 self._due[key] = time.monotonic() + every
-            method = ref()
-            if method is None or not method():
+            if not _call(ref()):
                 with self._change:
                     self._forget(key)
 
 
+def _call(method: Callable[[], bool] | None) -> bool:
+    try:
+        return method is not None and method()
+    except Exception:  # the others still need the thread
+        _logger.exception("rxstream: %r raised and is not called again", method)
+        return False
+
+
 janitor = Janitor()
 """The one of this process."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=janitor.forget_all)

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rxstream.device import Close, Emit, Fail
-from rxstream.errors import ParameterError
+from rxstream.errors import DeviceLostError, ParameterError
 from rxstream.info import Reading
 
 __all__ = ["poll"]
@@ -68,9 +68,9 @@ def poll(
                 reading = read()
                 if reading is not None and not stop.is_set():
                     emit(reading)
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises is told
+        except BaseException as error:  # noqa: BLE001 - whatever a driver raises is told
             if not stop.is_set():
-                fail(error)
+                fail(error if isinstance(error, Exception) else _lost(name, error))
         finally:
             if release is not None:
                 release()
@@ -84,3 +84,10 @@ def poll(
 
     thread.start()
     return close
+
+
+def _lost(name: str, error: BaseException) -> DeviceLostError:
+    """Return what ends a thread without a word, e.g. asyncio's `CancelledError`, as an error."""
+    lost = DeviceLostError(f"{name}: {type(error).__name__}: {error}")
+    lost.__cause__ = error
+    return lost

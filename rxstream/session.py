@@ -1,6 +1,5 @@
 """One opening of a device: from the driver's thread into the window, with its faults survived."""
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,8 +27,6 @@ from rxstream.subject import TimeWindowSubject
 from rxstream.tape import Slabs
 
 __all__ = ["Backoff", "Close", "Emit", "Fail", "Session", "Source"]
-
-_logger = logging.getLogger(__name__)
 
 Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
 """Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
@@ -125,6 +122,9 @@ class Session:
         self._helper: threading.Thread | None = None
         # while `open` is under way: what the source's thread says already, with its arrival
         self._early: list[tuple[Reading | Exception, int]] | None = None
+        self._turn = threading.RLock()  # held while that is taken; what comes next waits for it
+        self._catching_up = False
+        self._shut = threading.Event()
         self.state = "closed"
 
     @property
@@ -132,24 +132,36 @@ class Session:
         """What the clock model says of itself."""
         return self._stamper.state if self._stamper else "warming"
 
-    def open(self) -> None:
-        """Open the hardware; raise what it raises."""
-        self._open_source()
+    def open(self) -> int:
+        """Open the hardware; raise what it raises. Return what `start` needs."""
+        return self._open_source()
+
+    def start(self, number: int) -> None:
+        """Take what the source's thread said while its `open` was not back yet."""
+        self._catch_up(number)
 
     def close(self) -> None:
         """Stop the hardware and complete the stream; nothing is emitted afterwards."""
         self._closing.set()
         self.subject.log.release()  # the source's thread may be held by a blocking subscriber
-        self._close_source()
-        helper = self._helper
-        if helper is not None and helper is not threading.current_thread():
-            helper.join()
-        self._close_source()  # a reconnect may have been under way
-        if self.state != "failed":
-            self.state = "closed"
-        self.subject.on_completed()
+        try:
+            self._close_source()
+            with self._guard:
+                helper = self._helper
+            if helper is not None and helper is not threading.current_thread():
+                helper.join()
+            self._close_source()  # a reconnect may have been under way
+        finally:
+            if self.state != "failed":
+                self.state = "closed"
+            self._shut.set()
+            self.subject.on_completed()
 
-    def _open_source(self) -> None:
+    def wait_shut(self, timeout: float) -> bool:
+        """Wait until `close` has freed the hardware [s]."""
+        return self._shut.wait(timeout)
+
+    def _open_source(self) -> int:
         with self._guard:
             self._opening += 1
             number = self._opening
@@ -167,21 +179,26 @@ class Session:
         with self._guard:
             self._close = close
             self.state = "open"
-        self._catch_up(number)
+        return number
 
     def _catch_up(self, number: int) -> None:
-        """Take what the source's thread said while its `open` was not back yet."""
-        while True:
+        with self._turn:
             with self._guard:
-                early, self._early = self._early, []
-                if not early:
-                    self._early = None
-                    return
+                self._catching_up = True
+                early, self._early = self._early or [], None
             for said, arrival in early:
+                if number != self._opening or self._closing.is_set():
+                    break
                 if isinstance(said, Exception):
                     self._take_failure(number, said)
                 else:
                     self._take(number, said, arrival)
+            self._catching_up = False
+
+    def _wait_for_turn(self) -> None:
+        """Let what was said before go first; the source may be held here as in `append`."""
+        with self._turn:
+            pass
 
     def _close_source(self) -> None:
         with self._guard:
@@ -199,10 +216,10 @@ class Session:
             return
         if not isinstance(reading, Reading):
             reading = Reading(reading)
-        if self._early is not None:
-            kept = replace(reading, data=np.array(reading.data))
-            if self._say_early(kept, arrival):
-                return
+        if self._early is not None and self._say_early(_copied(reading), arrival):
+            return
+        if self._catching_up:
+            self._wait_for_turn()
         self._take(number, reading, arrival)
 
     def _say_early(self, said: Reading | Exception, arrival: int) -> bool:
@@ -240,10 +257,7 @@ class Session:
             self.subject.on_next(chunk)
 
     def _tell(self, fault: RxStreamError) -> None:
-        try:
-            self._faults.on_next(fault)
-        except Exception:  # whoever listens to faults must not become one
-            _logger.exception("%s: a subscriber of faults raised", self.info.name)
+        self._faults.on_next(fault)
 
     def _prepare(self, n: int) -> tuple[Slabs[Any], Stamper]:
         """Make the store: slabs of 1/64 of the window, so that little is held beyond it."""
@@ -257,8 +271,11 @@ class Session:
         return self._slabs, self._stamper
 
     def _fail(self, number: int, error: Exception) -> None:
-        if self._early is None or not self._say_early(error, 0):
-            self._take_failure(number, error)
+        if self._early is not None and self._say_early(error, 0):
+            return
+        if self._catching_up:
+            self._wait_for_turn()
+        self._take_failure(number, error)
 
     def _take_failure(self, number: int, error: Exception) -> None:
         if number != self._opening or self._closing.is_set():
@@ -280,10 +297,12 @@ class Session:
             run = partial(self._reconnect, error, self._backoff)
         else:
             self._end(error)
-        self._helper = threading.Thread(
+        helper = threading.Thread(
             target=run, name=f"rxstream-{self.info.name}-supervisor", daemon=True
         )
-        self._helper.start()
+        with self._guard:  # who sees it may join it
+            helper.start()
+            self._helper = helper
 
     def _end(self, error: Exception) -> None:
         if isinstance(error, EndOfStream):
@@ -309,7 +328,7 @@ class Session:
         wait, tries = backoff.first, 0
         while not self._closing.wait(wait):
             try:
-                self._open_source()
+                number = self._open_source()
             except Exception as failed:  # noqa: BLE001 - any failure to open is a failed try
                 tries += 1
                 wait = min(wait * backoff.factor, backoff.most)
@@ -317,4 +336,15 @@ class Session:
                     self._end(failed)
                     return
                 continue
+            self._catch_up(number)
             return
+
+
+def _copied(reading: Reading) -> Reading:
+    """Return a reading that keeps nothing of the driver's own."""
+    stamps = reading.device_time
+    return replace(
+        reading,
+        data=np.array(reading.data),
+        device_time=stamps.copy() if isinstance(stamps, np.ndarray) else stamps,
+    )

@@ -90,9 +90,10 @@ class Stamper:
         n = len(data)
         if n == 0:
             return self._heartbeat(reading, data, arrival)
-        evidence = Evidence(
-            arrival, n, reading.counter, reading.device_time, reading.bounds, reading.lost
-        )
+        stamps = reading.device_time
+        if isinstance(stamps, np.ndarray):  # a driver may use it again
+            stamps = stamps.copy()
+        evidence = Evidence(arrival, n, reading.counter, stamps, reading.bounds, reading.lost)
         self._overrun = max(0, self._overrun - 1)
         if self._given(reading):
             axis, start, lost, why = self._trusted(reading, n, arrival, evidence)

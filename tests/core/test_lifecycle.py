@@ -1,0 +1,314 @@
+"""Opening, closing, ending: a device, its threads and its process when these overlap."""
+
+import gc
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import INFO, MS, Manual, eventually
+from reactivex.scheduler import ImmediateScheduler
+
+from rxstream import Chunk, Device, Reading, StreamInfo
+from rxstream.device import Close, Emit, Fail
+from rxstream.errors import DeviceLostError, EndOfStream, OverrunError, RxStreamError
+from rxstream.janitor import Janitor
+from rxstream.polling import poll
+
+here = ImmediateScheduler()
+
+
+class File(Manual):
+    """Reads 10 samples at a time, quickly; more than a window before `open` is back."""
+
+    def __init__(self, readings: int) -> None:
+        super().__init__(live=False)
+        self.readings, self.read = readings, 0
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        numbers = itertools.count()
+        first, tick = threading.Event(), threading.Event()
+
+        def read() -> Any:
+            k = next(numbers)
+            if k == self.readings:
+                raise EndOfStream
+            if k == 30:
+                first.set()
+            self.read = k + 1
+            tick.wait(0.0001)
+            return Reading(np.arange(10 * k, 10 * k + 10), arrival=10**18 + 10 * k * MS)
+
+        close = poll(read, emit, fail, name="file")
+        assert first.wait(10)
+        return close
+
+
+def test_a_quick_file_is_held_by_its_slowest_reader_from_the_start() -> None:
+    """It was read into memory as long as `open` was catching up with it."""
+    source, tick = File(1000), threading.Event()
+    seen: list[tuple[int, int]] = []
+
+    def take(chunk: Chunk[Any]) -> None:
+        tick.wait(0.001)
+        seen.append((chunk.index // 10, source.read))
+
+    device = Device(source, history=0.1)
+    device.subscribe(take)
+    with device:
+        assert device.wait(20)
+    assert [k for k, _ in seen] == list(range(1000))
+    assert max(read - k for k, read in seen) < 300  # the window, a batch, and what came early
+
+
+def test_who_takes_what_came_before_open_was_back_may_use_the_device() -> None:
+    source = File(50)
+    device = Device(source, history=0.02)
+    late: list[Any] = []
+
+    def take(_chunk: Chunk[Any]) -> None:
+        if not late:
+            late.append(device.subscribe(lambda _: None))
+
+    device.subscribe(take)
+    thread = threading.Thread(target=device.open, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert late
+    device.close()
+
+
+def test_what_comes_before_open_is_back_is_copied_whole() -> None:
+    info = StreamInfo("keys", dtype=np.dtype(np.int64), device_clock="host")
+
+    class Hasty(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            stamps = np.array([10**18], np.int64)
+            for k in range(3):
+                emit(Reading(np.array([k]), device_time=stamps, arrival=10**18 + 50))
+                stamps += 10
+            return super().open(emit, fail)
+
+    device = Device(Hasty(info))
+    got: list[Chunk[Any]] = []
+    device.subscribe(got.append, scheduler=here)
+    with device:
+        pass
+    assert [int(c.time[0]) - 10**18 for c in got] == [0, 10, 20]
+    stamps = [c.evidence[0].device_time for c in got]
+    assert [int(s[0]) - 10**18 for s in stamps if isinstance(s, np.ndarray)] == [0, 10, 20]
+
+
+def test_evidence_does_not_change_with_the_drivers_buffer() -> None:
+    source = Manual(StreamInfo("keys", dtype=np.dtype(np.int64), device_clock="host"))
+    got: list[Chunk[Any]] = []
+    with Device(source) as device:
+        device.subscribe(got.append, scheduler=here)
+        stamps = np.array([10**18], np.int64)
+        source.emit(Reading(np.array([1]), device_time=stamps))
+        stamps += 10
+    kept = got[0].evidence[0].device_time
+    assert isinstance(kept, np.ndarray)
+    assert kept.tolist() == [10**18]
+
+
+def test_opening_waits_until_it_is_closed() -> None:
+    """Two openings of one device at a time would be `DeviceBusyError`, or worse."""
+    closing, go_on = threading.Event(), threading.Event()
+    events: list[str] = []
+
+    class Slow(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            events.append("open")
+
+            def close() -> None:
+                closing.set()
+                go_on.wait(10)
+                events.append("closed")
+
+            return close
+
+    device = Device(Slow()).open()
+    closer = threading.Thread(target=device.close)
+    closer.start()
+    assert closing.wait(10)
+    opener = threading.Thread(target=device.open)
+    opener.start()
+    opener.join(0.05)
+    go_on.set()
+    opener.join(10)
+    closer.join(10)
+    assert events == ["open", "closed", "open"]
+    assert device.state == "open"
+    device.close()
+
+
+def test_every_subscriber_of_faults_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    source, faults = Manual(), list[RxStreamError]()
+    with Device(source) as device, caplog.at_level(logging.ERROR):
+        device.faults.subscribe(lambda _: 1 / 0)
+        device.faults.subscribe(faults.append)
+        source.fail(OverrunError("lost some"))
+    assert [str(fault) for fault in faults] == ["lost some"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_thread_that_ends_without_an_exception_is_told() -> None:
+    """asyncio's CancelledError, SystemExit: no `Exception`, and the stream fell silent."""
+    told: list[Exception] = []
+    for error in (SystemExit(3), KeyboardInterrupt()):
+        done = threading.Event()
+
+        def read(error: BaseException = error) -> None:
+            raise error
+
+        def fail(error: Exception, done: threading.Event = done) -> None:
+            told.append(error)
+            done.set()
+
+        close = poll(read, print, fail, name="quitter")
+        assert done.wait(10)
+        close()
+    assert [type(error) for error in told] == [DeviceLostError] * 2
+    assert "SystemExit: 3" in str(told[0])
+
+
+def test_a_closed_device_is_collected_with_its_subscribers() -> None:
+    source = Manual()
+    device = Device(source, reconnect=True)
+    for scheduler in (None, here):
+        device.pipe().subscribe(lambda _, d=device: None, scheduler=scheduler)  # type: ignore[misc]
+        device.rewind(1).subscribe(lambda _: None, scheduler=scheduler)
+    device.faults.subscribe(print)
+    reader = device.reader()
+    with device:
+        source.emit(np.arange(10))
+        device.subscribe(lambda _: None)
+        device.last(1)
+    chunk = device.last(1)
+    gone = weakref.ref(device)
+    source.emit = source.fail = lambda _: None
+    del device, reader
+    assert eventually(lambda: (gc.collect(), gone())[1] is None)
+    assert len(chunk) == 10  # a view stays
+
+
+def test_the_janitor_survives_what_it_calls(caplog: pytest.LogCaptureFixture) -> None:
+    class Called:
+        def __init__(self) -> None:
+            self.done = threading.Event()
+
+        def fail(self) -> bool:
+            raise RuntimeError("broken")
+
+        def call(self) -> bool:
+            self.done.set()
+            return True
+
+    janitor, bad, good = Janitor(), Called(), Called()
+    with caplog.at_level(logging.ERROR):
+        cancel_bad = janitor.watch(bad.fail, 0.001)
+        assert eventually(lambda: "broken" in caplog.text)
+    cancel = janitor.watch(good.call, 0.001)
+    assert good.done.wait(10)
+    cancel_bad()
+    cancel()
+
+
+def run(script: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "script.py"
+    path.write_text(script)
+    return subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def test_a_program_that_ends_closes_what_is_open(tmp_path: Path) -> None:
+    """The last chunks reach their sinks, and no thread dies in the middle of a line."""
+    result = run(
+        """
+import threading, numpy as np
+from rxstream import Device
+from rxstream.devices.twin import Twin
+twin, some = Device(Twin(rate=1000.0)), threading.Event()
+def take(chunk):
+    print(len(chunk), flush=True)
+    some.set()
+twin.subscribe(take, on_completed=lambda: print("complete"))
+twin.open()
+some.wait(20)
+""",
+        tmp_path,
+    )
+    assert result.stderr == ""
+    assert result.returncode == 0
+    assert result.stdout.splitlines()[-1] == "complete"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_can_open_devices_of_its_own(tmp_path: Path) -> None:
+    result = run(
+        """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+from rxstream import Chunk, Device, StreamInfo, TimeWindowSubject
+from rxstream.devices.twin import Twin
+info = StreamInfo("x", 1000.0, (), np.int64)
+def fill():
+    subject = TimeWindowSubject(0.05)
+    subject.on_next(Chunk.regular(np.arange(10), info, start=0))
+    return subject
+parent, twin = fill(), Device(Twin(rate=1000.0)).open()
+child = os.fork()
+if child == 0:
+    subject, tick = fill(), threading.Event()
+    for _ in range(2000):
+        if subject.log.nbytes == 0:
+            break
+        tick.wait(0.005)
+    with Device(Twin(rate=1000.0)) as other, other.reader() as reader:
+        assert len(reader.read(10, timeout=20)) == 10
+    sys.exit(0 if subject.log.nbytes == 0 else 3)
+_, status = os.waitpid(child, 0)
+assert twin.state == "open"
+twin.close()
+sys.exit(os.waitstatus_to_exitcode(status))
+""",
+        tmp_path,
+    )
+    assert result.stderr == ""
+    assert result.returncode == 0
+
+
+def test_closing_while_it_reconnects_ends_open_and_closed() -> None:
+    """A try to open that is under way when `close` comes is closed too."""
+    trying, go_on = threading.Event(), threading.Event()
+
+    class SlowToReopen(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            close = super().open(emit, fail)
+            if self.opened == 2:
+                trying.set()
+                go_on.wait(10)
+            return close
+
+    source = SlowToReopen(INFO)
+    device = Device(source, reconnect=0.001).open()
+    source.fail(DeviceLostError("unplugged"))
+    assert trying.wait(10)
+    closer = threading.Thread(target=device.close)
+    closer.start()
+    closer.join(0.05)
+    go_on.set()
+    closer.join(10)
+    assert (source.opened, source.closed) == (2, 2)
+    assert device.state == "closed"
