@@ -8,7 +8,7 @@ when the tape has passed it and no view is left. The same store serves the histo
 import sys
 from bisect import bisect_right
 from sys import getrefcount
-from typing import Any, Generic, cast
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,6 @@ __all__ = ["Slabs", "Tape"]
 S = TypeVar("S", bound=np.generic, default=Any)
 _LEAST_BYTES = 1 << 16
 _COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
-_SLAB_REFERENCES = 4  # the pair, the local name, the argument, and the read-only view's base
-_VIEW_REFERENCES = 3  # the pair, the local name, the argument
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
 
 
@@ -135,10 +133,7 @@ class Slabs(Generic[S]):
         self.trim(self.start)
 
     def _allocated(self, size: int) -> tuple[NDArray[S], NDArray[S]]:
-        slab = cast("NDArray[S]", np.empty((size, *self._shape), self._dtype))
-        view = slab.view()
-        view.flags.writeable = False
-        return slab, view
+        return _new_pair((size, *self._shape), self._dtype)
 
     def _recycled(self, size: int) -> tuple[NDArray[S], NDArray[S]] | None:
         """Return the slab passed last if no view of it is left: fresh memory costs page faults.
@@ -148,10 +143,23 @@ class Slabs(Generic[S]):
         spare, self._spare = self._spare, None
         if spare is None or len(spare[0]) < size or not _COUNTS:
             return None
-        slab, view = spare
-        if getrefcount(slab) != _SLAB_REFERENCES or getrefcount(view) != _VIEW_REFERENCES:
-            return None
-        return spare
+        return spare if _references(spare) == _ALONE else None
+
+
+def _new_pair(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    slab = np.empty(shape, dtype)
+    view = slab.view()
+    view.flags.writeable = False
+    return slab, view
+
+
+def _references(pair: tuple[NDArray[Any], NDArray[Any]]) -> tuple[int, int]:
+    slab, view = pair
+    return getrefcount(slab), getrefcount(view)
+
+
+_ALONE = _references(_new_pair((1,), np.dtype(np.uint8)))
+"""Those of a pair that nobody else holds; which ones count differs between versions of Python."""
 
 
 class Tape(Generic[S]):
