@@ -383,6 +383,11 @@ class Chunk(Generic[S]):
             self._info, ((0, gap), *self._breaks),
         )  # fmt: skip
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (
+            self._data, self._axis, self._start, self._end, self._index, self._info, self._breaks,
+        )  # fmt: skip
+
     # -- equality, pictures -------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
@@ -425,6 +430,11 @@ class Chunk(Generic[S]):
     def to_xarray(self) -> "xr.DataArray | xr.Dataset":
         """Return a DataArray (structured samples: a Dataset) with the coordinate ``time``."""
         return cast("xr.DataArray | xr.Dataset", plotting.chunk_to_xarray(self))
+
+
+def _unpickled(data: NDArray[Any], *rest: Any) -> Chunk:
+    data.flags.writeable = False  # pickle does not keep that
+    return Chunk(data, *rest)
 
 
 def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:

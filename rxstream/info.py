@@ -1,7 +1,8 @@
 """What is told beside the samples: `StreamInfo` once, a `Reading` with every read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -94,6 +95,10 @@ class StreamInfo:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
         object.__setattr__(self, "channels", tuple(self.channels))
         object.__setattr__(self, "extra", _freeze(self.extra))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return partial(StreamInfo, **values | {"extra": dict(self.extra)}), ()
 
     @property
     def period(self) -> float | None:

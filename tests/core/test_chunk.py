@@ -1,6 +1,8 @@
 """Chunk: slices, ranges of time, joins, gaps and indices, exactly."""
 
+import copy
 import datetime as dt
+import pickle
 from itertools import pairwise
 from typing import Any
 
@@ -375,3 +377,20 @@ def test_info_cannot_be_changed_but_copied_with_changes() -> None:
     mono = info.like(np.zeros(3, np.float32), unit="Pa")
     assert (mono.shape, mono.dtype, mono.unit, mono.channels) == ((), np.float32, "Pa", ())
     assert info.like(np.zeros((3, 2))).channels == ("left", "right")
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
+def test_a_chunk_travels_to_another_process(again: Any) -> None:
+    info = StreamInfo("x", 1000.0, (2,), np.float32, channels=("a", "b"), extra={"serial": "7"})
+    regular = Chunk.regular(
+        np.ones((50, 2), np.float32), info, start=5, gap=Gap(0, 5, 3, "dropped"), index=3
+    )
+    events = StreamInfo("keys", None, (), np.dtype([("code", "i4")]), counter=Counter(16))
+    stamped = Chunk.stamped(np.zeros(3, events.dtype), [1, 2, 9], events)
+    for chunk in (regular[10:20], stamped, regular[:20] + regular[20:]):
+        copied = again(chunk)
+        assert copied == chunk
+        assert copied.info.extra == chunk.info.extra
+        assert copied.evidence == chunk.evidence
+        assert not copied.data.flags.writeable
+    assert len(pickle.dumps(regular[:1])) < 1000  # not the whole array it was cut from

@@ -270,3 +270,34 @@ def test_a_cut_begins_where_the_sample_before_it_ends_also_after_a_trim() -> Non
             part = tape.cut(10 * k - 10, 10 * k)
             assert (part.start, part.end) == (start - 10 * MS - 10_000, start)
             tape.trim(10 * k)
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda v: v[3:][2:9],
+        lambda v: memoryview(v)[5:9],
+        lambda v: memoryview(v).cast("B").cast("q"),
+        lambda v: np.frombuffer(v, np.int64),
+        lambda v: np.lib.stride_tricks.sliding_window_view(v, 5),
+        lambda v: v.view(np.recarray),
+        lambda v: v.reshape(10, -1).T[::-1],
+    ],
+)
+def test_a_slab_is_not_used_again_while_anything_looks_at_it(hold: Any) -> None:
+    slabs = Slabs[Any]((), np.dtype(np.int64), slab=8192)
+    held: list[tuple[int, Any]] = []
+    for k in range(100):
+        held.append((k, hold(slabs.append(np.full(1000, k)))))
+        slabs.trim(slabs.stop)
+        held = held[-20:]
+        assert all((np.asarray(view) == number).all() for number, view in held)
+
+
+def test_a_slab_that_nobody_looks_at_is_used_again() -> None:
+    slabs = Slabs[Any]((), np.dtype(np.int64), slab=8192)
+    seen = set()
+    for _ in range(100):
+        seen.add(slabs.append(np.zeros(1000, np.int64)).__array_interface__["data"][0])
+        slabs.trim(slabs.stop)
+    assert len(seen) <= 16  # of two slabs
