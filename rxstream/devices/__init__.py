@@ -4,6 +4,7 @@ from rxstream.devices._found import Found
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
+from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.twin import Twin
 
-__all__ = ["Audio", "Camera", "Can", "Found", "Twin"]
+__all__ = ["Audio", "Camera", "Can", "Found", "Keyboard", "Twin"]

@@ -1,0 +1,111 @@
+"""What the bytes of a terminal mean: UTF-8, control characters and escape sequences, as keys.
+
+The sequences are those of xterm, VT220 and the Linux console (xterm's "ctlseqs" document).
+"""
+
+import codecs
+import re
+
+__all__ = ["Decoder"]
+
+_ESC = "\x1b"
+_PLAIN = {
+    "\r": "enter", "\n": "enter", "\t": "tab", " ": "space", "\x7f": "backspace",
+    "\x08": "backspace", "\x00": "ctrl+space", "\x1c": "ctrl+\\", "\x1d": "ctrl+]",
+    "\x1e": "ctrl+^", "\x1f": "ctrl+_", _ESC: "esc",
+}  # fmt: skip
+_LETTERS = {
+    "A": "up", "B": "down", "C": "right", "D": "left", "E": "begin", "F": "end", "H": "home",
+    "P": "f1", "Q": "f2", "R": "f3", "S": "f4", "Z": "shift+tab", "M": "enter",
+}  # fmt: skip
+_NUMBERS = {
+    1: "home", 2: "insert", 3: "delete", 4: "end", 5: "page_up", 6: "page_down", 7: "home",
+    8: "end", 11: "f1", 12: "f2", 13: "f3", 14: "f4", 15: "f5", 17: "f6", 18: "f7", 19: "f8",
+    20: "f9", 21: "f10", 23: "f11", 24: "f12", 25: "f13", 26: "f14", 28: "f15", 29: "f16",
+    31: "f17", 32: "f18", 33: "f19", 34: "f20", 200: "paste_begin", 201: "paste_end",
+}  # fmt: skip
+_MODIFIERS = ((4, "ctrl+"), (2, "alt+"), (1, "shift+"))
+_SEQUENCE = re.compile(r"\x1b(?:\[\[[A-E]|\[[0-?]*[ -/]*[@-~]|O[0-9]?[ -~])")
+_PARTIAL = re.compile(r"\x1b(?:\[\[?[0-?]*[ -/]*|O[0-9]?)?\Z")
+_PARTS = re.compile(r"\x1b(?:\[|O)(\d*)(?:;(\d+))?([~A-Za-z])\Z")
+
+
+class Decoder:
+    r"""Turns bytes as they come into names of keys.
+
+    Examples
+    --------
+    >>> decoder = Decoder()
+    >>> decoder.feed(b"a\x1b[A\x1b[1;5C\xc3"), decoder.feed(b"\xa9\x01")
+    (['a', 'up', 'ctrl+right'], ['é', 'ctrl+a'])
+    """
+
+    def __init__(self) -> None:
+        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""  # the beginning of an escape sequence, or the key Esc
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an Esc has come that may begin a sequence."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take the next bytes; return the keys that are whole."""
+        text = self._held + self._text.decode(data)
+        self._held = ""
+        keys, at = [], 0
+        while at < len(text):
+            if text[at] == _ESC and _PARTIAL.match(text, at):
+                self._held = text[at:]
+                break
+            key, at = _next(text, at)
+            keys.append(key)
+        return keys
+
+    def flush(self) -> list[str]:
+        """Nothing more has come: return the keys that an unfinished sequence is made of."""
+        text, self._held = self._held, ""
+        if len(text) == 2:
+            return [f"alt+{text[1]}"]
+        return [_single(character) for character in text]
+
+
+def _next(text: str, at: int) -> tuple[str, int]:
+    """Return the key that begins at ``text[at]``, and where the next one begins."""
+    if text[at] != _ESC:
+        return _single(text[at]), at + 1
+    found = _SEQUENCE.match(text, at)
+    if found is not None:
+        return _named(found[0]), found.end()
+    if text[at + 1] == _ESC:  # the key Esc, and then something
+        return "esc", at + 1
+    return _modified("alt+", _single(text[at + 1])), at + 2
+
+
+def _modified(prefix: str, key: str) -> str:
+    return f"ctrl+{prefix}{key[5:]}" if key.startswith("ctrl+") else prefix + key
+
+
+def _single(character: str) -> str:
+    if character in _PLAIN:
+        return _PLAIN[character]
+    if character < " ":
+        return f"ctrl+{chr(ord(character) + 96)}"
+    return character
+
+
+def _named(sequence: str) -> str:
+    """Return the name of an escape sequence; one that is not known is its own name."""
+    if sequence.startswith(_ESC + "[["):  # the Linux console
+        return f"f{ord(sequence[3]) - 64}"
+    found = _PARTS.match(sequence)
+    if found is None:
+        return sequence[:16]
+    number, modifier, letter = found.groups()
+    if sequence[1] == "O" and number:  # an old way to tell the modifier: Esc O 5 P
+        number, modifier = "", number
+    name = _NUMBERS.get(int(number or 1)) if letter == "~" else _LETTERS.get(letter)
+    if name is None:
+        return sequence[:16]
+    bits = int(modifier) - 1 if modifier else 0
+    return "".join(prefix for bit, prefix in _MODIFIERS if bits & bit) + name
