@@ -12,6 +12,7 @@ from rxstream.operators._continuity import continuity
 from rxstream.operators._drop_gaps import drop_gaps
 from rxstream.operators._fill_gaps import fill_gaps
 from rxstream.operators._gaps import gaps
+from rxstream.operators._gate import gate
 from rxstream.operators._latest import latest
 from rxstream.operators._map_data import map_data
 from rxstream.operators._meter import meter
@@ -31,6 +32,7 @@ __all__ = [
     "drop_gaps",
     "fill_gaps",
     "gaps",
+    "gate",
     "latest",
     "map_data",
     "meter",
