@@ -59,7 +59,8 @@ def capture(
         time, until they are waited for no more. What is missing then, the clip tells.
     span
         What is an event in a chunk: ``"samples"``, each of them; ``"chunk"``, the whole, from its
-        start to its end, as ``sessions`` makes them.
+        start to its end, as ``sessions`` and ``gate`` make them (chunks of a regular stream that
+        follow each other are one event, if they share a clip).
     time
         For events that are no chunks: tells when one was.
     named
@@ -82,6 +83,7 @@ def capture(
     See Also
     --------
     replay_window : give any stream a past.
+    sessions, gate : events made of keys, messages and signals.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from rxstream.chunk import Chunk
+from rxstream.chunk import Chunk, concat
 from rxstream.clip.clip import Clip, Reason
 from rxstream.clip.strip import Strip
 from rxstream.clock import Time, to_ns
@@ -43,9 +43,10 @@ class Open:
         start = min(self.start, other.start)
         for one in (self, other):
             start = one.start if one.part else start
-        events = sorted(other.events + self.events, key=_time_of)
-        part = max(self.part, other.part)
-        return Open(start, max(self.end, other.end), tuple(events), part)
+        events = other.events + self.events
+        if other.events and self.events and self.events[0][0] < other.events[-1][0]:
+            events = tuple(sorted(events, key=_time_of))
+        return Open(start, max(self.end, other.end), events, max(self.part, other.part))
 
 
 class Capture:
@@ -149,6 +150,7 @@ class Capture:
     def _give(self, clip: Open, stop: int, why: Reason) -> Clip:
         more = stop < clip.end
         here = [(at, event) for at, event in clip.events if not more or at < stop]
+        rest = clip.events[len(here) :]
         streams, missing = {}, []
         for strip in self.strips:
             chunk, lacks = strip.cut(clip.start, stop, why)
@@ -159,7 +161,7 @@ class Capture:
         if more:
             insort(
                 self._open,
-                Open(stop, clip.end, clip.events[len(here) :], clip.part + 1),
+                Open(stop, clip.end, rest, clip.part + 1),
                 key=_start_of,
             )
         for strip in self.strips:
@@ -167,6 +169,8 @@ class Capture:
                 strip.trim(self._open[0].start)
             else:
                 strip.clear()
+        if self._options.span == "chunk":
+            here = _stretches(here)
         return Clip(
             tuple(event for _, event in here), tuple(at for at, _ in here), clip.start, stop,
             streams, tuple(missing), clip.part, more,
@@ -177,6 +181,23 @@ def _sample(chunk: Chunk, i: int, at: int) -> Chunk:
     """Return one sample as an event, the same however the stream came in chunks."""
     index = chunk[i : i + 1].index
     return Chunk(chunk.data[i : i + 1], chunk.axis.cut(i, i + 1), at, at + 1, index, chunk.info)
+
+
+def _stretches(events: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Join the chunks of regular streams that follow each other: how they were cut says nothing."""
+    runs: list[tuple[int, list[Any]]] = []
+    for at, event in events:
+        for _, run in reversed(runs):
+            last = run[-1]
+            if (
+                isinstance(event, Chunk) and isinstance(last, Chunk) and event.rate is not None
+                and last.end == event.extent and last.info == event.info
+            ):  # fmt: skip
+                run.append(event)
+                break
+        else:
+            runs.append((at, [event]))
+    return [(at, concat(run) if len(run) > 1 else run[0]) for at, run in runs]
 
 
 def _time_of(event: tuple[int, Any]) -> int:
