@@ -23,6 +23,7 @@ __all__ = ["Delivery", "Faults", "log_report"]
 
 _logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
+_PATIENCE = 64  # batches
 
 
 def log_report(error: SubscriberError) -> None:
@@ -139,6 +140,16 @@ class Delivery(Disposable):
             self.done.set()
 
     def _run_here(self) -> None:
+        """Deliver in the thread of who appends, or subscribes; not for ever, if others append."""
+        target, more = self._log.stop, 0
+        while not self._gone and self._pump():
+            more += self.cursor.position > target
+            if more > _PATIENCE:
+                name = f"rxstream-{self.cursor.name}-catching-up"
+                threading.Thread(target=self._catch_up, name=name, daemon=True).start()
+                return
+
+    def _catch_up(self) -> None:
         while not self._gone and self._pump():
             pass
 

@@ -226,11 +226,11 @@ class Device(Observable[Chunk]):
         start: Start,
     ) -> abc.DisposableBase:
         """Subscribe from a start on; before `open`, wait for it."""
-        with self._guard:
-            return self._next_or_current().attach(observer, scheduler, start)
+        return self._next_or_current().attach(observer, scheduler, start)
 
     def _next_or_current(self) -> TimeWindowSubject:
-        return self._next if self._session is None else self._subject
+        with self._guard:
+            return self._next if self._session is None else self._subject
 
     def check_start(self, start: Start) -> None:
         """Raise `ParameterError` if a start lies further back than the history reaches."""
@@ -247,8 +247,7 @@ class Device(Observable[Chunk]):
     def reader(self, *, rewind: Duration | None = None, policy: Policy | None = None) -> Reader:
         """Return a reader to pull samples from, beginning now or ``rewind`` [s] ago."""
         check_policy(policy or self._policy)
-        with self._guard:
-            subject = self._next_or_current()
+        subject = self._next_or_current()
         since = None
         if rewind is not None:
             start = Start(seconds=to_span(rewind, "rewind", zero=True))
@@ -256,8 +255,7 @@ class Device(Observable[Chunk]):
         return Reader(subject.log, policy or self._policy, since)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        with self._guard:
-            return iterate_async(self._next_or_current().log, self._policy)
+        return iterate_async(self._next_or_current().log, self._policy)
 
     # -- looking back -------------------------------------------------------------------------
 

@@ -86,6 +86,20 @@ def test_who_takes_what_came_before_open_was_back_may_use_the_device() -> None:
     device.close()
 
 
+def test_the_past_is_delivered_without_holding_the_device() -> None:
+    source, others = Manual(), list[Any]()
+    with Device(source) as device:
+        source.emit(np.arange(10))
+
+        def take(_chunk: Chunk[Any]) -> None:
+            other = threading.Thread(target=lambda: others.append(device.reader()), daemon=True)
+            other.start()
+            other.join(10)
+
+        device.rewind(1).subscribe(take, scheduler=here)
+        assert len(others) == 1
+
+
 def test_what_comes_before_open_is_back_is_copied_whole() -> None:
     info = StreamInfo("keys", dtype=np.dtype(np.int64), device_clock="host")
 

@@ -371,3 +371,30 @@ def test_ending_frees_a_held_producer(how: str) -> None:
     assert done.wait(10)
     producer.join()
     reader.close()
+
+
+def test_subscribing_returns_although_others_append_faster_than_it_takes() -> None:
+    subject = TimeWindowSubject(3600.0)
+    subject.on_next(ramp(0, 1))
+    stop, got = threading.Event(), list[int]()
+    returned = threading.Event()
+
+    def append_more(chunk: Chunk[Any]) -> None:  # as a quick producer would in its own thread
+        got.append(chunk.index)
+        if not stop.is_set():
+            append = threading.Thread(target=lambda: subject.on_next(ramp(chunk.index + 1, 1)))
+            append.start()
+            append.join()
+
+    def subscribe() -> None:
+        subject.rewind(1).subscribe(append_more, scheduler=here)
+        returned.set()
+
+    subscriber = threading.Thread(target=subscribe, daemon=True)
+    subscriber.start()
+    assert returned.wait(10)
+    assert eventually(lambda: len(got) > 200)  # it goes on
+    stop.set()
+    assert eventually(lambda: len(got) == subject.log.stop)
+    assert got == list(range(len(got)))
+    subject.on_completed()
