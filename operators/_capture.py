@@ -59,8 +59,8 @@ def capture(
         time, until they are waited for no more. What is missing then, the clip tells.
     span
         What is an event in a chunk: ``"samples"``, each of them; ``"chunk"``, the whole, from its
-        start to its end, as ``sessions`` and ``gate`` make them (chunks of a regular stream that
-        follow each other are one event, if they share a clip).
+        start to its end, as ``sessions`` makes them. Of a stream with a rate, as ``gate`` passes
+        it, events are then its stretches without a pause or a gap, however they come in chunks.
     time
         For events that are no chunks: tells when one was.
     named

@@ -3,6 +3,7 @@
 from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 from rxstream.chunk import Chunk, concat
@@ -10,6 +11,7 @@ from rxstream.clip.clip import Clip, Reason
 from rxstream.clip.strip import Strip
 from rxstream.clock import Time, to_ns
 from rxstream.errors import ParameterError
+from rxstream.gap import Gap
 
 __all__ = ["Capture", "Options", "Span"]
 
@@ -52,8 +54,8 @@ class Open:
 class Capture:
     """What is to be captured: no Rx, threads or clocks in it."""
 
-    __slots__ = ("_events_at", "_first", "_most", "_open", "_options", "_seen", "events_over",
-                 "strips")  # fmt: skip
+    __slots__ = ("_events_at", "_first", "_most", "_open", "_options", "_seen", "_torn",
+                 "events_over", "strips")  # fmt: skip
 
     def __init__(self, strips: list[Strip], options: Options) -> None:
         self.strips, self._options = strips, options
@@ -62,6 +64,7 @@ class Capture:
         self._most: int | None = None  # up to when [ns] the most advanced of all inputs has come
         self._first = 0  # what that was when the last input came for the first time
         self._seen: set[int] = set()
+        self._torn: dict[str, Gap] = {}  # of streams of events: told since the last event
         self.events_over = False
 
     @property
@@ -117,11 +120,23 @@ class Capture:
             raise ParameterError(msg)
         self._events_at = item.end if before is None else max(item.end, before)
         if options.span == "chunk":
-            if len(item):
-                yield item.start, item.end, item
+            for part in self._parts(item):
+                yield *_extent(part), part
             return
         for i, at in enumerate(item.time.tolist()):
             yield at, at, _sample(item, i, at)
+
+    def _parts(self, chunk: Chunk) -> list[Chunk]:
+        """Return what are events in a chunk; of a regular stream, a gap ends one."""
+        name = chunk.info.name
+        if chunk.rate is None or not len(chunk):
+            if chunk.breaks:
+                self._torn[name] = chunk.breaks[-1][1]
+            return [chunk] if len(chunk) else []
+        torn = self._torn.pop(name, None)
+        places = sorted({0, len(chunk), *(at for at, _ in chunk.breaks)})
+        parts = [chunk[i:j] for i, j in pairwise(places)]
+        return [parts[0].with_gap(torn), *parts[1:]] if torn else parts
 
     def _reach(self, port: int, at: int) -> None:
         most = self._most = at if self._most is None else max(at, self._most)
@@ -183,21 +198,44 @@ def _sample(chunk: Chunk, i: int, at: int) -> Chunk:
     return Chunk(chunk.data[i : i + 1], chunk.axis.cut(i, i + 1), at, at + 1, index, chunk.info)
 
 
+def _extent(chunk: Chunk) -> tuple[int, int]:
+    """Return from when to when [ns] a chunk is an event; of a regular stream, its samples are."""
+    if chunk.info.period is None:
+        return chunk.start, chunk.end
+    return chunk.axis.at(0), chunk.axis.at(len(chunk) - 1) + round(chunk.info.period)
+
+
 def _stretches(events: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     """Join the chunks of regular streams that follow each other: how they were cut says nothing."""
     runs: list[tuple[int, list[Any]]] = []
     for at, event in events:
         for _, run in reversed(runs):
-            last = run[-1]
-            if (
-                isinstance(event, Chunk) and isinstance(last, Chunk) and event.rate is not None
-                and last.end == event.extent and last.info == event.info
-            ):  # fmt: skip
+            if _follows(run[-1], event):
                 run.append(event)
                 break
         else:
             runs.append((at, [event]))
-    return [(at, concat(run) if len(run) > 1 else run[0]) for at, run in runs]
+    return [(at, _stretch(run)) for at, run in runs]
+
+
+def _follows(last: Any, event: Any) -> bool:
+    return (
+        isinstance(last, Chunk)
+        and isinstance(event, Chunk)
+        and last.rate is not None
+        and last.info == event.info
+        and last.index + len(last) == event.index
+        and event.gap is None
+        and not any(at for at, _ in last.breaks)
+    )
+
+
+def _stretch(run: list[Any]) -> Any:
+    """Return one chunk, without the gaps around it: they are no part of what happened."""
+    if not isinstance(run[0], Chunk) or run[0].rate is None:
+        return run[0]
+    whole = concat(run)
+    return Chunk(whole.data, whole.axis, *_extent(whole), whole.index, whole.info)
 
 
 def _time_of(event: tuple[int, Any]) -> int:

@@ -1,5 +1,6 @@
 """capture: clips of past and future, the life of a subscription, real threads, bad arguments."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,25 @@ def test_a_session_is_one_event() -> None:
     scene.events.on_next(session)
     assert [values(clip) for clip in scene.clips] == [list(range(5, 24))]
     assert scene.clips[0].events[0] is session
+
+
+def test_what_a_gate_passes_is_one_event_until_it_pauses() -> None:
+    mic = TimeWindowSubject(1000.0, name="mic", clock=lambda: 0)
+    clips: list[Clip] = []
+    gate = ops.gate(lambda data: data // 10 % 3 == 1)  # from 10 to 20, 40 to 50, ...
+    operator = ops.capture(mic, before=0.005, after=0.003, span="chunk")
+    mic.pipe(gate, operator).subscribe(clips.append, scheduler=HERE)
+    for start in range(0, 98, 7):
+        mic.on_next(ramp(start, 7))
+    mic.on_completed()
+    assert [values(clip)[0] for clip in clips] == [5, 35, 65]
+    assert [values(clip)[-1] for clip in clips] == [22, 52, 82]
+    events = [event for clip in clips for event in clip.events]
+    assert [event.data.tolist() for event in events] == [
+        list(range(start, start + 10)) for start in (10, 40, 70)
+    ]
+    assert [(e.start // MS, e.end // MS) for e in events] == [(10, 20), (40, 50), (70, 80)]
+    assert [clip.times for clip in clips] == [(10 * MS,), (40 * MS,), (70 * MS,)]
 
 
 def test_what_is_no_chunk_needs_a_time() -> None:
@@ -188,6 +208,25 @@ def test_on_real_threads_a_clip_is_what_the_device_holds() -> None:
                 assert clip[name] == device.between(clip.start, clip.end)
             assert 3100 < len(clip["mic"]) < 3300
         subscription.dispose()
+
+
+def test_live_is_replay_with_devices() -> None:
+    """Sessions of a twin's keys, captured as they happen, and again from the windows."""
+    mic = Device(Twin.microphone(), name="mic")
+    keys = Device(Twin.keyboard(rate=10.0, seed=3))
+    operator = ops.capture(mic, before=0.1, after=0.1, span="chunk", merge=False)
+    live: list[Clip] = []
+    again: list[Clip] = []
+    with mic:
+        with keys:
+            keys.rewind(60).pipe(ops.sessions(0.2), operator).subscribe(live.append)
+            assert eventually(lambda: len(live) >= 3)
+        over = threading.Event()
+        keys.past().pipe(ops.sessions(0.2), operator).subscribe(again.append, on_completed=over.set)
+        assert over.wait(10)
+        assert eventually(lambda: len(live) == len(again))
+    assert live == again
+    assert all(clip.complete for clip in live[1:])
 
 
 # -- bad arguments ------------------------------------------------------------------------------

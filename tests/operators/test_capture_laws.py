@@ -1,9 +1,12 @@
 """capture: a clip is what `between` would give afterwards, for any events, chunks and threads."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
+import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from reactivex.scheduler import ImmediateScheduler
@@ -13,7 +16,7 @@ from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.axis import Stamps
 from rxstream.clip import Clip
-from rxstream.testing import assert_same, check_operator, recut_by_time, streams
+from rxstream.testing import assert_same, check_operator, infos, recut_by_time, streams
 
 HERE = ImmediateScheduler()
 EVENTS = StreamInfo("keys", None, (), np.dtype(np.int64))
@@ -158,13 +161,40 @@ def test_the_order_of_inputs_does_not_matter(scene: tuple[Any, ...], merge: bool
     assert_same(one, last)
 
 
-def test_laws_of_operators() -> None:
-    """Whatever is in the events: recut, live and again, errors, dispose."""
+def sound() -> TimeWindowSubject:
+    """Return a stream of 50 s that is over."""
     mic = TimeWindowSubject(10**6, name="mic", clock=lambda: 0)
     info = StreamInfo("mic", 1000.0, (), np.dtype(np.int64))
     mic.on_next(Chunk.regular(np.arange(50_000), info, start=0))
     mic.on_completed()
-    check_operator(
-        lambda: ops.capture(mic, before=0.01, after=0.02, lateness=10**5, longest=10**6),
-        conserves=False, examples=40,
-    )  # fmt: skip
+    return mic
+
+
+def now_and_then(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Say which samples are loud: five yes, five no."""
+    flat = data.reshape(len(data), math.prod(data.shape[1:]))[:, 0]
+    return np.asarray(flat.astype(np.int64) // 5 % 2 == 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "options"),
+    [
+        (None, {"lateness": 10**5, "longest": 10**6}),
+        (None, {"lateness": 10**5, "longest": 0.5, "merge": False}),
+        (ops.sessions(0.02), {"span": "chunk", "merge": False}),
+        (ops.gate(now_and_then, hold=0.01), {"span": "chunk", "lateness": 10**5, "longest": 10**6}),
+    ],
+    ids=["events", "each", "sessions", "gate"],
+)
+def test_laws_of_operators(before: Any, options: dict[str, Any]) -> None:
+    """Whatever is in the events: recut, live and again, errors, dispose."""
+    mic, kinds = sound(), {"regular": True, "floating": True}
+    source = (
+        streams(infos(**kinds)) if options.get("merge", True) else streams(infos(regular=False))
+    )
+
+    def make() -> Any:
+        capture = ops.capture(mic, before=0.01, after=0.02, **options)
+        return capture if before is None else rx.compose(before, capture)
+
+    check_operator(make, source=source.map(shifted), conserves=False, examples=25)
