@@ -110,15 +110,16 @@ class Log:
                 self._oldest_end = end
             self.stop += 1
             self._bytes += chunk.nbytes + _CHUNK_BYTES
-            idle = self._idle
-            if idle:
-                self._idle = []
+            idle: list[Cursor] | None = None  # not the list that the next idle ones go to
+            if self._idle:
+                idle, self._idle = self._idle, []
             full = end - self.span >= self._oldest_end or self._bytes > self.max_bytes
             if full and not self._blocking:
                 self._trim(end - self.span)
                 full = False
-        for cursor in idle:
-            cursor.wake()
+        if idle:
+            for cursor in idle:
+                cursor.wake()
         if full:
             with self._lock:
                 self._trim(end - self.span, hold=True)

@@ -3,7 +3,7 @@
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from reactivex.scheduler import EventLoopScheduler, ImmediateScheduler, ThreadPo
 
 from rxstream import Chunk, TimeWindowSubject
 from rxstream.errors import LagError
-from rxstream.log import Policy
+from rxstream.log import Cursor, Log, Policy
 
 POLICIES: tuple[Policy, ...] = ("gap", "latest", "error", "block")
 
@@ -122,3 +122,38 @@ def test_everything_once_in_order_or_told(seed: int) -> None:
             assert isinstance(watcher.error, LagError)
     loop.dispose()
     pool.executor.shutdown()
+
+
+def test_who_finds_nothing_just_after_an_append_is_not_woken_by_it() -> None:
+    """It would have been woken twice: two threads delivered to one subscriber at a time."""
+
+    class Interrupted:  # a lock after whose release another thread comes first
+        def __init__(self, lock: Any) -> None:
+            self.lock, self.then = lock, list[Callable[[], object]]()
+
+        def __enter__(self) -> None:
+            self.lock.__enter__()
+
+        def __exit__(self, *error: object) -> None:
+            self.lock.__exit__(*error)
+            if self.then:
+                self.then.pop()()
+
+    woken: list[str] = []
+    log = Log(10**12, 1 << 30, "x")
+    cursor = Cursor("gap", lambda: woken.append("once"), "it")
+    log.append(ramp(0, 1))
+    log.attach(cursor, since=0)
+    assert woken == ["once"]  # it has taken a chunk, and comes back
+    assert log.take(cursor) == [ramp(0, 1)]
+
+    def come_back() -> None:
+        assert log.take(cursor) == [ramp(1, 1)]
+        assert log.take(cursor) == []
+
+    log._lock = interrupted = Interrupted(log._lock)  # type: ignore[assignment]
+    interrupted.then.append(come_back)
+    log.append(ramp(1, 1))
+    assert woken == ["once"]
+    log.append(ramp(2, 1))
+    assert woken == ["once", "once"]
