@@ -130,3 +130,17 @@ def test_memory_is_let_go() -> None:
     assert len(scene.clips.pop()["mic"]) == 8
     gc.collect()
     assert sum(ref() is not None for ref in held) <= 4
+
+
+def test_what_the_window_lost_between_two_events_is_a_gap() -> None:
+    """The second event of a clip comes when the window no longer holds what lies before it."""
+    scene = Scene(history=0.01, lateness=10.0)
+    scene.hear(10)
+    scene.events.on_next(key(8))
+    scene.hear(100)
+    scene.events.on_next(key(13))
+    scene.events.on_completed()
+    clip = scene.clips[0]
+    assert values(clip) == list(range(3, 14))
+    assert clip["mic"].breaks == ((11, Gap(14 * MS, 16 * MS, 2, "lag")),)
+    assert clip.missing == (Missing("mic", 14 * MS, 16 * MS, "older than the window"),)
