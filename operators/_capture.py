@@ -56,7 +56,8 @@ def capture(
         60 s, or ``before + after`` where that is more.
     lateness
         By how much a stream, or the events, may be behind the most advanced of all [s], in stream
-        time, until they are waited for no more. What is missing then, the clip tells.
+        time, until they are waited for no more. What is missing then, the clip tells; an event that
+        comes when its clip has been given begins another.
     span
         What is an event in a chunk: ``"samples"``, each of them; ``"chunk"``, the whole, from its
         start to its end, as ``sessions`` makes them. Of a stream with a rate, as ``gate`` passes
