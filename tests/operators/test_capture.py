@@ -148,7 +148,7 @@ def test_cold_events_get_what_live_ones_got() -> None:
     )
     assert again == live.clips
     past: list[Clip] = []
-    replayed = live.mic.past().pipe(ops.replay_window(1000))
+    replayed = ops.replay_window(1000)(live.mic.past())
     rx.from_iterable(keys).pipe(ops.capture(mic=replayed, before=0.005, after=0.003)).subscribe(
         past.append, scheduler=HERE
     )
