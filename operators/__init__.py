@@ -8,6 +8,7 @@ if __name__ == "operators":  # imported by accident from the top of a checkout
     raise ImportError(msg)
 
 from rxstream.operators._capture import capture
+from rxstream.operators._compose import compose
 from rxstream.operators._continuity import continuity
 from rxstream.operators._drop_gaps import drop_gaps
 from rxstream.operators._fill_gaps import fill_gaps
@@ -28,6 +29,7 @@ from rxstream.operators._window_by_time import window_by_time
 
 __all__ = [
     "capture",
+    "compose",
     "continuity",
     "drop_gaps",
     "fill_gaps",

@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import NotRewindableError, ParameterError
-from rxstream.view import Rewindable
+from rxstream.view import Past, Rewindable
 
 __all__ = ["rewind"]
 
@@ -18,7 +18,8 @@ def rewind(
     """Begin in the past of a device, then go on live, with no sample twice and none missing.
 
     It must come first in the pipe: only a device, a `TimeWindowSubject` or `replay_window` keeps a
-    past.
+    past. What was derived from it is had by running the operators over the past again:
+    ``mic.pipe(ops.rewind(10), pipeline)``, or for the past alone ``mic.past(10).pipe(pipeline)``.
 
     .. marble::
 
@@ -72,11 +73,24 @@ def rewind(
 
     def operator(source: Observable[Chunk]) -> Observable[Chunk]:
         if not isinstance(source, Rewindable):
-            msg = (
-                f"rewind: a {type(source).__name__} keeps no past; put rewind first in the pipe of "
-                "a device, or put ops.replay_window(seconds) before it"
-            )
-            raise NotRewindableError(msg)
+            raise NotRewindableError(_instead(source, seconds, to))
         return source.rewind(seconds, to=to)
 
     return operator
+
+
+def _instead(source: object, seconds: Duration | None, to: Time | None) -> str:
+    """Return what to write where rewind comes after something that keeps no past."""
+    if isinstance(source, Past):
+        return "rewind: past(...) is the past already; subscribe to it, or say past(seconds)"
+    if seconds is None:
+        here, span, ask = f"rewind(to={to!r})", "seconds", f"start={to!r}"
+    else:
+        length = seconds if isinstance(seconds, int | float) else to_span(seconds, "rewind") / 1e9
+        here, span, ask = f"rewind({length:g})", f"{length:g}", f"{length:g}"
+    return (
+        f"{here}: what comes before it in the pipe, a {type(source).__name__}, keeps no past. "
+        f"Write device.pipe(ops.{here}, ...), rewind first, to run the operators over the past and "
+        f"go on live; or device.past({ask}, warmup=1).pipe(...), for the past alone; or put "
+        f"ops.replay_window({span}) right before it, to keep what they give from now on"
+    )

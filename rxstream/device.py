@@ -29,7 +29,7 @@ from rxstream.session import Backoff, Close, Emit, Fail, Session, Source
 from rxstream.stamper import Timestamps
 from rxstream.stats import Stats, Tally
 from rxstream.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
-from rxstream.view import Start, View
+from rxstream.view import Past, Start, View
 
 __all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
 
@@ -280,10 +280,20 @@ class Device(Observable[Chunk]):
         return self._subject.at(t)
 
     def past(
-        self, seconds: Duration | None = None, *, start: Time | None = None, end: Time | None = None
-    ) -> Observable[Chunk]:
-        """Return a cold Observable over the history: any pipeline can be run over it again."""
-        return self._subject.past(seconds, start=start, end=end)
+        self,
+        seconds: Duration | None = None,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        warmup: Duration = 0.0,
+        cut: bool = True,
+    ) -> Past:
+        """Return a cold Observable over the history: any pipeline can be run over it again.
+
+        ``mic.past(20, warmup=1).pipe(a, b)`` gives for the last 20 s what ``mic.pipe(a, b)`` gave
+        live; see `TimeWindowSubject.past`.
+        """
+        return self._subject.past(seconds, start=start, end=end, warmup=warmup, cut=cut)
 
     def _look(self, ask: Callable[[], Chunk]) -> Chunk:
         try:

@@ -4,8 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import cast
 
-from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex import abc
 from reactivex.subject import Subject
 
 from rxstream.chunk import Chunk
@@ -14,7 +13,7 @@ from rxstream.delivery import Delivery, log_report
 from rxstream.errors import ChunkError, ParameterError, SubscriberError
 from rxstream.janitor import janitor
 from rxstream.log import Log, Policy
-from rxstream.view import Start, View
+from rxstream.view import History, Past, Start, View
 
 __all__ = ["DEFAULT_BYTES", "TimeWindowSubject", "check_bytes"]
 
@@ -261,8 +260,14 @@ class TimeWindowSubject(Subject[Chunk]):
         raise ChunkError(msg)
 
     def past(
-        self, seconds: Duration | None = None, *, start: Time | None = None, end: Time | None = None
-    ) -> Observable[Chunk]:
+        self,
+        seconds: Duration | None = None,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        warmup: Duration = 0.0,
+        cut: bool = True,
+    ) -> Past:
         """Return a cold Observable over the history: each subscription gets it again, then ends.
 
         Parameters
@@ -271,28 +276,54 @@ class TimeWindowSubject(Subject[Chunk]):
             The newest so many [s]; or
         start, end
             from a time to a time; default: all there is.
+        warmup
+            How much earlier the operators of its ``pipe`` begin [s], for as long as they remember:
+            a filter's settling time, a window's length. What they give for it is left out, so
+            that ``mic.past(20, warmup=1).pipe(a, b)`` gives for 20 s what live gave.
+        cut
+            Cut what the pipe gives to the sample at the asked start. False leaves chunks whole
+            that reach over it: windows.
+
+        Raises
+        ------
+        ParameterError
+            For a ``warmup`` without a start to come before.
+
+        Examples
+        --------
+        The last of each window of 0.3 s; the window that reaches over the start stays whole:
+
+        >>> import numpy as np
+        >>> from rxstream import Chunk, StreamInfo
+        >>> from rxstream import operators as ops
+        >>> info, ramp = StreamInfo("ramp", rate=10.0, dtype=np.int64), TimeWindowSubject(60)
+        >>> ramp.on_next(Chunk.regular(np.arange(30), info, start=0))
+        >>> ramp.past(0.4, warmup=0.3, cut=False).pipe(ops.window_by_time(0.3)).subscribe(
+        ...     lambda window: print(window.data)).dispose()
+        [24 25 26]
+        [27 28 29]
+        >>> ramp.on_completed()
         """
         span = None if seconds is None else to_span(seconds, "past")
         x = None if start is None else to_ns(start)
         y = None if end is None else to_ns(end)
+        warm = to_span(warmup, "warmup", zero=True)
+        if warm and span is None and x is None:
+            msg = f"past(warmup={warmup!r}) needs seconds or start=, before which it lies"
+            raise ParameterError(msg)
 
-        def subscribe(
-            observer: abc.ObserverBase[Chunk], _scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            newest = self.log.newest()
-            begin, stop = x, y
-            if stop is None:
-                stop = _FOREVER
-            if begin is None:
-                begin = -_FOREVER
-                if span is not None and newest is not None:
-                    begin = min(stop, newest.end) - span
-            gone = Disposable()
-            for chunk in self.log.chunks(begin, stop):
-                if gone.is_disposed:
-                    return gone
-                observer.on_next(chunk)
-            observer.on_completed()
-            return gone
+        def read() -> History:
+            newest, stop = self.log.newest(), _FOREVER if y is None else y
+            begin = -_FOREVER if x is None else x
+            if x is None and span is not None and newest is not None:
+                begin = min(stop, newest.end) - span
+            chunks = self.log.chunks(begin - warm, stop)
+            before = [c for c in chunks if c.extent < begin]
+            asked = chunks[len(before) :]
+            if before and before[-1].end > begin:
+                over = before[-1]
+                before[-1] = over.between(over.extent, begin)
+                asked.insert(0, over.between(begin, over.end))
+            return History(before, asked, begin)
 
-        return Observable(subscribe)
+        return Past(read, warm=warm > 0, cut=cut)

@@ -1,16 +1,18 @@
-"""A stream seen from a start in its past, or with a lag policy: what ``rewind`` gives."""
+"""A stream seen from a start in its past: what ``rewind`` and ``past`` give."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from reactivex import Observable, abc
+from reactivex import Observable, abc, never
+from reactivex.disposable import Disposable
 
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ParameterError
 from rxstream.log import Policy, check_policy
 
-__all__ = ["Rewindable", "Start", "Target", "View"]
+__all__ = ["Past", "Rewindable", "Start", "Target", "View"]
 
 
 @runtime_checkable
@@ -85,3 +87,90 @@ class View(Observable[Chunk]):
         """Choose what happens when the subscriber is too slow: gap, latest, error, block."""
         check_policy(policy)
         return View(self._target, replace(self._start, policy=policy, name=name))
+
+
+class History(NamedTuple):
+    """What a `Past` gives to one subscription."""
+
+    warmup: list[Chunk]
+    """What lies before the asked start."""
+    asked: list[Chunk]
+    begin: int
+    """The asked start [ns]."""
+
+
+class Past(Observable[Chunk]):
+    """The history as a cold Observable: each subscription gets it again, then ends.
+
+    Subscribed to, it gives what was asked for. With a warm-up, its `pipe` runs the operators over
+    that too, so that filters have settled, and leaves out what they give for it.
+    """
+
+    def __init__(self, read: Callable[[], History], *, warm: bool, cut: bool) -> None:
+        super().__init__()
+        self._read, self._warm, self._cut = read, warm, cut
+
+    def _subscribe_core(
+        self,
+        observer: abc.ObserverBase[Chunk],
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        return _give(self._read().asked, observer)
+
+    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+        """Run operators over the history, its warm-up included, and leave out the warm-up's part.
+
+        What comes out is cut to the sample at the asked start (chunks), or left out if it comes
+        out before the operators were given anything after it (everything else).
+
+        Raises
+        ------
+        ParameterError
+            If the last operator gives no Observable.
+        """
+        if not (operators and self._warm):
+            return super().pipe(*operators)
+        built = never().pipe(*operators)  # bad ones fail here
+        if not isinstance(built, Observable):
+            msg = f"past(...).pipe must end in an Observable, not in a {type(built).__name__}"
+            raise ParameterError(msg)
+
+        def subscribe(
+            observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            history = self._read()
+            warm = True
+
+            def source(
+                inner: abc.ObserverBase[Chunk], _scheduler: abc.SchedulerBase | None = None
+            ) -> abc.DisposableBase:
+                nonlocal warm
+                _give(history.warmup, inner, end=False)
+                warm = False
+                return _give(history.asked, inner)
+
+            def on_next(item: Any) -> None:
+                if not isinstance(item, Chunk):
+                    if not warm:
+                        observer.on_next(item)
+                elif item.extent >= history.begin:
+                    observer.on_next(item)
+                elif item.end > history.begin:
+                    observer.on_next(item.between(history.begin, item.end) if self._cut else item)
+
+            result: Observable[Any] = Observable(source).pipe(*operators)
+            return result.subscribe(
+                on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
+
+
+def _give(
+    chunks: list[Chunk], observer: abc.ObserverBase[Chunk], *, end: bool = True
+) -> abc.DisposableBase:
+    for chunk in chunks:
+        observer.on_next(chunk)
+    if end:
+        observer.on_completed()
+    return Disposable()

@@ -94,7 +94,7 @@ def test_an_immediate_subscribers_exception_does_not_reach_the_producer() -> Non
 
 def test_the_window_is_in_sample_time() -> None:
     # all of it arrives at once; only sample time counts
-    subject = filled(0.5, *(ramp(100 * k, 100) for k in range(20)))
+    subject = filled(0.5, *(ramp(100 * k, 100) for k in range(20)), clock=lambda: 0)
     assert subject.log.held == pytest.approx(0.5)
     assert values([subject.last(10)]) == list(range(1500, 2000))
     subject.on_completed()
