@@ -273,10 +273,12 @@ def path_to_write(path: str | os.PathLike[str], *suffixes: str) -> Path:
         raise ParameterError(msg)
     found = Path(path).expanduser()
     if suffixes and found.suffix.lower() not in suffixes:
-        msg = f"the suffix must be one of {', '.join(suffixes)}, not {found.suffix!r} ({path!r})"
+        msg = (
+            f"the suffix must be one of {', '.join(suffixes)}, not {found.suffix!r} ({str(path)!r})"
+        )
         raise ParameterError(msg)
     if found.is_dir():
-        msg = f"{path!r} is a folder; give the path of a file in it"
+        msg = f"{str(path)!r} is a folder; give the path of a file in it"
         raise ParameterError(msg)
     if not found.parent.is_dir():
         msg = f"there is no folder {str(found.parent)!r} to write {found.name!r} to; make it first"

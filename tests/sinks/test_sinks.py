@@ -1,6 +1,7 @@
 """What all sinks share, and callback."""
 
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -280,7 +281,7 @@ def test_paths_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert path_to_write("~/a.WAV", ".wav") == tmp_path / "a.WAV"
     bad: Any
     for bad, words in [
-        (tmp_path, "is a folder; give the path of a file"),
+        (tmp_path, rf"^'{re.escape(str(tmp_path))}' is a folder; give the path of a file"),
         (tmp_path / "none" / "a.wav", r"there is no folder '.*none' to write 'a.wav' to"),
         ("", "path must be that of a file, not ''"),
         (5, "path must be that of a file, not 5"),
