@@ -90,7 +90,7 @@ def _instead(source: object, seconds: Duration | None, to: Time | None) -> str:
         here, span, ask = f"rewind({length:g})", f"{length:g}", f"{length:g}"
     return (
         f"{here}: what comes before it in the pipe, a {type(source).__name__}, keeps no past. "
-        f"Write device.pipe(ops.{here}, ...), rewind first, to run the operators over the past and "
-        f"go on live; or device.past({ask}, warmup=1).pipe(...), for the past alone; or put "
+        f"Put it first in the pipe, device.pipe(ops.{here}, ...), to run the operators over the "
+        f"past and go on live; or device.past({ask}, warmup=1).pipe(...), for the past alone; or put "
         f"ops.replay_window({span}) right before it, to keep what they give from now on"
     )

@@ -7,6 +7,7 @@ they are. Either way times only go forward, and what the device lost becomes a `
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -51,6 +52,12 @@ class Stamper:
         self._latency = 0 if correction is None else round(correction.latency * 1e9)
         self._model: ClockModel | None = None
         self._driver: DriverStamps | None = None
+        # events with a clock of their own: the model is made when the first reading carries it
+        self._events: Correction | None = None
+        if mode == "corrected" and info.period is None and info.device_clock == "own":
+            self._events = correction or correction_of(info)
+            if info.counter is not None and info.counter.kind == "samples":  # that is no clock
+                self._events = replace(self._events, counter=None)
         if mode == "corrected" and info.period is not None:
             self._model = ClockModel(correction or correction_of(info))
             if info.device_clock == "host":
@@ -99,7 +106,11 @@ class Stamper:
             axis, start, lost, why = self._trusted(reading, n, arrival, evidence)
         elif self._driver is not None and isinstance(reading.device_time, int):
             axis, start, lost, why = self._driven(reading, n, reading.device_time, evidence)
-        elif self._model is not None:
+        elif self._events is not None and (
+            stamps is not None or (self._events.counter and reading.counter is not None)
+        ):
+            axis, start, lost, why = self._by_own_clock(reading, n, arrival, evidence)
+        elif self._model is not None and self._events is None:
             axis, start, lost, why = self._modelled(reading, n, arrival, evidence)
         elif self._period is not None:
             axis, start, lost, why = self._raw(reading, n, arrival, evidence)
@@ -116,13 +127,19 @@ class Stamper:
 
     def _heartbeat(self, reading: Reading, data: NDArray[Any], arrival: int) -> Chunk | None:
         """Return an empty chunk: nothing until the time the reading tells."""
-        if self._end is None or self._period is not None:
+        if self._period is not None:
             return None
         end = (arrival if reading.bounds is None else reading.bounds[0]) - self._latency
-        if end <= self._end:
+        start = end if self._end is None else self._end  # alive, before its first sample
+        if end < start or end == self._end:
             return None
-        start, self._end = self._end, end
-        return Chunk(data, Stamps(np.empty(0, np.int64)), start, end, self._index, self._info)
+        breaks: tuple[Break, ...] = ()
+        if self._pending is not None and self._end is not None:  # it is back; it was not silent
+            breaks, start = ((0, Gap(start, end, None, self._pending)),), end
+        self._pending = None
+        self._end = end
+        none = Stamps(np.empty(0, np.int64))
+        return Chunk(data, none, start, end, self._index, self._info, breaks)
 
     def _trusted(
         self, reading: Reading, n: int, arrival: int, evidence: Evidence
@@ -146,7 +163,32 @@ class Stamper:
         lost, why = self._told(reading, n)
         return self._forward(stamps, evidence), int(stamps[0]), lost, why
 
-    def _forward(self, stamps: NDArray[np.int64], evidence: Evidence) -> Stamps:
+    def _by_own_clock(
+        self, reading: Reading, n: int, arrival: int, evidence: Evidence
+    ) -> tuple[Axis, int, int | None, Why | None]:
+        """Map an irregular device's own stamps to the host clock, by the line of the model."""
+        model = self._model
+        if model is None:
+            model = self._model = ClockModel(self._events or correction_of(self._info))
+        own: NDArray[np.int64] | None = None
+        if evidence.device_time is not None:  # one for each sample, or one for all
+            own = np.broadcast_to(np.asarray(evidence.device_time, np.int64), (n,))
+        stamp = model.push(
+            n, arrival, counter=reading.counter, bounds=reading.bounds, lost=reading.lost,
+            device_time=None if own is None else (int(own[0]), int(own[-1])),
+        )  # fmt: skip
+        self._starts.append(self._index)
+        self._pushed += 1
+        if stamp.events:
+            self._find_out(stamp.events)
+        stamps = np.full(n, stamp.last, np.int64)
+        if own is not None:
+            stamps += np.rint((own - own[-1]) * (1 + model.slope)).astype(np.int64)
+        lost, why = self._told(reading, n)
+        axis = self._forward(stamps, evidence, stamp.uncertainty)
+        return axis, int(stamps[0]), lost, why
+
+    def _forward(self, stamps: NDArray[np.int64], evidence: Evidence, doubt: float = 0.0) -> Stamps:
         """Make stamps strictly increasing, from the end of what is out already."""
         if self._end is not None and stamps[0] < self._end:
             stamps[0] = self._end
@@ -154,8 +196,9 @@ class Stamper:
             steps = np.arange(len(stamps))
             stamps = np.maximum.accumulate(stamps - steps) + steps
         stamps.flags.writeable = False
-        bounds = evidence.bounds
-        return Stamps(stamps, 0.0 if bounds is None else (bounds[1] - bounds[0]) / 2, evidence)
+        if evidence.bounds is not None and not doubt:
+            doubt = (evidence.bounds[1] - evidence.bounds[0]) / 2
+        return Stamps(stamps, doubt, evidence)
 
     def _raw(
         self, reading: Reading, n: int, arrival: int, evidence: Evidence

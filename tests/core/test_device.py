@@ -12,7 +12,7 @@ import pytest
 from fakes import INFO, MS, Manual, eventually
 from reactivex.scheduler import ImmediateScheduler
 
-from rxstream import Backoff, Chunk, Counter, Device, Reading, StreamInfo, concat
+from rxstream import Backoff, Chunk, Counter, Device, Gap, Reading, StreamInfo, concat
 from rxstream.clock import HostClock, now_ns
 from rxstream.errors import (
     ChunkError,
@@ -459,6 +459,36 @@ def test_heartbeats_of_a_silent_stream() -> None:
         source.emit(Reading(np.empty(0, np.int64), arrival=t + 50 * MS))
     assert [len(c) for c in got] == [1, 0]
     assert got[1].end == t + 50 * MS
+
+
+def test_a_stream_that_is_silent_from_the_start_is_seen_alive() -> None:
+    """Whoever joins it must know that nothing is to come from before."""
+    source = Manual(EVENTS)
+    none, t = np.empty(0, np.int64), 10**18
+    with Device(source) as device:
+        got = collect(device)
+        for k in (0, 50, 50, 40, 90):
+            source.emit(Reading(none, arrival=t + k * MS))
+        feed(source, 0, 1, t + 100 * MS, device_time=np.array([t + 95 * MS], np.int64))
+    assert [(c.start - t, c.end - t, len(c)) for c in got] == [
+        (0, 0, 0), (0, 50 * MS, 0), (50 * MS, 90 * MS, 0), (90 * MS, 95 * MS + 1, 1),
+    ]  # fmt: skip
+    assert concat(got).index == 0
+
+
+def test_a_heartbeat_after_a_disconnect_tells_the_gap() -> None:
+    source, t = Manual(EVENTS), 10**18
+    with Device(source, reconnect=0.001) as device:
+        got = collect(device)
+        feed(source, 0, 1, t, device_time=np.array([t], np.int64))
+        source.opening.clear()
+        source.fail(DeviceLostError("unplugged"))
+        assert source.opening.wait(10)
+        assert eventually(lambda: device.state == "open")
+        source.emit(Reading(np.empty(0, np.int64), arrival=t + 50 * MS))
+        feed(source, 1, 1, t + 70 * MS, device_time=np.array([t + 60 * MS], np.int64))
+    assert got[1].gap == Gap(t + 1, t + 50 * MS, None, "disconnect")
+    assert [(c.start - t, c.gap is None) for c in got[1:]] == [(50 * MS, False), (50 * MS, True)]
 
 
 def test_what_is_known_only_after_opening() -> None:

@@ -7,7 +7,7 @@ import pytest
 from fakes import MS, Manual
 from reactivex.scheduler import ImmediateScheduler
 
-from rxstream import Chunk, Counter, Device, Reading, concat
+from rxstream import Chunk, Counter, Device, Reading, StreamInfo, concat
 from rxstream.clock import HostClock
 from rxstream.devices import Twin
 from rxstream.devices.twin import Delay, Drops, Stalls
@@ -197,3 +197,56 @@ def test_evidence_stays_with_the_samples() -> None:
     evidence = concat(got)[15:35].evidence
     assert [item.arrival for item in evidence] == [START + k * 10 * MS for k in (1, 2, 3)]
     assert all(item.samples == 10 for item in evidence)
+
+
+@pytest.mark.parametrize("block", [1, 16])
+def test_events_with_a_clock_of_their_own_are_followed(block: int) -> None:
+    """Each event's stamp is mapped by the line; arrivals are late by up to 30 ms."""
+    source = Twin(
+        rate=100.0, irregular=True, stamps="own", ppm=80.0, signal="ramp", dtype=np.int64,
+        delay=Delay(0.0013, 0.0005), stalls=Stalls(5.0, 0.03), blocksize=block,
+    )  # fmt: skip
+    player = Replayed(source)
+    with Device(player, latency=0.0013) as device:
+        got = collect(device)
+        player.play(120)
+        state = device.stats().clock
+    settled = concat([c for c in got if c.start > START + 5 * 10**9])
+    error = np.abs(settled.time - source.truth.time(settled.data))
+    assert np.percentile(error, 95) < 200_000  # [ns]
+    assert state == "locked"
+    late = [c for c in got[-len(got) // 2 :] if len(c)]
+    assert np.mean([
+        abs(c.axis.at(len(c) - 1) - source.truth.time(c.data[-1:])[0]) <= c.uncertainty
+        for c in late
+    ]) > 0.9  # fmt: skip
+    whole = concat(got)
+    assert (np.diff(whole.time) > 0).all()
+
+
+def test_events_with_a_timer_are_followed() -> None:
+    """A 32-bit counter of microseconds, as CAN adapters have, that wraps."""
+    rng = np.random.default_rng(3)
+    info = StreamInfo("can", None, (), np.int64, counter=Counter(32, 1e6, "ticks"))
+    taken = START + np.cumsum(rng.exponential(5e6, 20_000)).astype(np.int64)
+    source = Manual(info)
+    with Device(source, latency=0.001) as device:
+        got = collect(device)
+        for k, t in enumerate(taken):
+            ticks = (4_290_000_000 + round((t - START) * (1 - 50e-6) / 1000)) % (1 << 32)
+            arrival = int(t + 1_000_000 + rng.gamma(1.0, 500_000.0))
+            source.emit(Reading(np.array([k]), counter=ticks, arrival=arrival))
+    error = np.abs(concat(got[2000:]).time - taken[2000:])
+    assert np.percentile(error, 95) < 60_000  # [ns]; arrivals are off by 0.5 ms and more
+
+
+def test_numbers_of_events_are_no_clock() -> None:
+    info = StreamInfo("can", None, (), np.int64, counter=Counter(8))
+    source = Manual(info)
+    with Device(source) as device:
+        got = collect(device)
+        for k in (0, 1, 4):
+            source.emit(Reading(np.array([k]), counter=k, arrival=START + k * MS))
+    assert [int(c.time[0]) for c in got] == [START, START + MS, START + 4 * MS]
+    assert got[2].lost == 2
+    assert device.stats().lost == 2
