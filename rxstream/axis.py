@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Axis", "Evidence", "Grid", "Joined", "Stamps", "cut_parts", "join_axes"]
+__all__ = ["Axis", "Evidence", "Grid", "Joined", "Sparse", "Stamps", "cut_parts", "join_axes",
+           "thin_axis"]  # fmt: skip
 
 
 class Evidence(NamedTuple):
@@ -52,6 +53,10 @@ class Axis(Protocol):
 
     def cut(self, i: int, j: int) -> "Axis":
         """Return the axis of samples ``i`` to ``j``, ``0 <= i <= j <= count``."""
+        ...
+
+    def shifted(self, by: int) -> "Axis":
+        """Return the axis of the same samples later by ``by`` [ns]."""
         ...
 
     def times(self) -> NDArray[np.int64]:
@@ -109,6 +114,12 @@ class Grid:
             self.origin, self.period, j - i, self.first + i, self.uncertainty, self.evidence
         )
 
+    def shifted(self, by: int) -> "Grid":
+        """Return the same grid later by ``by`` [ns]."""
+        return Grid(
+            self.origin + by, self.period, self.count, self.first, self.uncertainty, self.evidence
+        )
+
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
         steps = np.arange(self.first, self.first + self.count, dtype=np.float64)
@@ -134,6 +145,51 @@ class Grid:
     def with_count(self, count: int) -> "Grid":
         """Return the same grid, longer or shorter."""
         return Grid(self.origin, self.period, count, self.first, self.uncertainty, self.evidence)
+
+
+class Sparse(Grid):
+    """Every ``step``-th point of a grid, at exactly the time [ns] it has there.
+
+    A grid of its own, of a period ``step`` times as long, would be rounded otherwise.
+    """
+
+    __slots__ = ("step",)
+
+    def __init__(self, grid: Grid, first: int, step: int, count: int) -> None:
+        super().__init__(grid.origin, grid.period, count, first, grid.uncertainty, grid.evidence)
+        self.step = step
+
+    def at(self, i: int) -> int:
+        """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
+        return self.origin + round((self.first + i * self.step) * self.period)
+
+    def find(self, t: int) -> int:
+        """Return how many samples lie before ``t`` [ns]."""
+        if not self.count:
+            return 0
+        dense = Grid(self.origin, self.period, (self.count - 1) * self.step + 1, self.first)
+        return -(-dense.find(t) // self.step)
+
+    def cut(self, i: int, j: int) -> "Sparse":
+        """Return the axis of samples ``i`` to ``j``."""
+        return Sparse(self, self.first + i * self.step, self.step, j - i)
+
+    def shifted(self, by: int) -> "Sparse":
+        """Return the same samples later by ``by`` [ns]."""
+        return Sparse(super().shifted(by), self.first, self.step, self.count)
+
+    def times(self) -> NDArray[np.int64]:
+        """Return all times [ns], int64 ``(count,)``."""
+        dense = Grid(self.origin, self.period, (self.count - 1) * self.step + 1, self.first)
+        return dense.times()[:: self.step]
+
+    def extends(self, _other: "Grid | Stamps") -> bool:
+        """Return False: it is not joined with others to one."""
+        return False
+
+    def with_count(self, count: int) -> "Sparse":
+        """Return the same grid, longer or shorter."""
+        return Sparse(self, self.first, self.step, count)
 
 
 class Stamps:
@@ -167,6 +223,12 @@ class Stamps:
     def cut(self, i: int, j: int) -> "Stamps":
         """Return the axis of samples ``i`` to ``j``."""
         return Stamps(self.stamps[i:j], self.uncertainty, self.evidence)
+
+    def shifted(self, by: int) -> "Stamps":
+        """Return the same samples later by ``by`` [ns]."""
+        stamps = self.stamps + by
+        stamps.flags.writeable = False
+        return Stamps(stamps, self.uncertainty, self.evidence)
 
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
@@ -227,6 +289,11 @@ class Joined:
         """Return the axis of samples ``i`` to ``j``."""
         return cut_parts(self._parts, self._starts, self._first + i, self._first + j)
 
+    def shifted(self, by: int) -> "Joined":
+        """Return the same samples later by ``by`` [ns]."""
+        parts = [part.shifted(by) for part in self._parts]
+        return Joined(parts, self._starts, self._first, self.count)
+
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
         return np.concatenate([part.times() for part in self.parts()])
@@ -277,3 +344,18 @@ def join_axes(axes: Iterable[Axis]) -> Axis:
         return parts[0]
     starts = [0, *accumulate(part.count for part in parts)]
     return Joined(parts, starts[:-1], 0, starts[-1])
+
+
+def thin_axis(axis: Axis, step: int) -> Axis:
+    """Return the axis of every ``step``-th sample, from the first on, at the same times."""
+    out: list[Axis] = []
+    skip = 0
+    for part in axis.parts():
+        count = max(0, -((skip - part.count) // step))
+        if type(part) is Stamps:
+            out.append(Stamps(part.stamps[skip::step], part.uncertainty, part.evidence))
+        elif isinstance(part, Grid):
+            dense = part.step if isinstance(part, Sparse) else 1
+            out.append(Sparse(part, part.first + skip * dense, step * dense, count))
+        skip = (skip - part.count) % step if count else skip - part.count
+    return join_axes(out)

@@ -376,6 +376,13 @@ class Chunk(Generic[S]):
             self._info.like(view) if info is None else info, self._breaks,
         )  # fmt: skip
 
+    def shifted(self, by: int) -> "Chunk[S]":
+        """Return the same samples and gaps at times later by ``by`` [ns]; less than 0: earlier."""
+        return Chunk(
+            self._data, self._axis.shifted(by), self._start + by, self._end + by, self._index,
+            self._info, tuple((at, gap.shifted(by)) for at, gap in self._breaks),
+        )  # fmt: skip
+
     def with_gap(self, gap: Gap) -> "Chunk[S]":
         """Return it with one more gap right before the first sample."""
         return Chunk(

@@ -63,6 +63,11 @@ class Gap:
         """Whether ``other`` is the rest of this one, cut at its end."""
         return self.whole is not None and self.end == other.start and self.whole == other.whole
 
+    def shifted(self, by: int) -> "Gap":
+        """Return it later by ``by`` [ns]."""
+        whole = None if self.whole is None else self.whole.shifted(by)
+        return Gap(self.start + by, self.end + by, self.lost, self.why, whole)
+
     def __str__(self) -> str:
         count = "unknown number of" if self.lost is None else str(self.lost)
         return f"gap of {self.duration:.6g} s, {count} samples lost ({self.why})"
