@@ -1,4 +1,4 @@
-"""meter: true rate, jitter, delay and losses of a stream."""
+"""meter: true rate, jitter, delay, losses and clock of a stream."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ class _Meter:
 
 
 def meter(every: Duration = 1.0) -> Callable[[Observable[Chunk]], Observable[Flow]]:
-    """Tell how a stream flows: true rate, ppm, jitter, delay, losses.
+    """Tell how a stream flows: true rate, ppm, jitter, delay, losses, and how sure its times are.
 
     .. marble::
 
@@ -49,7 +49,8 @@ def meter(every: Duration = 1.0) -> Callable[[Observable[Chunk]], Observable[Flo
     Returns
     -------
     operator
-        A `Flow` each ``every`` seconds and one at the end; its counts are since the subscription.
+        A `Flow` each ``every`` seconds and one at the end; its counts are since the subscription,
+        its rate is measured from when the clock model has settled.
 
     Raises
     ------

@@ -91,6 +91,6 @@ def _instead(source: object, seconds: Duration | None, to: Time | None) -> str:
     return (
         f"{here}: what comes before it in the pipe, a {type(source).__name__}, keeps no past. "
         f"Put it first in the pipe, device.pipe(ops.{here}, ...), to run the operators over the "
-        f"past and go on live; or device.past({ask}, warmup=1).pipe(...), for the past alone; or put "
-        f"ops.replay_window({span}) right before it, to keep what they give from now on"
+        f"past and go on live; or, for the past alone, device.past({ask}, warmup=1).pipe(...); or "
+        f"put ops.replay_window({span}) right before it, to keep what they give from now on"
     )

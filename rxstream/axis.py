@@ -33,6 +33,8 @@ class Evidence(NamedTuple):
     """Host times [ns] between which the last sample was taken."""
     lost: int | None = None
     """Samples that the device says were lost before the reading."""
+    state: str = "raw"
+    """What the clock model said of itself then: warming, locked, undecided, soft; raw without."""
 
 
 class Axis(Protocol):

@@ -11,6 +11,8 @@ from rxstream.gap import Gap
 __all__ = ["Flow", "Meter"]
 
 _KEPT = 1024  # delays for the quantiles
+_SETTLE = 2_000_000_000  # [ns] of stream: by then a clock model has found its line
+_ANEW = ("disconnect", "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,9 @@ class Flow:
     chunks, samples, lost, gaps
         Counts; ``lost`` of those gaps whose number is known.
     nominal, rate
-        Samples per second as stated and as measured [Hz]; None for too little data.
+        Samples per second as stated and as measured [Hz]; None for too little data. Regular
+        streams that have gone through a clock model are measured from 2 s after the beginning
+        and after each new one on, when their times have settled.
     ppm
         By how much the true rate is above the stated one, in parts per million.
     jitter_p50, jitter_p99
@@ -31,6 +35,9 @@ class Flow:
         Least time from the end of a chunk to its arrival, of those chunks [s].
     uncertainty
         Of the times of the newest chunk [s].
+    state
+        What the clock model said of itself at the newest chunk: ``warming``, ``locked``,
+        ``undecided`` (a loss is suspected), ``soft``; ``raw`` where there is none.
     """
 
     chunks: int
@@ -44,6 +51,7 @@ class Flow:
     jitter_p99: float | None
     delay: float | None
     uncertainty: float
+    state: str = "raw"
 
 
 class Meter:
@@ -59,16 +67,21 @@ class Meter:
     """
 
     __slots__ = (
-        "_chunks", "_covered", "_delays", "_gap", "_gaps", "_lost", "_nominal", "_samples",
-        "_uncertainty",
+        "_chunks", "_covered", "_delays", "_gap", "_gaps", "_lost", "_measured", "_nominal",
+        "_samples", "_settled", "_state", "_uncertainty",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._chunks = self._samples = self._lost = self._gaps = 0
-        self._covered = 0  # stream time that samples stand for [ns]
         self._gap: Gap | None = None  # the last one
         self._nominal: float | None = None
-        self._uncertainty = 0.0
+        self._uncertainty, self._state = 0.0, "raw"
+        self._settled: int | None = None  # when to measure anew [ns]; 0: done
+        self._begin()
+
+    def _begin(self) -> None:
+        self._measured = 0
+        self._covered = 0  # stream time that the measured samples stand for [ns]
         self._delays: deque[int] = deque(maxlen=_KEPT)
 
     def push(self, chunk: Chunk) -> None:
@@ -76,35 +89,52 @@ class Meter:
         self._chunks += 1
         n = len(chunk)
         self._samples += n
-        self._covered += chunk.end - chunk.start
         self._nominal = chunk.info.rate
-        if chunk.breaks:
-            for at, gap in chunk.breaks:
-                if self._gap is None or not self._gap.continues(gap):
-                    self._gaps += 1
-                self._gap = gap
-                self._lost += gap.lost or 0
-                if at:
-                    self._covered -= gap.end - gap.start
         if n:
-            self._uncertainty = chunk.uncertainty / 1e9
-            arrival = chunk.arrival
-            if arrival is not None:
-                self._delays.append(arrival - chunk.end)
+            self._look(chunk)
+        if chunk.breaks:
+            self._count(chunk)
+        if self._settled is None:
+            raw = self._state == "raw" or self._nominal is None  # there is nothing to settle
+            self._settled = 0 if raw else chunk.start + _SETTLE
+        elif 0 < self._settled <= chunk.start:
+            self._settled = 0
+            self._begin()
+        self._measured += n
+        self._covered += chunk.end - chunk.start
+        if chunk.breaks:
+            self._covered -= sum(gap.end - gap.start for at, gap in chunk.breaks if at)
+        arrival = chunk.arrival if n else None
+        if arrival is not None:
+            self._delays.append(arrival - chunk.end)
+
+    def _look(self, chunk: Chunk) -> None:
+        self._uncertainty = chunk.uncertainty / 1e9
+        evidence = chunk.axis.parts()[-1].evidence
+        self._state = "raw" if evidence is None else evidence.state
+
+    def _count(self, chunk: Chunk) -> None:
+        for _, gap in chunk.breaks:
+            if self._gap is None or not self._gap.continues(gap):
+                self._gaps += 1
+            self._gap = gap
+            self._lost += gap.lost or 0
+            if gap.why in _ANEW:
+                self._settled = None
 
     def flow(self) -> Flow:
         """Return what was seen so far."""
         rate = None
-        if self._covered > 0 and self._samples > 1:
-            rate = self._samples * 1e9 / self._covered
+        if self._settled == 0 and self._covered > 0 and self._measured > 1:
+            rate = self._measured * 1e9 / self._covered
         nominal = self._nominal
         low = median = high = None
         if self._delays:
-            delays = np.fromiter(self._delays, np.float64) / 1e9
+            delays = np.array(self._delays) / 1e9
             low = float(delays.min())
             median, high = (float(q) for q in np.quantile(delays - low, (0.5, 0.99)))
         ppm = (rate / nominal - 1.0) * 1e6 if rate and nominal else None
         return Flow(
             self._chunks, self._samples, self._lost, self._gaps, nominal, rate, ppm, median, high,
-            low, self._uncertainty,
+            low, self._uncertainty, self._state,
         )  # fmt: skip

@@ -185,7 +185,7 @@ class Stamper:
         if own is not None:
             stamps += np.rint((own - own[-1]) * (1 + model.slope)).astype(np.int64)
         lost, why = self._told(reading, n)
-        axis = self._forward(stamps, evidence, stamp.uncertainty)
+        axis = self._forward(stamps, evidence._replace(state=stamp.state), stamp.uncertainty)
         return axis, int(stamps[0]), lost, why
 
     def _forward(self, stamps: NDArray[np.int64], evidence: Evidence, doubt: float = 0.0) -> Stamps:
@@ -240,6 +240,7 @@ class Stamper:
         if self._end is not None and (start < self._end or (why is None and not self._pending)):
             start = self._end
         end = self._not_crushed(start, stamp.last + round(stamp.period), n)
+        evidence = evidence._replace(state=stamp.state)
         return Grid(start, (end - start) / n, n, 0, stamp.uncertainty, evidence), start, lost, why
 
     def _find_out(self, events: tuple[Event, ...]) -> None:
@@ -272,6 +273,7 @@ class Stamper:
         if self._end is not None and (start < self._end or (why is None and not self._pending)):
             start = self._end
         end = self._not_crushed(start, end, n)
+        evidence = evidence._replace(state=driver.state)
         return Grid(start, (end - start) / n, n, 0, doubt, evidence), start, lost, why
 
     def _not_crushed(self, start: int, end: int, n: int) -> int:

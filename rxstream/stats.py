@@ -8,9 +8,6 @@ from rxstream.metering import Meter
 
 __all__ = ["Stats", "SubscriberStats", "Tally"]
 
-_SETTLE = 2_000_000_000  # [ns] of stream: by then a clock model has found its line
-_ANEW = ("disconnect", "restart")
-
 
 @dataclass(frozen=True, slots=True)
 class SubscriberStats:
@@ -57,8 +54,7 @@ class Stats:
     chunks, samples, lost, gaps
         Counts since the opening; ``lost`` of those gaps whose number is known.
     nominal, rate
-        Samples per second as stated and as measured [Hz]. Regular streams are measured from 2 s
-        after each opening on, when their times have settled; None before, and without data.
+        Samples per second as stated and as measured [Hz]; see `rxstream.metering.Flow`.
     ppm
         By how much the true rate is above the stated one [parts per million].
     jitter_p50, jitter_p99
@@ -120,40 +116,24 @@ class Tally:
     (300, 100.0, ())
     """
 
-    __slots__ = ("_chunks", "_gaps", "_lost", "_meter", "_samples", "_settled")
+    __slots__ = ("_meter",)
 
     def __init__(self) -> None:
-        self._chunks = self._samples = self._lost = self._gaps = 0
         self._meter = Meter()
-        self._settled: int | None = None  # when to measure anew [ns]; 0: done
 
     def push(self, chunk: Chunk) -> None:
         """Take the next chunk."""
-        self._chunks += 1
-        self._samples += len(chunk)
-        if chunk.breaks:
-            self._lost += chunk.lost
-            self._gaps += len(chunk.breaks)
-            if any(gap.why in _ANEW for _, gap in chunk.breaks):
-                self._settled = None
-        settled = self._settled
-        if settled is None:
-            self._settled = chunk.start + _SETTLE
-        elif 0 < settled <= chunk.start:
-            self._meter, self._settled = Meter(), 0
         self._meter.push(chunk)
 
     def stats(self, name: str, state: str, clock: str, log: Log) -> Stats:
         """Return what was seen so far, and what the log's readers do."""
-        flow, newest = self._meter.flow(), log.newest()
-        settled = self._settled == 0 or flow.nominal is None
+        flow = self._meter.flow()
         subscribers = tuple(
             SubscriberStats(c.name, c.policy, behind, lag, c.lost, c.delivered)
             for c, behind, lag in log.cursors()
         )
         return Stats(
-            name, state, clock, self._chunks, self._samples, self._lost, self._gaps,
-            flow.nominal, flow.rate if settled else None, flow.ppm if settled else None,
-            flow.jitter_p50, flow.jitter_p99, flow.delay,
-            newest.uncertainty / 1e9 if newest else 0.0, log.held, log.nbytes, subscribers,
+            name, state, clock, flow.chunks, flow.samples, flow.lost, flow.gaps, flow.nominal,
+            flow.rate, flow.ppm, flow.jitter_p50, flow.jitter_p99, flow.delay, flow.uncertainty,
+            log.held, log.nbytes, subscribers,
         )  # fmt: skip

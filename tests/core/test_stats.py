@@ -4,18 +4,28 @@ import threading
 
 import numpy as np
 from fakes import INFO, MS, Manual, eventually, ramp
+from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Chunk, Device, Gap, Reading, StreamInfo
 from rxstream import operators as ops
+from rxstream.axis import Evidence
 from rxstream.devices.twin import Delay, Twin
 from rxstream.log import Log
 from rxstream.stats import Stats, Tally
+from rxstream.testing import run
+
+
+def modelled(chunk: Chunk, state: str = "locked") -> Chunk:
+    """Return a chunk as a clock model has stamped it."""
+    (grid,) = chunk.axis.parts()
+    grid.evidence = Evidence(chunk.end, len(chunk), state=state)
+    return chunk
 
 
 def stats_of(chunks: list[Chunk]) -> Stats:
     tally = Tally()
     for chunk in chunks:
-        tally.push(chunk)
+        tally.push(modelled(chunk))
     return tally.stats("x", "open", "locked", Log(10**9, 10**6, "x"))
 
 
@@ -107,6 +117,35 @@ def test_a_new_session_counts_anew() -> None:
         assert device.stats().samples == 100
     with device:
         assert device.stats().samples == 0
+
+
+def test_the_meter_does_not_measure_while_the_clock_model_warms_up() -> None:
+    wrong = Chunk.regular(np.arange(2000), INFO, start=0, period=1.02e6)  # 2 % too slow
+    right = Chunk.regular(np.arange(2000, 4000), INFO, start=2040 * MS, index=2000)
+    flows = run(
+        ops.meter(every=1.9), [modelled(wrong, "warming"), modelled(right), ramp(4040, 1000)]
+    )
+    assert [flow.state for flow in flows] == ["warming", "locked", "raw"]
+    assert [flow.ppm for flow in flows] == [None, 0.0, 0.0]
+    assert [flow.samples for flow in flows] == [2000, 4000, 5000]
+
+
+def test_what_went_through_no_clock_model_is_measured_at_once() -> None:
+    (flow,) = run(ops.meter(every=10), [ramp(0, 100)])
+    assert (flow.rate, flow.state) == (1000.0, "raw")
+
+
+def test_the_meter_tells_what_the_clock_model_says_of_itself() -> None:
+    twin = Twin(rate=1000.0, delay=Delay(0.001, 0.0002))
+    source, states = Manual(twin.info), list[str]()
+    with Device(source) as device:
+        device.pipe(ops.meter(every=0.5)).subscribe(
+            lambda flow: states.append(flow.state), scheduler=ImmediateScheduler()
+        )
+        for reading in twin.readings(20, start=10**18):
+            source.emit(reading)
+        assert device.stats().clock == states[-1] == "locked"
+    assert states[0] == "warming"
 
 
 def test_ppm_of_a_twin_that_is_too_fast() -> None:
