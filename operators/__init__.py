@@ -12,6 +12,7 @@ from rxstream.operators._compose import compose
 from rxstream.operators._continuity import continuity
 from rxstream.operators._drop_gaps import drop_gaps
 from rxstream.operators._fill_gaps import fill_gaps
+from rxstream.operators._filter_band import filter_band
 from rxstream.operators._gaps import gaps
 from rxstream.operators._gate import gate
 from rxstream.operators._latest import latest
@@ -24,6 +25,7 @@ from rxstream.operators._rewind import rewind
 from rxstream.operators._samples import samples
 from rxstream.operators._select import select
 from rxstream.operators._sessions import sessions
+from rxstream.operators._sosfilt import sosfilt
 from rxstream.operators._timestamp_correct import timestamp_correct
 from rxstream.operators._window_by_time import window_by_time
 
@@ -33,6 +35,7 @@ __all__ = [
     "continuity",
     "drop_gaps",
     "fill_gaps",
+    "filter_band",
     "gaps",
     "gate",
     "latest",
@@ -45,6 +48,7 @@ __all__ = [
     "samples",
     "select",
     "sessions",
+    "sosfilt",
     "timestamp_correct",
     "window_by_time",
 ]
