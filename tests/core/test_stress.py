@@ -1,5 +1,6 @@
 """Many threads at random: each subscriber has everything once, in order, or is told what not."""
 
+import gc
 import random
 import sys
 import threading
@@ -157,3 +158,45 @@ def test_who_finds_nothing_just_after_an_append_is_not_woken_by_it() -> None:
     assert woken == ["once"]
     log.append(ramp(2, 1))
     assert woken == ["once", "once"]
+
+
+def test_subscribing_and_leaving_100_000_times_leaves_nothing() -> None:
+    subject = TimeWindowSubject(60.0)
+    subject.on_next(ramp(0, 10))
+
+    def come_and_go(times: int) -> int:
+        for _ in range(times):
+            subject.subscribe(lambda _: None, scheduler=ImmediateScheduler()).dispose()
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = come_and_go(100)
+    assert come_and_go(100_000) < before + 100
+    assert subject.log.cursors() == []
+    subject.on_completed()
+
+
+def test_many_subscribe_and_dispose_at_once() -> None:
+    """Nobody is forgotten: `wait` and `dispose` know every subscriber, however they came."""
+    subject = TimeWindowSubject(60.0)
+    gate = threading.Barrier(8)
+    kept: list[Any] = []
+
+    def come_and_go() -> None:
+        gate.wait()
+        for k in range(300):
+            subscription = subject.subscribe(lambda _: None)
+            if k % 3:
+                subscription.dispose()
+            else:
+                kept.append(subscription)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(kept) == 800
+    assert len(subject.log.cursors()) == 800
+    assert len([d for d in subject._deliveries if not d.done.is_set()]) == 800
+    subject.dispose()
