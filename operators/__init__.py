@@ -23,6 +23,7 @@ from rxstream.operators._rechunk import rechunk
 from rxstream.operators._replay_window import replay_window
 from rxstream.operators._rewind import rewind
 from rxstream.operators._samples import samples
+from rxstream.operators._scan_data import scan_data
 from rxstream.operators._select import select
 from rxstream.operators._sessions import sessions
 from rxstream.operators._sosfilt import sosfilt
@@ -46,6 +47,7 @@ __all__ = [
     "replay_window",
     "rewind",
     "samples",
+    "scan_data",
     "select",
     "sessions",
     "sosfilt",
