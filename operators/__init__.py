@@ -16,7 +16,9 @@ from rxstream.operators._filter_band import filter_band
 from rxstream.operators._gaps import gaps
 from rxstream.operators._gate import gate
 from rxstream.operators._latest import latest
+from rxstream.operators._map_async import map_async
 from rxstream.operators._map_data import map_data
+from rxstream.operators._map_parallel import map_parallel
 from rxstream.operators._meter import meter
 from rxstream.operators._on_lag import on_lag
 from rxstream.operators._rechunk import rechunk
@@ -40,7 +42,9 @@ __all__ = [
     "gaps",
     "gate",
     "latest",
+    "map_async",
     "map_data",
+    "map_parallel",
     "meter",
     "on_lag",
     "rechunk",
