@@ -10,6 +10,7 @@ if __name__ == "operators":  # imported by accident from the top of a checkout
 from rxstream.operators._capture import capture
 from rxstream.operators._compose import compose
 from rxstream.operators._continuity import continuity
+from rxstream.operators._decimate import decimate
 from rxstream.operators._drop_gaps import drop_gaps
 from rxstream.operators._fill_gaps import fill_gaps
 from rxstream.operators._filter_band import filter_band
@@ -24,11 +25,13 @@ from rxstream.operators._on_lag import on_lag
 from rxstream.operators._rechunk import rechunk
 from rxstream.operators._replay_window import replay_window
 from rxstream.operators._rewind import rewind
+from rxstream.operators._rms import rms
 from rxstream.operators._samples import samples
 from rxstream.operators._scan_data import scan_data
 from rxstream.operators._select import select
 from rxstream.operators._sessions import sessions
 from rxstream.operators._sosfilt import sosfilt
+from rxstream.operators._spectrogram import spectrogram
 from rxstream.operators._timestamp_correct import timestamp_correct
 from rxstream.operators._window_by_time import window_by_time
 
@@ -36,6 +39,7 @@ __all__ = [
     "capture",
     "compose",
     "continuity",
+    "decimate",
     "drop_gaps",
     "fill_gaps",
     "filter_band",
@@ -50,11 +54,13 @@ __all__ = [
     "rechunk",
     "replay_window",
     "rewind",
+    "rms",
     "samples",
     "scan_data",
     "select",
     "sessions",
     "sosfilt",
+    "spectrogram",
     "timestamp_correct",
     "window_by_time",
 ]

@@ -22,8 +22,8 @@ Function: TypeAlias = Callable[[NDArray[Any], Any], tuple[NDArray[Any], Any]]
 
 
 class _ScanData:
-    __slots__ = ("_begun", "_changes", "_function", "_given", "_held", "_info", "_initial", "_keeps",
-                 "_runs", "_state")  # fmt: skip
+    __slots__ = ("_begun", "_changes", "_function", "_given", "_held", "_info", "_initial",
+                 "_keeps", "_runs", "_state")  # fmt: skip
 
     def __init__(
         self, function: Function, initial: Any, on_gap: OnGap, changes: dict[str, Any]

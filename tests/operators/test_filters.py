@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.signal
-from fakes import MS
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from signals import CUTS, MS, RATE, SHARES, chunk, noise
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
@@ -25,24 +24,8 @@ from rxstream.testing import (
     streams,
 )
 
-RATE = 1000.0
-CUTS = st.lists(st.integers(0, 400), max_size=8)
 SOS = scipy.signal.butter(3, [40, 120], "bandpass", output="sos", fs=RATE)
 NUMBERS = infos().filter(lambda info: not info.dtype.names)
-
-
-def noise(n: int, shape: tuple[int, ...] = (), dtype: Any = float, seed: int = 0) -> NDArray[Any]:
-    rng = np.random.default_rng(seed)
-    values = 1000 * rng.standard_normal((n, *shape))
-    if np.dtype(dtype).kind == "c":
-        values = values + 1j * values[::-1]
-    return values.astype(dtype)
-
-
-def chunk(data: NDArray[Any], start: int = 0, gap: Gap | None = None) -> Chunk[Any]:
-    """Return samples at 1 kHz, the first at ``start`` [ms]."""
-    info = StreamInfo("mic", RATE, data.shape[1:], data.dtype)
-    return Chunk.regular(data, info, start=start * MS, index=start, gap=gap)
 
 
 @given(
@@ -101,7 +84,7 @@ def lossy() -> list[Chunk[Any]]:
     return [chunk(noise(100) + 50), chunk(noise(200, seed=1) + 50, 130, gap)]
 
 
-@given(CUTS, st.lists(st.floats(0, 1), max_size=6), st.sampled_from(["rest", "steady"]))
+@given(CUTS, SHARES, st.sampled_from(["rest", "steady"]))
 def test_a_gap_resets(cuts: list[int], shares: list[float], initial: Any) -> None:
     a, b = lossy()
     operator = ops.sosfilt(SOS, initial=initial)
@@ -110,7 +93,7 @@ def test_a_gap_resets(cuts: list[int], shares: list[float], initial: Any) -> Non
     assert np.array_equal(out.data, want)
 
 
-@given(CUTS, st.lists(st.floats(0, 1), max_size=6))
+@given(CUTS, SHARES)
 def test_a_gap_is_bridged(cuts: list[int], shares: list[float]) -> None:
     whole = concat(lossy())
     out = concat(

@@ -1,0 +1,110 @@
+"""rms: the level of a signal."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from reactivex import Observable
+
+from rxstream.chunk import Chunk
+from rxstream.clock import Duration, to_span
+from rxstream.info import StreamInfo
+from rxstream.lift import lift
+from rxstream.operators._signal_frames import Frames, Plan
+from rxstream.operators._signal_runs import check_numbers, check_rate, result_type
+
+__all__ = ["rms"]
+
+
+def rms(
+    seconds: Duration, *, every: Duration | None = None
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Take the root mean square over windows of time, of each channel, in units of the data.
+
+    .. marble::
+
+        --abcd--efgh-----|
+        [ rms(4 samples) ]
+        -----r------r----|     one level for each window, at the time of its middle
+
+    Parameters
+    ----------
+    seconds
+        Length of a window [s], rounded to samples of the nominal rate.
+    every
+        From one window to the next [s], rounded to samples, at least one; ``1 / rate`` gives the
+        level at each sample. Default: ``seconds``.
+
+    Returns
+    -------
+    operator
+        Chunks with a level ``(*shape)`` for each window that begins at a sample whose number since
+        the session began divides by the samples of ``every``, however the stream is cut and
+        wherever it begins; its own number is the quotient. Its time is that of the sample in the
+        middle of the window. Windows do not reach over gaps: a gap is told as much wider, with the
+        number of levels that are missing. ``info.rate`` is that of the levels. Single precision
+        stays, whole numbers become double; of complex numbers it is the level of the magnitude.
+
+    Raises
+    ------
+    ParameterError
+        If a duration is not positive.
+    ChunkError
+        Downstream, for streams without a rate, and samples that are no numbers.
+
+    See Also
+    --------
+    window_by_time : for other values of windows.
+    onset : where a level rises.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import Chunk, StreamInfo
+    >>> tone = np.sin(2 * np.pi * 50 * np.arange(400) / 1000) * np.repeat([1.0, 3.0], 200)
+    >>> whole = Chunk.regular(tone, StreamInfo("x", 1000.0, (), np.float64, "V"), start=0)
+    >>> rx.of(whole).pipe(rms(0.1)).subscribe(
+    ...     lambda c: len(c) and print(c.data.round(3), c.time / 1e9)).dispose()
+    [0.707 0.707 2.121 2.121] [0.05 0.15 0.25 0.35]
+    """
+    span = to_span(seconds, "seconds")
+    step = span if every is None else to_span(every, "every")
+    return lift(lambda: Frames(lambda info: _plan(info, span, step)))
+
+
+def _plan(info: StreamInfo, span: int, step: int) -> Plan:
+    check_numbers(info, "rms")
+    rate = check_rate(info, "rms")
+    width, hop = (max(1, round(length * rate / 1e9)) for length in (span, step))
+    out, _ = result_type(info.dtype)
+    out = np.empty(0, out).real.dtype
+    wide = np.result_type(out, np.float64)
+
+    def compute(data: NDArray[Any], number: int) -> NDArray[Any]:
+        squares = np.square(data.real, dtype=wide)
+        if np.iscomplexobj(data):
+            squares += np.square(data.imag, dtype=wide)
+        return np.sqrt(_sums(squares, number * hop, width, hop) / width).astype(out)
+
+    levels = replace(info, rate=rate / hop, dtype=out)
+    return Plan(levels, compute, width, hop, middle=width // 2, anchor=width // 2)
+
+
+def _sums(values: NDArray[Any], start: int, width: int, hop: int) -> NDArray[Any]:
+    """Return the sum of every ``hop``-th window; the first begins at sample number ``start``.
+
+    A running sum would drift, and depend on where it began. But a window is the end of one block
+    of ``width`` samples and the beginning of the next, so two sums within blocks give it.
+    """
+    lead, shape = start % width, values.shape[1:]
+    blocks = np.zeros((-(-(lead + len(values)) // width), width, *shape), values.dtype)
+    blocks.reshape(-1, *shape)[lead : lead + len(values)] = values
+    begins = np.cumsum(blocks, axis=1).reshape(-1, *shape)
+    ends = np.cumsum(blocks[:, ::-1], axis=1)[:, ::-1].reshape(-1, *shape)
+    first = np.arange(lead, lead + len(values) - width + 1, hop)
+    sums = begins[first + (width - 1)]
+    split = first % width > 0
+    sums[split] += ends[first[split]]
+    return sums
