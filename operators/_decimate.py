@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from reactivex import Observable
 
@@ -15,6 +16,7 @@ from rxstream.lift import lift
 from rxstream.operators._signal_frames import Frames, Plan
 from rxstream.operators._signal_runs import (
     Initial,
+    by_channel,
     check_choice,
     check_numbers,
     check_rate,
@@ -154,18 +156,12 @@ def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) ->
     check_numbers(info, "decimate")
     rate = check_rate(info, "decimate")
     out, dtype = result_type(info.dtype)
-    upfirdn = load_scipy().upfirdn
-    order = len(taps) - 1
-    ahead = -order % q  # so that the first window ends where a result is made
-    first = (order + ahead) // q
+    width, weights = len(taps), taps.astype(np.empty(0, dtype).real.dtype)
 
     def compute(data: NDArray[Any], _number: int) -> NDArray[Any]:
-        n = len(data)
-        x = np.zeros((ahead + n, int(np.prod(info.shape, dtype=np.int64))), dtype)
-        x[ahead:] = data.reshape(n, x.shape[1])
-        count = (n - 1 - order) // q + 1
-        y = upfirdn(taps, x, 1, q, axis=0)[first : first + count] if x.size else x[:count]
-        return y.astype(out).reshape(count, *info.shape)
+        windows = sliding_window_view(by_channel(data, dtype), width, axis=1)[:, ::q]
+        y: NDArray[Any] = np.ascontiguousarray(np.einsum("cmw,w->cm", windows, weights).T)
+        return y.view(dtype).astype(out).reshape(len(y), *info.shape)
 
     fewer = replace(info, rate=rate / q, dtype=out)
-    return Plan(fewer, compute, order + 1, q, middle=order // 2, anchor=0, pad=initial)
+    return Plan(fewer, compute, width, q, middle=width // 2, anchor=0, pad=initial)

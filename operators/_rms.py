@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from reactivex import Observable
 
@@ -13,9 +14,11 @@ from rxstream.clock import Duration, to_span
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
 from rxstream.operators._signal_frames import Frames, Plan
-from rxstream.operators._signal_runs import check_numbers, check_rate, result_type
+from rxstream.operators._signal_runs import by_channel, check_numbers, check_rate, result_type
 
 __all__ = ["rms"]
+
+_FEW = 32  # so many windows over a sample are added up one by one
 
 
 def rms(
@@ -78,33 +81,39 @@ def _plan(info: StreamInfo, span: int, step: int) -> Plan:
     check_numbers(info, "rms")
     rate = check_rate(info, "rms")
     width, hop = (max(1, round(length * rate / 1e9)) for length in (span, step))
-    out, _ = result_type(info.dtype)
-    out = np.empty(0, out).real.dtype
-    wide = np.result_type(out, np.float64)
+    is_complex = info.dtype.kind == "c"
+    out = np.empty(0, result_type(info.dtype)[0]).real.dtype
+    wide = np.result_type(out, np.complex128 if is_complex else np.float64)
 
     def compute(data: NDArray[Any], number: int) -> NDArray[Any]:
-        squares = np.square(data.real, dtype=wide)
-        if np.iscomplexobj(data):
-            squares += np.square(data.imag, dtype=wide)
-        return np.sqrt(_sums(squares, number * hop, width, hop) / width).astype(out)
+        x = by_channel(data, wide)
+        if hop > 1 and width <= _FEW * hop:
+            windows = sliding_window_view(x, width, axis=1)[:, ::hop]
+            sums = np.einsum("cmw,cmw->cm", windows, windows)
+        else:
+            sums = _sums(x * x, number * hop, width, hop)
+        if is_complex:
+            sums = sums[::2] + sums[1::2]
+        levels: NDArray[Any] = np.sqrt(sums.T / width).astype(out, order="C")
+        return levels.reshape(len(levels), *info.shape)
 
-    levels = replace(info, rate=rate / hop, dtype=out)
-    return Plan(levels, compute, width, hop, middle=width // 2, anchor=width // 2)
+    about = replace(info, rate=rate / hop, dtype=out)
+    return Plan(about, compute, width, hop, middle=width // 2, anchor=width // 2)
 
 
 def _sums(values: NDArray[Any], start: int, width: int, hop: int) -> NDArray[Any]:
-    """Return the sum of every ``hop``-th window; the first begins at sample number ``start``.
+    """Return the sums of windows ``(channels, m)``; the first begins at sample number ``start``.
 
     A running sum would drift, and depend on where it began. But a window is the end of one block
     of ``width`` samples and the beginning of the next, so two sums within blocks give it.
     """
-    lead, shape = start % width, values.shape[1:]
-    blocks = np.zeros((-(-(lead + len(values)) // width), width, *shape), values.dtype)
-    blocks.reshape(-1, *shape)[lead : lead + len(values)] = values
-    begins = np.cumsum(blocks, axis=1).reshape(-1, *shape)
-    ends = np.cumsum(blocks[:, ::-1], axis=1)[:, ::-1].reshape(-1, *shape)
-    first = np.arange(lead, lead + len(values) - width + 1, hop)
-    sums = begins[first + (width - 1)]
+    lead, (channels, n) = start % width, values.shape
+    blocks = np.zeros((channels, -(-(lead + n) // width), width), values.dtype)
+    blocks.reshape(channels, -1)[:, lead : lead + n] = values
+    begins = np.cumsum(blocks, axis=2).reshape(channels, -1)
+    ends = np.cumsum(blocks[:, :, ::-1], axis=2)[:, :, ::-1].reshape(channels, -1)
+    first = np.arange(lead, lead + n - width + 1, hop)
+    sums = begins[:, first + (width - 1)]
     split = first % width > 0
-    sums[split] += ends[first[split]]
+    sums[:, split] += ends[:, first[split]]
     return sums

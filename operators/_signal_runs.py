@@ -3,13 +3,14 @@
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rxstream.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.info import StreamInfo
 
-__all__ = ["Initial", "OnGap", "Run", "Runs", "check_choice", "check_numbers", "check_rate",
-           "result_type"]  # fmt: skip
+__all__ = ["Initial", "OnGap", "Run", "Runs", "by_channel", "check_choice", "check_numbers",
+           "check_rate", "result_type"]  # fmt: skip
 
 OnGap = Literal["reset", "bridge"]
 Initial = Literal["rest", "steady"]
@@ -90,6 +91,19 @@ def result_type(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """
     out = np.result_type(dtype, np.float32 if dtype.kind in "fc" else np.float64)
     return out, np.result_type(out, np.float64)
+
+
+def by_channel(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return samples ``(n, *shape)`` as real numbers ``(channels, n)`` of ``dtype``, in this order.
+
+    Complex numbers are two channels. Numpy adds up what lies side by side always alike, however
+    much else there is, so that results do not depend on how a stream is cut.
+    """
+    n = len(data)
+    flat = np.asarray(data, dtype).reshape(n, int(np.prod(data.shape[1:], dtype=np.int64)))
+    if dtype.kind == "c":
+        flat = np.ascontiguousarray(flat).view(np.empty(0, dtype).real.dtype)
+    return np.ascontiguousarray(flat.T)
 
 
 def check_choice(value: object, choices: Any, name: str) -> None:
