@@ -85,7 +85,7 @@ class PrivatePulse:
         path = Path(self._home.name) / "sound.wav"
         soundfile.write(path, sound, RATE, subtype="PCM_16")
         subprocess.run(
-            ["paplay", "--latency-msec=100", str(path)],
+            ["paplay", "--latency-msec=3000", str(path)],
             env={**os.environ, **self.environment}, check=True, timeout=60,
         )  # fmt: skip
 
