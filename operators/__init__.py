@@ -22,6 +22,7 @@ from rxstream.operators._map_data import map_data
 from rxstream.operators._map_parallel import map_parallel
 from rxstream.operators._meter import meter
 from rxstream.operators._on_lag import on_lag
+from rxstream.operators._onset import onset
 from rxstream.operators._rechunk import rechunk
 from rxstream.operators._replay_window import replay_window
 from rxstream.operators._rewind import rewind
@@ -51,6 +52,7 @@ __all__ = [
     "map_parallel",
     "meter",
     "on_lag",
+    "onset",
     "rechunk",
     "replay_window",
     "rewind",
