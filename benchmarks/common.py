@@ -10,9 +10,16 @@ import numpy as np
 from rxstream import Chunk, StreamInfo
 
 
+def _nothing() -> None:
+    """Check nothing beforehand: both functions check what they got themselves."""
+
+
 @dataclass(frozen=True)
 class Case:
-    """Two functions that do the same work and return the same kind of figure."""
+    """Two functions that do the same work and return the same kind of figure.
+
+    ``check`` compares the results of both, outside of what is timed.
+    """
 
     name: str
     ours: Callable[[], float]
@@ -22,10 +29,12 @@ class Case:
     higher_is_better: bool
     goal: float | None = None
     repeats: int = 5
+    check: Callable[[], None] = _nothing
 
     def run(self, repeats: int | None = None) -> dict[str, Any]:
         """Run both in turn, A B A B, after a warm-up; return the medians and their ratio."""
         count = repeats or self.repeats
+        self.check()
         if count > 1:
             self.ours(), self.peer()
         pairs = [(self.ours(), self.peer()) for _ in range(count)]
@@ -42,7 +51,7 @@ def sound(seconds: float, channels: int, block: int = 480, rate: float = 48_000.
     """Return float32 sound in blocks, on one ideal grid, in memory that is warm."""
     shape = (channels,) if channels else ()
     info = StreamInfo("sound", rate, shape, np.dtype(np.float32))
-    n = int(seconds * rate) // block * block
+    n = round(seconds * rate) // block * block
     second = np.random.default_rng(1).normal(size=(block * 100, *shape)).astype(np.float32)
     data = np.resize(second, (n, *shape))
     whole = Chunk.regular(data, info, start=0)
