@@ -33,8 +33,8 @@ def _rest() -> NDArray[Any]:
     return np.zeros((_ORDER, 2, _CHANNELS))
 
 
-# -- each takes the signal and the size of a block, and gives the time it took after the first block,
-#    with which a filter is designed, and the signal filtered ---------------------------------------
+# -- each takes the signal and the size of a block, and gives it filtered, with the time it took
+#    after the first block, with which a filter is designed
 
 
 def _ours(
