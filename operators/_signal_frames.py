@@ -100,10 +100,18 @@ class Frames:
 
     def flush(self) -> list[Chunk]:
         out: list[Chunk] = []
-        if self._told is not None:
-            if self._tape is not None and self._plan.pad:
-                self._give_rest(self._tape, self._end, out)
-            self._tell(self._end, (), out)
+        tape, end = self._tape, self._end
+        if self._told is None:
+            return out
+        if tape is not None and self._plan.pad:
+            self._give_rest(tape, end, out)
+        elif tape is not None:
+            middle = self._next * self._plan.hop + self._plan.anchor - self._base
+            if self._late:
+                end = self._zero
+            elif middle < tape.stop:  # the next result needs what will never come
+                end = tape.axis(middle, middle + 1).at(0)
+        self._tell(end, (), out)
         return out
 
     def _take_info(self, chunk: Chunk, out: list[Chunk]) -> None:

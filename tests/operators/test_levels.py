@@ -38,7 +38,8 @@ def test_numpy_agrees_on_rms(
     assert out.data.dtype == ("f4" if dtype in ("f4", "c8") else "f8")
     np.testing.assert_allclose(out.data, want, rtol=1e-6 if out.data.dtype == "f4" else 1e-12)
     assert out.time.tolist() == [(k * hop + width // 2) * MS for k in range(len(want))]
-    assert (out.index, out.info.rate, out.end) == (0, RATE / hop, n * MS)
+    missing = len(want) * hop + width // 2  # the middle of the next window
+    assert (out.index, out.info.rate, out.end) == (0, RATE / hop, min(n, missing) * MS)
 
 
 @given(st.integers(41, 400), WIDTH, HOP, SHAPES, KINDS, CUTS, st.booleans())
@@ -110,7 +111,6 @@ def test_no_window_reaches_over_a_gap_and_all_that_lack_are_told(
     ]  # fmt: skip
     assert [s.index for s in got] == numbers
     assert whole.time.tolist() == [(k * hop + width // 2) * MS for k in numbers]
-    assert whole.end == total * MS
     if numbers:
         inside = sum(g.lost or 0 for at, g in whole.breaks if 0 < at < len(whole))
         assert inside == numbers[-1] - numbers[0] + 1 - len(numbers)
