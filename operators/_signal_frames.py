@@ -163,17 +163,17 @@ class Frames:
         plan = self._plan
         middle = self._next * plan.hop + plan.anchor - self._base
         count = -((middle - stop) // plan.hop)
-        if count <= 0:
-            if breaks or end > (self._told or 0):
-                self._tell(end, breaks, out)
-            return
-        last = middle + (count - 1) * plan.hop
-        window = self._window(tape, middle - plan.middle, last + plan.after + 1)
-        data = plan.compute(window, self._next)
-        axis = thin_axis(tape.axis(middle, last + 1), plan.hop)
-        self._tell(end, breaks, out, axis, data)
-        self._next += count
-        tape.trim(max(0, min(last + plan.hop - plan.middle, tape.stop - plan.after - 1)))
+        if count > 0:
+            last = middle + (count - 1) * plan.hop
+            window = self._window(tape, middle - plan.middle, last + plan.after + 1)
+            data = plan.compute(window, self._next)
+            axis = thin_axis(tape.axis(middle, last + 1), plan.hop)
+            self._tell(end, breaks, out, axis, data)
+            self._next += count
+            middle += count * plan.hop
+        elif breaks or end > (self._told or 0):
+            self._tell(end, breaks, out)
+        tape.trim(max(0, min(middle - plan.middle, tape.stop - plan.after - 1)))
 
     def _window(self, tape: Tape[Any], i: int, j: int) -> NDArray[Any]:
         """Return samples at positions ``i`` to ``j``, padded where there are none."""

@@ -1,6 +1,7 @@
 """rms and spectrogram: numpy and scipy on the whole as judges; gaps, times, numbers, the laws."""
 
 import sys
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.signal
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
+from reactivex.subject import Subject
 from signals import CUTS, HOLES, MS, RATE, SHARES, chunk, lossy, noise
 
 from rxstream import Chunk, StreamInfo, concat
@@ -164,6 +166,20 @@ def test_results_come_as_soon_as_their_window_is_full() -> None:
         (1, 41),
         (0, 50),
     ]
+
+
+def test_little_is_kept_between_windows_far_apart() -> None:
+    """An hour of samples must not pile up until the next level is due."""
+    info = StreamInfo("mic", RATE, (1000,), np.dtype(float))
+    block = np.zeros((100, 1000))  # 0.8 MB
+    tracemalloc.start()
+    source: Subject[Any] = Subject()
+    source.pipe(ops.rms(0.1, every=3600)).subscribe(lambda _: None)
+    for k in range(200):
+        source.on_next(Chunk.regular(block, info, start=k * 100 * MS, index=k * 100))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20e6
 
 
 # -- laws, errors -------------------------------------------------------------------------------
