@@ -14,6 +14,8 @@ under them, not through them, is the clock. The rooms:
     The same over a sliding window, in bounded memory; its scales and its doubt.
 `extremes`
     How far the lowest of many delays lies above the least possible one.
+`near`
+    The scale and the shape of the delays near the floor.
 `delays`
     A histogram of the delays above the line.
 `gaptest`
@@ -21,7 +23,7 @@ under them, not through them, is the clock. The rooms:
 `joint`
     Time goes on where the delay changes for good.
 `minima`
-    A steadier line where delays are thin at the floor.
+    A steadier slope where delays are thin at the floor.
 `floor`
     The line with all that is known about it.
 `verdicts`

@@ -20,7 +20,7 @@ class Buckets:
     x, offset
         Lowest point of each closed bucket [s].
     count
-        Points in it.
+        Fresh points in it: those that do not share the cause of their lateness with another.
     end
         Where it ended [s].
     open_x, open_offset, open_count
@@ -30,7 +30,8 @@ class Buckets:
     """
 
     __slots__ = (
-        "_open_end", "count", "end", "offset", "open_count", "open_offset", "open_x", "width", "x",
+        "_empty", "_open_end", "count", "end", "offset", "open_count", "open_offset", "open_x",
+        "width", "x",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -41,31 +42,33 @@ class Buckets:
         self.width = 0.0
         self.open_x = self.open_offset = self._open_end = 0.0
         self.open_count = 0
+        self._empty = True
 
     @property
     def oldest(self) -> float:
         """Where the oldest point lies [s]."""
         return self.x[0] if self.x else self.open_x
 
-    def closes_at(self, x: float) -> bool:
+    def closes_at(self, x: float, fresh: bool) -> bool:
         """Whether a point at ``x`` [s] begins a new bucket."""
-        return x > self._open_end or not self.open_count
+        return (x > self._open_end and (fresh or self.width > 0)) or self._empty
 
-    def begin(self, x: float, offset: float, slope: float, window: float) -> None:
+    def begin(self, x: float, offset: float, fresh: bool, slope: float, window: float) -> None:
         """Close the open bucket and begin one with this point [s]."""
-        if self.open_count:
+        if not self._empty:
             self.x.append(self.open_x)
             self.offset.append(self.open_offset)
             self.count.append(self.open_count)
             self.end.append(self._open_end)
             if len(self.x) > _MOST:
                 self._shrink(x, slope, window)
-        self.open_x, self.open_offset, self.open_count = x, offset, 1
+        self.open_x, self.open_offset, self.open_count = x, offset, int(fresh)
+        self._empty = False
         self._open_end = x + self.width
 
-    def lower(self, x: float, offset: float, slope: float) -> bool:
+    def lower(self, x: float, offset: float, fresh: bool, slope: float) -> bool:
         """Add a point [s] to the open bucket; return whether it is its lowest now."""
-        self.open_count += 1
+        self.open_count += fresh
         if offset - self.open_offset < slope * (x - self.open_x):
             self.open_x, self.open_offset = x, offset
             return True

@@ -1,11 +1,10 @@
 """The straight line under the points of a sliding window, its scales and its doubt."""
 
 from bisect import bisect_left
-from math import exp, hypot, sqrt
+from math import hypot, log, sqrt
 
 from rxstream.timing.buckets import Buckets
-from rxstream.timing.extremes import floor_bias
-from rxstream.timing.minima import MinimaLine
+from rxstream.timing.near import NearFloor
 from rxstream.timing.tangent import likeliest_step, lower_hull, tangent
 
 __all__ = ["Envelope"]
@@ -14,9 +13,8 @@ _STEEPEST = 0.03  # largest slope: clocks worse than 3 % are no clocks
 _WORST_WANDER = 1e-6  # [1/s]
 _VAGUE = 1e-4  # variance of a slope of which nothing is known
 _EARLY, _FEW = 10.0, 128  # a prior of the slope that is far off shows in so many s, or points
-_THIN = 0.78  # variation of the buckets' minima below which delays are thin at the floor
-_SETTLED = 64  # buckets after which their variation is known well enough
-_ASKEW = 22.0  # log of the odds that it takes; twice as much where the slope has been measured
+_ASKEW = 22.0  # log of the odds that it takes; twice as much where the slope was looked at
+_NEVER = 1e9
 
 
 class Envelope:
@@ -41,16 +39,13 @@ class Envelope:
         How fast the slope is taken to change [1/s]; from the curvature seen.
     span
         Present memory [s].
-    bias
-        How far the line is expected to lie above the floor [s].
     widened
         Set when the slope's prior has proved wrong; what was measured with it is worth nothing.
     """
 
     __slots__ = (
-        "_buckets", "_drift", "_excess", "_longest", "_minima", "_near", "_newest", "_odds",
-        "_per_bucket", "_prior", "_seen", "_shape", "_shortest", "_variance", "_variation", "bias",
-        "pivot", "points", "scale", "slope", "span", "value", "wander", "widened",
+        "_buckets", "_drift", "_longest", "_near", "_newest", "_odds", "_prior", "_shortest",
+        "_variance", "pivot", "points", "scale", "slope", "span", "value", "wander", "widened",
     )  # fmt: skip
 
     def __init__(
@@ -70,18 +65,7 @@ class Envelope:
         self._newest = 0.0
         self.widened, self._odds = False, _ASKEW
         self._buckets = Buckets()
-        self._forget()
-
-    def _forget(self) -> None:
-        """Know nothing of the delays near the floor."""
-        self.bias = 0.0
-        self._near: float | None = None  # scale near the floor, from the minima of the buckets
-        self._excess: float | None = None  # mean of these minima above the line
-        self._variation = 1.0  # their standard deviation over their mean
-        self._shape = 1.0  # the same over a long time
-        self._per_bucket = 1.0
-        self._seen = 0
-        self._minima = MinimaLine()
+        self._near = NearFloor()
 
     def at(self, x: float) -> float:
         """Return the line at ``x`` [s]."""
@@ -89,15 +73,8 @@ class Envelope:
 
     def floor(self, x: float) -> float:
         """Return the floor at ``x`` [s]: the line less its bias."""
-        line = self.at(x)
-        if self._shape < _THIN and self._seen > _SETTLED:
-            line += self._thin * (self._minima.at(x) - line)
-        return line - self.bias
-
-    @property
-    def _thin(self) -> float:
-        """How thin delays are at the floor, from 0 (as exponential ones) to 1."""
-        return min(max((_THIN - self._shape) / 0.05, 0.0), 1.0)
+        near = self._near
+        return self.at(x) + near.tilt * (x - self.pivot) - near.bias
 
     @property
     def length(self) -> float:
@@ -105,9 +82,14 @@ class Envelope:
         return self._newest - self._buckets.oldest
 
     @property
+    def bias(self) -> float:
+        """How far the line is expected to lie above the floor [s]."""
+        return self._near.bias
+
+    @property
     def near(self) -> float:
         """Scale of the excess near the floor [s]; larger where few delays come near it."""
-        return self._near or self.scale
+        return self._near.scale or self.scale
 
     @property
     def slope_doubt(self) -> float:
@@ -115,15 +97,19 @@ class Envelope:
         grip = self.points * max(self.length, 1e-3) / (4 * self.scale)
         return 1 / sqrt(1 / self._variance + grip * grip)
 
-    def add(self, x: float, offset: float) -> None:
-        """Add a point [s], of ``x`` not before those before it."""
+    def add(self, x: float, offset: float, fresh: bool = True) -> None:
+        """Add a point [s], of ``x`` not before those before it.
+
+        Points that are not ``fresh`` waited behind the one before: they say where the line may
+        not be, but they are no evidence of their own for where it is.
+        """
         self._newest = x
         buckets = self._buckets
-        if buckets.closes_at(x):
-            buckets.begin(x, offset, self.slope, self.span)
+        if buckets.closes_at(x, fresh):
+            buckets.begin(x, offset, fresh, self.slope, self.span)
             self._fit()
             self._measure()
-        elif buckets.lower(x, offset, self.slope) and offset < self.at(x):
+        elif buckets.lower(x, offset, fresh, self.slope) and offset < self.at(x):
             self._fit()
 
     def set_scale(self, scale: float, density: float) -> None:
@@ -147,8 +133,12 @@ class Envelope:
         doubt = hypot(self.slope_doubt, least_doubt + self.wander * self.span)
         doubt = max(least_doubt, min(doubt, max(most_doubt, sqrt(self._variance))))
         new = Envelope(self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale)
-        new.span, new.wander, new._near = self.span, self.wander, self._near
-        new._odds = 2 * _ASKEW
+        new.span, new.wander = self.span, self.wander
+        new._near = NearFloor(self._near.scale)
+        if self.length > _EARLY and self.points > _FEW:
+            new._odds = _NEVER  # measured: clocks wander, they do not jump
+        else:
+            new._odds = 2 * _ASKEW
         return new
 
     def mirror(self, doubt: float) -> "Envelope":
@@ -170,8 +160,9 @@ class Envelope:
         """
         length = max(self.length, 1e-9)
         bent = self.wander * min(length, self.span) ** 2 / 8
-        if self._excess is not None:
-            return max(8.5 * self.bias, 2 * self._thin * self._excess) + bent
+        near = self._near
+        if near.excess is not None:
+            return max(8.5 * near.bias, 2 * near.thin * near.excess) + bent
         chance = 3 * self.scale / max(self.points, 1) + self.slope_doubt * abs(x - self.pivot)
         return 3 * (chance + bent)
 
@@ -181,7 +172,7 @@ class Envelope:
         xs, offsets = buckets.x[first:], buckets.offset[first:]
         xs.append(buckets.open_x)
         offsets.append(buckets.open_offset)
-        self.points = points = sum(buckets.count[first:]) + buckets.open_count
+        self.points = points = max(sum(buckets.count[first:]) + buckets.open_count, 1)
         length = self._newest - xs[0]
         self.pivot = self._newest - length / 2
         weight = points / self.near
@@ -197,7 +188,7 @@ class Envelope:
             self._variance *= 16.0
         elif (length < _EARLY or points < _FEW) and self._is_askew(hull, xs, offsets):
             self._variance, self.widened = 2 * _VAGUE, True
-            self._forget()
+            self._near = NearFloor()
             weight = points / (self._spread(xs, offsets, self.value, self.slope) + 1e-6)
             self.value, self.slope = tangent(
                 hull, self.pivot, weight, self._prior, self._variance, _STEEPEST
@@ -219,7 +210,7 @@ class Envelope:
         slope = (hull_y[i] - y0) / (hull_x[i] - x0)
         free = self._spread(xs, offsets, y0 + slope * (self.pivot - x0), slope)
         bound = self._spread(xs, offsets, self.value, self.slope)
-        if bound <= free * exp(self._odds / len(xs)):
+        if log(max(bound, 1e-12) / max(free, 1e-12)) * len(xs) <= self._odds:
             return False
         above = [y - self.at(x) for x, y in zip(xs, offsets, strict=True)]
         first = likeliest_step(above)
@@ -255,53 +246,16 @@ class Envelope:
 
     def _measure(self) -> None:
         """Learn from the buckets' minima: curvature, scale and shape of delays at the floor."""
-        self._seen += 1
-        buckets = self._buckets
+        near, buckets = self._near, self._buckets
+        near.seen += 1
         size = len(buckets.x)
         if size < 12 or (buckets.width <= 0 and size < 24):
             return
         first = min(buckets.first_since(self._newest - self.span), size - 8)
-        value, slope, pivot = self.value, self.slope, self.pivot
-        above = [
-            max(y - value - slope * (x - pivot), 0.0)  # a point older than the window may lie below
-            for x, y in zip(buckets.x[first:], buckets.offset[first:], strict=True)
-        ]
-        if len(above) >= 12:
-            self._minima.update(buckets.x[first:], above, value, slope, pivot)
-            above = self._straighten(above)
-        mean = sum(above) / len(above)
-        if mean <= 0:
-            return
-        self._learn(above, sum(buckets.count[first:]) / len(above))
-
-    def _straighten(self, above: list[float]) -> list[float]:
-        """Return minima above the lowest of their third of the window; adapt the wander."""
-        size = len(above)
-        third = size // 3
-        thirds = above[:third], above[third : size - third], above[size - third :]
-        low = [min(part) for part in thirds]
-        local = sum(above) - sum(len(part) * least for part, least in zip(thirds, low, strict=True))
-        if abs(low[1] - (low[0] + low[2]) / 2) > 0.8 * local / size:
+        line = (self.value, self.slope, self.pivot)
+        above, bent = near.look(buckets.x[first:], buckets.offset[first:], line)
+        if bent:
             self.wander = min(self.wander * 1.3, _WORST_WANDER)
-        elif self.wander > self._drift:
+        elif bent is not None and self.wander > self._drift:
             self.wander *= 0.97
-        return [v - least for part, least in zip(thirds, low, strict=True) for v in part]
-
-    def _learn(self, above: list[float], per_bucket: float) -> None:
-        """Average scale and shape over time; a few late buckets must not count too much."""
-        above.sort()
-        size = len(above)
-        cap = 4 * above[size // 2] + 1e-9
-        above = [min(cap, v) for v in above]
-        mean = sum(above) / size
-        variation = sqrt(sum((v - mean) ** 2 for v in above) / size) / mean
-        gain = max(0.02, 1 / self._seen)
-        if self._excess is None:
-            self._excess, self._variation, self._shape = mean, variation, variation
-        else:
-            self._excess += max(gain, 0.1) * (mean - self._excess)
-            self._variation += gain * (variation - self._variation)
-            self._shape += max(0.005, 1 / self._seen) * (variation - self._shape)
-        self._per_bucket = per_bucket
-        self._near = min(max(self._excess * per_bucket, self.scale), 100 * self.scale)
-        self.bias = self._excess * floor_bias(self._variation, size)
+        near.learn(above, sum(buckets.count[first:]) / len(above), self.scale)

@@ -42,8 +42,8 @@ class Run(NamedTuple):
     """The same in quanta; 0 if there is none or it is less."""
     fresh: int
     """How many are evidence."""
-    points: list[tuple[float, float]]
-    """Device time and excess of each [s]."""
+    points: list[tuple[float, float, bool]]
+    """Device time and excess of each [s], and whether it is evidence."""
 
 
 class GapTest:
@@ -158,14 +158,15 @@ class GapTest:
         recent = list(self._recent)[-size:]
         quantum, quanta = self._quantum, 0
         late = [excess for _, excess, _ in recent]
-        first = likeliest_step(late) if quantum is None else self._likeliest(recent)[0]
-        points = [(x, excess) for x, excess, _ in recent[first:]]
-        lowest = min(excess for _, excess in points)
+        fresh_ones = [fresh for _, _, fresh in recent]
+        first = likeliest_step(late, fresh_ones) if quantum is None else self._likeliest(recent)[0]
+        points = recent[first:]
+        lowest = min(excess for _, excess, _ in points)
         if quantum is not None:
             quanta = int(lowest / quantum + self.slack)
             if not quanta:  # no loss: the floor has moved, perhaps later than the run began
-                points = points[likeliest_step(late[first:]) :]
-                lowest = min(excess for _, excess in points)
+                points = points[likeliest_step(late[first:], fresh_ones[first:]) :]
+                lowest = min(excess for _, excess, _ in points)
         return Run(chunk - len(points) + 1, lowest, quanta, fresh, points)
 
     def _compare(self, chunk: int) -> Run | None:

@@ -1,42 +1,26 @@
-"""A line through the lowest points of all buckets, for delays that are thin at the floor.
+"""A steadier slope from the lowest points of all buckets, for delays that are thin at the floor.
 
 Where many delays come near the floor, the lowest points know it best: their error falls with the
 number of delays, not with its root. Where delays are thin there (a log-normal, a sum of many
-causes), the lowest points are mere outliers, and the mean of the buckets' minima wobbles less. It
-lies higher by a distance that is hardly known but constant; it is averaged over a long time.
+causes), the two points that the line rests on are mere outliers, and the minima of all buckets
+together know the slope better. The line is then turned about its middle.
 """
 
-__all__ = ["MinimaLine"]
-
-_SLOW = 0.03  # part of a new distance that counts
+__all__ = ["tilt_of"]
 
 
-class MinimaLine:
-    """The regression line of the minima, lowered by their distance from the line under them."""
+def tilt_of(xs: list[float], above: list[float]) -> float:
+    """Return the slope of the regression line through minima ``above`` a line at ``xs`` [s].
 
-    __slots__ = ("_distance", "_pivot", "_seen", "_slope", "_value")
-
-    def __init__(self) -> None:
-        self._value = self._slope = self._pivot = self._distance = 0.0
-        self._seen = 0
-
-    def at(self, x: float) -> float:
-        """Return the line at ``x`` [s]."""
-        return self._value + self._slope * (x - self._pivot) - self._distance
-
-    def update(
-        self, xs: list[float], above: list[float], value: float, slope: float, pivot: float
-    ) -> None:
-        """Fit the minima ``above`` the line ``value + slope * (x - pivot)`` at ``xs`` [s]."""
-        size = len(xs)
-        cap = 4 * sorted(above)[size // 2]
-        above = [min(cap, v) for v in above]
-        middle, mean = sum(xs) / size, sum(above) / size
-        square = sum((x - middle) ** 2 for x in xs)
-        tilt = sum((x - middle) * v for x, v in zip(xs, above, strict=True)) / max(square, 1e-12)
-        self._seen += 1
-        self._distance += max(_SLOW, 1 / self._seen) * (
-            mean + tilt * (pivot - middle) - self._distance
-        )
-        self._pivot, self._slope = middle, slope + tilt
-        self._value = value + slope * (middle - pivot) + mean
+    Examples
+    --------
+    >>> tilt_of([0.0, 1.0, 2.0], [0.0, 0.5, 1.0])
+    0.5
+    """
+    size = len(xs)
+    cap = 4 * sorted(above)[size // 2]  # a few late buckets must not count too much
+    middle = sum(xs) / size
+    square = sum((x - middle) ** 2 for x in xs)
+    return sum((x - middle) * min(v, cap) for x, v in zip(xs, above, strict=True)) / max(
+        square, 1e-12
+    )

@@ -138,18 +138,19 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         if device.missing:
             verdicts.tell(device.missing)
+        fresh = elapsed >= 0.5 * device.passed
         high = since if bounds is None else (bounds[1] - origin) * 1e-9
         x = device.seconds
         excess = high - x - floor.line.at(x)
         if bounds is not None:
             verdicts.prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
-        elif verdicts.judge(excess, elapsed >= 0.5 * device.passed):
+        elif verdicts.judge(excess, fresh):
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x
         if verdicts.guessed:  # a loss whose size has some slack: this is no new lowest
             offset = max(offset, floor.line.at(x))
-        floor.add(x, offset, device.step)
+        floor.add(x, offset, device.step, fresh or bounds is not None)
         last, doubt = floor.at(x), floor.uncertainty(x)
         if bounds is not None:
             low = (bounds[0] - origin) * 1e-9 - x

@@ -106,15 +106,22 @@ def tangent(
     return ys[-1] - prior * (xs[-1] - at), prior
 
 
-def likeliest_step(excesses: list[float]) -> int:
+def likeliest_step(excesses: Sequence[float], fresh: Sequence[bool] | None = None) -> int:
     """Return after how many chunks a step of the floor is likeliest.
 
     Under exponential delays a step of ``s`` before the last ``n`` chunks is ``exp(n s / theta)``
-    times likelier than none, and ``s`` is at most the least excess of these.
+    times likelier than none, and ``s`` is at most the least excess of these. Only ``fresh`` chunks
+    count: the others are late for the same cause as the one before them.
+
+    Examples
+    --------
+    >>> likeliest_step([0.0, 0.1, 1.2, 1.0])
+    2
     """
-    best, gain, lowest = 0, 0.0, 1e9
+    best, gain, lowest, count = 0, 0.0, 1e9, 0
     for first in range(len(excesses) - 1, -1, -1):
         lowest = min(lowest, excesses[first])
-        if lowest * (len(excesses) - first) >= gain:
-            best, gain = first, lowest * (len(excesses) - first)
+        count += fresh is None or fresh[first]
+        if lowest * count >= gain:
+            best, gain = first, lowest * count
     return best

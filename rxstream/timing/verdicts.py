@@ -12,7 +12,9 @@ from rxstream.timing.tangent import likeliest_step
 __all__ = ["Verdicts"]
 
 _HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
-_REGRET = 1.0  # a loss found less long ago may prove to have been lateness [s]
+_REGRET = 1.0  # a loss or rise found less long ago may prove to have been lateness [s]
+_LEAST = 0.7  # less than one sample is no loss; but the line is not exact
+_REGRET_CHUNKS = 20  # or of so many chunks
 
 
 class Verdicts:
@@ -27,15 +29,16 @@ class Verdicts:
     """
 
     __slots__ = (
-        "_chunk", "_device", "_floor", "_lost_at", "_quantum", "_settings", "_settled", "events",
-        "guessed", "lost", "why",
+        "_chunk", "_device", "_doubtful", "_floor", "_lost_at", "_quantum", "_rose_at",
+        "_settings", "_settled", "events", "guessed", "lost", "why",
     )  # fmt: skip
 
     def __init__(self, settings: Correction, device: DeviceTime, floor: Floor) -> None:
         rate, quantum = settings.rate, settings.quantum
         self._settings, self._device, self._floor = settings, device, floor
         self._quantum = quantum / rate if quantum and rate else None  # [s]
-        self._lost_at = -inf  # device time of the last loss that was found, not told [s]
+        self._lost_at = self._rose_at = -inf  # device time of the last loss or rise found [s]
+        self._doubtful = 0  # quanta of that loss; 0 if it has no quantum
         self._chunk = -1
         self._settled = False  # whether the first seconds have been looked at for a loss
         self.lost: int | None = 0
@@ -86,11 +89,13 @@ class Verdicts:
         """
         floor, x = self._floor, self._device.seconds
         limit = floor.gaps.median
-        doubtful = x - self._lost_at < _REGRET  # it is yet to be seen whether that was a loss
+        regret = max(_REGRET, _REGRET_CHUNKS * self._device.step)
+        doubtful = x - self._lost_at < regret  # it is yet to be seen whether that was a loss
         if doubtful:
             limit = min(limit, 2 * floor.uncertainty(x))
-        if excess < -limit and floor.known and x > 2.0:
-            self._early(excess, x, doubtful)
+        risen = x - self._rose_at < regret
+        if excess < -limit and floor.known and x > 2.0 and (doubtful or risen or not floor.soft):
+            self._early(excess, x, doubtful, risen)
             return False
         quantum, rule = self._quantum, self._settings.on_step
         run = floor.gaps.observe(self._chunk, x, excess, fresh)
@@ -111,11 +116,16 @@ class Verdicts:
             return True
         elif quantum is not None and run.quanta and rule != "latency":
             self._lose(run, run.quanta * quantum)
-        elif rule == "gap" or (rule == "auto" and quantum is None):
+        elif (rule == "gap" or (rule == "auto" and quantum is None)) and self._is_some(run.lowest):
             self._lose_some(run)
         else:
             self._rise(run, x)
         return False
+
+    def _is_some(self, lost: float) -> bool:
+        """Whether a loss [s] is one of a sample at least."""
+        rate = self._settings.rate
+        return rate is None or lost * rate >= _LEAST
 
     def _early_loss(self) -> Run | None:
         """Return the chunks since a loss in the first seconds, before lateness could be judged.
@@ -124,9 +134,9 @@ class Verdicts:
         """
         points, counts = self._floor.line.minima()
         first = likeliest_step([excess for _, excess in points])
-        late = points[first:]
-        lowest = min(excess for _, excess in late)
-        spread = sorted(excess for _, excess in late)[len(late) // 2] - lowest
+        late = [(x, excess, True) for x, excess in points[first:]]
+        lowest = min(excess for _, excess, _ in late)
+        spread = sorted(excess for _, excess, _ in late)[len(late) // 2] - lowest
         since = sum(counts[first:])
         quantum, rule = self._quantum, self._settings.on_step
         quanta = 0 if quantum is None else round(lowest / quantum)  # the line is not exact yet
@@ -134,16 +144,24 @@ class Verdicts:
             return None
         if self._device.numbered or rule == "latency" or (quantum and not quanta):
             return None
+        if not self._is_some(lowest):
+            return None
         self._floor.relearn(late, lowest)
         return Run(self._chunk - since + 1, lowest, quanta, since, late)
 
-    def _early(self, excess: float, x: float, doubtful: bool) -> None:
-        """Earlier than possible: samples came twice, a loss was none, or the floor is lower."""
+    def _early(self, excess: float, x: float, doubtful: bool, risen: bool) -> None:
+        """Earlier than possible: samples came twice, a loss or rise was none, or a lower floor."""
         device, floor, quantum = self._device, self._floor, self._quantum
-        if quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
+        if risen and floor.go_back(x, excess):
+            self._rose_at = -inf
+            self._note("latency", self._chunk, None, excess)
+        elif quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
             quanta = max(int(-excess / quantum + 1 - floor.gaps.slack), 1)
             shift = device.shift(-quanta * quantum)
-            self.lost, self.why, self._lost_at, self.guessed = 0, "overlap", -inf, True
+            self.lost, self.why, self.guessed = 0, "overlap", True
+            self._doubtful -= quanta
+            if self._doubtful <= 0:
+                self._lost_at = -inf
             self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
             floor.gaps.forget()
         elif floor.warm(x):
@@ -158,12 +176,13 @@ class Verdicts:
         """Take in a loss of known size [s]."""
         self._device.shift(lost)
         self._floor.forgive(run.points, lost)
-        self.guessed = True
+        self.guessed, self._doubtful = True, run.quanta
         self._gap(run, lost)
 
     def _lose_some(self, run: Run, lost: float = 0.0) -> None:
         """Take in a loss of any size: the least excess of the run, less what that usually is."""
         floor, old = self._floor, self._floor.line
+        self._doubtful = 0
         lost = lost or run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
         floor.forgive(run.points, lost)
         lost = self._device.shift(lost)
@@ -185,6 +204,7 @@ class Verdicts:
         floor.renew(since)
         floor.fill(run.points[:-1], old)
         floor.joint.begin(since, value, x + _HOLD_LATENCY)
+        self._rose_at = x
         self._note("latency", run.chunk, None, run.lowest)
 
     def _note(self, kind: EventKind, chunk: int, samples: int | None, shift: float) -> None:

@@ -64,10 +64,10 @@ def test_buckets_stay_few_and_keep_the_lowest():
     x = np.cumsum(rng.exponential(0.01, 20_000))
     y = rng.exponential(1.0, len(x))
     for i, (a, b) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
-        if buckets.closes_at(a):
-            buckets.begin(a, b, 0.0, window)
+        if buckets.closes_at(a, True):
+            buckets.begin(a, b, True, 0.0, window)
         else:
-            buckets.lower(a, b, 0.0)
+            buckets.lower(a, b, True, 0.0)
         assert len(buckets.x) <= 65
         inside = y[np.searchsorted(x, a - window) : i + 1]
         if i % 97 == 0:
