@@ -109,6 +109,8 @@ class _Run(Generic[A, B]):
     def _take(self, item: A) -> None:
         with self._moved:
             while len(self._pending) >= self._most and not self._gone:
+                if threading.current_thread() is self._thread:  # fed back: it would wait for itself
+                    break
                 self._moved.wait()
         if self._gone:
             self._tell()

@@ -34,6 +34,9 @@ class _Awaited(Generic[A, B]):
         self._loop = loop or self._own.loop  # type: ignore[union-attr]  # there is one of the two
 
     def submit(self, item: A, /) -> Future[B]:
+        if not self._loop.is_running():
+            msg = f"map_async: {self._loop!r:.80} does not run; leave loop= out, or let it run"
+            raise ParameterError(msg)
         if self._given is not None and _runs_here(self._given):
             msg = (
                 "map_async: the items come on the thread of the loop that was given, which would "
@@ -43,7 +46,7 @@ class _Awaited(Generic[A, B]):
         work = self._function(item)
         try:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:  # the loop is closed
+        except RuntimeError:  # the loop has just been closed
             work.close()
             raise
 
@@ -127,7 +130,7 @@ def map_async(
     ------
     ParameterError
         If ``function`` is no coroutine function, ``in_flight`` less than 1, or ``loop`` no loop;
-        downstream, if the items come on the thread of ``loop``.
+        downstream, if ``loop`` does not run, or the items come on its own thread.
 
     See Also
     --------

@@ -96,6 +96,33 @@ def test_a_subscriber_that_has_enough() -> None:
     assert got == [0, 1, "end"]
 
 
+def test_two_stages_on_one_worker() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        stages = ops.compose(
+            ops.map_parallel(lambda x: x + 1, executor, in_flight=2),
+            ops.map_parallel(lambda x: x * 10, executor, in_flight=2),
+        )
+        got: list[int] = []
+        rx.from_iterable(range(50)).pipe(stages).subscribe(got.append)
+    assert got == [(k + 1) * 10 for k in range(50)]
+
+
+def test_results_that_are_fed_back() -> None:
+    source: Subject[int] = Subject()
+    got: list[int] = []
+
+    def again(number: int) -> None:
+        got.append(number)
+        if number < 20:
+            source.on_next(number)
+
+    source.pipe(ops.map_parallel(lambda x: x + 1, in_flight=1)).subscribe(again)
+    source.on_next(0)
+    assert eventually(lambda: len(got) == 20)
+    source.on_completed()
+    assert got == list(range(1, 21))
+
+
 def test_each_subscription_is_a_fresh_one() -> None:
     work = rx.of(1, 2, 3).pipe(ops.map_parallel(lambda x: x * x))
     got: list[int] = []
