@@ -25,6 +25,7 @@ from rxstream.operators._on_lag import on_lag
 from rxstream.operators._onset import onset
 from rxstream.operators._rechunk import rechunk
 from rxstream.operators._replay_window import replay_window
+from rxstream.operators._resample import resample
 from rxstream.operators._rewind import rewind
 from rxstream.operators._rms import rms
 from rxstream.operators._samples import samples
@@ -55,6 +56,7 @@ __all__ = [
     "onset",
     "rechunk",
     "replay_window",
+    "resample",
     "rewind",
     "rms",
     "samples",
