@@ -15,6 +15,8 @@ _VAGUE = 1e-4  # variance of a slope of which nothing is known
 _EARLY, _FEW = 10.0, 128  # a prior of the slope that is far off shows in so many s, or points
 _ASKEW = 22.0  # log of the odds that it takes; twice as much where the slope was looked at
 _NEVER = 1e9
+_ENOUGH = 20  # points that may speak against the prior
+_PARTS = 512.0  # of the memory a bucket of a new line takes, which knows its slope already
 
 
 class Envelope:
@@ -135,7 +137,8 @@ class Envelope:
         new = Envelope(self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale)
         new.span, new.wander = self.span, self.wander
         new._near = NearFloor(self._near.scale)
-        if self.length > _EARLY and self.points > _FEW:
+        new._buckets.width = self.span / _PARTS
+        if self._odds == _NEVER or (self.length > _EARLY and self.points > _FEW):
             new._odds = _NEVER  # measured: clocks wander, they do not jump
         else:
             new._odds = 2 * _ASKEW
@@ -162,7 +165,7 @@ class Envelope:
         bent = self.wander * min(length, self.span) ** 2 / 8
         near = self._near
         if near.excess is not None:
-            return max(8.5 * near.bias, 2 * near.thin * near.excess) + bent
+            return max(8.5 * near.bias, near.doubt) + bent
         chance = 3 * self.scale / max(self.points, 1) + self.slope_doubt * abs(x - self.pivot)
         return 3 * (chance + bent)
 
@@ -180,7 +183,7 @@ class Envelope:
         self.value, self.slope = tangent(
             hull, self.pivot, weight, self._prior, self._variance, _STEEPEST
         )
-        if points < 20 or self._variance >= _VAGUE:
+        if len(xs) < _ENOUGH or self._variance >= _VAGUE:
             return
         # a slope this far from its prior, on much evidence: the prior was wrong, widen it
         off = (self.slope - self._prior) ** 2
@@ -253,9 +256,15 @@ class Envelope:
             return
         first = min(buckets.first_since(self._newest - self.span), size - 8)
         line = (self.value, self.slope, self.pivot)
-        above, bent = near.look(buckets.x[first:], buckets.offset[first:], line)
+        xs, offsets, counts = buckets.x[first:], buckets.offset[first:], buckets.count[first:]
+        if 0 in counts:  # who only waited for another says nothing about delays
+            known = [i for i, count in enumerate(counts) if count]
+            xs, offsets = [xs[i] for i in known], [offsets[i] for i in known]
+            if len(xs) < 8:
+                return
+        above, bent = near.look(xs, offsets, line)
         if bent:
             self.wander = min(self.wander * 1.3, _WORST_WANDER)
         elif bent is not None and self.wander > self._drift:
             self.wander *= 0.97
-        near.learn(above, sum(buckets.count[first:]) / len(above), self.scale)
+        near.learn(above, sum(counts) / len(above), self.scale)

@@ -46,11 +46,19 @@ class NearFloor:
         return min(max((_THIN - self._shape) / 0.05, 0.0), 1.0)
 
     @property
+    def doubt(self) -> float:
+        """How far the floor may lie below the lowest delays because it is thin there [s]."""
+        part = min(max((_THIN + 0.02 - self._shape) / 0.05, 0.0), 1.0)  # sooner than for the slope
+        return 3 * part * (self.excess or 0.0)
+
+    @property
     def tilt(self) -> float:
         """By how much the line should be steeper, where delays are thin."""
-        if self._shape < _THIN and self.seen > _SETTLED:
-            return self.thin * self._tilt
-        return 0.0
+        return self.thin * self._tilt if self._steadier else 0.0
+
+    @property
+    def _steadier(self) -> bool:
+        return self._shape < _THIN and self.seen > _SETTLED
 
     def look(
         self,
@@ -82,7 +90,8 @@ class NearFloor:
         size = len(above)
         if size < 12:
             return above, None
-        self._tilt = tilt_of(xs, above)
+        if self._steadier:
+            self._tilt = tilt_of(xs, above)
         third = size // 3
         thirds = above[:third], above[third : size - third], above[size - third :]
         low = [min(part) for part in thirds]

@@ -13,6 +13,7 @@ the prior makes it useful from the first points on).
 """
 
 from collections.abc import Sequence
+from math import inf
 
 __all__ = ["likeliest_step", "lower_hull", "tangent"]
 
@@ -30,27 +31,23 @@ def lower_hull(xs: Sequence[float], offsets: Sequence[float]) -> tuple[list[floa
     >>> lower_hull([0.0, 1.0, 2.0], [0.0, 5.0, 1.0])
     ([0.0, 2.0], [0.0, 1.0])
     """
-    hull_x: list[float] = []
-    hull_y: list[float] = []
-    size = 0
+    hull: list[tuple[float, float]] = []
+    x1 = -inf  # the last vertex
+    y1 = 0.0
     for x, y in zip(xs, offsets, strict=True):
-        if size and x <= hull_x[-1]:
-            if y >= hull_y[-1]:
+        if x <= x1:
+            if y >= y1:
                 continue
-            hull_x.pop()
-            hull_y.pop()
-            size -= 1
-        while size >= 2:
-            x0, y0 = hull_x[-2], hull_y[-2]
-            if (hull_y[-1] - y0) * (x - x0) < (y - y0) * (hull_x[-1] - x0):
+            hull.pop()
+        while len(hull) >= 2:
+            x1, y1 = hull[-1]
+            x0, y0 = hull[-2]
+            if (y1 - y0) * (x - x0) < (y - y0) * (x1 - x0):
                 break
-            hull_x.pop()
-            hull_y.pop()
-            size -= 1
-        hull_x.append(x)
-        hull_y.append(y)
-        size += 1
-    return hull_x, hull_y
+            hull.pop()
+        hull.append((x, y))
+        x1, y1 = x, y
+    return [x for x, _ in hull], [y for _, y in hull]
 
 
 def tangent(
