@@ -10,7 +10,9 @@ from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.lift import lift
 from rxstream.operators._resample_grid import Raster
+from rxstream.operators._resample_polyphase import Polyphase
 from rxstream.operators._signal_runs import check_choice
+from rxstream.operators._signal_sections import load_scipy
 
 __all__ = ["resample"]
 
@@ -18,16 +20,80 @@ Method = Literal["linear", "hold", "polyphase"]
 
 
 def resample(
-    rate: float | None = None,
-    *,
-    method: Method = "linear",
-    tolerance: Duration | None = None,
+    rate: float, *, method: Method = "linear", tolerance: Duration | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Give samples at a steady rate, or at the times of another stream."""
+    """Give the samples that a stream would have at another, steady rate.
+
+    .. marble::
+
+        a--b-----c-----d---|
+        [ resample(hold)   ]
+        -a---b---b---c---d-|     times aligned to the clock
+
+    Parameters
+    ----------
+    rate
+        Of the results [Hz], up to 1e9.
+    method
+        ``"linear"``: on the line between the samples before and after, whole numbers rounded, as
+        ``numpy.interp``; given when the sample after has come. ``"hold"``: the last sample not
+        later, of any kind; given at once, and while nothing comes. Both take irregular streams
+        too, and results lie at ``k / rate`` seconds since the epoch, so that several streams
+        resampled have the same times. They do not keep what the lower rate cannot hold from
+        coming back as aliases.
+
+        ``"polyphase"``: a filter against aliases, for regular streams; each stretch between gaps is
+        what ``scipy.signal.resample_poly`` makes of it, its first result at its first sample.
+        Given ten periods of the lower rate later.
+    tolerance
+        For ``"linear"`` and ``"hold"``: how far the samples that a value is made of may be [s].
+        Default: however far.
+
+    Returns
+    -------
+    operator
+        Chunks with ``info.rate`` of ``rate`` (as a fraction; for ``"polyphase"`` as simple a
+        multiple of the rate before as is as good as equal). A result has no value across a gap, and
+        none beyond ``tolerance``: a gap tells how many are missing, which may be none. After a gap
+        it is told when the next sample has come. ``"polyphase"`` gives floating point: whole
+        numbers become double.
+
+    Raises
+    ------
+    ParameterError
+        If ``rate``, ``method`` or ``tolerance`` are no such values.
+    MissingExtraError
+        For ``"polyphase"`` without scipy (extra ``signal``).
+    ChunkError
+        Downstream: for lines between samples that are no numbers; for ``"polyphase"`` also of
+        streams without a rate, and if a rate is more than 100 000 times another.
+
+    See Also
+    --------
+    decimate : a whole number of times fewer samples.
+    fill_gaps : put values where samples were lost.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import Chunk, StreamInfo
+    >>> times = [0, 400_000_000, 1_000_000_000]
+    >>> keys = Chunk.stamped(np.array([0.0, 4.0, 5.2]), times, StreamInfo("x", None, (), float))
+    >>> rx.of(keys).pipe(resample(5)).subscribe(lambda c: print(c.data)).dispose()
+    [0.  2.  4.  4.4 4.8 5.2]
+    >>> rx.of(keys).pipe(resample(5, method="hold")).subscribe(lambda c: print(c.data)).dispose()
+    [0.  0.  4.  4.  4.  5.2]
+    """
     check_choice(method, Method, "method")
-    if rate is None or isinstance(rate, bool) or not 0 < rate <= 1e9:
+    number = isinstance(rate, int | float) and not isinstance(rate, bool)
+    if not number or not 0 < rate <= 1e9:
         msg = f"resample: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
         raise ParameterError(msg)
     span = None if tolerance is None else to_span(tolerance, "tolerance")
-    hz = float(rate)
-    return lift(lambda: Raster(hz, "linear" if method == "linear" else "previous", span))
+    if method == "polyphase":
+        if span is not None:
+            msg = "resample: tolerance= is for 'linear' and 'hold'; 'polyphase' has all its samples"
+            raise ParameterError(msg)
+        load_scipy()
+        return lift(lambda: Polyphase(rate))
+    return lift(lambda: Raster(rate, "linear" if method == "linear" else "previous", span))
