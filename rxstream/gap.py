@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Break", "Gap", "Why", "cut_breaks"]
 
-Why: TypeAlias = Literal["overrun", "dropped", "lag", "disconnect", "restart", "overlap"]
+Why: TypeAlias = Literal[
+    "overrun", "dropped", "lag", "disconnect", "restart", "overlap", "unmatched"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Gap:
     why
         ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
         numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
-        ``overlap`` (the device's times went back).
+        ``overlap`` (the device's times went back), ``unmatched`` (`align` found no partner).
     whole
         What it was cut from, if it is a part.
     """
