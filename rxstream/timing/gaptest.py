@@ -147,7 +147,10 @@ class GapTest:
             if enough and found < 0:
                 found = i
         if found >= 0:
-            return self._run(chunk, self._start[found], self._fresh[found])
+            run = self._run(chunk, self._start[found], self._fresh[found])
+            # the last chunk of several that were late in turn does not say how much was lost
+            if not run.quanta or sum(fresh for _, _, fresh in run.points) >= _LEAST_FRESH[2]:
+                return run
         if self._quantum is not None and self._fresh[2] >= 2:
             return self._compare(chunk)
         return None

@@ -1,5 +1,6 @@
 """A million chunks: the model keeps as much, and costs as much, as after some thousand."""
 
+import json
 import pickle
 import time
 import tracemalloc
@@ -37,3 +38,11 @@ def test_a_million_chunks_leave_no_more_behind_than_the_first():
     print(f"µs per chunk, first and last tenth: {cost[0]:.1f}, {cost[-1]:.1f}; state {size[-1]} B")
     assert max(size) < 1.2 * size[0]
     assert max(held[1:]) < 60_000
+
+
+def test_the_state_does_not_grow(traces, follow):
+    trace = traces.regular(17, seconds=300, rate=1000.0, size=1)
+    early = follow(traces.cut(trace, 0, 30_000))
+    late = follow(traces.cut(trace, 30_000), early.model)
+    assert len(pickle.dumps(late.model)) < 30_000
+    assert json.dumps(late.stamps[-1])  # plain numbers, for logs and files
