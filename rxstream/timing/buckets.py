@@ -6,6 +6,8 @@ ones are dropped and neighbours are merged, until a bucket is 1/32 of the window
 of any number of points needs some 64 buckets, and a point costs O(1).
 """
 
+from bisect import bisect_left
+
 __all__ = ["Buckets"]
 
 _IDEAL = 32  # buckets a window is cut into
@@ -76,10 +78,7 @@ class Buckets:
 
     def first_since(self, x: float) -> int:
         """Return the number of the first closed bucket that reaches to ``x`` [s] or beyond."""
-        for i, end in enumerate(self.end):
-            if end >= x:
-                return i
-        return len(self.end)
+        return bisect_left(self.end, x)
 
     def _shrink(self, now: float, slope: float, window: float) -> None:
         old = min(self.first_since(now - window), len(self.end) - 8)

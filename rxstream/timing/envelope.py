@@ -189,7 +189,9 @@ class Envelope:
         off = (self.slope - self._prior) ** 2
         if off > 9 * self._variance and points >= 40 and length > 1.0:
             self._variance *= 16.0
-        elif (length < _EARLY or points < _FEW) and self._is_askew(hull, xs, offsets):
+        elif self._odds == _NEVER or (length >= _EARLY and points >= _FEW):
+            return
+        elif self._is_askew(hull, xs, offsets):
             self._variance, self.widened = 2 * _VAGUE, True
             self._near = NearFloor()
             weight = points / (self._spread(xs, offsets, self.value, self.slope) + 1e-6)
