@@ -12,6 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import compose_filter
+import compose_join
 import compose_windows
 import handover
 import late
@@ -22,7 +23,8 @@ import sliding
 import stalled
 
 TOPICS = (
-    readers, handover, stalled, sliding, rechunk, memory, late, compose_windows, compose_filter,
+    readers, handover, stalled, sliding, rechunk, memory, late, compose_windows, compose_join,
+    compose_filter,
 )  # fmt: skip
 
 
