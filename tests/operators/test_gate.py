@@ -15,6 +15,8 @@ from scipy.ndimage import binary_dilation
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.operators._gate import _Gate
+from rxstream.operators._hysteresis import Hysteresis
 from rxstream.testing import assert_same, check_operator, infos, recut, recut_by_time, run, streams
 
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(np.float64))
@@ -227,3 +229,16 @@ def test_errors_of_a_function_tell_which() -> None:
 def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         make()
+
+
+def test_memory_stays_flat() -> None:
+    """What may still pass is kept, for `before`; nothing else."""
+    step = _Gate(Hysteresis(lambda x: x > 8, None, 0), 20 * MS, 5 * MS)
+    held = []
+    for k in range(20_000):
+        step.push(level([k % 1000 == 0] * 10, 10 * k))
+        if k in (1000, 19_999):
+            tape = step._tape
+            held.append((tape._slabs.nbytes, len(tape._parts)))  # type: ignore[union-attr]
+    assert held[1][0] <= 2 * held[0][0]
+    assert held[1][1] < 200
