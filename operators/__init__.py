@@ -7,6 +7,7 @@ if __name__ == "operators":  # imported by accident from the top of a checkout
     msg = "use `from rxstream import operators as ops`"
     raise ImportError(msg)
 
+from rxstream.operators._align import align
 from rxstream.operators._capture import capture
 from rxstream.operators._compose import compose
 from rxstream.operators._continuity import continuity
@@ -38,6 +39,7 @@ from rxstream.operators._timestamp_correct import timestamp_correct
 from rxstream.operators._window_by_time import window_by_time
 
 __all__ = [
+    "align",
     "capture",
     "compose",
     "continuity",

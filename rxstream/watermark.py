@@ -33,12 +33,13 @@ class Watermarks:
     (7, 2, 2)
     """
 
-    __slots__ = ("_done", "_ends", "_lateness", "_newest")
+    __slots__ = ("_done", "_ends", "_first", "_lateness", "_newest")
 
     def __init__(self, ports: int, lateness: int) -> None:
         self._ends = [NEVER] * ports
         self._done = [False] * ports
         self._lateness = lateness
+        self._first = FOREVER  # where the earliest chunk of all begins
         self._newest = NEVER  # where the newest chunk of all begins
 
     def see(self, port: int, chunk: Chunk) -> None:
@@ -46,8 +47,8 @@ class Watermarks:
         end, start = chunk.end, chunk.extent
         if end > self._ends[port]:
             self._ends[port] = end
-        if start > self._newest:
-            self._newest = start
+        self._first = min(self._first, start)
+        self._newest = max(self._newest, start)
 
     def done(self, port: int) -> None:
         """Take note that a port has ended."""
@@ -77,9 +78,13 @@ class Watermarks:
         return front if self._newest == NEVER else max(front, self._newest - self._lateness)
 
     def behind(self, start: int | None = None) -> list[int]:
-        """Return the ports that are later than allowed, were there a chunk from ``start`` [ns]."""
+        """Return the ports that are later than allowed, were there a chunk from ``start`` [ns].
+
+        One that has told nothing counts from where the others began.
+        """
         newest = self._newest if start is None else max(start, self._newest)
-        if newest == NEVER:
+        line, first = newest - self._lateness, self._first
+        if first >= line:
             return []
-        line = newest - self._lateness
-        return [port for port, end in enumerate(self._ends) if end < line and not self._done[port]]
+        ends = enumerate(self._ends)
+        return [port for port, end in ends if end < line and not self._done[port]]

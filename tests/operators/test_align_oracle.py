@@ -1,0 +1,137 @@
+"""align against pandas and numpy, however the streams are cut and whichever comes first."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from alignment import direct, joined
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxstream import Chunk, StreamInfo
+from rxstream.testing import assert_same, recut, recut_by_time, streams
+
+MS = 1_000_000
+TIMES = st.lists(st.integers(0, 400), max_size=40).map(sorted)
+DISTINCT = st.lists(st.integers(0, 400), max_size=40, unique=True).map(sorted)
+CUTS = st.lists(st.integers(0, 40), max_size=5)
+SHARES = st.lists(st.floats(0, 1), max_size=5)
+ORDER = st.lists(st.booleans(), max_size=40)
+
+
+def stamped(name: str, times: Sequence[int], dtype: Any = float) -> Chunk[Any]:
+    """Return samples at some milliseconds, from 0 to 500 ms; the values are random."""
+    values = np.random.default_rng(len(times)).integers(-1000, 1000, len(times)).astype(dtype)
+    stamps = [t * MS for t in times]
+    info = StreamInfo(name, None, (), np.dtype(dtype))
+    return Chunk.stamped(values, stamps, info, start=0, end=500 * MS)
+
+
+def check(
+    a: Chunk[Any], b: Chunk[Any], times: list[int], values: list[Any], got: list[Any]
+) -> None:
+    """Raise if not exactly these samples of ``a`` came, with these values of ``b``."""
+    ours, theirs = joined(got)
+    assert (ours.time // MS).tolist() == times
+    np.testing.assert_allclose(theirs.data, values, rtol=1e-12, atol=1e-9)
+    np.testing.assert_array_equal(theirs.time, ours.time)
+    assert len(ours) + ours.lost == len(a)
+    assert ours.end == a.end
+    assert theirs.info.name == b.info.name
+
+
+@pytest.mark.parametrize("direction", ["nearest", "backward"])
+@given(TIMES, st.data(), st.integers(0, 60), CUTS, SHARES, ORDER)
+def test_as_of_like_pandas(
+    direction: Any, left: list[int], data: st.DataObject, tolerance: int, cuts: list[int],
+    shares: list[float], order: list[bool],
+) -> None:  # fmt: skip
+    # of several after it with one time, pandas takes the first for "nearest"; here the last counts
+    right = data.draw(DISTINCT if direction == "nearest" else TIMES)
+    a, b = stamped("a", left), stamped("b", right)
+    frames = [pd.DataFrame({"t": np.array(c.time), "y": c.data}) for c in (a, b)]
+    merged = pd.merge_asof(
+        frames[0][["t"]], frames[1], on="t", direction=direction, tolerance=tolerance * MS
+    ).dropna()
+    method = "nearest" if direction == "nearest" else "previous"
+    pieces = recut([a], cuts), recut_by_time([b], shares)
+    got = direct(pieces, order, method=method, tolerance=tolerance / 1000)
+    check(a, b, (merged["t"] // MS).tolist(), merged["y"].tolist(), got)
+
+
+@given(TIMES, DISTINCT, CUTS, SHARES, ORDER)
+def test_lines_like_numpy(
+    left: list[int], right: list[int], cuts: list[int], shares: list[float], order: list[bool]
+) -> None:
+    a, b = stamped("a", left), stamped("b", right)
+    got = direct((recut_by_time([a], shares), recut([b], cuts)), order, method="linear")
+    times = [t for t in left if right and right[0] <= t <= right[-1]]
+    values = np.interp(times, right, b.data).tolist() if times else []
+    check(a, b, times, values, got)
+
+
+def nearby(left: list[int], right: list[int], tolerance: int) -> list[int]:
+    """Return which times have both neighbours near, in the plainest way."""
+    good = []
+    for t in left:
+        exact = t in right
+        before = [r for r in right if r <= t]
+        after = [r for r in right if r >= t]
+        both = before and after and max(t - before[-1], after[0] - t) <= tolerance
+        if exact or both:
+            good.append(t)
+    return good
+
+
+@given(TIMES, DISTINCT, st.integers(0, 60), CUTS, ORDER)
+def test_both_ends_of_a_line_are_near(
+    left: list[int], right: list[int], tolerance: int, cuts: list[int], order: list[bool]
+) -> None:
+    a, b = stamped("a", left), stamped("b", right)
+    got = direct(
+        (recut([a], cuts), recut([b], cuts)), order, method="linear", tolerance=tolerance / 1000
+    )
+    times = nearby(left, right, tolerance)
+    values = np.interp(times, right, b.data).tolist() if times else []
+    check(a, b, times, values, got)
+
+
+@pytest.mark.parametrize("method", ["nearest", "previous", "linear"])
+@given(streams(), streams(), streams(), st.floats(0, 0.2), CUTS, SHARES, ORDER)
+def test_how_it_is_cut_and_who_comes_first_does_not_matter(
+    method: Any, a: list[Chunk], b: list[Chunk], c: list[Chunk], tolerance: float,
+    cuts: list[int], shares: list[float], order: list[bool],
+) -> None:  # fmt: skip
+    base = a[0].extent
+    b, c = ([x.shifted(base - s[0].extent) for x in s] for s in (b, c))
+    if method == "linear" and any(s[0].info.dtype.names for s in (b, c)):
+        return
+    options = {"method": method, "tolerance": tolerance}
+    told: list[Any] = []
+    whole = direct((a, b, c), [], unmatched=told.append, **options)
+    for cut in (
+        (recut(a, cuts), recut_by_time(b, shares), recut(c, [])),
+        (recut_by_time(a, shares), recut(b, cuts), recut_by_time(c, shares[:1])),
+    ):
+        again: list[Any] = []
+        got = direct(cut, order, unmatched=again.append, **options)
+        assert_same(joined(got), joined(whole))
+        assert reasons(again) == reasons(told)
+    result = joined(whole)
+    source = recut(a, [])[0]
+    assert len(result[0]) + result[0].lost == len(source) + source.lost or any(
+        gap.lost is None for gap in source.gaps
+    )
+    for chunk in result[1:]:
+        np.testing.assert_array_equal(chunk.time, result[0].time)
+        assert chunk.breaks == result[0].breaks
+    for items in whole:
+        for x, y in pairwise(items):
+            assert (x.start, x.end, x.index) == (y.start, y.end, y.index)
+
+
+def reasons(told: list[Any]) -> list[tuple[int, str, str]]:
+    return sorted((int(t), item.partner, item.why) for item in told for t in item.chunk.time)
