@@ -8,6 +8,7 @@ if __name__ == "operators":  # imported by accident from the top of a checkout
     raise ImportError(msg)
 
 from rxstream.operators._align import align
+from rxstream.operators._align_step import Unmatched
 from rxstream.operators._capture import capture
 from rxstream.operators._compose import compose
 from rxstream.operators._continuity import continuity
@@ -39,6 +40,7 @@ from rxstream.operators._timestamp_correct import timestamp_correct
 from rxstream.operators._window_by_time import window_by_time
 
 __all__ = [
+    "Unmatched",
     "align",
     "capture",
     "compose",

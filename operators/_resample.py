@@ -10,6 +10,7 @@ from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.lift import lift
 from rxstream.operators._resample_grid import Raster
+from rxstream.operators._resample_onto import resample_onto
 from rxstream.operators._resample_polyphase import Polyphase
 from rxstream.operators._signal_runs import check_choice
 from rxstream.operators._signal_sections import load_scipy
@@ -20,9 +21,14 @@ Method = Literal["linear", "hold", "polyphase"]
 
 
 def resample(
-    rate: float, *, method: Method = "linear", tolerance: Duration | None = None
+    rate: float | None = None,
+    *,
+    onto: Observable[Chunk] | None = None,
+    method: Method = "linear",
+    tolerance: Duration | None = None,
+    lateness: Duration = 10.0,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Give the samples that a stream would have at another, steady rate.
+    """Give the samples that a stream would have at another, steady rate, or at another's times.
 
     .. marble::
 
@@ -33,7 +39,9 @@ def resample(
     Parameters
     ----------
     rate
-        Of the results [Hz], up to 1e9.
+        Of the results [Hz], up to 1e9; or
+    onto
+        the stream whose times they have, for ``"linear"`` and ``"hold"``.
     method
         ``"linear"``: on the line between the samples before and after, whole numbers rounded, as
         ``numpy.interp``; given when the sample after has come. ``"hold"``: the last sample not
@@ -48,6 +56,9 @@ def resample(
     tolerance
         For ``"linear"`` and ``"hold"``: how far the samples that a value is made of may be [s].
         Default: however far.
+    lateness
+        With ``onto``: by how much one of the two may be behind the other [s], in stream time, until
+        it is waited for no more.
 
     Returns
     -------
@@ -58,10 +69,15 @@ def resample(
         it is told when the next sample has come. ``"polyphase"`` gives floating point: whole
         numbers become double.
 
+        With ``onto`` chunks have the times, the numbers, the rate and the gaps of that stream, and
+        name, unit and dtype of this one. Samples of the other for which there is no value are left
+        out: a gap with why ``"unmatched"`` tells how many.
+
     Raises
     ------
     ParameterError
-        If ``rate``, ``method`` or ``tolerance`` are no such values.
+        If both or neither of ``rate`` and ``onto`` are given, or one of the arguments is no such
+        value.
     MissingExtraError
         For ``"polyphase"`` without scipy (extra ``signal``).
     ChunkError
@@ -70,6 +86,7 @@ def resample(
 
     See Also
     --------
+    align : samples and those of other streams at their times, side by side.
     decimate : a whole number of times fewer samples.
     fill_gaps : put values where samples were lost.
 
@@ -85,15 +102,29 @@ def resample(
     [0.  0.  4.  4.  4.  5.2]
     """
     check_choice(method, Method, "method")
-    number = isinstance(rate, int | float) and not isinstance(rate, bool)
-    if not number or not 0 < rate <= 1e9:
-        msg = f"resample: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
+    if (rate is None) == (onto is None):
+        msg = f"resample takes rate or onto=, one of them, not {rate!r} and {onto!r}"
         raise ParameterError(msg)
     span = None if tolerance is None else to_span(tolerance, "tolerance")
-    if method == "polyphase":
-        if span is not None:
-            msg = "resample: tolerance= is for 'linear' and 'hold'; 'polyphase' has all its samples"
+    late = to_span(lateness, "lateness")
+    if method == "polyphase" and (span is not None or onto is not None):
+        msg = "resample: tolerance= and onto= are for 'linear' and 'hold', not for 'polyphase'"
+        raise ParameterError(msg)
+    way: Literal["linear", "previous"] = "linear" if method == "linear" else "previous"
+    if onto is not None:
+        if not isinstance(onto, Observable):
+            msg = f"resample: onto must be an Observable of chunks, not {onto!r}"
             raise ParameterError(msg)
+        return resample_onto(onto, way, span, late)
+    hz = _checked(rate)
+    if method == "polyphase":
         load_scipy()
-        return lift(lambda: Polyphase(rate))
-    return lift(lambda: Raster(rate, "linear" if method == "linear" else "previous", span))
+        return lift(lambda: Polyphase(hz))
+    return lift(lambda: Raster(hz, way, span))
+
+
+def _checked(rate: object) -> float:
+    if isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate <= 1e9:
+        return rate
+    msg = f"resample: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
+    raise ParameterError(msg)

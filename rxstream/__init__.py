@@ -5,6 +5,7 @@
 """
 
 from rxstream.chunk import Chunk, concat
+from rxstream.clip import Clip
 from rxstream.device import Backoff, Device, Source
 from rxstream.gap import Gap
 from rxstream.info import Counter, Reading, StreamInfo
@@ -18,6 +19,7 @@ open = open_device  # noqa: A001 - rxstream.open("audio")
 __all__ = [
     "Backoff",
     "Chunk",
+    "Clip",
     "Counter",
     "Device",
     "Gap",

@@ -70,4 +70,5 @@ def test_the_laws_are_tested_of_every_operator_on_chunks() -> None:
         name for name in ops.__all__
         if any("check_operator(" in text and f"ops.{name}" in text for text in texts)
     }  # fmt: skip
-    assert not set(ops.__all__) - elsewhere - here - own
+    operators = {name for name in ops.__all__ if name.islower()}  # a capital: a class
+    assert not operators - elsewhere - here - own

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import reactivex as rx
 import scipy.signal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,16 +216,66 @@ def test_records_are_held() -> None:
         run(ops.resample(2000.0), [records])
 
 
+@given(STAMPS, STAMPS, st.sampled_from(["hold", "linear"]), CUTS, CUTS)
+def test_pandas_and_numpy_agree_on_the_times_of_another(
+    stamps: list[int], others: list[int], method: Any, cuts: list[int], other_cuts: list[int]
+) -> None:
+    whole, other = keys(stamps), keys(others)
+    onto = rx.from_iterable(recut([other], other_cuts))
+    out = concat(run(ops.resample(onto=onto, method=method), recut([whole], cuts)))
+    at = other.time
+    if method == "hold":
+        right = pd.DataFrame({"t": whole.time, "x": whole.data})
+        want = pd.merge_asof(pd.DataFrame({"t": at}), right, on="t")["x"].to_numpy()
+    else:
+        want = np.interp(at - EPOCH, np.array(stamps), whole.data, left=np.nan, right=np.nan)
+    there = ~np.isnan(want)
+    assert out.time.tolist() == at[there].tolist()
+    np.testing.assert_allclose(out.data, want[there], rtol=0, atol=1e-6)
+    assert len(out) + out.lost == len(at)
+    assert {gap.why for gap in out.gaps} <= {"unmatched"}
+
+
+@given(HOLES, st.integers(1, 90), CUTS, SHARES)
+def test_values_for_another_do_not_go_across_gaps(
+    holes: list[tuple[int, int]], last: int, cuts: list[int], shares: list[float]
+) -> None:
+    chunks = lossy(holes, last)
+    cut = recut_by_time(recut(chunks, cuts), shares)
+    info = StreamInfo("clock", 300.0, (), np.dtype(np.int8))
+    clock = Chunk.regular(np.zeros(90, np.int8), info, start=500_000, index=7)
+    values = run(ops.resample(onto=rx.of(clock), method="hold", tolerance=1), cut)
+    out = concat(values)
+    full = [(c.start, c.end if c is not chunks[-1] else clock.end) for c in chunks if len(c)]
+    assert out.time.tolist() == [t for t in clock.time if any(a <= t < b for a, b in full)]
+    assert (out.info.name, out.info.rate, out.info.dtype) == ("mic", 300.0, float)
+    assert out.index == 7 + round((out.time[0] - clock.start) * 3e-7) if len(out) else True
+
+
+def test_the_laws_with_another_stream() -> None:
+    clock = Chunk.regular(np.zeros(3000), StreamInfo("clock", 30.0, (), np.dtype(float)), start=0)
+    early = streams().map(lambda chunks: [c.shifted(-chunks[0].extent) for c in chunks])
+    check_operator(
+        lambda: ops.resample(onto=rx.of(clock), method="hold", lateness=10**6), source=early,
+        regroups=False, conserves=False, examples=25,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: ops.resample(), "rate or onto=, one of them, not None"),
+        (lambda: ops.resample(5, onto=rx.empty()), "rate or onto=, one of them"),
+        (lambda: ops.resample(onto=[1]), "onto must be an Observable"),  # type: ignore[arg-type]
+        (lambda: ops.resample(onto=rx.empty(), method="polyphase"), "onto= are for"),
+        (lambda: ops.resample(10, lateness=0), "lateness"),
         (lambda: ops.resample(0), "rate must be > 0 Hz.*not 0"),
         (lambda: ops.resample(float("nan")), "rate must be.*not nan"),
         (lambda: ops.resample(2e9), "at most 1e9 Hz"),
         (lambda: ops.resample("10"), "rate must be"),  # type: ignore[arg-type]
         (lambda: ops.resample(10, method="cubic"), "method must be .*not 'cubic'"),  # type: ignore[arg-type]
         (lambda: ops.resample(10, tolerance=-1), "tolerance"),
-        (lambda: ops.resample(10, method="polyphase", tolerance=1), "tolerance= is for"),
+        (lambda: ops.resample(10, method="polyphase", tolerance=1), "tolerance= and onto= are for"),
     ],
 )
 def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:

@@ -1,0 +1,39 @@
+"""Values of a stream at the times of another."""
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Literal
+
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from rxstream.chunk import Chunk
+from rxstream.joint import lift_joint
+from rxstream.operators._align_partner import Partner
+from rxstream.operators._align_step import Align
+
+__all__ = ["resample_onto"]
+
+_UNLIMITED = 1 << 60  # 36 years [ns]; added to a time it is still a time
+
+
+def resample_onto(
+    other: Observable[Chunk],
+    method: Literal["previous", "linear"],
+    tolerance: int | None,
+    lateness: int,
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Return the operator that is `align` seen from the other side.
+
+    Its source is the partner of each sample of ``other``; durations in [ns].
+    """
+    reach = _UNLIMITED if tolerance is None else tolerance
+
+    def make() -> Align:
+        return Align([Partner(1, None, method, reach, 0)], lateness, tell=False)
+
+    def operator(source: Observable[Chunk]) -> Observable[Chunk]:
+        pairs: Observable[Any] = lift_joint(make, [source], "resample")(other)
+        return pairs.pipe(rx_ops.map(itemgetter(1)))
+
+    return operator
