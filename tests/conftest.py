@@ -1,6 +1,7 @@
 """For all tests: no thread may be left behind; hypothesis in three strengths."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -17,6 +18,10 @@ settings.register_profile(
 )
 settings.register_profile("nightly", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts its background jobs so, and programs that the tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _ours() -> list[threading.Thread]:
