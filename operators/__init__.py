@@ -18,10 +18,12 @@ from rxstream.operators._fill_gaps import fill_gaps
 from rxstream.operators._filter_band import filter_band
 from rxstream.operators._gaps import gaps
 from rxstream.operators._gate import gate
+from rxstream.operators._join_windows import JoinedWindow, join_windows
 from rxstream.operators._latest import latest
 from rxstream.operators._map_async import map_async
 from rxstream.operators._map_data import map_data
 from rxstream.operators._map_parallel import map_parallel
+from rxstream.operators._merge_by_time import merge_by_time
 from rxstream.operators._meter import meter
 from rxstream.operators._on_lag import on_lag
 from rxstream.operators._onset import onset
@@ -40,6 +42,7 @@ from rxstream.operators._timestamp_correct import timestamp_correct
 from rxstream.operators._window_by_time import window_by_time
 
 __all__ = [
+    "JoinedWindow",
     "Unmatched",
     "align",
     "capture",
@@ -51,10 +54,12 @@ __all__ = [
     "filter_band",
     "gaps",
     "gate",
+    "join_windows",
     "latest",
     "map_async",
     "map_data",
     "map_parallel",
+    "merge_by_time",
     "meter",
     "on_lag",
     "onset",

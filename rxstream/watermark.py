@@ -1,8 +1,9 @@
 """`Watermarks`: up to when each of several streams has told, and who is waited for no more."""
 
 from rxstream.chunk import Chunk
+from rxstream.gap import Gap
 
-__all__ = ["FOREVER", "NEVER", "Watermarks"]
+__all__ = ["FOREVER", "NEVER", "Watermarks", "without_late"]
 
 FOREVER = 1 << 62  # [ns]
 NEVER = -FOREVER
@@ -88,3 +89,26 @@ class Watermarks:
             return []
         ends = enumerate(self._ends)
         return [port for port, end in ends if end < line and not self._done[port]]
+
+
+def without_late(chunk: Chunk, t: int) -> Chunk:
+    """Return a chunk without its samples before ``t`` [ns]; they are told as a `Gap`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rxstream.info import StreamInfo
+    >>> chunk = Chunk.regular(np.arange(5), StreamInfo("x", 1e9, (), np.int64), start=0)
+    >>> rest = without_late(chunk, 3)
+    >>> rest.data, str(rest.gap)
+    (array([3, 4]), 'gap of 3e-09 s, 3 samples lost (lag)')
+    """
+    if chunk.extent >= t:
+        return chunk
+    behind = chunk.between(chunk.extent, t)
+    if not len(behind):
+        return chunk
+    rest = chunk.between(min(t, chunk.end), chunk.end)
+    known = all(gap.lost is not None for gap in behind.gaps)
+    lost = len(behind) + behind.lost if known else None
+    return rest.with_gap(Gap(behind.extent, behind.end, lost, "lag"))
