@@ -148,7 +148,7 @@ def _every(info: StreamInfo, q: int) -> Plan:
     def pick(data: NDArray[Any], _number: int) -> NDArray[Any]:
         return data[::q].copy()  # a view would hold the memory of all
 
-    return Plan(fewer, pick, width=1, hop=q, middle=0, anchor=0)
+    return Plan(fewer, lambda: pick, width=1, hop=q, middle=0, anchor=0)
 
 
 def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) -> Plan:
@@ -164,4 +164,4 @@ def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) ->
         return y.view(dtype).astype(out).reshape(len(y), *info.shape)
 
     fewer = replace(info, rate=rate / q, dtype=out)
-    return Plan(fewer, compute, width, q, middle=width // 2, anchor=0, pad=initial)
+    return Plan(fewer, lambda: compute, width, q, middle=width // 2, anchor=0, pad=initial)

@@ -82,8 +82,8 @@ def _plan(info: StreamInfo, span: int, step: int) -> Plan:
     rate = check_rate(info, "rms")
     width, hop = (max(1, round(length * rate / 1e9)) for length in (span, step))
     is_complex = info.dtype.kind == "c"
-    out = np.empty(0, result_type(info.dtype)[0]).real.dtype
-    wide = np.result_type(out, np.complex128 if is_complex else np.float64)
+    dtype = np.empty(0, result_type(info.dtype)[0]).real.dtype
+    wide = np.result_type(dtype, np.complex128 if is_complex else np.float64)
 
     def compute(data: NDArray[Any], number: int) -> NDArray[Any]:
         x = by_channel(data, wide)
@@ -92,13 +92,52 @@ def _plan(info: StreamInfo, span: int, step: int) -> Plan:
             sums = np.einsum("cmw,cmw->cm", windows, windows)
         else:
             sums = _sums(x * x, number * hop, width, hop)
+        return levels(sums)
+
+    def levels(sums: NDArray[Any]) -> NDArray[Any]:
+        """Return the levels of the sums ``(channels, m)`` of squares in each window."""
         if is_complex:
             sums = sums[::2] + sums[1::2]
-        levels: NDArray[Any] = np.sqrt(sums.T / width).astype(out, order="C")
-        return levels.reshape(len(levels), *info.shape)
+        out: NDArray[Any] = np.sqrt(sums.T / width).astype(dtype, order="C")
+        return out.reshape(len(out), *info.shape)
 
-    about = replace(info, rate=rate / hop, dtype=out)
-    return Plan(about, compute, width, hop, middle=width // 2, anchor=width // 2)
+    about = replace(info, rate=rate / hop, dtype=dtype)
+    blocks = 1 < width // hop < width and width % hop == 0
+    return Plan(
+        about, (lambda: _Blocks(wide, width, hop, levels)) if blocks else (lambda: compute),
+        width, hop, middle=width // 2, anchor=width // 2,
+    )  # fmt: skip
+
+
+class _Blocks:
+    """Levels of windows that are some blocks long: of each block the squares are added once.
+
+    Parameters
+    ----------
+    levels
+        Makes levels of the sums ``(channels, m)`` of ``m`` windows.
+    """
+
+    def __init__(
+        self, wide: np.dtype[Any], width: int, hop: int,
+        levels: Callable[[NDArray[Any]], NDArray[Any]],
+    ) -> None:  # fmt: skip
+        self._wide, self._hop, self._levels = wide, hop, levels
+        self._most = width // hop  # blocks in a window
+        self._sums: NDArray[Any] | None = None  # of the last blocks, one window's but for one
+
+    def __call__(self, data: NDArray[Any], number: int) -> NDArray[Any]:
+        most, hop = self._most, self._hop
+        before = self._sums
+        new = data if before is None else data[(most - 1) * hop :]
+        x = new.astype(self._wide).reshape(len(new) // hop, hop, -1)
+        if x.dtype.kind == "c":  # as two channels
+            x = x.view(np.empty(0, x.dtype).real.dtype)
+        sums = np.einsum("bsc,bsc->cb", x, x)
+        if before is not None:
+            sums = np.concatenate((before, sums), axis=1)
+        self._sums = sums[:, -(most - 1) :].copy()
+        return self._levels(_sums(sums, number, most, 1))
 
 
 def _sums(values: NDArray[Any], start: int, width: int, hop: int) -> NDArray[Any]:

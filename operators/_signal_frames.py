@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,9 @@ from rxstream.operators._gaps import stretches
 from rxstream.operators._signal_runs import Initial
 from rxstream.tape import Tape
 
-__all__ = ["Frames", "Plan"]
+__all__ = ["Compute", "Frames", "Plan"]
+
+Compute: TypeAlias = Callable[[NDArray[Any], int], NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,10 @@ class Plan:
     ----------
     info
         Of the results.
-    compute
-        From the samples ``((m - 1) * hop + width, *shape)`` of ``m`` windows, and the number of
-        the first result, to the results ``(m, *info.shape)``.
+    begin
+        Makes what computes, anew for each stretch of adjacent samples: from the samples
+        ``((m - 1) * hop + width, *shape)`` of ``m`` windows, and the number of the first result,
+        the results ``(m, *info.shape)``. Within a stretch no result is left out.
     width, hop
         Samples in a window, and from one to the next.
     middle
@@ -41,7 +44,7 @@ class Plan:
     """
 
     info: StreamInfo
-    compute: Callable[[NDArray[Any], int], NDArray[Any]]
+    begin: Callable[[], Compute]
     width: int
     hop: int
     middle: int
@@ -65,13 +68,14 @@ class Frames:
     the gap that is told is as much wider.
     """
 
-    __slots__ = ("_base", "_begin", "_end", "_given", "_late", "_next", "_plan", "_tape", "_told",
-                 "_whole", "_zero")  # fmt: skip
+    __slots__ = ("_base", "_begin", "_compute", "_end", "_given", "_late", "_next", "_plan",
+                 "_tape", "_told", "_whole", "_zero")  # fmt: skip
 
     def __init__(self, plan: Callable[[StreamInfo], Plan]) -> None:
         self._begin = plan
         self._given: StreamInfo | None = None
         self._plan: Plan
+        self._compute: Compute
         self._tape: Tape[Any] | None = None  # the stretch, if it has samples
         self._base = self._zero = 0  # number and time [ns] of its first sample
         self._late = False  # it came after a gap, and that gap is still to be told whole
@@ -135,6 +139,7 @@ class Frames:
                 self._tell(piece.end, (), out)
                 return
             tape = self._tape = Tape(carry=plan.width)
+            self._compute = plan.begin()
             self._base, self._zero = piece.index, piece.axis.at(0)
             least = self._base if plan.pad else self._base + plan.middle
             self._next = plan.number(least)
@@ -166,7 +171,7 @@ class Frames:
         if count > 0:
             last = middle + (count - 1) * plan.hop
             window = self._window(tape, middle - plan.middle, last + plan.after + 1)
-            data = plan.compute(window, self._next)
+            data = self._compute(window, self._next)
             axis = thin_axis(tape.axis(middle, last + 1), plan.hop)
             self._tell(end, breaks, out, axis, data)
             self._next += count

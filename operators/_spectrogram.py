@@ -149,7 +149,7 @@ def _plan(
         return np.ascontiguousarray(np.moveaxis(powers, -1, 1), out)
 
     return Plan(
-        _frames_info(info, out, width, hop, scaling), compute, width, hop,
+        _frames_info(info, out, width, hop, scaling), lambda: compute, width, hop,
         middle=width // 2, anchor=width // 2,
     )  # fmt: skip
 
