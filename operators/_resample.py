@@ -26,7 +26,7 @@ def resample(
     onto: Observable[Chunk] | None = None,
     method: Method = "linear",
     tolerance: Duration | None = None,
-    lateness: Duration = 10.0,
+    lateness: Duration = 2.0,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Give the samples that a stream would have at another, steady rate, or at another's times.
 
