@@ -18,7 +18,7 @@ from rxstream import operators as ops
 from rxstream.chunk import concat
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators import JoinedWindow
-from rxstream.testing import assert_same
+from rxstream.testing import assert_same, check_operator
 
 NOTES = StreamInfo("notes", None, (), np.dtype("U1"))
 LENGTHS = st.sampled_from([0.02, 0.1, 1.0])
@@ -88,6 +88,11 @@ def test_each_window_is_cut_from_the_whole(scene: Any, duration: float, share: f
     if share <= 1:
         found = {t for window in out for c in window.chunks if c is not None for t in c.time}
         assert found == {t for whole in wholes for t in whole.time}
+
+
+def test_laws_of_one_stream() -> None:
+    check_operator(lambda: ops.join_windows(rx.empty(), duration=0.05), conserves=False)
+    check_operator(lambda: ops.join_windows(rx.empty(), duration=0.1, every=0.03), conserves=False)
 
 
 def test_each_keeps_its_rate() -> None:
