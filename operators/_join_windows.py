@@ -76,7 +76,10 @@ class _Lane:
 
     def _last_gaps(self) -> list[Gap]:
         """Return gaps without length at its end; they belong to what comes after."""
-        return [gap for _, gap in self.tape.breaks if gap.start == self.tape.end]
+        end, told = self.tape.end, self._told
+        if told is None or end < told:
+            return []
+        return [gap for _, gap in self.tape.breaks if gap.start == end]
 
     def cut(self, begin: int, end: int) -> Chunk | None:
         """Return what it has in a window, and before it the gaps that no window has told."""
@@ -149,11 +152,12 @@ class _JoinWindows:
         if close is None:
             close = self._ends_after(min(tape.low for tape in tapes))
         out: list[JoinedWindow] = []
+        over = front == FOREVER
         while close <= min(front, last):
             begin = close - self._span
             later = min(lane.skips(begin, close) for lane in self._lanes)
-            if later > begin and close < last:
-                close = min(self._ends_after(later), last)
+            if later > begin and not (over and close == last):
+                close = min(self._ends_after(later), last) if over else self._ends_after(later)
             else:
                 out.append(self._give(close))
                 close += self._every
@@ -164,7 +168,7 @@ class _JoinWindows:
                     f"{self._span / 1e9:g} s; use longer ones"
                 )
                 raise ChunkError(msg)
-        if front == FOREVER and any(lane.untold for lane in self._lanes):
+        if over and any(lane.untold for lane in self._lanes):
             out.append(self._give(close))
         return out
 

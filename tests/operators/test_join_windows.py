@@ -83,7 +83,8 @@ def test_each_window_is_cut_from_the_whole(scene: Any, duration: float, share: f
             np.testing.assert_array_equal(chunk.data, expected.data)
             np.testing.assert_array_equal(chunk.time, expected.time)
             regularly = window.start - before.start == every
-            if regularly and share <= 1 and window is not out[-1]:
+            # a gap without length at the very end is in the window after
+            if regularly and share <= 1 and window is not out[-1] and window.end != whole.end:
                 assert chunk == expected
     if share <= 1:
         found = {t for window in out for c in window.chunks if c is not None for t in c.time}
