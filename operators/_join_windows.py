@@ -152,12 +152,11 @@ class _JoinWindows:
         if close is None:
             close = self._ends_after(min(tape.low for tape in tapes))
         out: list[JoinedWindow] = []
-        over = front == FOREVER
         while close <= min(front, last):
             begin = close - self._span
             later = min(lane.skips(begin, close) for lane in self._lanes)
-            if later > begin and not (over and close == last):
-                close = min(self._ends_after(later), last) if over else self._ends_after(later)
+            if later > begin:
+                close = self._ends_after(later)
             else:
                 out.append(self._give(close))
                 close += self._every
@@ -168,7 +167,7 @@ class _JoinWindows:
                     f"{self._span / 1e9:g} s; use longer ones"
                 )
                 raise ChunkError(msg)
-        if over and any(lane.untold for lane in self._lanes):
+        if front == FOREVER and any(lane.untold for lane in self._lanes):
             out.append(self._give(close))
         return out
 

@@ -4,42 +4,16 @@ import tracemalloc
 from typing import Any
 
 import numpy as np
+from faulty import HOURS, RATE, SECOND, Faulty
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 from scenes import KEYS
 
-from rxstream import Chunk, Gap, StreamInfo, TimeWindowSubject
+from rxstream import Chunk, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.clip import Clip
 
-SECOND = 1_000_000_000
-HOURS = 2
 LATE = 30  # [s]
-RATE = 100
-
-
-class Faulty:
-    """A stream of whole seconds, of which one in a hundred is dropped, and two restarts."""
-
-    def __init__(self, name: str, seed: int) -> None:
-        self.info = StreamInfo(name, float(RATE), (), np.dtype(np.int64))
-        self.subject = TimeWindowSubject(20, name=name, clock=lambda: 0)
-        self.dropped = np.random.default_rng(seed).random(HOURS * 3600) < 0.01
-        self.dropped[[0, -1]] = False
-        self.dropped[2000:2010] = self.dropped[5000:5010] = True  # somebody pulls the plug
-        self._lost = 0
-
-    def second(self, k: int) -> None:
-        if self.dropped[k]:
-            self._lost += 1
-            return
-        index, gap = k * RATE, None
-        if self._lost:
-            why: Any = "restart" if self._lost >= 10 else "dropped"
-            gap = Gap((k - self._lost) * SECOND, k * SECOND, self._lost * RATE, why)
-            self._lost = 0
-        data = np.arange(index, index + RATE)
-        self.subject.on_next(Chunk.regular(data, self.info, start=k * SECOND, index=index, gap=gap))
 
 
 def check(clip: Clip, source: Faulty) -> list[str]:
@@ -57,16 +31,16 @@ def check(clip: Clip, source: Faulty) -> list[str]:
 
 
 def test_two_hours_with_a_silent_and_a_late_partner() -> None:
-    mic, bus = Faulty("mic", 1), Faulty("bus", 2)
-    silent = TimeWindowSubject(20, name="silent", clock=lambda: 0)
+    sound, messages, silent = (
+        TimeWindowSubject(20, name=name, clock=lambda: 0) for name in ("mic", "bus", "silent")
+    )
+    mic, bus = Faulty("mic", 1, sound), Faulty("bus", 2, messages)
     events: Subject[Any] = Subject()
     clips: dict[bool, list[Clip]] = {False: [], True: []}
     counts = {False: 0, True: 0}
     memory = []
     for patient, lateness in ((False, 5.0), (True, 45.0)):
-        operator = ops.capture(
-            mic.subject, bus.subject, silent, before=2, after=1, lateness=lateness
-        )
+        operator = ops.capture(sound, messages, silent, before=2, after=1, lateness=lateness)
         events.pipe(operator).subscribe(clips[patient].append, scheduler=ImmediateScheduler())
     asked = 0
     tracemalloc.start()
