@@ -86,7 +86,10 @@ class _Lane:
         tape, told = self.tape, self._told
         if told is None:
             return None
-        since = max(tape.low, min(told, begin) if tape.breaks else begin)
+        since = max(tape.low, begin)
+        for _, gap in tape.breaks:
+            if gap.start < begin and (gap.end > told or gap.start == gap.end == told):
+                since = min(since, max(gap.start, told))
         until = min(end, tape.end)
         last: list[Gap] = []
         if self.done and tape.end < end and (begin <= tape.end or not self._ended):
@@ -129,7 +132,9 @@ class _JoinWindows:
 
     def push(self, port: int, chunk: Chunk) -> list[JoinedWindow]:
         self.marks.see(port, chunk)
-        needed = NEVER if self._close is None else self._close - self._span
+        # what lies between windows is in none, so it is never late
+        away = max(self._span, self._every)
+        needed = NEVER if self._close is None else self._close - away
         self._lanes[port].push(chunk, needed)
         return self._advance()
 
