@@ -37,3 +37,14 @@ def test_the_readme_names_every_device_operator_and_sink() -> None:
 def test_the_how_to_write_a_device_is_valid_python() -> None:
     (example,) = blocks("docs/write-a-device.md")
     compile(example, "write-a-device.md", "exec")
+
+
+def test_the_example_of_composing_runs(tmp_path: Path) -> None:
+    (example,) = blocks("docs/compose.md")
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    words = {line.split()[0] for line in result.stdout.splitlines()}
+    assert words == {"level", "again", "motion", "second", "burst"}
