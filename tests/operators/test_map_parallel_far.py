@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import distributed
 import numpy as np
 import pytest
 from crunch import broken, die, doubled, same, where
@@ -64,7 +65,6 @@ def test_a_process_that_dies_ends_the_stream() -> None:
 
 
 def test_dask() -> None:
-    distributed = pytest.importorskip("distributed", reason="needs dask's distributed")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
