@@ -218,6 +218,18 @@ JOINS: dict[str, Case] = {
     "align-rate": Case(partial(align, rate=500.0, **CLOSE), TWO, side_by_side),
     "align-many": Case(partial(align, **CLOSE), ALL, side_by_side),
     "align-exact": Case(partial(align, tolerance=0), ("level", "level"), side_by_side),
+    "align-processed": Case(
+        lambda level: ops.compose(
+            ops.sosfilt(SOS), align(level.pipe(ops.rms(0.05, every=0.01)), **CLOSE)
+        ),
+        ("sound", "level"), side_by_side,
+    ),
+    "align-onsets": Case(
+        lambda frames, events: ops.compose(
+            ops.onset(0.2, rest=0.02), align(frames, events, tolerance=0.05)
+        ),
+        ("sound", "frames", "events"), side_by_side,
+    ),
     **{
         f"align-{method}-unmatched": Case(
             partial(unmatched, method=method, tolerance=0.005), FOUR, reported
@@ -230,8 +242,21 @@ JOINS: dict[str, Case] = {
         partial(onto, method="hold", tolerance=0.05), ("frames", "sound"), joined
     ),
     "merge_by_time": Case(merge, FOUR, merged),
+    "merge_by_time-threads": Case(
+        lambda frames: ops.compose(
+            ops.map_parallel(negative), merge(frames.pipe(ops.map_async(soon)))
+        ),
+        ("level", "frames"), merged,
+    ),
     "join_windows": Case(partial(windows, duration=0.1), FOUR),
     "join_windows-sliding": Case(partial(windows, duration=0.25, every=0.1), FOUR),
+    "join_windows-apart": Case(partial(windows, duration=0.05, every=0.2), FOUR),
+    "join_windows-processed": Case(
+        lambda level: ops.compose(
+            ops.fill_gaps(np.nan), windows(level.pipe(ops.resample(100)), duration=0.2)
+        ),
+        ("sound", "level"),
+    ),
 }  # fmt: skip
 
 CAPTURES: dict[str, Case] = {
@@ -244,6 +269,12 @@ CAPTURES: dict[str, Case] = {
     ),
     "capture-pieces": Case(
         partial(capture, before=0.1, after=0.1, longest=0.3), ("events", "level"), windows=True
+    ),
+    "capture-onsets": Case(
+        lambda *streams: ops.compose(
+            ops.onset(0.2, rest=0.1), capture(*streams, before=0.03, after=0.03)
+        ),
+        ("sound", "sound", "level"), windows=True,
     ),
     "capture-sessions": Case(
         lambda *streams: ops.compose(
