@@ -146,12 +146,13 @@ def cases(*, quick: bool = False) -> list[Case]:
                     False, goal, 3, check)  # fmt: skip
 
     out = []
-    for size in (10, 1000):
+    for size in (10, 100, 1000):
         if importlib.util.find_spec("streamz"):
             out.append(case(size, few, _streamz, "combine_latest(emit_on=) of samples", 5))
         out.append(case(size, few, _reactivex, "with_latest_from of samples", 5))
     out += [
         case(1000, count, _pandas, "pandas merge_asof on the whole", 2 / 3),
         case(1000, count, _numpy, "numpy searchsorted on the whole", 2 / 3),
+        case(10_000, count, _numpy, "numpy searchsorted on the whole", 2 / 3),
     ]
     return out
