@@ -11,6 +11,7 @@ from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.lift import lift
+from rxstream.operators._gaps import stretches
 from rxstream.operators._hysteresis import Flags, Hysteresis, Test
 from rxstream.tape import Tape
 
@@ -44,7 +45,7 @@ class _Gate:
             and (passes.all() or not passes.any())
         ):  # nothing is kept, and all of it passes, or none
             self._told = chunk.end
-            return [chunk if len(chunk) and passes[0] else _without_samples(chunk)]
+            return [chunk] if len(chunk) and passes[0] else _without_samples(chunk)
         base = tape.stop
         tape.append(chunk)
         mask = np.zeros(tape.stop - self._done, bool)
@@ -123,7 +124,7 @@ class _Gate:
                 until = max(axis.at(1), axis.at(0) + 1)
             if i < j or told < until:
                 piece = tape.between(told, until, i, j)
-                out.append(piece if i < j and mask[i - done] else _without_samples(piece))
+                out += [piece] if i < j and mask[i - done] else _without_samples(piece)
             told = until
         self._done, self._told = stop, told
         tape.trim(stop)
@@ -132,16 +133,25 @@ class _Gate:
         return out
 
 
-def _without_samples(chunk: Chunk) -> Chunk:
-    """Return the same time and gaps, as a heartbeat."""
+def _without_samples(chunk: Chunk) -> list[Chunk]:
+    """Return the same time and gaps, as heartbeats.
+
+    Numbers go on where samples are left out, so a gap must come before those after it.
+    """
     n = len(chunk)
     if not n:
-        return chunk
-    index = chunk.index + n + sum(gap.lost or 0 for at, gap in chunk.breaks if at)
-    breaks = tuple((0, gap) for _, gap in chunk.breaks)
-    return Chunk(
-        chunk.data[:0], chunk.axis.cut(0, 0), chunk.start, chunk.end, index, chunk.info, breaks
-    )
+        return [chunk]
+    empty, info = (chunk.data[:0], chunk.axis.cut(0, 0)), chunk.info
+    if not chunk.breaks:
+        return [Chunk(*empty, chunk.start, chunk.end, chunk.index + n, info)]
+    out: list[Chunk] = []
+    for gaps, piece in stretches(chunk):
+        start, index = piece.start, piece.index
+        if gaps:
+            out.append(Chunk(*empty, start, start, index, info, tuple((0, gap) for gap in gaps)))
+        if start < piece.end:
+            out.append(Chunk(*empty, start, piece.end, index + len(piece), info))
+    return out
 
 
 def _test(given: Any, name: str) -> Test | None:

@@ -146,6 +146,18 @@ def test_what_was_lost_is_told_also_while_it_is_closed(chunks: list[Chunk[Any]])
         assert closed.end == concat(chunks).end
 
 
+@pytest.mark.parametrize("before", [0, 0.002])
+@pytest.mark.parametrize("cuts", [[], [6], [4, 9]])
+def test_gaps_keep_their_numbers_while_it_is_closed(before: float, cuts: list[int]) -> None:
+    lost = Gap(6 * MS, 9 * MS, 3, "dropped")
+    b = Chunk.regular(np.zeros(10), LEVEL, start=9 * MS, index=9, gap=lost)
+    out = run(ops.gate(1, before=before), recut([level([0] * 6), b], cuts))
+    assert [(c.index - c.lost, c.gap) for c in out if c.breaks] == [(6, lost)]
+    assert (out[-1].index, out[-1].end) == (19, 19 * MS)
+    (told,) = concat(run(ops.rms(0.004), out)).gaps
+    assert told.lost == 1  # that of sample 6
+
+
 def test_numbers_and_gaps_stay() -> None:
     lost = Gap(4 * MS, 6 * MS, 2, "overrun")
     b = Chunk.regular(np.array([1.0, 9, 9]), LEVEL, start=6 * MS, index=6, gap=lost)
