@@ -154,8 +154,12 @@ class Raster:
         uncertainty: float = 0.0,
         decided: int | None = None,
         breaks: tuple[Break, ...] = (),
+        first: int | None = None,
     ) -> None:
-        """Give ``runs`` of points, what is missing between them, and the time up to now."""
+        """Give ``runs`` of points, what is missing between them, and the time up to now.
+
+        Without points the chunk has the number ``first``, default: that of the next.
+        """
         grid, axes, found, count = self._grid, list[Grid](), list(breaks), 0
         for a, b in runs:
             if a > self._next:
@@ -175,7 +179,8 @@ class Raster:
         if not count or data is None:
             data = np.empty((0, *self._info.shape), self._info.dtype)
         data.flags.writeable = False
-        first = runs[0][0] if count else self._next
+        if first is None:
+            first = runs[0][0] if count else self._next
         out.append(Chunk(
             data, join_axes(axes) if count else _NOWHERE, start, end, first - (base or 0),
             self._info, tuple(found),
@@ -208,7 +213,14 @@ class Raster:
             self._hole = gap.end
         self._last = self._expected = None
         self._end = max(self._end, gaps[-1].end)
-        self._tell(out, breaks=tuple(breaks))
+        self._tell(out, breaks=tuple(breaks), first=self._after_gap(gaps[-1]))
+
+    def _after_gap(self, gap: Gap) -> int:
+        """Return the number of the point after a gap; in one that was cut as it shares them."""
+        if gap.whole is None or gap.end == gap.whole.end or self._whole is None:
+            return self._next
+        whole = self._whole[1]
+        return self._number(whole.start) + (whole.between(whole.start, gap.end).lost or 0)
 
     def _of_points(self, gap: Gap) -> Gap:
         """Return a gap as that of as many points as lie in it."""
