@@ -55,7 +55,7 @@ def resample(
         Given ten periods of the lower rate later.
     tolerance
         For ``"linear"`` and ``"hold"``: how far the samples that a value is made of may be [s].
-        Default: however far.
+        Default: however far; for lines with ``onto``, whose samples are kept meanwhile, 10 s.
     lateness
         With ``onto``: by how much one of the two may be behind the other [s], in stream time, until
         it is waited for no more.

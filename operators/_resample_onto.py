@@ -15,6 +15,7 @@ from rxstream.operators._align_step import Align
 __all__ = ["resample_onto"]
 
 _UNLIMITED = 1 << 60  # 36 years [ns]; added to a time it is still a time
+_LINE = 10_000_000_000  # [ns]: the other's samples are held until a line has its second end
 
 
 def resample_onto(
@@ -27,7 +28,7 @@ def resample_onto(
 
     Its source is the partner of each sample of ``other``; durations in [ns].
     """
-    reach = _UNLIMITED if tolerance is None else tolerance
+    reach = (_LINE if method == "linear" else _UNLIMITED) if tolerance is None else tolerance
 
     def make() -> Align:
         return Align([Partner(1, None, method, reach, 0)], lateness, tell=False)

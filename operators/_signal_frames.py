@@ -196,9 +196,12 @@ class Frames:
 
     def _tell(
         self, end: int, breaks: tuple[Break, ...], out: list[Chunk],
-        axis: Axis | None = None, data: NDArray[Any] | None = None,
+        axis: Axis | None = None, data: NDArray[Any] | None = None, index: int | None = None,
     ) -> None:  # fmt: skip
-        """Give a chunk up to ``end``, of nothing but time if there are no results."""
+        """Give a chunk up to ``end``, of nothing but time if there are no results.
+
+        Its number is ``index``, default: that of the next result.
+        """
         info, start = self._plan.info, self._told or 0
         if data is None or axis is None:
             if end <= start and not breaks:
@@ -209,8 +212,8 @@ class Frames:
         for _, gap in breaks:
             start = gap.end if gap.start == start else start
         data.flags.writeable = False
-        index = self._next
-        out.append(Chunk(data, axis, start, end, index, info, breaks))
+        number = self._next if index is None else index
+        out.append(Chunk(data, axis, start, end, number, info, breaks))
 
     # -- between stretches --------------------------------------------------------------------
 
@@ -231,7 +234,8 @@ class Frames:
         self._tape, self._late = None, bool(gaps) and plan.pad is None
         self._next = plan.number(after.index)
         if gaps:
-            self._tell(gaps[-1].end, tuple((0, gap) for gap in (*edges, *told)), out)
+            breaks = tuple((0, gap) for gap in (*edges, *told))
+            self._tell(gaps[-1].end, breaks, out, index=self._number_after(gaps[-1], number))
 
     def _edge(self, tape: Tape[Any], gap: Gap) -> list[Gap]:
         """Return the gap of the results that would have needed samples lost in ``gap``."""
@@ -244,6 +248,18 @@ class Frames:
             known = plan.number(self._base)
         lost = plan.number(self._base + stop) - known
         return [Gap(begin, gap.start, lost, gap.why)] if lost > 0 else []
+
+    def _number_after(self, gap: Gap, number: int) -> int:
+        """Return the number of the result after a gap; in one that was cut as it shares them.
+
+        ``number`` is that of the sample after it.
+        """
+        whole = gap.whole
+        if whole is None or gap.end == whole.end or whole.lost is None or self._whole is None:
+            return self._next
+        shared = whole.between(whole.start, gap.end).lost or 0
+        results = self._whole[1].between(whole.start, gap.end).lost or 0
+        return self._plan.number(number - shared) + results
 
     def _of_results(self, gap: Gap, number: int) -> Gap:
         """Return a gap before sample ``number`` as that of as many results as lie in it."""

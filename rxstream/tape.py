@@ -325,7 +325,11 @@ class Tape(Generic[S]):
         start = self.low if i == 0 else self.edge(i)
         if self.breaks:
             breaks = tuple(
-                (at - i, gap) for at, gap in self.breaks if i <= at < j or (rest and at == j)
+                # one that begins before the end of the sample before it, as on another grid: what
+                # comes before may have been cut already, by the edge of that sample
+                (at - i, gap if at > i or gap.start >= start else gap.after(start))
+                for at, gap in self.breaks
+                if i <= at < j or (rest and at == j)
             )
             if breaks and breaks[0][0] == 0 and j > i:
                 start = max([start, *(gap.end for at, gap in breaks if at == 0)])

@@ -91,6 +91,17 @@ def test_gaps_of_the_source_stay() -> None:
         assert ours.breaks == ((4, gap),)
 
 
+def test_a_gap_that_begins_before_the_next_sample_was_due() -> None:
+    """As after `resample`, whose grid is not that of what was lost."""
+    first = ramp(0, 3).between(0, 2_500_000)
+    gap = Gap(first.end, 4_500_000, 2, "dropped")
+    lost = Chunk.regular(np.empty(0, np.int64), first.info, start=gap.end, index=5, gap=gap)
+    for order in ([], [True] * 9):
+        ours, _ = joined(direct([[first, lost, ramp(5, 3)], [other(*range(9))]], order))
+        assert ours.data.ravel().tolist() == [0, 1, 2, 5, 6, 7]
+        assert ours.breaks == ((3, gap),)
+
+
 def test_nothing_fits() -> None:
     (items,) = direct([[ramp(0, 5)], [other(900)]], [], tolerance=0.001)
     assert [len(chunk) for chunk in items] == [0, 0]

@@ -17,6 +17,9 @@ OPERATORS: dict[str, Any] = {
     "rechunk": lambda: ops.rechunk(5),
     "window_by_time": lambda: ops.window_by_time(0.05),
     "sosfilt": lambda: ops.sosfilt([[0.5, 0.5, 0, 1, 0, 0]]),
+    "rms": lambda: ops.rms(0.006, every=0.003),
+    "decimate": lambda: ops.decimate(4),
+    "spectrogram": lambda: ops.spectrogram(0.006),
     "resample": lambda: ops.resample(300),
     "resample-hold": lambda: ops.resample(300, method="hold"),
 }

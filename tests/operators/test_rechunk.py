@@ -210,3 +210,14 @@ def test_a_gap_that_was_cut_comes_once() -> None:
 def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         make()
+
+
+def test_a_gap_that_begins_before_the_next_sample_was_due() -> None:
+    """What comes from another grid does not end where samples were lost."""
+    before = ramp(0, 9)
+    gap = Gap(before.end, before.end + 5 * MS, 5, "dropped")
+    chunks = [before, ramp(14, 20, gap)]
+    out = run(ops.rechunk(4), run(ops.resample(400), chunks))
+    whole = concat(out)
+    assert len(whole) == len(concat(run(ops.resample(400), chunks)))
+    assert whole.lost == concat(run(ops.resample(400), chunks)).lost

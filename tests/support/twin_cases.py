@@ -220,7 +220,7 @@ JOINS: dict[str, Case] = {
     "align-exact": Case(partial(align, tolerance=0), ("level", "level"), side_by_side),
     "align-processed": Case(
         lambda level: ops.compose(
-            ops.sosfilt(SOS), align(level.pipe(ops.rms(0.05, every=0.01)), **CLOSE)
+            ops.rms(0.02, every=0.01), align(level.pipe(ops.rms(0.05, every=0.01)), **CLOSE)
         ),
         ("sound", "level"), side_by_side,
     ),
