@@ -149,16 +149,16 @@ class Align:
         """Give samples at positions ``i`` to ``j``, whose matches begin at ``base``."""
         tape = self._tape
         inside: tuple[Break, ...] = ()
-        after: list[int] = []
+        waits = False
         if tape.breaks:
             self._gaps += [gap for at, gap in tape.breaks if at == i]
             inside = tuple((at - i, gap) for at, gap in tape.breaks if i < at < j)
-            after = [gap.start for at, gap in tape.breaks if at == j]
+            waits = any(at == j for at, _ in tape.breaks)
         start = self._start(tape.edge(i))
         if self._gaps:
             inside = (*((0, gap) for gap in self._gaps), *inside)
             self._gaps, self._hole = [], None
-        end = min([tape.edge(j), *after]) if j < tape.stop or after else tape.end
+        end = tape.edge(j) if j < tape.stop or waits else tape.end
         self._told = end
         info: Any = tape.info
         first = Chunk(tape.data(i, j), tape.axis(i, j), start, end, tape.index(i), info, inside)

@@ -37,11 +37,11 @@ class _Rechunk:
         if self._split and tape.breaks:
             self._split_at_gaps(tape, out)
         at, size, hop, stop = self._at, self._size, self._hop, tape.stop
-        if stop - at >= size:
-            while stop - at >= size:
-                out.append(tape.cut(at, at + size))
-                self._done = at + size
-                at += hop
+        while stop - at > size or (stop - at == size and tape.ended(stop)):
+            out.append(tape.cut(at, at + size))
+            self._done = at + size
+            at += hop
+        if at != self._at:
             self._at = at
             tape.trim(min(at, stop))
         return out

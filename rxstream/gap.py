@@ -65,10 +65,6 @@ class Gap:
         """Whether ``other`` is the rest of this one, cut at its end."""
         return self.whole is not None and self.end == other.start and self.whole == other.whole
 
-    def after(self, t: int) -> "Gap":
-        """Return it with all that it lost, but not begun before ``t`` [ns]."""
-        return Gap(min(max(t, self.start), self.end), self.end, self.lost, self.why)
-
     def shifted(self, by: int) -> "Gap":
         """Return it later by ``by`` [ns]."""
         whole = None if self.whole is None else self.whole.shifted(by)

@@ -285,11 +285,28 @@ class Tape(Generic[S]):
         return max(starts[k] + parts[k].find(t), self.start)
 
     def edge(self, position: int) -> int:
-        """Return the time [ns] where the sample before ``position`` ends, by its own part."""
-        k = bisect_right(self._part_starts, position - 1) - 1
+        """Return the time [ns] where the sample before ``position`` ends.
+
+        That is by its own part, but not after what follows: a sample of another part, or a gap of
+        what is on another grid.
+        """
+        starts = self._part_starts
+        k = bisect_right(starts, position - 1) - 1
         if k < 0:  # nothing comes before it
             return self.low
-        return self._parts[k].edge(position - self._part_starts[k])
+        edge = self._parts[k].edge(position - starts[k])
+        if k + 1 < len(starts) and starts[k + 1] == position:
+            edge = min(edge, self._parts[k + 1].at(0))
+        for at, gap in self.breaks:
+            if at == position:
+                return min(edge, gap.start)
+        return edge
+
+    def ended(self, position: int) -> bool:
+        """Whether `edge` will not change any more, whatever comes."""
+        if position < self.stop or self.end >= self.edge(position):
+            return True
+        return bool(self.breaks) and self.breaks[-1][0] == position
 
     def axis(self, i: int, j: int) -> Axis:
         """Return the times of the samples at positions ``i`` to ``j``."""
@@ -325,11 +342,7 @@ class Tape(Generic[S]):
         start = self.low if i == 0 else self.edge(i)
         if self.breaks:
             breaks = tuple(
-                # one that begins before the end of the sample before it, as on another grid: what
-                # comes before may have been cut already, by the edge of that sample
-                (at - i, gap if at > i or gap.start >= start else gap.after(start))
-                for at, gap in self.breaks
-                if i <= at < j or (rest and at == j)
+                (at - i, gap) for at, gap in self.breaks if i <= at < j or (rest and at == j)
             )
             if breaks and breaks[0][0] == 0 and j > i:
                 start = max([start, *(gap.end for at, gap in breaks if at == 0)])

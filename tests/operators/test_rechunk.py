@@ -13,7 +13,9 @@ from reactivex.testing import ReactiveTest, TestScheduler
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.testing import run
+from rxstream.testing import assert_same, recut, run
+
+FLOATS = StreamInfo("x", 1000.0, (), np.dtype(float))
 
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 STEREO = StreamInfo("stereo", 1000.0, (2,), np.dtype(np.int16), "V", ("left", "right"))
@@ -212,12 +214,23 @@ def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> No
         make()
 
 
-def test_a_gap_that_begins_before_the_next_sample_was_due() -> None:
-    """What comes from another grid does not end where samples were lost."""
-    before = ramp(0, 9)
-    gap = Gap(before.end, before.end + 5 * MS, 5, "dropped")
-    chunks = [before, ramp(14, 20, gap)]
-    out = run(ops.rechunk(4), run(ops.resample(400), chunks))
-    whole = concat(out)
-    assert len(whole) == len(concat(run(ops.resample(400), chunks)))
-    assert whole.lost == concat(run(ops.resample(400), chunks)).lost
+@pytest.mark.parametrize("make", [
+    lambda: ops.rms(0.002, every=0.003), lambda: ops.decimate(3), lambda: ops.resample(400),
+])  # fmt: skip
+def test_chunks_meet_also_on_another_grid(make: Any) -> None:
+    """Which does not end where samples were lost, nor where the clock was corrected."""
+    fast = Chunk.regular(np.arange(9, 16.0), FLOATS, start=9 * MS, index=9, period=0.999 * MS)
+    gap = Gap(fast.end, fast.end + 5 * MS, 5, "dropped")
+    slow = Chunk.regular(
+        np.arange(21, 40.0), FLOATS, start=gap.end, index=21, gap=gap, period=1.001 * MS
+    )
+    chunks = run(make(), [Chunk.regular(np.arange(9.0), FLOATS, start=0), fast, slow])
+    whole = concat(chunks)
+    for size in (1, 4):
+        out = run(ops.rechunk(size), chunks)
+        again = concat(out)
+        assert (again.data.tolist(), again.breaks) == (whole.data.tolist(), whole.breaks)
+        for chunk in out:
+            assert chunk.start <= chunk.time[0] <= chunk.time[-1] < chunk.end
+        by_sample = [part for c in chunks for part in recut([c], range(50))]
+        assert_same(run(ops.rechunk(size), by_sample), out)
