@@ -83,11 +83,13 @@ class Polyphase:
                     "is too far for one step; use ops.decimate before"
                 )
                 raise ChunkError(msg)
-            if self._given is None:
-                self._told = chunk.extent
-            else:
+            if self._given is not None:
                 self._close(max(chunk.extent, self._told), out)
             self._ratio = up, down
+            if self._given is None:
+                self._told = chunk.extent
+                before = sum(gap.lost or 0 for at, gap in chunk.breaks if at == 0)
+                self._next = self._number(chunk.index - before)
             self._half, self._taps = _design(up, down)
             kind, self._dtype = result_type(info.dtype)
             self._info = replace(info, rate=float(rate * ratio), dtype=kind)

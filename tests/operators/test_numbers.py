@@ -21,6 +21,7 @@ OPERATORS: dict[str, Any] = {
     "decimate": lambda: ops.decimate(4),
     "spectrogram": lambda: ops.spectrogram(0.006),
     "resample": lambda: ops.resample(300),
+    "resample-polyphase": lambda: ops.resample(500, method="polyphase"),
     "resample-hold": lambda: ops.resample(300, method="hold"),
 }
 
