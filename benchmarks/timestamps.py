@@ -99,6 +99,7 @@ def main() -> None:
     if args.only in ("", "sweep"):
         cells = timing_sweep.sweep(99 if args.quick else 1)
         timing_sweep.report(cells)
+        timing_sweep.again(cells)
         written["sweep"] = {" ".join(map(str, cell)): rows for cell, rows in cells.items()}
     path = args.out / "timestamps.json"
     path.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
