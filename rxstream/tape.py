@@ -218,22 +218,33 @@ class Tape(Generic[S]):
         axis, growing = chunk._axis, self._growing  # noqa: SLF001
         self.info, self.end = chunk._info, chunk._end  # noqa: SLF001
         if (
-            growing is not None
-            and type(axis) is Grid
-            and not chunk._breaks  # noqa: SLF001
-            and axis.extends(growing)
-            and chunk._index - self.stop == self._offset  # noqa: SLF001
+            chunk._breaks  # noqa: SLF001
+            or chunk._index - self.stop != self._offset  # noqa: SLF001
+            or not axis.count
+            or not (type(axis) is Grid or type(axis) is Stamps)
         ):
-            growing.count += axis.count
-            self.stop = slabs.write(chunk._data)  # noqa: SLF001
+            self._append_slowly(chunk, slabs)
             return
-        self._append_slowly(chunk, slabs)
+        if growing is not None and type(axis) is Grid and axis.extends(growing):
+            growing.count += axis.count
+        else:  # as from a device that tells how it knows the times of each reading
+            self._add_part(axis, self.stop)
+        self.stop = slabs.write(chunk._data)  # noqa: SLF001
 
     def _begin(self, chunk: Chunk[S]) -> Slabs[S]:
         data = chunk.data
         self._slabs = Slabs(data.shape[1:], data.dtype, slab=4 * len(data), carry=self._carry)
         self.low = chunk.extent
+        self._number(0, chunk.index)
         return self._slabs
+
+    def _add_part(self, part: Grid | Stamps, position: int) -> None:
+        if type(part) is Grid:
+            part = self._growing = part.cut(0, part.count)  # a copy: ours alone, to grow
+        else:
+            self._growing = None
+        self._parts.append(part)
+        self._part_starts.append(position)
 
     def _append_slowly(self, chunk: Chunk[S], slabs: Slabs[S]) -> None:
         position = self.stop
@@ -249,17 +260,13 @@ class Tape(Generic[S]):
         if not len(chunk):
             return
         self.stop = slabs.write(chunk.data)
-        parts, growing = self._parts, self._growing
         for part in chunk.axis.parts():
+            growing = self._growing
             if growing is not None and type(part) is Grid and part.extends(growing):
                 growing.count += part.count
             else:
-                part = part.cut(0, part.count)  # a copy: ours alone, to grow
-                growing = part if type(part) is Grid else None
-                parts.append(part)
-                self._part_starts.append(position)
+                self._add_part(part, position)
             position += part.count
-        self._growing = growing
 
     def _number(self, position: int, offset: int) -> None:
         """Note that samples from ``position`` on have numbers ``offset`` higher than it."""
