@@ -154,6 +154,7 @@ class Align:
             self._gaps += [gap for at, gap in tape.breaks if at == i]
             inside = tuple((at - i, gap) for at, gap in tape.breaks if i < at < j)
             waits = any(at == j for at, _ in tape.breaks)
+        self._end_hole(i)
         start = self._start(tape.edge(i))
         if self._gaps:
             inside = (*((0, gap) for gap in self._gaps), *inside)
@@ -188,6 +189,12 @@ class Align:
             gap = self._gaps[self._hole].join(gap)
         self._gaps[self._hole :] = [gap]
 
+    def _end_hole(self, i: int) -> None:
+        """End what is unmatched before position ``i`` where it does, now that what follows came."""
+        if self._hole is not None:
+            hole, end = self._gaps[self._hole], self._tape.edge(i)
+            self._gaps[self._hole] = Gap(hole.start, end, hole.lost, hole.why)
+
     def _report(self, matches: Sequence[Match], i: int, j: int) -> None:
         for partner, match in zip(self._partners, matches, strict=True):
             why = match.why
@@ -221,6 +228,7 @@ class Align:
         """Tell what is left to tell: up to where the source was, and gaps before that."""
         self.finished = True
         tape = self._tape
+        self._end_hole(tape.stop)
         self._gaps += [gap for _, gap in tape.breaks]
         if self._told is not None and tape.end <= self._told and not self._gaps:
             return

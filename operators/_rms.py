@@ -105,7 +105,7 @@ def _plan(info: StreamInfo, span: int, step: int) -> Plan:
     blocks = 1 < width // hop < width and width % hop == 0
     return Plan(
         about, (lambda: _Blocks(wide, width, hop, levels)) if blocks else (lambda: compute),
-        width, hop, middle=width // 2, anchor=width // 2,
+        width, hop, middle=width // 2, anchor=width // 2, again=not blocks,
     )  # fmt: skip
 
 
@@ -126,10 +126,8 @@ class _Blocks:
         self._most = width // hop  # blocks in a window
         self._sums: NDArray[Any] | None = None  # of the last blocks, one window's but for one
 
-    def __call__(self, data: NDArray[Any], number: int) -> NDArray[Any]:
-        most, hop = self._most, self._hop
-        before = self._sums
-        new = data if before is None else data[(most - 1) * hop :]
+    def __call__(self, new: NDArray[Any], _number: int) -> NDArray[Any]:
+        most, hop, before = self._most, self._hop, self._sums
         x = new.astype(self._wide).reshape(len(new) // hop, hop, -1)
         if x.dtype.kind == "c":  # as two channels
             x = x.view(np.empty(0, x.dtype).real.dtype)
@@ -137,7 +135,26 @@ class _Blocks:
         if before is not None:
             sums = np.concatenate((before, sums), axis=1)
         self._sums = sums[:, -(most - 1) :].copy()
-        return self._levels(_sums(sums, number, most, 1))
+        return self._levels(_sums_of(most, sums))
+
+
+def _sums_of(count: int, values: NDArray[Any]) -> NDArray[Any]:
+    """Return the sums of each ``count`` adjacent ones of ``(channels, m + count - 1)``.
+
+    They are those of twos, of fours, and so on: alike wherever they lie, and few additions.
+    """
+    m = values.shape[1] - count + 1
+    at, size = 0, 1
+    out: NDArray[Any] | None = None
+    while True:
+        if count & size:
+            part = values[:, at : at + m]
+            out = part if out is None else out + part
+            at += size
+            if at == count:
+                return out
+        values = values[:, :-size] + values[:, size:]
+        size *= 2
 
 
 def _sums(values: NDArray[Any], start: int, width: int, hop: int) -> NDArray[Any]:

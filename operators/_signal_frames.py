@@ -41,6 +41,9 @@ class Plan:
     pad
         What lies before the first and after the last sample: ``"rest"``, zeros; ``"steady"``, the
         same sample again; None: there are no windows that reach there.
+    again
+        Whether windows that overlap bring samples again; else, after the first ones, what computes
+        is given those that no window before had. Not for windows that are padded.
     """
 
     info: StreamInfo
@@ -50,6 +53,7 @@ class Plan:
     middle: int
     anchor: int
     pad: Initial | None = None
+    again: bool = True
 
     @property
     def after(self) -> int:
@@ -68,8 +72,8 @@ class Frames:
     the gap that is told is as much wider.
     """
 
-    __slots__ = ("_base", "_begin", "_compute", "_end", "_given", "_late", "_next", "_plan",
-                 "_tape", "_told", "_whole", "_zero")  # fmt: skip
+    __slots__ = ("_base", "_begin", "_compute", "_end", "_given", "_had", "_late", "_next",
+                 "_plan", "_tape", "_told", "_whole", "_zero")  # fmt: skip
 
     def __init__(self, plan: Callable[[StreamInfo], Plan]) -> None:
         self._begin = plan
@@ -78,6 +82,7 @@ class Frames:
         self._compute: Compute
         self._tape: Tape[Any] | None = None  # the stretch, if it has samples
         self._base = self._zero = 0  # number and time [ns] of its first sample
+        self._had = 0  # position in it up to which windows have been given
         self._late = False  # it came after a gap, and that gap is still to be told whole
         self._next = 0  # number of the next result
         self._told: int | None = None  # up to where chunks are out [ns]
@@ -138,8 +143,8 @@ class Frames:
             if not len(piece):
                 self._tell(piece.end, (), out)
                 return
-            tape = self._tape = Tape(carry=plan.width)
-            self._compute = plan.begin()
+            tape = self._tape = Tape(carry=plan.width if plan.again else plan.hop)
+            self._compute, self._had = plan.begin(), 0
             self._base, self._zero = piece.index, piece.axis.at(0)
             least = self._base if plan.pad else self._base + plan.middle
             self._next = plan.number(least)
@@ -170,8 +175,9 @@ class Frames:
         count = -((middle - stop) // plan.hop)
         if count > 0:
             last = middle + (count - 1) * plan.hop
-            window = self._window(tape, middle - plan.middle, last + plan.after + 1)
-            data = self._compute(window, self._next)
+            first, stop = middle - plan.middle, last + plan.after + 1
+            window = self._window(tape, first if plan.again else max(first, self._had), stop)
+            data, self._had = self._compute(window, self._next), stop
             axis = thin_axis(tape.axis(middle, last + 1), plan.hop)
             self._tell(end, breaks, out, axis, data)
             self._next += count
