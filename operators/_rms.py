@@ -49,6 +49,8 @@ def rms(
         middle of the window. Windows do not reach over gaps: a gap is told as much wider, with the
         number of levels that are missing. ``info.rate`` is that of the levels. Single precision
         stays, whole numbers become double; of complex numbers it is the level of the magnitude.
+        Each window is added up for itself, in double precision: the level is within 1e-12 of
+        itself (single: 1e-6) however long the stream is, and however it is cut the same.
 
     Raises
     ------
