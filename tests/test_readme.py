@@ -46,6 +46,5 @@ def test_the_example_of_composing_runs(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
-    words = {line.split()[0] for line in result.stdout.splitlines()}
-    # threads may print into each other's lines, but not into all
-    assert words >= {"level", "again", "motion", "second", "burst"}
+    for word in ("level", "again", "motion", "second", "burst"):
+        assert word in result.stdout  # not at the begin of a line: threads print at the same time
