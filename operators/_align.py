@@ -73,7 +73,8 @@ def align(
         that some partner does not serve are left out: a `Gap` with why ``"unmatched"`` before the
         next match tells how many; where it goes on over a gap of the source, that is in it.
 
-        A tuple comes as soon as all its partners are known: with ``"previous"`` when they have
+        What is decided at once comes in one tuple, with such gaps between its samples
+        (`Chunk.breaks`). A tuple comes as soon as all its partners are known: with ``"previous"`` when they have
         told of its time, else when it is sure that no better one comes, at most ``tolerance``
         later. It ends when the source has ended and all is decided.
 

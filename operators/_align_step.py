@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.axis import Axis, Stamps, join_axes
 from rxstream.chunk import Chunk
 from rxstream.gap import Break, Gap
 from rxstream.operators._align_partner import FOREVER, Match, Partner, Reason, reason
@@ -43,6 +44,17 @@ class Unmatched:
         return f"{len(self.chunk)} samples of {self.chunk.info.name}: {self.partner}: {self.why}"
 
 
+@dataclass(slots=True)
+class _Part:
+    """Samples with matches that come in one tuple, with gaps where there are some without."""
+
+    first: int  # position of the first sample
+    stop: int  # position after the last one
+    count: int
+    start: int  # of the chunk [ns]
+    breaks: list[Break]
+
+
 class Align:
     """One subscription: the source is port 0, its partners are ports 1, 2, ...
 
@@ -67,7 +79,8 @@ class Align:
         self._next = FOREVER  # its time [ns], if it has come
         self._told: int | None = None  # end of what has been given [ns]
         self._gaps: list[Gap] = []  # to tell before the next match
-        self._hole: int | None = None  # which of them is of samples without a match
+        # and after them, of samples without a match: since when [ns], and how many, if known
+        self._hole: tuple[int, int | None] | None = None
         self._out: list[Aligned | Unmatched] = []
         self._done = self.finished = False
 
@@ -131,39 +144,61 @@ class Align:
         missing = [match.why != 0 for match in matches if match.why is not None]
         if self._tell and missing:
             self._report(matches, i, j)
-        if not missing:
-            self._give(matches, i, i, j)
-        else:
+        if missing:
             bad = np.logical_or.reduce(missing)
-            cuts = [0, *(np.flatnonzero(bad[1:] != bad[:-1]) + 1).tolist(), j - i]
-            for a, b in pairwise(cuts):
-                if bad[a]:
-                    self._leave_out(i + a, i + b)
-                else:
-                    self._give(matches, i, i + a, i + b)
+            self._sort(matches, i, times, bad, _runs(bad))
+        else:
+            self._sort(matches, i, times, _ALL_GOOD, [0])
         self._position = j
         self._next = tape.axis(j, j + 1).at(0) if j < tape.stop else FOREVER
         tape.trim(j)
 
-    def _give(self, matches: Sequence[Match], base: int, i: int, j: int) -> None:
-        """Give samples at positions ``i`` to ``j``, whose matches begin at ``base``."""
-        tape = self._tape
-        inside: tuple[Break, ...] = ()
-        waits = False
-        if tape.breaks:
-            self._gaps += [gap for at, gap in tape.breaks if at == i]
-            inside = tuple((at - i, gap) for at, gap in tape.breaks if i < at < j)
-            waits = any(at == j for at, _ in tape.breaks)
-        self._end_hole(i)
-        start = self._start(tape.edge(i))
-        if self._gaps:
-            inside = (*((0, gap) for gap in self._gaps), *inside)
-            self._gaps, self._hole = [], None
-        end = tape.edge(j) if j < tape.stop or waits else tape.end
-        self._told = end
+    def _sort(
+        self, matches: Sequence[Match], base: int, times: NDArray[np.int64],
+        bad: NDArray[np.bool_], runs: Sequence[int],
+    ) -> None:  # fmt: skip
+        """Give samples from position ``base`` on, but for the ``runs`` of those that are ``bad``.
+
+        They come in one tuple, as long as their numbers can be told from the gaps in it.
+        """
+        part: _Part | None = None
+        for a, b in pairwise([*runs, len(times)]):
+            i, j = base + a, base + b
+            if bad[a]:
+                self._leave_out(i, j, int(times[a]))
+                continue
+            gaps = self._gaps_before(i)
+            if part is not None and None in [gap.lost for gap in gaps]:
+                self._give(part, matches, base, bad)
+                part = None
+            if part is None:
+                part = _Part(i, i, 0, self._start(self._tape.edge(i), gaps), [])
+            count = part.count
+            for gap in gaps:
+                part.breaks.append((count, gap))
+            if self._tape.breaks:
+                inside = [(at - i, gap) for at, gap in self._tape.breaks if i < at < j]
+                part.breaks += [(count + at, gap) for at, gap in inside]
+            part.stop, part.count = j, count + j - i
+        if part is not None:
+            self._give(part, matches, base, bad)
+
+    def _give(
+        self, part: _Part, matches: Sequence[Match], base: int, bad: NDArray[np.bool_]
+    ) -> None:
+        """Give samples, whose matches begin at position ``base``."""
+        tape, i, j = self._tape, part.first, part.stop
+        data, axis = tape.data(i, j), tape.axis(i, j)
+        values = [match.data[i - base : j - base] for match in matches]
+        if part.count < j - i:
+            good = ~bad[i - base : j - base]
+            data, axis, values = data[good], _pick(axis, good), [x[good] for x in values]
+            data.flags.writeable = False
+        waits = j < tape.stop or any(at == j for at, _ in tape.breaks)
+        self._told = end = tape.edge(j) if waits else tape.end
         info: Any = tape.info
-        first = Chunk(tape.data(i, j), tape.axis(i, j), start, end, tape.index(i), info, inside)
-        self._put(first, [match.data[i - base : j - base] for match in matches])
+        breaks = tuple(part.breaks)
+        self._put(Chunk(data, axis, part.start, end, tape.index(i), info, breaks), values)
 
     def _put(self, chunk: Chunk, data: Sequence[NDArray[Any]]) -> None:
         out = [chunk]
@@ -171,37 +206,35 @@ class Align:
             out.append(chunk.with_data(values, partner.info_at(chunk.info.rate)))
         self._out.append(tuple(out))
 
-    def _leave_out(self, i: int, j: int) -> None:
-        """Note that samples at positions ``i`` to ``j`` have no partner."""
-        tape = self._tape
-        before = [gap for at, gap in tape.breaks if at == i]
+    def _leave_out(self, i: int, j: int, t: int) -> None:
+        """Note that samples at positions ``i`` to ``j``, from ``t`` [ns] on, have no partner."""
         lost: int | None = j - i
-        for at, gap in tape.breaks:
-            if i < at < j:
+        if self._hole is not None:  # however long it goes on, it is one gap
+            t, before = self._hole
+            lost = None if before is None else before + j - i
+        for at, gap in self._tape.breaks:
+            if at == i and self._hole is None:
+                self._gaps.append(gap)
+            elif i <= at < j:  # it holds what the source lost within
                 lost = None if lost is None or gap.lost is None else lost + gap.lost
-        gap = Gap(tape.axis(i, j).at(0), tape.edge(j), lost, "unmatched")
-        if self._hole is None:
-            self._gaps += before
-            self._hole = len(self._gaps)
-        else:  # however long it goes on, it is one gap, with what the source lost within
-            for part in (*self._gaps[self._hole + 1 :], *before):
-                self._gaps[self._hole] = self._gaps[self._hole].join(part)
-            gap = self._gaps[self._hole].join(gap)
-        self._gaps[self._hole :] = [gap]
+        self._hole = t, lost
 
-    def _end_hole(self, i: int) -> None:
-        """End what is unmatched before position ``i`` where it does, now that what follows came."""
+    def _gaps_before(self, position: int) -> list[Gap]:
+        """Return the gaps to tell before ``position``, where the next match is, or the end."""
+        gaps, self._gaps = self._gaps, []
         if self._hole is not None:
-            hole, end = self._gaps[self._hole], self._tape.edge(i)
-            self._gaps[self._hole] = Gap(hole.start, end, hole.lost, hole.why)
+            (start, lost), self._hole = self._hole, None
+            gaps.append(Gap(start, self._tape.edge(position), lost, "unmatched"))
+        if self._tape.breaks:
+            gaps += [gap for at, gap in self._tape.breaks if at == position]
+        return gaps
 
     def _report(self, matches: Sequence[Match], i: int, j: int) -> None:
         for partner, match in zip(self._partners, matches, strict=True):
             why = match.why
             if why is None:
                 continue
-            cuts = [0, *(np.flatnonzero(why[1:] != why[:-1]) + 1).tolist(), j - i]
-            for a, b in pairwise(cuts):
+            for a, b in pairwise([*_runs(why), j - i]):
                 if why[a]:
                     chunk = self._tape.cut(i + a, i + b)
                     self._out.append(Unmatched(chunk, partner.name, reason(int(why[a]))))
@@ -209,7 +242,7 @@ class Align:
     def _beat(self) -> None:
         """Tell that the source goes on, if all before that has been told."""
         tape = self._tape
-        idle = self._next == FOREVER and not self._gaps and not tape.breaks
+        idle = self._next == FOREVER and self._hole is None and not tape.breaks
         if not idle or any(p.end is None for p in self._partners):
             return
         told = tape.low if self._told is None else self._told
@@ -228,16 +261,39 @@ class Align:
         """Tell what is left to tell: up to where the source was, and gaps before that."""
         self.finished = True
         tape = self._tape
-        self._end_hole(tape.stop)
-        self._gaps += [gap for _, gap in tape.breaks]
-        if self._told is not None and tape.end <= self._told and not self._gaps:
-            return
-        self._empty(self._start(0), tuple((0, gap) for gap in self._gaps))
+        gaps = self._gaps_before(tape.stop)
+        if self._told is None or tape.end > self._told or gaps:
+            self._empty(self._start(0, gaps), tuple((0, gap) for gap in gaps))
 
-    def _start(self, edge: int) -> int:
+    def _start(self, edge: int, gaps: Sequence[Gap]) -> int:
         """Return where a chunk starts whose first sample, before any gaps, starts at ``edge``."""
         start = self._tape.low if self._told is None else max(edge, self._told)
-        for gap in self._gaps:
+        for gap in gaps:
             if gap.start <= start:
                 start = max(start, gap.end)
         return start
+
+
+_ALL_GOOD = np.zeros(1, np.bool_)
+
+
+def _runs(values: NDArray[Any]) -> list[int]:
+    """Return where runs of equal values begin."""
+    return [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist()]
+
+
+def _pick(axis: Axis, good: NDArray[np.bool_]) -> Axis:
+    """Return the axis of the samples that are ``good``; what is on a grid stays on it."""
+    out: list[Axis] = []
+    at = 0
+    for part in axis.parts():
+        here = good[at : at + part.count]
+        at += part.count
+        if type(part) is Stamps:
+            stamps = part.stamps[here]
+            stamps.flags.writeable = False
+            out.append(Stamps(stamps, part.uncertainty, part.evidence))
+        else:
+            cuts = [*_runs(here), part.count]
+            out += [part.cut(a, b) for a, b in pairwise(cuts) if a < b and here[a]]
+    return join_axes(out)
