@@ -74,9 +74,9 @@ def align(
         next match tells how many; where it goes on over a gap of the source, that is in it.
 
         What is decided at once comes in one tuple, with such gaps between its samples
-        (`Chunk.breaks`). A tuple comes as soon as all its partners are known: with ``"previous"`` when they have
-        told of its time, else when it is sure that no better one comes, at most ``tolerance``
-        later. It ends when the source has ended and all is decided.
+        (`Chunk.breaks`). A tuple comes as soon as all its partners are known: with ``"previous"``
+        when they have told of its time, else when it is sure that no better one comes, at most
+        ``tolerance`` later. It ends when the source has ended and all is decided.
 
         What comes does not depend on how the streams are cut, or which one comes first, as long as
         none is later than ``lateness``. Nor do the reasons, but for ``"late"``: a stream without
