@@ -17,6 +17,7 @@ __all__ = ["FOREVER", "Match", "Partner", "Reason"]
 Reason: TypeAlias = Literal["nothing within tolerance", "gap", "late", "ended", "not begun"]
 FOREVER = np.iinfo(np.int64).max
 _NOTHING, _GAP, _LATE, _ENDED, _NOT_BEGUN = range(1, 6)
+_MANY = 4096  # samples of which those around some times are looked for first
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -173,20 +174,29 @@ class Partner:
             return None
         if self._needed is not None and first < self._needed:
             return None
-        i, j = tape.find(first + 1) - 1, min(tape.find(last + 1) + 1, tape.stop)
-        if i < tape.start:
-            return None
+        i, j = tape.start, tape.stop
+        if j - i > _MANY:
+            i, j = tape.find(first + 1) - 1, min(tape.find(last + 1) + 1, j)
+            if i < tape.start:
+                return None
         stamps = tape.axis(i, j).times()
         k = stamps.searchsorted(times, "right")
+        low = int(k[0])
+        if not low:
+            return None
+        # most often all are near enough, whichever they are of the samples around
+        far = last - int(stamps[low - 1])
         if method == "nearest":
             if k[-1] == len(stamps) or (stamps[1:] == stamps[:-1]).any():
                 return None
             back, ahead = times - stamps[k - 1], stamps[k] - times
-            far = np.minimum(back, ahead).max()
+            if far > self._tolerance:
+                far = np.minimum(back, ahead).max()
             k -= back <= ahead
         else:
             k -= 1
-            far = (times - stamps[k]).max()
+            if far > self._tolerance:
+                far = (times - stamps[k]).max()
         return tape.data(i, j)[k] if far <= self._tolerance else None
 
     def _why(
