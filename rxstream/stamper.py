@@ -239,9 +239,9 @@ class Stamper:
         start = stamp.first
         if self._end is not None and (start < self._end or (why is None and not self._pending)):
             start = self._end
-        end = self._not_crushed(start, stamp.last + round(stamp.period), n)
         evidence = evidence._replace(state=stamp.state)
-        return Grid(start, (end - start) / n, n, 0, stamp.uncertainty, evidence), start, lost, why
+        end = stamp.last + round(stamp.period)
+        return self._grid(start, end, n, stamp.uncertainty, evidence), start, lost, why
 
     def _find_out(self, events: tuple[Event, ...]) -> None:
         oldest = self._pushed - len(self._starts)
@@ -272,13 +272,19 @@ class Stamper:
         start = end - round(n * period)
         if self._end is not None and (start < self._end or (why is None and not self._pending)):
             start = self._end
-        end = self._not_crushed(start, end, n)
         evidence = evidence._replace(state=driver.state)
-        return Grid(start, (end - start) / n, n, 0, doubt, evidence), start, lost, why
+        return self._grid(start, end, n, doubt, evidence), start, lost, why
 
-    def _not_crushed(self, start: int, end: int, n: int) -> int:
-        """Leave half the nominal length: a late correction may squeeze a chunk, no more."""
-        return max(end, start + max(n, round(n * (self._period or 1.0) / 2)))
+    def _grid(self, start: int, end: int, n: int, doubt: float, evidence: Evidence) -> Grid:
+        """Leave half the nominal length: a late correction may squeeze a chunk, no more.
+
+        By how much it is too late then is in the uncertainty.
+        """
+        least = start + max(n, round(n * (self._period or 1.0) / 2))
+        if least > end:
+            doubt += least - end
+            end = least
+        return Grid(start, (end - start) / n, n, 0, doubt, evidence)
 
     def _told(self, reading: Reading, n: int) -> tuple[int | None, Why | None]:
         """Return what the device itself says is lost before a reading."""

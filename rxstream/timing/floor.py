@@ -97,8 +97,8 @@ class Floor:
         return self.line.floor(x) - self.joint.step
 
     def uncertainty(self, x: float) -> float:
-        """Return the half width of its interval [s]; looked at anew for every 16th chunk."""
-        if self._seen < 64 or not self._seen % 16:
+        """Return the half width of its interval [s]; looked at for every 16th chunk, once firm."""
+        if self._seen < 64 or not self._seen % 16 or self.soft:
             self._doubt = self.line.uncertainty(x)
         return self._doubt
 

@@ -36,11 +36,13 @@ class Output:
         """Return a stamp for a last sample taken at ``last`` [ns], made possible.
 
         A chunk is squeezed to no less than half its nominal ``length`` [ns] to make up for times
-        told too late; before anything else times rise, by 1 ns a sample at least.
+        told too late; before anything else times rise, by 1 ns a sample at least. How much later
+        they are for that than they should be is in the uncertainty.
         """
         latency, before = self._latency, self._last
         limit = arrival - latency
         last -= latency
+        best = last
         if before is not None:
             least = before + round(length / 2)
             if last < least:
@@ -57,4 +59,6 @@ class Output:
             else:
                 first = max(last - max(round((count - 1) * period), count - 1), before + 1)
         self._last = last
+        if last > best:
+            uncertainty += last - best
         return Stamp(first, last, period, uncertainty, lost, why, state, events)

@@ -138,6 +138,42 @@ class Stepped(HostClock):
         self.real += ns
 
 
+def test_a_late_return_is_in_the_uncertainty_until_times_are_right_again() -> None:
+    """The first block after a re-plug comes 60 ms late: times catch up, numbers stay whole."""
+    info = StreamInfo("x", 8000.0, (), np.dtype(np.int64), counter=Counter(32))
+    source, taken = Manual(info), list[int]()
+
+    def emit(first: int, late: float) -> None:
+        taken.append(START + (first + 79) * 125_000)
+        arrival = taken[-1] + round(late * 1e9)
+        source.emit(Reading(np.arange(first, first + 80), counter=first + 79, arrival=arrival))
+
+    with Device(source, reconnect=0.001) as device:
+        got = collect(device)
+        for k in range(200):
+            emit(80 * k, k % 7 * 1e-4)
+        source.opening.clear()
+        source.fail(DeviceLostError("unplugged"))
+        assert source.opening.wait(10)
+        first = 20_000
+        for k in range(60):
+            emit(first, max(0, 0.06 - 0.02 * k) + k % 7 * 1e-4)
+            first += 80 + 240 * (k in (5, 30))
+    back = got[200:]
+    error = np.array([c.axis.at(79) - t for c, t in zip(back, taken[200:], strict=True)])
+    doubt = np.array([c.uncertainty for c in back])
+    assert error[4] > 20 * MS  # a chunk is squeezed to half its length, no more
+    assert (np.abs(error[4:]) <= doubt[4:] + 0.1 * MS).all()
+    assert np.abs(error[-20:]).max() < 0.1 * MS
+    assert doubt[-20:].max() < MS
+    gaps = [gap for c in back for gap in c.gaps]
+    assert [gap.lost for gap in gaps[1:]] == [240, 240]
+    assert gaps[1].duration < 10 * MS  # of 30 ms: what came before it lies too late
+    whole = concat(got)
+    assert (np.diff(whole.time) > 0).all()
+    assert len(whole) + sum(gap.lost or 0 for gap in gaps) == back[-1].index + 80
+
+
 def test_an_ntp_step_does_not_tear_a_stream() -> None:
     clock, source = Stepped(), Manual()
     with Device(source, clock=clock) as device:
