@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex as rx
-from alignment import LONG, cold, direct, joined
+from alignment import LONG, aligned, aligned_cold, joined
 from fakes import MS, ramp
 from reactivex import Observable, operators
 from reactivex.scheduler import ImmediateScheduler
@@ -39,18 +39,18 @@ def values(items: list[tuple[Chunk, ...]]) -> list[tuple[int, float]]:
 def why(*ports: list[Chunk], **options: Any) -> list[tuple[list[int], str]]:
     """Return which samples of a ramp are left out, and why."""
     told: list[Any] = []
-    direct(ports, [], unmatched=told.append, **{"tolerance": 0.002} | options)
+    aligned(ports, [], unmatched=told.append, **{"tolerance": 0.002} | options)
     groups = groupby(told, lambda item: item.why)
     return [([int(n) for item in group for n in item.chunk.data], key) for key, group in groups]
 
 
 def test_the_last_one_not_after() -> None:
-    got = direct([[ramp(0, 6)], [other(1, 4)]], [], method="previous", tolerance=0.002)
+    got = aligned([[ramp(0, 6)], [other(1, 4)]], [], method="previous", tolerance=0.002)
     assert values(got) == [(1, 1), (2, 1), (3, 1), (4, 4), (5, 4)]
 
 
 def test_of_two_as_near_the_earlier() -> None:
-    got = direct([[ramp(0, 6)], [other(1, 3, 5)]], [], tolerance=0.001)
+    got = aligned([[ramp(0, 6)], [other(1, 3, 5)]], [], tolerance=0.001)
     assert values(got) == [(0, 1), (1, 1), (2, 1), (3, 3), (4, 3), (5, 5)]
 
 
@@ -58,16 +58,16 @@ def test_of_several_at_one_time_the_last() -> None:
     at_once = Chunk.stamped(np.array([1.0, 2.0]), [2 * MS] * 2, PARTNER, start=0, end=9 * MS)
     for method in ("nearest", "previous"):
         for port in ([at_once], [at_once[:1], at_once[1:]]):
-            assert values(direct([[ramp(2, 1)], port], [], method=method)) == [(2, 2)]
+            assert values(aligned([[ramp(2, 1)], port], [], method=method)) == [(2, 2)]
 
 
 def test_a_line() -> None:
-    got = direct([[ramp(0, 6)], [other(1, 5)]], [], method="linear")
+    got = aligned([[ramp(0, 6)], [other(1, 5)]], [], method="linear")
     assert values(got) == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
 
 
 def test_the_partner_is_told_at_the_times_of_the_source() -> None:
-    (a, b, c), *_ = direct([[ramp(0, 4)], [other(0, 2)], [ramp(0, 4)]], [])
+    (a, b, c), *_ = aligned([[ramp(0, 4)], [other(0, 2)], [ramp(0, 4)]], [])
     assert (b.info.name, b.info.unit, b.rate) == ("other", "V", 1000.0)
     assert b.info.dtype == b.data.dtype == np.float64
     assert c == a
@@ -77,7 +77,7 @@ def test_the_partner_is_told_at_the_times_of_the_source() -> None:
 
 def test_what_has_no_partner_is_a_gap_before_what_follows() -> None:
     lossy = [ramp(0, 4), ramp(6, 4, Gap(4 * MS, 6 * MS, 2, "dropped"))]
-    got = direct([lossy, [other(0, 9)]], [], tolerance=0.001)
+    got = aligned([lossy, [other(0, 9)]], [0, 1], tolerance=0.001)
     assert [a.data.tolist() for a, _ in got] == [[0, 1], [8, 9]]
     # it goes on over what the source lost, and so is one
     assert got[1][0].gaps == got[1][1].gaps == (Gap(2 * MS, 8 * MS, 6, "unmatched"),)
@@ -87,7 +87,7 @@ def test_what_has_no_partner_is_a_gap_before_what_follows() -> None:
 def test_gaps_of_the_source_stay() -> None:
     gap = Gap(4 * MS, 6 * MS, 2, "dropped")
     for order in ([], [True] * 9):
-        ours, _ = joined(direct([[ramp(0, 4), ramp(6, 4, gap)], [other(0, 9)]], order))
+        ours, _ = joined(aligned([[ramp(0, 4), ramp(6, 4, gap)], [other(0, 9)]], order))
         assert ours.breaks == ((4, gap),)
 
 
@@ -97,13 +97,13 @@ def test_a_gap_that_begins_before_the_next_sample_was_due() -> None:
     gap = Gap(first.end, 4_500_000, 2, "dropped")
     lost = Chunk.regular(np.empty(0, np.int64), first.info, start=gap.end, index=5, gap=gap)
     for order in ([], [True] * 9):
-        ours, _ = joined(direct([[first, lost, ramp(5, 3)], [other(*range(9))]], order))
+        ours, _ = joined(aligned([[first, lost, ramp(5, 3)], [other(*range(9))]], order))
         assert ours.data.ravel().tolist() == [0, 1, 2, 5, 6, 7]
         assert ours.breaks == ((3, gap),)
 
 
 def test_nothing_fits() -> None:
-    (items,) = direct([[ramp(0, 5)], [other(900)]], [], tolerance=0.001)
+    (items,) = aligned([[ramp(0, 5)], [other(900)]], [], tolerance=0.001)
     assert [len(chunk) for chunk in items] == [0, 0]
     assert items[0].gaps == (Gap(0, 5 * MS, 5, "unmatched"),)
 
@@ -130,7 +130,7 @@ def test_each_partner_tells_for_itself() -> None:
     report: Subject[Any] = Subject()
     report.subscribe(told.append)
     ports = [[ramp(0, 3)], [other(0)], [other(2)]]
-    (items,) = direct(ports, [], tolerance=0, method="previous", unmatched=report)
+    (items,) = aligned(ports, [], tolerance=0, method="previous", unmatched=report)
     assert len(items) == 3
     assert not len(items[0])
     assert [str(item) for item in told] == [
@@ -156,7 +156,7 @@ def test_late() -> None:
 
 
 def test_offset() -> None:
-    got = direct([[ramp(0, 4)], [other(10, 12)], [other(0, 2)]], [], offset=[-0.010, 0.001])
+    got = aligned([[ramp(0, 4)], [other(10, 12)], [other(0, 2)]], [], offset=[-0.010, 0.001])
     a, b, c = joined(got)
     assert a.data.tolist() == [0, 1, 2, 3]
     assert b.data.tolist() == [10, 10, 12, 12]
@@ -166,13 +166,13 @@ def test_offset() -> None:
 def test_a_common_grid() -> None:
     source = [Chunk.regular(np.arange(11.0), StreamInfo("a", 10.0, (), np.dtype(float)), start=0)]
     seconds = Chunk.regular(np.arange(3.0), StreamInfo("b", 1.0, (), np.dtype(float)), start=0)
-    a, b = joined(direct([source, [seconds]], [], rate=4.0, method="linear"))
+    a, b = joined(aligned([source, [seconds]], [], rate=4.0, method="linear"))
     np.testing.assert_allclose(a.data, [0, 2.5, 5, 7.5, 10])
     np.testing.assert_allclose(b.data, [0, 0.25, 0.5, 0.75, 1])
     assert a.rate == b.rate == 4.0
     words = StreamInfo("words", 10.0, (), np.dtype("U1"))
     text = [Chunk.regular(np.array(list("abcdefghijk")), words, start=0)]
-    a, b = joined(direct([text, [seconds]], [], rate=4.0, method="linear"))
+    a, b = joined(aligned([text, [seconds]], [], rate=4.0, method="linear"))
     assert "".join(a.data) == "acfhk"
 
 
@@ -186,7 +186,7 @@ def test_any_kind_of_sample(method: Any) -> None:
         np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
         StreamInfo("p", 500.0, (3, 4), np.dtype(np.uint8)), start=0,
     )  # fmt: skip
-    _, t, p = joined(direct([[ramp(0, 4)], [tags], [pictures]], [], method=method))
+    _, t, p = joined(aligned([[ramp(0, 4)], [tags], [pictures]], [], method=method))
     assert t.data["id"].tolist() == ([1, 1, 2, 2] if method == "nearest" else [1, 1, 1, 2])
     assert p.data.shape == (4, 3, 4)
     np.testing.assert_array_equal(p.data, pictures.data[[0, 0, 1, 1]])
@@ -195,7 +195,7 @@ def test_any_kind_of_sample(method: Any) -> None:
 def test_no_line_between_words() -> None:
     words = Chunk.stamped(np.array(["a"]), [0], StreamInfo("w", None, (), np.dtype("U1")))
     with pytest.raises(ChunkError, match="no lines"):
-        direct([[ramp(0, 1)], [words]], [], method="linear")
+        aligned([[ramp(0, 1)], [words]], [], method="linear")
 
 
 def test_a_silent_partner_for_half_an_hour() -> None:
@@ -258,7 +258,7 @@ def test_live_is_replay() -> None:
 
 def test_all_at_once_however_late() -> None:
     ports = [[ramp(k * 1000, 1000) for k in range(60)] for _ in range(2)]
-    a, b = joined(cold(ports, lateness=0.5, tolerance=0.001))
+    a, b = joined(aligned_cold(ports, lateness=0.5, tolerance=0.001))
     assert a == b
     assert len(a) == 60_000
 

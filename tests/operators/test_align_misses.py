@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex as rx
-from alignment import LONG, direct, joined
+from alignment import LONG, aligned, joined
 from fakes import MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ def missed(start: int, count: int) -> Gap:
 
 
 def test_what_is_decided_at_once_comes_in_one_tuple() -> None:
-    ((a, b), *rest) = direct([[ramp(0, 10)], [other(1, 4, 5, 8)]], [], tolerance=0)
+    ((a, b), *rest) = aligned([[ramp(0, 10)], [other(1, 4, 5, 8)]], [], tolerance=0)
     assert a.data.tolist() == b.data.tolist() == [1, 4, 5, 8]
     assert a.breaks == b.breaks == ((0, missed(0, 1)), (1, missed(2, 2)), (3, missed(6, 2)))
     assert (a.start, a.end, a.index) == (1 * MS, 9 * MS, 1)
@@ -45,7 +45,7 @@ def test_numbers_go_on_after_a_loss_that_nobody_can_count() -> None:
     before, info = ramp(0, 4), ramp(0, 1).info
     after = Chunk.regular(np.arange(4, 8), info, start=6 * MS, index=4, gap=lost)
     for source in ([before, after], [before + after]):
-        items = direct([source, [other(0, 2, 8, 9)]], [], tolerance=0)
+        items = aligned([source, [other(0, 2, 8, 9)]], [], tolerance=0)
         assert [(a.data.tolist(), a.index) for a, _ in items] == [([0, 2], 0), ([6, 7], 6)]
         assert items[1][0].gaps == (Gap(3 * MS, 8 * MS, None, "unmatched"),)
 
@@ -56,13 +56,13 @@ def test_each_sample_keeps_its_evidence_and_its_grid() -> None:
         info, data = ramp(0, 1).info, np.arange(10 * k, 10 * k + 10)
         return Chunk(data, grid, grid.at(0), grid.at(10), 10 * k, info)
 
-    pair, *_ = direct([[reading(0) + reading(1)], [other(2, 7, 12, 17)]], [], tolerance=0)
+    pair, *_ = aligned([[reading(0) + reading(1)], [other(2, 7, 12, 17)]], [], tolerance=0)
     parts = pair[0].axis.parts()
     assert [part.uncertainty for part in parts] == [0, 0, 100, 100]
     assert {part.evidence and part.evidence.arrival for part in parts} == {10 * MS, 20 * MS}
     assert all(type(part) is Grid for part in parts)
     events = other(*range(20))
-    pair, *_ = direct([[events], [other(2, 7, 12, 17)]], [], tolerance=0)
+    pair, *_ = aligned([[events], [other(2, 7, 12, 17)]], [], tolerance=0)
     (stamps,) = pair[0].axis.parts()
     assert isinstance(stamps, Stamps)
     assert not stamps.stamps.flags.writeable
@@ -79,8 +79,8 @@ def test_samples_have_the_numbers_they_had(
     partner = Chunk.stamped(
         np.arange(len(times)), times, PARTNER, start=source[0].extent - 1, end=end + 1
     )
-    whole = direct([source, [partner]], [], tolerance=0)
-    again = direct([recut(source, cuts), [partner]], [True] * 9, tolerance=0)
+    whole = aligned([source, [partner]], [], tolerance=0)
+    again = aligned([recut(source, cuts), [partner]], [1] * 9, tolerance=0)
     assert_same(joined(whole), joined(again))
     for items in (whole, again):
         got = run(ops.samples(), [a for a, _ in items])

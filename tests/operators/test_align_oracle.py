@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from alignment import direct, joined
+from alignment import aligned, joined
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ TIMES = st.lists(st.integers(0, 400), max_size=40).map(sorted)
 DISTINCT = st.lists(st.integers(0, 400), max_size=40, unique=True).map(sorted)
 CUTS = st.lists(st.integers(0, 40), max_size=5)
 SHARES = st.lists(st.floats(0, 1), max_size=5)
-ORDER = st.lists(st.booleans(), max_size=40)
+ORDER = st.lists(st.integers(0, 2), max_size=40)
 
 
 def stamped(name: str, times: Sequence[int], dtype: Any = float) -> Chunk[Any]:
@@ -47,7 +47,7 @@ def check(
 @given(TIMES, st.data(), st.integers(0, 60), CUTS, SHARES, ORDER)
 def test_as_of_like_pandas(
     direction: Any, left: list[int], data: st.DataObject, tolerance: int, cuts: list[int],
-    shares: list[float], order: list[bool],
+    shares: list[float], order: list[int],
 ) -> None:  # fmt: skip
     # of several after it with one time, pandas takes the first for "nearest"; here the last counts
     right = data.draw(DISTINCT if direction == "nearest" else TIMES)
@@ -58,16 +58,16 @@ def test_as_of_like_pandas(
     ).dropna()
     method = "nearest" if direction == "nearest" else "previous"
     pieces = recut([a], cuts), recut_by_time([b], shares)
-    got = direct(pieces, order, method=method, tolerance=tolerance / 1000)
+    got = aligned(pieces, order, method=method, tolerance=tolerance / 1000)
     check(a, b, (merged["t"] // MS).tolist(), merged["y"].tolist(), got)
 
 
 @given(TIMES, DISTINCT, CUTS, SHARES, ORDER)
 def test_lines_like_numpy(
-    left: list[int], right: list[int], cuts: list[int], shares: list[float], order: list[bool]
+    left: list[int], right: list[int], cuts: list[int], shares: list[float], order: list[int]
 ) -> None:
     a, b = stamped("a", left), stamped("b", right)
-    got = direct((recut_by_time([a], shares), recut([b], cuts)), order, method="linear")
+    got = aligned((recut_by_time([a], shares), recut([b], cuts)), order, method="linear")
     times = [t for t in left if right and right[0] <= t <= right[-1]]
     values = np.interp(times, right, b.data).tolist() if times else []
     check(a, b, times, values, got)
@@ -88,10 +88,10 @@ def nearby(left: list[int], right: list[int], tolerance: int) -> list[int]:
 
 @given(TIMES, DISTINCT, st.integers(0, 60), CUTS, ORDER)
 def test_both_ends_of_a_line_are_near(
-    left: list[int], right: list[int], tolerance: int, cuts: list[int], order: list[bool]
+    left: list[int], right: list[int], tolerance: int, cuts: list[int], order: list[int]
 ) -> None:
     a, b = stamped("a", left), stamped("b", right)
-    got = direct(
+    got = aligned(
         (recut([a], cuts), recut([b], cuts)), order, method="linear", tolerance=tolerance / 1000
     )
     times = nearby(left, right, tolerance)
@@ -103,7 +103,7 @@ def test_both_ends_of_a_line_are_near(
 @given(streams(), streams(), streams(), st.floats(0, 0.2), CUTS, SHARES, ORDER)
 def test_how_it_is_cut_and_who_comes_first_does_not_matter(
     method: Any, a: list[Chunk], b: list[Chunk], c: list[Chunk], tolerance: float,
-    cuts: list[int], shares: list[float], order: list[bool],
+    cuts: list[int], shares: list[float], order: list[int],
 ) -> None:  # fmt: skip
     base = a[0].extent
     b, c = ([x.shifted(base - s[0].extent) for x in s] for s in (b, c))
@@ -111,13 +111,13 @@ def test_how_it_is_cut_and_who_comes_first_does_not_matter(
         return
     options = {"method": method, "tolerance": tolerance}
     told: list[Any] = []
-    whole = direct((a, b, c), [], unmatched=told.append, **options)
+    whole = aligned((a, b, c), [], unmatched=told.append, **options)
     for cut in (
         (recut(a, cuts), recut_by_time(b, shares), recut(c, [])),
         (recut_by_time(a, shares), recut(b, cuts), recut_by_time(c, shares[:1])),
     ):
         again: list[Any] = []
-        got = direct(cut, order, unmatched=again.append, **options)
+        got = aligned(cut, order, unmatched=again.append, **options)
         assert_same(joined(got), joined(whole))
         assert reasons(again) == reasons(told)
     result = joined(whole)

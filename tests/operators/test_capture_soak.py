@@ -4,7 +4,7 @@ import tracemalloc
 from typing import Any
 
 import numpy as np
-from faulty import HOURS, RATE, SECOND, Faulty
+from faulty import HOURS, RATE, SECOND, SECONDS, Faulty
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 from scenes import KEYS
@@ -34,7 +34,8 @@ def test_two_hours_with_a_silent_and_a_late_partner() -> None:
     sound, messages, silent = (
         TimeWindowSubject(20, name=name, clock=lambda: 0) for name in ("mic", "bus", "silent")
     )
-    mic, bus = Faulty("mic", 1, sound), Faulty("bus", 2, messages)
+    mic = Faulty("mic", 1, SECONDS, RATE, sound)
+    bus = Faulty("bus", 2, SECONDS, RATE, messages)
     events: Subject[Any] = Subject()
     clips: dict[bool, list[Clip]] = {False: [], True: []}
     counts = {False: 0, True: 0}

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from books import Books, Faulty
+from books import Books
+from faulty import Faulty
 from reactivex.subject import Subject
 
 from rxstream import operators as ops
@@ -23,9 +24,9 @@ class World:
     """A sound, a bus that is late, events, and a stream that never says anything."""
 
     def __init__(self, rate: int = RATE) -> None:
-        self.mic = Faulty("mic", 1, SECONDS, RATE)
-        self.bus = Faulty("bus", 2, SECONDS, rate)
-        self.events = Faulty("events", 3, SECONDS)
+        self.mic = Faulty("mic", 1, SECONDS, RATE, unknown=True)
+        self.bus = Faulty("bus", 2, SECONDS, rate, unknown=True)
+        self.events = Faulty("events", 3, SECONDS, unknown=True)
         self.silent: Subject[Any] = Subject()
         self.ended = 0
 

@@ -53,7 +53,7 @@ def two_hours(
 ) -> tuple[Faulty, Faulty]:
     """Let three streams run through what ``make(mic, bus, silent)`` returns."""
     mic, bus, silent = Subject[Any](), Subject[Any](), Subject[Any]()
-    sound, messages = Faulty("mic", 1, mic), Faulty("bus", 2, bus, rate)
+    sound, messages = Faulty("mic", 1, SECONDS, RATE, mic), Faulty("bus", 2, SECONDS, rate, bus)
     ends: list[None] = []
     errors: list[Exception] = []
     make(mic, bus, silent).subscribe(take, errors.append, lambda: ends.append(None))
