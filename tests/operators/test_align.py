@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex as rx
-from alignment import LONG, aligned, aligned_cold, joined
+from alignment import aligned, aligned_cold, joined
 from fakes import MS, ramp
-from reactivex import Observable, operators
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
@@ -17,7 +16,7 @@ from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators._align_partner import Partner
 from rxstream.operators._align_step import Align
-from rxstream.testing import assert_same, check_operator
+from rxstream.testing import assert_same
 
 HERE = ImmediateScheduler()
 PARTNER = StreamInfo("other", None, (), np.dtype(float), "V")
@@ -261,24 +260,6 @@ def test_all_at_once_however_late() -> None:
     a, b = joined(aligned_cold(ports, lateness=0.5, tolerance=0.001))
     assert a == b
     assert len(a) == 60_000
-
-
-@pytest.mark.parametrize("method", ["nearest", "previous", "linear"])
-@pytest.mark.parametrize("port", [0, 1])
-def test_laws(method: Any, port: int) -> None:
-    partner = [other(*range(0, 1000, 7))]
-
-    def pick(items: Any) -> Any:
-        return items[port]
-
-    def align(source: Observable[Chunk]) -> Observable[Any]:
-        others = rx.from_iterable(partner)
-        aligned: Observable[Any] = source.pipe(
-            ops.align(others, method=method, tolerance=0.02, lateness=LONG)
-        )
-        return aligned.pipe(operators.map(pick))
-
-    check_operator(lambda: align, regroups=False, conserves=False, examples=15)
 
 
 def test_errors_are_forwarded() -> None:

@@ -103,3 +103,24 @@ def test_laws_of_what_follows(then: Any) -> None:
         return aligned
 
     check_operator(lambda: align, source=FROM_ZERO, regroups=False, conserves=False, examples=25)
+
+
+@pytest.mark.parametrize("method", ["nearest", "previous", "linear"])
+@pytest.mark.parametrize("port", [0, 1])
+def test_laws(method: Any, port: int) -> None:
+    partner = other(*(k for k in range(0, 1000, 7) if k % 10 < 7))  # now and then far away
+    came = 0
+
+    def pick(items: Any) -> Any:
+        nonlocal came
+        came += len(items[port])
+        return items[port]
+
+    def align(source: Observable[Chunk]) -> Observable[Any]:
+        aligned: Observable[Any] = source.pipe(
+            ops.align(rx.of(partner), method=method, tolerance=0.01, lateness=LONG)
+        )
+        return aligned.pipe(operators.map(pick))
+
+    check_operator(lambda: align, source=FROM_ZERO, regroups=False, conserves=False, examples=15)
+    assert came > 500
