@@ -119,8 +119,10 @@ class _TimestampCorrect:
         out: list[Chunk] = []
         for at, piece in _pieces(chunk):
             lost = gaps.get(at)
-            if lost is not None and lost.lost is None:
-                stamper.restart(lost.why)  # a hole of unknown size: the clock is found anew
+            if lost is not None and (lost.lost is None or lost.why in ("disconnect", "restart")):
+                # a hole of unknown size, or one that is only guessed: the clock is found anew
+                stamper.restart(lost.why)
+                lost = None
             reading = _reading(piece, lost)
             stamped = stamper.stamp(reading, reading.data, reading.arrival or 0)
             found, stamper.found = stamper.found, []

@@ -79,26 +79,38 @@ class ClockEvent(RxStreamError):  # noqa: N818 - told, not raised
     Attributes
     ----------
     kind
-        ``gap``: samples were lost; ``overlap``: an earlier gap was none, or samples came twice;
-        ``latency``: the delay changed for good; ``restart``: the device began anew.
+        ``gap``: samples were lost; ``overlap``: an earlier gap was none, or samples came twice
+        (samples that are out keep their numbers); ``latency``: the delay changed for good;
+        ``restart``: the device began anew.
     first, last
-        Samples whose times are out already and wrong: from index ``first`` to before ``last``.
+        Samples whose times are out already: from index ``first`` to before ``last``.
     samples
         How many were lost (or doubled: negative); None if unknown.
     correction
-        What must be added to those times [ns].
+        What must be added to those times [ns]; 0 if they are right.
+    delay
+        By how much the delay rose, of a change of ``latency`` [ns]. If it fell, times before may
+        all have been late by that: the least delay is better known now.
     """
 
     def __init__(
-        self, name: str, kind: str, first: int, last: int, samples: int | None, correction: int
-    ) -> None:
+        self, name: str, kind: str, first: int, last: int, samples: int | None, correction: int,
+        delay: int = 0,
+    ) -> None:  # fmt: skip
         self.kind, self.first, self.last = kind, first, last
-        self.samples, self.correction = samples, correction
-        count = "" if samples is None else f" of {samples} samples"
-        super().__init__(
-            f"{name}: {kind}{count} found at sample {last}; the times of samples {first} to "
-            f"{last - 1} are off by {-correction / 1e6:.3f} ms"
-        )
+        self.samples, self.correction, self.delay = samples, correction, delay
+        if delay > 0:
+            text = f"its delay rose by {delay / 1e6:.3f} ms at sample {first}; times stay right"
+        elif delay < 0:
+            text = f"its delay fell by {-delay / 1e6:.3f} ms at sample {last}; "
+            text += "times before may be late by that"
+        else:
+            count = "" if samples is None else f" of {samples} samples"
+            text = f"{kind}{count} found at sample {last}"
+            if first < last:
+                text += f"; the times of samples {first} to {last - 1} are off by "
+                text += f"{-correction / 1e6:.3f} ms"
+        super().__init__(f"{name}: {text}")
 
 
 class DeviceError(RxStreamError, OSError):

@@ -28,6 +28,7 @@ __all__ = ["Stamper", "Timestamps"]
 Timestamps: TypeAlias = Literal["corrected", "arrival"]
 _SOON = 16  # readings
 _REMEMBERED = 4096  # readings; a decision never takes so long
+_CLAIM = 500_000_000  # a counter that claims this much more time than has passed was reset [ns]
 _BACKWARD = 1_000_000  # stamps that go back less than this [ns] are noise, not an overlap
 
 
@@ -65,6 +66,7 @@ class Stamper:
         self._end: int | None = None
         self._index = 0
         self._last_counter: int | None = None
+        self._last_arrival = 0  # of it
         self._pending: Why | None = None
         self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each
         self._pushed = 0
@@ -148,7 +150,7 @@ class Stamper:
         stamps = np.array(reading.device_time, dtype=np.int64).reshape(-1) - self._latency
         if stamps.shape != (n,):
             stamps = stamps[0] + np.arange(n, dtype=np.int64) * round(self._period or 1)
-        lost, why = self._told(reading, n)
+        lost, why = self._told(reading, n, arrival)
         first = int(stamps[0])
         if self._end is not None and first < self._end - _BACKWARD and why is None:
             lost, why = 0, "overlap"
@@ -160,7 +162,7 @@ class Stamper:
         """Stamp irregular samples on arrival, for want of anything better."""
         last = arrival if reading.bounds is None else sum(reading.bounds) // 2
         stamps = np.full(n, last - self._latency, np.int64)
-        lost, why = self._told(reading, n)
+        lost, why = self._told(reading, n, arrival)
         return self._forward(stamps, evidence), int(stamps[0]), lost, why
 
     def _by_own_clock(
@@ -184,7 +186,7 @@ class Stamper:
         stamps = np.full(n, stamp.last, np.int64)
         if own is not None:
             stamps += np.rint((own - own[-1]) * (1 + model.slope)).astype(np.int64)
-        lost, why = self._told(reading, n)
+        lost, why = self._told(reading, n, arrival)
         axis = self._forward(stamps, evidence._replace(state=stamp.state), stamp.uncertainty)
         return axis, int(stamps[0]), lost, why
 
@@ -205,7 +207,7 @@ class Stamper:
     ) -> tuple[Axis, int, int | None, Why | None]:
         """Arrival minus length, never before the end of what is out already."""
         period = self._period or 1.0
-        lost, why = self._told(reading, n)
+        lost, why = self._told(reading, n, arrival)
         end = arrival - self._latency
         start = end - round(n * period)
         if self._end is not None and (start < self._end or why is None):
@@ -244,25 +246,25 @@ class Stamper:
         return self._grid(start, end, n, stamp.uncertainty, evidence), start, lost, why
 
     def _find_out(self, events: tuple[Event, ...]) -> None:
-        oldest = self._pushed - len(self._starts)
-        for event in events:
-            first = self._starts[max(0, event.chunk - oldest)]
-            if event.correction and first < self._index:
-                self.found.append(
-                    ClockEvent(
-                        self._info.name, event.kind, first, self._index, event.samples,
-                        event.correction,
-                    )
-                )  # fmt: skip
+        """Keep what is not told in the stream itself."""
+        oldest, name, now = self._pushed - len(self._starts), self._info.name, self._index
+        for kind, chunk, samples, _, shift in events:
+            first = self._starts[max(0, chunk - oldest)]
+            if not shift:
+                continue
+            if kind == "latency":
+                self.found.append(ClockEvent(name, kind, first, now, None, 0, shift))
+            elif kind == "overlap" or first < now:
+                self.found.append(ClockEvent(name, kind, first, now, samples, shift))
 
     def _driven(
         self, reading: Reading, n: int, stamp: int, evidence: Evidence
     ) -> tuple[Axis, int, int | None, Why | None]:
         """Smooth the driver's own stamps, e.g. the ADC's."""
-        driver, period = self._driver, self._period
+        driver, period, arrival = self._driver, self._period, evidence.arrival
         if driver is None or period is None:  # pragma: no cover - the caller has looked
             raise AssertionError
-        told, why = self._told(reading, n)
+        told, why = self._told(reading, n, arrival)
         known = told or 0
         end, lost, doubt = driver.push(
             n, stamp - self._latency, known, overrun=self._overrun > 0 and not known
@@ -286,18 +288,27 @@ class Stamper:
             end = least
         return Grid(start, (end - start) / n, n, 0, doubt, evidence)
 
-    def _told(self, reading: Reading, n: int) -> tuple[int | None, Why | None]:
+    def _told(self, reading: Reading, n: int, arrival: int) -> tuple[int | None, Why | None]:
         """Return what the device itself says is lost before a reading."""
         counter, spec = reading.counter, self._info.counter
         lost: int | None = reading.lost
         why: Why | None = reading.why if reading.lost else None
         if counter is not None and spec is not None and spec.kind == "samples":
             if self._last_counter is not None:
-                step = (counter - self._last_counter) % (1 << spec.bits)
-                if step > n:
+                size = 1 << spec.bits
+                step = (counter - self._last_counter) % size
+                if step > n and self._claims_too_much(step, size, arrival):
+                    lost, why = reading.lost, "restart"
+                elif step > n:
                     lost, why = max(step - n, lost or 0), why or "dropped"
-            self._last_counter = counter
+            self._last_counter, self._last_arrival = counter, arrival
         return lost, why
+
+    def _claims_too_much(self, step: int, size: int, arrival: int) -> bool:
+        """Whether a counter was reset, as so many samples cannot have been lost since the last."""
+        if self._period is None:  # nobody knows how many may come: it went back, not forward
+            return step > size // 2
+        return step * self._period > arrival - self._last_arrival + _CLAIM
 
     def _finish(
         self,
