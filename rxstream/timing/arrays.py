@@ -1,5 +1,6 @@
 """The clock model over arrays, for stamps that exist already."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from rxstream.timing.passes import Corrected, Evidence, run_offline, run_online
 from rxstream.timing.settings import Correction
 
 __all__ = ["Corrected", "correct_arrays"]
+
+_ALIKE = 0.01  # a counter of samples goes on by n a chunk, but for losses
 
 Ints = NDArray[np.int64]
 
@@ -64,7 +67,8 @@ def correct_arrays(
     Raises
     ------
     ParameterError
-        If arrays differ in length, are not of integers, or arrivals go back.
+        If arrays differ in length, are not of integers, bounds or arrivals go back, a setting is
+        unknown, or a counter that numbers samples comes without a rate: that is no clock.
 
     Examples
     --------
@@ -86,10 +90,19 @@ def correct_arrays(
     low = None if lower is None else _column("lower", lower, len(arrivals))
     high = arrivals if upper is None else _column("upper", upper, len(arrivals))
     high = np.minimum(high, arrivals)
+    if low is not None and (low > high).any():
+        at = int(np.flatnonzero(low > high)[0])
+        msg = f"lower is after upper, or after arrival, at chunk {at}: {low[at]} > {high[at]}"
+        raise ParameterError(msg)
     if low is None:
         arrivals = np.maximum.accumulate(high)
     if numbers is not None and counter_spec is None:
         counter_spec = _kind_of(numbers, arrivals, counts, rate)
+    known = {field.name for field in fields(Correction)} - {"hold"}
+    for name in settings.keys() - known:
+        why = "is for operators" if name == "hold" else "is no setting of the clock model"
+        msg = f"correct_arrays: {name} {why}; there are {', '.join(sorted(known))}"
+        raise ParameterError(msg)
     chosen = Correction(rate, quantum, counter_spec, latency=latency, **settings)
     evidence = Evidence(counts, arrivals, numbers, low, high)
     return run_online(chosen, evidence) if online else run_offline(chosen, evidence)
@@ -103,6 +116,9 @@ def _column(name: str, values: ArrayLike, length: int | None) -> Ints:
     if length is not None and len(array) != length:
         msg = f"{name} has {len(array)} chunks, arrival has {length}"
         raise ParameterError(msg)
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        msg = f"{name} must fit into int64 [ns since 1970], not {array.max()}"
+        raise ParameterError(msg)
     return array.astype(np.int64)
 
 
@@ -114,7 +130,13 @@ def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> C
     if (steps < 0).any():  # wraps, or restarts: a counter that wraps comes near its end
         bits = next((b for b in (8, 16, 24, 32) if top < 1 << b and top >= 7 << (b - 3)), 64)
     usual = steps[steps > 0]
-    if not len(usual) or (rate is not None and np.median(usual) <= 1.5 * np.median(count)):
+    if not len(usual) or abs(float(np.median(steps / count[1:])) - 1) < _ALIKE:
+        if rate is None:
+            msg = (
+                "counter goes on by n a chunk: it numbers samples, and without a rate that is no "
+                "clock; leave it out, or tell what it is with counter_spec=Counter(...)"
+            )
+            raise ParameterError(msg)
         return Counter(bits)
     speed = float(np.median(usual) / max(float(np.median(np.diff(arrival))), 1.0)) * 1e9
     if bits == 64:

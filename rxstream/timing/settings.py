@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from rxstream.errors import ParameterError
 from rxstream.info import Counter
 
@@ -81,6 +83,9 @@ class Correction:
     def __post_init__(self) -> None:
         for name, good, wanted in _RULES:
             value = getattr(self, name)
+            if isinstance(value, np.generic):
+                value = value.item()
+                object.__setattr__(self, name, value)
             if not good(value):
                 msg = f"{name} must be {wanted}, not {value!r}"
                 raise ParameterError(msg)

@@ -116,6 +116,22 @@ def test_ticks_are_recognised(traces, correct):
     assert _p95(correct(rate, counter_spec=None), trace) < 900
 
 
+@pytest.mark.parametrize("online", [True, False])
+def test_coarse_ticks_are_no_samples(online):
+    """A millisecond timer goes on by 10 for each 480 samples."""
+    rng = np.random.default_rng(0)
+    taken = np.arange(1, 2001) * 10_000_000
+    arrival = S + taken + np.rint(rng.exponential(0.5e6, 2000)).astype(np.int64)
+    found = correct_arrays(480, arrival, 48_000.0, counter=taken // 1_000_000, online=online)
+    assert not found.events
+    assert np.percentile(np.abs(found.last - S - taken)[200:], 95) < 10_000
+
+
+def test_numbers_without_a_rate_are_no_clock():
+    with pytest.raises(ParameterError, match="numbers samples, and without a rate"):
+        correct_arrays(1, [1, 2, 3], None, counter=[7, 8, 9])
+
+
 def test_an_upper_bound_alone_is_an_earlier_arrival(traces, correct):
     trace = traces.regular(28, seconds=60)
     late = traces.replace(trace, arrival=trace.arrival + 10_000_000)
@@ -143,11 +159,32 @@ def test_one_chunk_is_stamped_on_arrival():
         ((0, [1, 2], 10.0), "n must be at least 1"),
         ((10, [2, 1], 10.0), "arrival goes back at chunk 1"),
         ((10, [1, 2], -10.0), "rate must be"),
+        ((10, np.array([1, 1 << 63], np.uint64), 10.0), "arrival must fit into int64"),
     ],
 )
 def test_bad_arrays_are_refused(arguments, text):
     with pytest.raises(ParameterError, match=text):
         correct_arrays(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"lower": [1, 9]}, "lower is after upper, or after arrival, at chunk 1: 9 > 2"),
+        ({"hold": 1.0}, "hold is for operators"),
+        ({"jitter": 1.0}, "jitter is no setting of the clock model; there are counter, drift"),
+    ],
+)
+def test_bad_options_are_refused(options, text):
+    with pytest.raises(ParameterError, match=text):
+        correct_arrays(1, [1, 2], 10.0, **options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    given = correct_arrays(
+        10, [100, 200], np.int64(10), quantum=np.int64(10), latency=np.float32(1)
+    )
+    assert (given.last == correct_arrays(10, [100, 200], 10, quantum=10, latency=1.0).last).all()
 
 
 def test_columns_must_fit():
