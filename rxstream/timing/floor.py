@@ -1,6 +1,7 @@
 """The floor under the arrivals: the line, what delays are like above it, and its renewals."""
 
 from copy import copy
+from math import hypot
 from typing import TypeAlias
 
 from rxstream.timing.delays import DelayHistogram
@@ -99,7 +100,8 @@ class Floor:
     def uncertainty(self, x: float) -> float:
         """Return the half width of its interval [s]; looked at for every 16th chunk, once firm."""
         if self._seen < 64 or not self._seen % 16 or self.soft:
-            self._doubt = self.line.uncertainty(x)
+            doubt, joint = self.line.uncertainty(x), self.joint.doubt
+            self._doubt = hypot(doubt, joint) if joint else doubt
         return self._doubt
 
     def forgive(self, points: Points, lost: float) -> None:

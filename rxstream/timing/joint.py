@@ -5,6 +5,8 @@ not jumped: the time told at the joint must be the same by both lines. So the ne
 by their difference at the joint, which becomes sharper while the new line does.
 """
 
+from math import hypot
+
 from rxstream.timing.envelope import Envelope
 
 __all__ = ["Joint"]
@@ -18,21 +20,31 @@ class Joint:
     step
         To be subtracted from the line [s]; never negative, as a delay below the lowest known one
         shows that that was not the least.
+    doubt
+        How far it may be off [s]: by the doubts of both lines at this joint and at those before it,
+        which are independent.
     """
 
-    __slots__ = ("_until", "_value", "_x", "step")
+    __slots__ = ("_before", "_until", "_value", "_x", "doubt", "step")
 
     def __init__(self) -> None:
-        self.step = 0.0
-        self._x = self._value = self._until = 0.0
+        self.step = self.doubt = 0.0
+        self._x = self._value = self._until = self._before = 0.0
 
-    def begin(self, x: float, value: float, until: float) -> None:
-        """Hold the line at this value at ``x`` [s], and adapt the step until ``until``."""
+    def begin(self, x: float, value: float, until: float, doubt: float) -> None:
+        """Hold the line at this value at ``x`` [s], and adapt the step until ``until``.
+
+        Parameters
+        ----------
+        doubt
+            How far the value may be off by the old line [s].
+        """
         self._x, self._value, self._until = x, value, until
+        self._before = self.doubt = hypot(self.doubt, doubt)
 
     def end(self) -> None:
         """Forget the step: the line as it is, is the floor."""
-        self.step = self._until = 0.0
+        self.step = self.doubt = self._until = 0.0
 
     @property
     def moving(self) -> bool:
@@ -44,5 +56,7 @@ class Joint:
         self.step = line.at(self._x) - self._value
         if self.step < 0:
             self.end()
-        elif x > self._until:
+            return
+        self.doubt = hypot(self._before, line.uncertainty(self._x))
+        if x > self._until:
             self._until = 0.0

@@ -165,11 +165,14 @@ class Verdicts:
             self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
             floor.gaps.forget()
         elif floor.warm(x):
-            value, step = floor.line.at(x), floor.joint.step
+            old, joint = floor.line, floor.joint
+            value, step, doubt = old.at(x), joint.step, old.uncertainty(x)
             floor.renew(x)
-            floor.joint.end()
             if step > 0:
-                floor.joint.begin(x, value - step, x + max(20 * device.step, _HOLD_LATENCY))
+                until = x + max(20 * device.step, _HOLD_LATENCY)
+                joint.begin(x, value - step, until, doubt)
+            else:
+                joint.end()
             self._note("latency", self._chunk, None, excess)
 
     def _lose(self, run: Run, lost: float) -> None:
@@ -203,7 +206,7 @@ class Verdicts:
         value = old.at(since) - floor.joint.step
         floor.renew(since)
         floor.fill(run.points[:-1], old)
-        floor.joint.begin(since, value, x + _HOLD_LATENCY)
+        floor.joint.begin(since, value, x + _HOLD_LATENCY, old.uncertainty(since))
         self._rose_at = x
         self._note("latency", run.chunk, None, run.lowest)
 
