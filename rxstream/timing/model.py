@@ -177,8 +177,8 @@ class ClockModel:
             doubt = (bounds[1] - last) * 1e-9
             self._lower = LowerBounds(floor.line, self._settings.skew_tol)
             self._lower.add(0.0, (bounds[0] - arrival) * 1e-9, floor.line)
-        elif again:
-            last -= round(floor.line.scale * 1e9)
+        elif again:  # it came late, as most do; the next will not show a leap for that
+            last -= round(min(floor.line.scale, self._device.step / 2) * 1e9)
         floor.line.add(0.0, high)
         return self._told(last, count, arrival, 0.0, doubt)
 

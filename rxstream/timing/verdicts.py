@@ -14,6 +14,7 @@ __all__ = ["Verdicts"]
 _HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
 _REGRET = 1.0  # a loss or rise found less long ago may prove to have been lateness [s]
 _LEAST = 0.7  # less than one sample is no loss; but the line is not exact
+_FAR_STEPS = 5  # usual distances of chunks
 _REGRET_CHUNKS = 20  # or of so many chunks
 
 
@@ -29,7 +30,7 @@ class Verdicts:
     """
 
     __slots__ = (
-        "_chunk", "_device", "_doubtful", "_floor", "_lost_at", "_quantum", "_rose_at",
+        "_chunk", "_device", "_doubtful", "_far", "_floor", "_lost_at", "_quantum", "_rose_at",
         "_settings", "_settled", "events", "guessed", "lost", "why",
     )  # fmt: skip
 
@@ -40,6 +41,7 @@ class Verdicts:
         self._lost_at = self._rose_at = -inf  # device time of the last loss or rise found [s]
         self._doubtful = 0  # quanta of that loss; 0 if it has no quantum
         self._chunk = -1
+        self._far: tuple[int, float] | None = None  # the first of chunks far too late, and how far
         self._settled = False  # whether the first seconds have been looked at for a loss
         self.lost: int | None = 0
         self.why: Why | None = None
@@ -100,7 +102,7 @@ class Verdicts:
         quantum, rule = self._quantum, self._settings.on_step
         run = floor.gaps.observe(self._chunk, x, excess, fresh)
         if not floor.warm(x):
-            return False
+            return self._far_away(excess, fresh)
         if not self._settled:
             self._settled = True
             early = self._early_loss()
@@ -121,6 +123,23 @@ class Verdicts:
         else:
             self._rise(run, x)
         return False
+
+    def _far_away(self, excess: float, fresh: bool) -> bool:
+        """Whether the device has begun anew before single chunks can be judged.
+
+        After a stall what waited comes all at once; here the next one is as late, and did not wait.
+        """
+        step, quantum = self._device.step, self._quantum or 0.0
+        least = max(self._settings.restart_gap, 3 * quantum, _FAR_STEPS * step)
+        if excess < least or self._device.numbered or not fresh:
+            self._far = None
+            return False
+        if self._far is None:
+            self._far = self._chunk, excess
+            return False
+        (since, shift), self._far = self._far, None
+        self.restart(since, min(shift, excess))
+        return True
 
     def _is_some(self, lost: float) -> bool:
         """Whether a loss [s] is one of a sample at least."""

@@ -1,0 +1,52 @@
+"""A device that begins anew: at any time, and more than once."""
+
+import numpy as np
+import pytest
+
+from rxstream.timing import correct_arrays
+from rxstream.timing.model import ClockModel
+from rxstream.timing.settings import Correction
+
+S = 1_000_000_000
+
+
+@pytest.mark.parametrize("quantum", [480, None])
+@pytest.mark.parametrize(
+    "outages",
+    [{5: 3.0}, {190: 3.0}, {260: 3.0, 265: 2.0}, {3000: 3.0, 3003: 5.0}, {3000: 0.02, 3003: 4.0}],
+    ids=str,
+)
+def test_an_outage_is_seen_also_before_delays_are_known(outages, quantum):
+    rng = np.random.default_rng(0)
+    taken = 10 + np.arange(1, 4001) * 0.01 * (1 + 4e-5)
+    for chunk, seconds in outages.items():
+        taken[chunk:] += seconds
+    arrival = np.rint((taken + rng.exponential(0.5e-3, 4000)) * S).astype(np.int64)
+    arrival = np.maximum.accumulate(arrival)
+    for online in (True, False):
+        found = correct_arrays(480, arrival, 48_000.0, quantum=quantum, online=online)
+        error = np.abs(found.last - taken * S)
+        assert error[max(outages) + 20 :].max() < 1_000_000  # [ns]
+        assert {event.kind for event in found.events} <= {"restart", "gap"}
+
+
+def test_a_stall_is_no_restart():
+    """What waited comes at once, and then it is on time again."""
+    arrival = np.arange(1, 1001) * 10_000_000
+    for late in (20, 150, 600):
+        arrival[late : late + 300] = np.maximum(arrival[late : late + 300], (late + 300) * 10**7)
+    found = correct_arrays(480, arrival + S, 48_000.0, quantum=480)
+    assert {event.kind for event in found.events} == set()
+
+
+def test_after_a_restart_no_chunk_is_stretched():
+    """Chunks of 10 ms that come 80 ms late on average: the first one's lateness is not known."""
+    rng = np.random.default_rng(5)
+    model, ends = ClockModel(Correction(rate=8000.0)), []
+    arrivals = np.maximum.accumulate(np.arange(400) * 0.01 + rng.exponential(0.08, 400))
+    for k, arrival in enumerate(arrivals.tolist()):
+        if k == 200:
+            model.restart()
+        ends.append(model.push(80, round(arrival * 1e9)).last)
+    after = np.diff(ends[200:])
+    assert after.max() < 16e6
