@@ -142,9 +142,11 @@ class ClockModel:
         high = since if bounds is None else (bounds[1] - origin) * 1e-9
         x = device.seconds
         excess = high - x - floor.line.at(x)
-        if bounds is not None:
-            verdicts.prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
-        elif verdicts.judge(excess, fresh):
+        if bounds is None:
+            again = verdicts.judge(excess, fresh)
+        else:
+            again = verdicts.prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
+        if again:
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x

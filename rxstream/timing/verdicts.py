@@ -1,6 +1,6 @@
 """What happened, when a chunk comes too late or too early for the line."""
 
-from math import inf
+from math import ceil, inf
 
 from rxstream.timing.counters import DeviceTime
 from rxstream.timing.floor import Floor
@@ -65,14 +65,24 @@ class Verdicts:
         self.lost = max(missing, 0)
         self._note("gap" if missing > 0 else "overlap", self._chunk, missing, 0.0)
 
-    def prove(self, above: float) -> None:
-        """See a loss in a lower bound that lies ``above`` the upper line [s]."""
+    def prove(self, above: float) -> bool:
+        """See a loss, or a restart, in a lower bound that lies ``above`` the line [s].
+
+        The loss may be larger than ``above``: of quanta, the next whole number. Upper bounds are
+        not judged by how late they are: those of coarse stamps beat with the chunks.
+        """
         device, quantum, rate = self._device, self._quantum, self._settings.rate
-        if device.numbered or rate is None or above <= max(1e-3, 2 * self._floor.line.scale):
-            return
+        if device.numbered or rate is None:
+            return False
+        if above <= max(1e-3, 2 * self._floor.line.scale):
+            return False
+        if above >= max(self._settings.restart_gap, 3 * (quantum or 0.0)):
+            self.restart()
+            return True
         if quantum is not None:
-            above = max(round(above / quantum), 1) * quantum
+            above = max(ceil(above / quantum - self._floor.gaps.slack), 1) * quantum
         self.tell(round(device.shift(above) * rate))
+        return False
 
     def judge(self, excess: float, fresh: bool) -> bool:
         """See what happened from the excess of a chunk over the line [s].

@@ -50,3 +50,23 @@ def test_after_a_restart_no_chunk_is_stretched():
         ends.append(model.push(80, round(arrival * 1e9)).last)
     after = np.diff(ends[200:])
     assert after.max() < 16e6
+
+
+@pytest.mark.parametrize(
+    ("lost", "kinds"), [(480, {"gap"}), (960, {"gap"}), (150_000, {"restart"})]
+)
+def test_lower_bounds_prove_losses_and_restarts(lost, kinds):
+    rng = np.random.default_rng(0)
+    sent = np.cumsum(np.full(4000, 480))
+    sent[2000:] += lost
+    taken = 10 + sent / 48_000 * (1 + 3e-5)
+    arrival = np.rint((taken + rng.exponential(0.5e-3, 4000)) * S).astype(np.int64)
+    arrival = np.maximum.accumulate(arrival)
+    lower = np.rint((taken - rng.uniform(0, 5e-3, 4000)) * S).astype(np.int64)
+    for online in (True, False):
+        found = correct_arrays(480, arrival, 48_000.0, quantum=480, lower=lower, online=online)
+        assert {event.kind for event in found.events} == kinds
+        told = sum(event.samples or 0 for event in found.events)
+        assert told == (lost if kinds == {"gap"} else 0)
+        error = np.abs(found.last - taken * S)
+        assert error[2100:].max() < 3_000_000  # [ns]; bounds are 5 ms apart
