@@ -4,139 +4,158 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
+import numpy as np
+from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.axis import Grid
-from rxstream.chunk import Chunk
-from rxstream.errors import ChunkError, ClockEvent
+from rxstream.axis import Stamps
+from rxstream.chunk import Chunk, concat
+from rxstream.errors import ChunkError
 from rxstream.gap import Break, Gap
-from rxstream.info import Counter, Reading, StreamInfo
+from rxstream.info import Counter, Reading
 from rxstream.lift import lift
+from rxstream.operators._timestamp_hold import Held
 from rxstream.stamper import Stamper
 from rxstream.timing.settings import Correction, OnStep
 
 __all__ = ["timestamp_correct"]
 
-
-class _Held:
-    """Chunks whose times are in doubt; let go when it is decided, or after too long.
-
-    A loss without numbers shows some chunks later: until then times are early by what is missing.
-    Who can wait gets them right.
-    """
-
-    __slots__ = ("_chunks", "_span")
-
-    def __init__(self, span: int) -> None:
-        self._span = span
-        self._chunks: list[Chunk] = []
-
-    def push(self, chunk: Chunk, state: str, found: list[ClockEvent]) -> list[Chunk]:
-        held = self._chunks
-        held.append(chunk)
-        for event in found:
-            if event.kind == "gap" and event.samples and event.correction > 0:
-                _move_gap(held, event)
-        # the first chunk after a loss is merely late: only the next makes it suspicious, so one
-        # always waits; while there is suspicion, all that are not too old do
-        wait = held[-1:] if state != "undecided" else held
-        self._chunks = [c for c in wait if chunk.end - c.start <= self._span]
-        return held[: len(held) - len(self._chunks)]
-
-    def flush(self) -> list[Chunk]:
-        held, self._chunks = self._chunks, []
-        return held
-
-
-def _move_gap(held: list[Chunk], event: ClockEvent) -> None:
-    """Put a gap that the last chunk tells before the first chunk that came after the loss."""
-    decided = held[-1]
-    late = [k for k, c in enumerate(held[:-1]) if c.index >= event.first]
-    if not late or not decided.breaks:
-        return
-    lost = event.samples or 0
-    for k in late:
-        c = held[k]
-        grid = c.axis.parts()[0]
-        if not isinstance(grid, Grid):  # pragma: no cover - the stamper makes grids
-            return
-        moved = Grid(
-            grid.origin + event.correction, grid.period, grid.count, grid.first, grid.uncertainty,
-            grid.evidence,
-        )  # fmt: skip
-        start, end = c.start + event.correction, c.end + event.correction
-        breaks: tuple[Break, ...] = c.breaks
-        if k == late[0]:
-            breaks = (*breaks, (0, Gap(c.start, start, lost, "dropped")))
-        held[k] = Chunk(c.data, moved, start, end, c.index + lost, c.info, breaks)
-    begin, n = held[late[-1]].end, len(decided)
-    end = max(decided.end, begin + n)
-    last = decided.axis.parts()[-1]
-    axis = Grid(begin, (end - begin) / n, n, 0, last.uncertainty, last.evidence)
-    held[-1] = Chunk(
-        decided.data, axis, begin, end, decided.index, decided.info, decided.breaks[1:]
-    )
+_ANEW = ("disconnect", "restart")
 
 
 def _pieces(chunk: Chunk) -> Iterator[tuple[int, Chunk]]:
-    """Give what a chunk was made of, one reading each, and nothing with a gap inside."""
+    """Give what a chunk was made of, at most one reading each, and nothing with a gap inside."""
     edges = {0, len(chunk), *(at for at, _ in chunk.breaks)}
     edges.update(accumulate(part.count for part in chunk.axis.parts()))
     for a, b in pairwise(sorted(edges)):
         yield a, chunk[a:b]
 
 
-def _reading(piece: Chunk, lost: Gap | None) -> Reading:
-    """Return a piece as a reading; without evidence it arrived when it ended."""
-    part = piece.axis.parts()[0]
-    evidence, why = part.evidence, lost.why if lost else "dropped"
-    count = lost.lost if lost else None
-    if evidence is None or evidence.samples != len(piece):
-        return Reading(piece.data, lost=count, why=why, arrival=part.at(part.count))
+def _same_reading(before: Chunk, piece: Chunk) -> bool:
+    one, other = before.axis.parts()[-1].evidence, piece.axis.parts()[0].evidence
+    if one is None or other is None:
+        return False
+    return one is other or one[:3] == other[:3]
+
+
+def _complete(pieces: list[Chunk]) -> bool:
+    evidence = pieces[0].axis.parts()[0].evidence
+    return evidence is None or sum(map(len, pieces)) >= evidence.samples
+
+
+def _reading(pieces: list[Chunk], lost: Gap | None) -> Reading:
+    """Return a reading made whole again; a part of one, or one without evidence, came as it ends.
+
+    So a part keeps the times that it has.
+    """
+    whole = concat(pieces)
+    part, why = whole.axis.parts()[0], lost.why if lost else "dropped"
+    evidence, count = part.evidence, lost.lost if lost else None
+    if evidence is not None and evidence.samples == len(whole):
+        return Reading(
+            whole.data, counter=evidence.counter, device_time=evidence.device_time,
+            bounds=evidence.bounds, lost=count, why=why, arrival=evidence.arrival,
+        )  # fmt: skip
+    times: int | NDArray[np.int64] | None = None
+    if _has_stamps(whole):
+        stamps = evidence.device_time if evidence else None
+        times = part.at(0) if isinstance(stamps, int) else whole.time
     return Reading(
-        piece.data, counter=evidence.counter, device_time=evidence.device_time,
-        bounds=evidence.bounds, lost=count, why=why, arrival=evidence.arrival,
-    )  # fmt: skip
+        whole.data, device_time=times, lost=count, why=why, arrival=whole.axis.at(len(whole))
+    )
+
+
+def _has_stamps(chunk: Chunk) -> bool:
+    """Whether it came with stamps of the host clock."""
+    evidence = chunk.axis.parts()[0].evidence
+    stamps = None if evidence is None else evidence.device_time
+    return chunk.info.device_clock == "host" and stamps is not None
+
+
+def _joined(before: Gap | None, gap: Gap) -> Gap:
+    if before is None:
+        return gap
+    return before.join(gap, gap.why if gap.why in _ANEW else before.why)
 
 
 class _TimestampCorrect:
-    __slots__ = ("_correction", "_held", "_pending", "_stamper")
+    """Puts the pieces of each reading together again, however it was cut, and stamps it."""
+
+    __slots__ = ("_correction", "_held", "_last", "_pending", "_pieces", "_stamper")
 
     def __init__(self, correction: Correction) -> None:
         self._correction = correction
-        self._held = _Held(round(correction.hold * 1e9)) if correction.hold else None
-        self._pending: Gap | None = None  # after the last samples
+        self._held = Held(round(correction.hold * 1e9)) if correction.hold else None
+        self._pieces: list[Chunk] = []  # of the reading under way
+        self._pending: Gap | None = None  # before them
+        self._last: Chunk | None = None  # stamped
         self._stamper: Stamper | None = None
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        stamper = self._stamper
-        if stamper is None:
-            stamper = self._begin(chunk.info)
-        gaps: dict[int, Gap] = {} if self._pending is None else {0: self._pending}
+        if self._stamper is None:
+            self._stamper = self._begin(chunk)
+        gaps: dict[int, Gap] = {}
         for at, gap in chunk.breaks:
-            gaps[at] = gaps[at].join(gap) if at in gaps else gap
-        self._pending = gaps.pop(len(chunk), None)  # told with the next samples
+            gaps[at] = _joined(gaps.get(at), gap)
         out: list[Chunk] = []
         for at, piece in _pieces(chunk):
-            lost = gaps.get(at)
-            if lost is not None and (lost.lost is None or lost.why in ("disconnect", "restart")):
-                # a hole of unknown size, or one that is only guessed: the clock is found anew
-                stamper.restart(lost.why)
-                lost = None
-            reading = _reading(piece, lost)
-            stamped = stamper.stamp(reading, reading.data, reading.arrival or 0)
-            found, stamper.found = stamper.found, []
-            if stamped is not None and self._held is not None:
-                out += self._held.push(stamped, stamper.state, found)
-            elif stamped is not None:
-                out.append(stamped)
+            before = gaps.get(at)
+            if before is not None:
+                out += self._lose(before)
+            elif self._pieces and not _same_reading(self._pieces[-1], piece):
+                out += self._stamp(self._stamper)
+            self._pieces.append(piece)
+            if _complete(self._pieces):
+                out += self._stamp(self._stamper)
+        if len(chunk) in gaps:  # told with the next samples
+            out += self._lose(gaps[len(chunk)])
+        if not len(chunk) and not out and self._held is None:
+            out += self._heartbeat()
         return out
 
     def flush(self) -> list[Chunk]:
-        return [] if self._held is None else self._held.flush()
+        out = [] if self._stamper is None else self._stamp(self._stamper)
+        if self._held is not None:
+            out += self._held.flush()
+        gap, self._pending = self._pending, None
+        if gap is not None and self._last is not None:
+            last = self._last
+            start, end = last.end, last.end + gap.end - gap.start
+            told = (0, Gap(start, end, gap.lost, gap.why))
+            out.append(_empty(last, end, (told,)))
+        return out
 
-    def _begin(self, info: StreamInfo) -> Stamper:
-        given = self._correction
+    def _lose(self, gap: Gap) -> list[Chunk]:
+        """Stamp what came before a gap, and keep it for what comes after."""
+        out = [] if self._stamper is None else self._stamp(self._stamper)
+        self._pending = _joined(self._pending, gap)
+        return out
+
+    def _heartbeat(self) -> list[Chunk]:
+        """Say that it is alive: how far true time has come, only samples can tell."""
+        if self._last is None or self._pieces:
+            return []
+        return [_empty(self._last, self._last.end, ())]
+
+    def _stamp(self, stamper: Stamper) -> list[Chunk]:
+        if not self._pieces:
+            return []
+        lost, self._pending = self._pending, None
+        if lost is not None and (lost.lost is None or lost.why in _ANEW):
+            # a hole of unknown size, or one that is only guessed: the clock is found anew
+            stamper.restart(lost.why)
+            lost = None
+        reading = _reading(self._pieces, lost)
+        self._pieces = []
+        stamped = stamper.stamp(reading, reading.data, reading.arrival or 0)
+        found, stamper.found = stamper.found, []
+        if stamped is None:  # pragma: no cover - only readings without samples give nothing
+            return []
+        self._last = stamped
+        return [stamped] if self._held is None else self._held.push(stamped, stamper.state, found)
+
+    def _begin(self, chunk: Chunk) -> Stamper:
+        given, info = self._correction, chunk.info
         rate = given.rate if given.rate is not None else info.rate
         if rate is None:
             msg = (
@@ -146,10 +165,15 @@ class _TimestampCorrect:
             raise ChunkError(msg)
         counter, quantum = given.counter or info.counter, given.quantum or info.quantum
         correction = replace(given, rate=rate, counter=counter, quantum=quantum)
-        self._stamper = Stamper(
+        return Stamper(
             replace(info, rate=rate, counter=counter, quantum=quantum), "corrected", correction
         )
-        return self._stamper
+
+
+def _empty(last: Chunk, at: int, breaks: tuple[Break, ...]) -> Chunk:
+    none = Stamps(np.empty(0, np.int64))
+    index = last.index + len(last) + sum(gap.lost or 0 for _, gap in breaks)
+    return Chunk(last.data[:0], none, at, at, index, last.info, breaks)
 
 
 def timestamp_correct(
@@ -170,7 +194,8 @@ def timestamp_correct(
     """Replace times of arrival by the times at which samples were taken.
 
     A `Device` does this by itself; use it for chunks from elsewhere, whose end is when they
-    arrived, or to do it again with other settings: the raw evidence is in the chunk.
+    arrived, or to do it again with other settings: the raw evidence is in the chunk. A reading
+    that was cut since is put together again first, so how it was cut does not matter.
 
     .. marble::
 

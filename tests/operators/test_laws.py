@@ -62,7 +62,6 @@ def test_the_laws_are_tested_of_every_operator_on_chunks() -> None:
     """
     elsewhere = {
         "latest", "map_async", "map_parallel", "meter", "on_lag", "replay_window", "rewind",
-        "timestamp_correct",
     }  # fmt: skip
     here = {name.split("-")[0].replace("window", "window_by_time") for name in CASES}
     texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]

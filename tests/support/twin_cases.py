@@ -143,9 +143,9 @@ SINGLE: dict[str, Case] = {
     "continuity-found": Case(
         lambda: ops.compose(ops.drop_gaps(), ops.continuity()), ("sound",), holes
     ),
-    # these tell of the chunks, and of the evidence they came with
-    "timestamp_correct": Case(lambda: ops.timestamp_correct(), ("sound",), None),
-    "timestamp_correct-hold": Case(lambda: ops.timestamp_correct(hold=0.2), ("sound",), None),
+    "timestamp_correct": Case(lambda: ops.timestamp_correct(), ("sound",), joined),
+    "timestamp_correct-hold": Case(lambda: ops.timestamp_correct(hold=0.2), ("sound",), joined),
+    # this tells of the chunks
     "meter": Case(lambda: ops.meter(0.5), ("sound",), None),
     # these need a window: where there is none, the same without them must come
     "rewind": Case(
