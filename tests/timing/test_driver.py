@@ -1,6 +1,7 @@
 """Smoothing the stamps of a driver."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from rxstream.timing.driver import DriverStamps
@@ -57,7 +58,7 @@ def test_a_long_hole_is_sized() -> None:
     stamps = 10**18 + np.arange(400) * 10e6
     stamps[200:] += 2e9
     ends, lost = play(stamps)
-    assert lost[200] == 96_000
+    assert lost[202] == 96_000  # one, or two, could have been late
     assert sum(lost) == 96_000
     assert abs(ends[-1] - stamps[-1] - 10e6) < 1000
 
@@ -69,3 +70,41 @@ def test_after_an_overrun_a_short_hole_is_sized() -> None:
     play(stamps[:200], driver)
     _, lost, _ = driver.push(480, round(stamps[200]), overrun=True)
     assert lost == 240
+
+
+def test_one_stamp_that_is_far_too_late_is_no_loss() -> None:
+    stamps = 10**18 + np.arange(400) * 10e6
+    true = stamps + 10e6
+    stamps[[100, 300, 301]] += 600e6
+    ends, lost = play(stamps)
+    assert not any(lost)
+    assert np.abs(ends - true).max() < 1000
+
+
+def test_what_is_lost_before_a_second_of_late_blocks_is_told() -> None:
+    rng = np.random.default_rng(8)
+    true = 10**18 + np.arange(2000) * 10e6
+    true[1000:] += 100e6
+    driver = DriverStamps(PERIOD)
+    told = [driver.push(480, round(stamp)) for stamp in true + rng.normal(0, 10_000, 2000)]
+    error = np.abs(np.array([end for end, _, _ in told]) - true - 10e6)
+    assert [k for k, (_, lost, _) in enumerate(told) if lost] == [pytest.approx(1100, abs=20)]
+    assert sum(lost for _, lost, _ in told) == pytest.approx(4800, abs=3)
+    assert error[1120:].max() < 100_000
+    doubt = np.array([doubt for _, _, doubt in told])
+    assert (error[1006:] <= doubt[1006:] + 50_000).all()
+    assert doubt[200:1000].max() < 150_000
+
+
+@pytest.mark.parametrize("step", [5e6, -30e6])
+def test_another_line_is_in_the_uncertainty_until_it_is_followed(step: float) -> None:
+    rng = np.random.default_rng(9)
+    true = 10**18 + np.arange(2500) * 10e6 + rng.normal(0, 10_000, 2500)
+    true[1000:] += step
+    driver = DriverStamps(PERIOD)
+    told = [driver.push(480, round(stamp)) for stamp in true]
+    error = np.abs(np.array([end for end, _, _ in told]) - true - 10e6)
+    doubt = np.array([doubt for _, _, doubt in told])
+    assert (error[1006:] <= doubt[1006:] + 50_000).all()
+    assert error[1700:].max() < 150_000
+    assert not any(lost for _, lost, _ in told)
