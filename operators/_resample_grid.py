@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.axis import Grid, Stamps, join_axes
+from rxstream.axis import Grid, Stamps, join_axes, widest
 from rxstream.chunk import Chunk
 from rxstream.gap import Break, Gap
 from rxstream.info import StreamInfo
@@ -235,7 +235,7 @@ def _after(last: Chunk, piece: Chunk) -> Chunk:
     """Return samples with the last one before them."""
     data = np.concatenate((last.data, piece.data))
     stamps = np.concatenate((last.axis.times(), piece.axis.times()))
-    uncertainty = max(last.uncertainty, piece.uncertainty)
+    uncertainty = widest((*last.axis.parts(), *piece.axis.parts()))
     return Chunk(
         data, Stamps(stamps, uncertainty), last.start, piece.end, last.index, piece.info
     )  # fmt: skip

@@ -8,14 +8,14 @@ exact time, its uncertainty and the evidence behind it, however the stream is cu
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from math import ceil
+from math import ceil, isnan, nan
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Axis", "Evidence", "Grid", "Joined", "Sparse", "Stamps", "cut_parts", "join_axes",
-           "thin_axis"]  # fmt: skip
+           "thin_axis", "widest"]  # fmt: skip
 
 
 class Evidence(NamedTuple):
@@ -139,7 +139,10 @@ class Grid:
             and self.first == other.first + other.count
             and self.period == other.period
             and self.evidence is other.evidence
-            and self.uncertainty == other.uncertainty
+            and (
+                self.uncertainty == other.uncertainty
+                or (isnan(self.uncertainty) and isnan(other.uncertainty))
+            )
             if type(other) is Grid
             else False
         )
@@ -346,6 +349,12 @@ def join_axes(axes: Iterable[Axis]) -> Axis:
         return parts[0]
     starts = [0, *accumulate(part.count for part in parts)]
     return Joined(parts, starts[:-1], 0, starts[-1])
+
+
+def widest(parts: "Iterable[Grid | Stamps]") -> float:
+    """Return the largest uncertainty [ns]; NaN if one is not known."""
+    found = [part.uncertainty for part in parts]
+    return nan if any(map(isnan, found)) else max(found, default=0.0)
 
 
 def thin_axis(axis: Axis, step: int) -> Axis:

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 from typing_extensions import TypeVar
 
 from rxstream import plotting
-from rxstream.axis import Axis, Evidence, Grid, Stamps, join_axes
+from rxstream.axis import Axis, Evidence, Grid, Stamps, join_axes, widest
 from rxstream.clock import Time, format_time, to_ns
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.gap import Break, Gap, cut_breaks
@@ -247,8 +247,12 @@ class Chunk(Generic[S]):
 
     @property
     def uncertainty(self) -> float:
-        """Largest uncertainty of its times [ns]; a latency nobody can see is not in it."""
-        return max((part.uncertainty for part in self._axis.parts()), default=0.0)
+        """Half width of the 95 % interval of its times [ns], where they are least certain.
+
+        A latency nobody can see is not in it. NaN where nobody can know: of stamps made on
+        arrival, and of stamps that an interface gives without saying how good they are.
+        """
+        return widest(self._axis.parts())
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:

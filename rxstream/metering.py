@@ -34,7 +34,7 @@ class Flow:
     delay
         Least time from the end of a chunk to its arrival, of those chunks [s].
     uncertainty
-        Of the times of the newest chunk [s].
+        Of the times of the newest chunk [s]; NaN where it is not known.
     state
         What the clock model said of itself at the newest chunk: ``warming``, ``locked``,
         ``undecided`` (a loss is suspected), ``soft``; ``raw`` where there is none.

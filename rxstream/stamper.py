@@ -8,6 +8,7 @@ they are. Either way times only go forward, and what the device lost becomes a `
 
 from collections import deque
 from dataclasses import replace
+from math import isnan, nan
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -190,15 +191,18 @@ class Stamper:
         axis = self._forward(stamps, evidence._replace(state=stamp.state), stamp.uncertainty)
         return axis, int(stamps[0]), lost, why
 
-    def _forward(self, stamps: NDArray[np.int64], evidence: Evidence, doubt: float = 0.0) -> Stamps:
-        """Make stamps strictly increasing, from the end of what is out already."""
+    def _forward(self, stamps: NDArray[np.int64], evidence: Evidence, doubt: float = nan) -> Stamps:
+        """Make stamps strictly increasing, from the end of what is out already.
+
+        Without a model only bounds can tell how good they are.
+        """
         if self._end is not None and stamps[0] < self._end:
             stamps[0] = self._end
         if len(stamps) > 1 and not (stamps[1:] > stamps[:-1]).all():
             steps = np.arange(len(stamps))
             stamps = np.maximum.accumulate(stamps - steps) + steps
         stamps.flags.writeable = False
-        if evidence.bounds is not None and not doubt:
+        if evidence.bounds is not None and isnan(doubt):
             doubt = (evidence.bounds[1] - evidence.bounds[0]) / 2
         return Stamps(stamps, doubt, evidence)
 
@@ -213,7 +217,7 @@ class Stamper:
         if self._end is not None and (start < self._end or why is None):
             start = self._end
         end = max(end, start + n)
-        return Grid(start, (end - start) / n, n, 0, 0.0, evidence), start, lost, why
+        return Grid(start, (end - start) / n, n, 0, nan, evidence), start, lost, why
 
     def _modelled(
         self, reading: Reading, n: int, arrival: int, evidence: Evidence

@@ -63,7 +63,7 @@ class Stats:
         Least time from the end of a chunk to its arrival [s]. Negative where the end is not yet
         reached: a picture stands for the time to the next one.
     uncertainty
-        Of the times of the newest chunk [s].
+        Of the times of the newest chunk [s]; NaN where it is not known.
     held, nbytes
         What lies in the window: sample time [s], and bytes.
     subscribers

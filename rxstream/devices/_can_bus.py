@@ -7,6 +7,7 @@ import select
 import struct
 from collections import deque
 from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -171,9 +172,13 @@ class BusReader:
         times = self._clock.push(stamps, arrivals)
         if self._step is not None:
             data = self._step.decode(data)
+        doubt = self._clock.doubt
         for part in forward_pieces(times):
+            last = int(times[part][-1])
+            bounds = None if isnan(doubt) else (last - round(doubt), last + round(doubt))
+            arrival = int(arrivals[part][-1])
             self._ready.append(
-                Reading(data[part], device_time=times[part], arrival=int(arrivals[part][-1]))
+                Reading(data[part], device_time=times[part], bounds=bounds, arrival=arrival)
             )
         return self._ready.popleft()
 

@@ -1,6 +1,7 @@
 """When was a message on the bus? By the stamp of its interface, on the host clock."""
 
 import itertools
+import math
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -40,6 +41,8 @@ class BusClock:
     ) -> None:
         self._interface, self._clock = interface, clock
         self.kind = stamps
+        self.doubt = math.nan
+        """Half width of the 95 % interval of the times given last [ns]; NaN if nobody knows."""
         # stamps of the adapter are never lost samples: what comes later came later
         self._model = ClockModel(Correction(None, on_step="latency", skew_tol=200e-6))
 
@@ -82,9 +85,11 @@ class BusClock:
         times = np.empty_like(own)
         resets = np.flatnonzero(np.diff(own) < -_SILENCE) + 1
         edges = [0, *resets.tolist(), len(own)]
+        self.doubt = 0.0
         for i, j in itertools.pairwise(edges):
             last = int(own[j - 1])
             stamp = self._model.push(j - i, int(arrivals[j - 1]), device_time=last)
+            self.doubt = max(self.doubt, stamp.uncertainty)
             behind = (last - own[i:j]) * (1.0 + self._model.slope)
             times[i:j] = stamp.last - np.rint(behind).astype(np.int64)
         return np.minimum(times, arrivals)
