@@ -12,7 +12,7 @@ from rxstream.axis import Stamps
 from rxstream.chunk import Chunk, concat
 from rxstream.errors import ChunkError
 from rxstream.gap import Break, Gap
-from rxstream.info import Counter, Reading
+from rxstream.info import Counter, Reading, StreamInfo
 from rxstream.lift import lift
 from rxstream.operators._timestamp_hold import Held
 from rxstream.stamper import Stamper
@@ -21,6 +21,10 @@ from rxstream.timing.settings import Correction, OnStep
 __all__ = ["timestamp_correct"]
 
 _ANEW = ("disconnect", "restart")
+_OF_THE_MODEL = (
+    "quantum", "counter", "skew", "skew_tol", "drift", "window", "on_step", "p_false",
+    "restart_gap", "hold",
+)  # fmt: skip
 
 
 def _pieces(chunk: Chunk) -> Iterator[tuple[int, Chunk]]:
@@ -145,6 +149,8 @@ class _TimestampCorrect:
             # a hole of unknown size, or one that is only guessed: the clock is found anew
             stamper.restart(lost.why)
             lost = None
+        if _has_stamps(self._pieces[0]):
+            self._check_stamped(self._pieces[0].info)
         reading = _reading(self._pieces, lost)
         self._pieces = []
         stamped = stamper.stamp(reading, reading.data, reading.arrival or 0)
@@ -153,6 +159,18 @@ class _TimestampCorrect:
             return []
         self._last = stamped
         return [stamped] if self._held is None else self._held.push(stamped, stamper.state, found)
+
+    def _check_stamped(self, info: StreamInfo) -> None:
+        """Refuse what cannot act where there is nothing for the clock model to do."""
+        given, usual = self._correction, Correction(None)
+        idle = [name for name in _OF_THE_MODEL if getattr(given, name) != getattr(usual, name)]
+        if idle:
+            msg = (
+                f"timestamp_correct: {info.name} comes with stamps on the host clock, and its "
+                f"clock model is not used; {', '.join(idle)} cannot act: leave out all but "
+                "rate and latency"
+            )
+            raise ChunkError(msg)
 
     def _begin(self, chunk: Chunk) -> Stamper:
         given, info = self._correction, chunk.info
@@ -229,7 +247,9 @@ def timestamp_correct(
     ParameterError
         If a value cannot work.
     ChunkError
-        Downstream, if the stream has no rate and none is given.
+        Downstream, if the stream has no rate and none is given, or if it comes with stamps on the
+        host clock, as from a camera or a sound driver, and settings are given that cannot act on
+        these: all but ``rate`` and ``latency``.
 
     Examples
     --------

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rxstream import Chunk, Counter, Gap, Reading, StreamInfo, concat
 from rxstream import operators as ops
+from rxstream.errors import ChunkError
 from rxstream.stamper import Stamper, Timestamps
 from rxstream.testing import check_operator, run
 
@@ -96,3 +97,18 @@ def test_silence_and_a_loss_at_the_end_are_told(lost: int | None, hold: float) -
     assert silent.end == first.end + MS  # the first has just arrived when it ends
     assert [(g.start, g.duration, g.lost) for g in told.gaps] == [(silent.end, 0.3, lost)]
     assert told.index == 100 + (lost or 0)
+
+
+@pytest.mark.parametrize("stamps", [START, START + np.arange(10) * MS])
+@pytest.mark.parametrize(
+    "settings", [{"quantum": 10}, {"hold": 0.1}, {"counter": Counter(8)}, {"on_step": "gap"}]
+)
+def test_settings_that_cannot_act_on_stamps_are_refused(stamps: Any, settings: Any) -> None:
+    info = StreamInfo("audio", 1000.0, (), np.dtype(np.int64), device_clock="host")
+    data = np.arange(10)
+    chunk = Stamper(info).stamp(Reading(data, device_time=stamps), data, START + 20 * MS)
+    assert chunk is not None
+    with pytest.raises(ChunkError, match=f"audio .* {next(iter(settings))} cannot act: leave out"):
+        run(ops.timestamp_correct(**settings), [chunk])
+    (out,) = run(ops.timestamp_correct(latency=0.005), [chunk])
+    assert out.start == chunk.start - 5 * MS
