@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from math import isnan
 
 import numpy as np
 
@@ -75,10 +76,12 @@ class Run:
             return
         pictures = [picture for picture, _ in timed]
         data = [picture.data for picture in pictures]
+        last, doubt = timed[-1][1], self._clock.doubt
         self._emit(
             Reading(
                 np.stack(data) if len(data) > 1 else data[0][np.newaxis],
                 device_time=np.array([time for _, time in timed], np.int64),
+                bounds=None if isnan(doubt) else (last - round(doubt), last + round(doubt)),
                 lost=pictures[0].lost or None,
                 arrival=None if self._pictures.recorded else pictures[-1].arrival,
             )

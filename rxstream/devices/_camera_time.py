@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from numpy.typing import NDArray
 
 from rxstream.clock import HostClock, host_clock
+from rxstream.devices._camera_steady import Steady
 
 __all__ = ["ArrivalClock", "LiveClock", "Picture", "PictureClock", "RecordedClock", "Timed"]
 
@@ -34,6 +35,9 @@ Timed: TypeAlias = tuple[Picture, int]
 class PictureClock(Protocol):
     """Gives pictures their times; the times increase strictly."""
 
+    doubt: float
+    """Half width of the 95 % interval of the times given last [ns]; NaN if nobody knows."""
+
     def push(self, picture: Picture) -> Sequence[Timed]:
         """Take a picture; return those whose time is decided."""
         ...
@@ -45,6 +49,8 @@ class PictureClock(Protocol):
 
 class RecordedClock:
     """A file: its container is right, and begins at ``start`` [ns]."""
+
+    doubt = math.nan
 
     def __init__(self, start: int) -> None:
         self._start = start
@@ -63,21 +69,31 @@ class ArrivalClock:
     """A camera, or a stream without times: the driver's own stamp if it has one, else arrival.
 
     V4L2 gives the kernel's stamp of each picture, on the monotonic clock, as its position. One
-    that lies within the last second is taken for that; anything else is no stamp.
+    that lies within the last second is taken for that; anything else is no stamp. Where arrivals
+    keep to a known ``rate`` [Hz], the time is that of the line under them.
     """
 
-    def __init__(self, *, stamped: bool = False, clock: HostClock = host_clock) -> None:
+    def __init__(
+        self, *, stamped: bool = False, rate: float | None = None, clock: HostClock = host_clock
+    ) -> None:
         self._stamped, self._clock = stamped, clock
+        self._steady = None if rate is None else Steady(rate)
         self._last = 0
+        self.doubt = math.nan
 
     def push(self, picture: Picture) -> Sequence[Timed]:
-        time = picture.arrival
-        if self._stamped and math.isfinite(picture.position):
-            stamp = self._clock.from_monotonic(round(picture.position * 1e6))
-            if 0 <= time - stamp < 1_000_000_000:
-                time = stamp
+        time, self.doubt = self._time(picture)
         self._last = max(self._last + 1, time)
         return ((picture, self._last),)
+
+    def _time(self, picture: Picture) -> tuple[int, float]:
+        arrival = picture.arrival
+        if self._stamped and math.isfinite(picture.position):
+            stamp = self._clock.from_monotonic(round(picture.position * 1e6))
+            if 0 <= arrival - stamp < 1_000_000_000:
+                return stamp, math.nan
+        found = None if self._steady is None else self._steady.push(arrival, picture.lost)
+        return (arrival, math.nan) if found is None else found
 
     def flush(self) -> Sequence[Timed]:
         return ()
@@ -111,6 +127,7 @@ class LiveClock:
     ENOUGH = 5  # pictures in a window
     DEAD = 2_000_000  # a floor is not known better than this
     SLEW = 200e-6  # more than the 100 ppm of a bad quartz
+    doubt = math.nan
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -61,6 +61,10 @@ class Camera:
     - JPEG pictures over HTTP hold no times (FFmpeg invents 25 per second), nor do bare streams
       (``.h264``, ``.mjpeg``) and picture files: stamped on arrival, unless ``rate`` is given.
     - A camera's picture has the kernel's stamp (Linux), or that of arrival.
+    - Where arrival is all there is and pictures have come at their stated rate for three seconds,
+      their times are those of the earliest line under the arrivals, with its uncertainty. If the
+      rate changes, as with automatic exposure, arrivals count again. Elsewhere nobody knows how
+      late pictures are, and `Chunk.uncertainty` is NaN.
 
     The delay from the lens to the driver cannot be seen from here: see ``Device(latency=)``.
 
@@ -230,9 +234,9 @@ class Camera:
 
     def _clock(self, pictures: Input) -> PictureClock:
         if self._kind == "camera":
-            return ArrivalClock(stamped=True)
+            return ArrivalClock(stamped=True, rate=pictures.rate)
         if not pictures.timed:
-            return ArrivalClock()
+            return ArrivalClock(rate=None if pictures.recorded else pictures.rate)
         if pictures.recorded:
             return RecordedClock(now_ns() if self.start is None else to_ns(self.start))
         return LiveClock(f"camera {shown(self._where)}")
