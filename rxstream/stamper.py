@@ -306,6 +306,8 @@ class Stamper:
                 elif step > n:
                     lost, why = max(step - n, lost or 0), why or "dropped"
             self._last_counter, self._last_arrival = counter, arrival
+        elif self._last_counter is not None:  # this reading came without
+            self._last_counter, self._last_arrival = self._last_counter + n + (lost or 0), arrival
         return lost, why
 
     def _claims_too_much(self, step: int, size: int, arrival: int) -> bool:

@@ -45,6 +45,18 @@ def test_a_counter_that_begins_anew_is_no_loss(rate: float | None, bits: int, mo
     assert chunk.index == 190
 
 
+@pytest.mark.parametrize("rate", [1000.0, None])
+def test_a_reading_without_its_counter_is_no_loss(rate: float | None) -> None:
+    info = StreamInfo("x", rate, (), np.dtype(int), counter=Counter(8))
+    stamper, gaps, samples = Stamper(info, "arrival"), [], np.arange(10)
+    for k in range(60):
+        counter = None if k in (20, 21, 40) else 10 * (k + (k >= 40)) % 256
+        chunk = stamper.stamp(Reading(samples, counter=counter), samples, START + k * 10 * MS)
+        assert chunk is not None
+        gaps += chunk.gaps
+    assert [(gap.why, gap.lost) for gap in gaps] == [("dropped", 10)]
+
+
 def test_a_delay_that_changes_is_told_and_moves_no_times() -> None:
     rng = np.random.default_rng(1)
     delay = rng.exponential(0.5e-3, 3000) + np.repeat([4e-3, 0, 6e-3], 1000)
