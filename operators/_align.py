@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 from reactivex import Observable, abc
 
+from rxstream.checks import is_number
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
@@ -181,7 +182,7 @@ def _reported(joined: Observable[Any], report: Report) -> Observable[Aligned]:
 
 
 def _offsets(offset: Any, count: int) -> list[int]:
-    values = [offset] * count if isinstance(offset, int | float) else list(offset)
+    values = [offset] * count if is_number(offset) else list(offset)
     if len(values) != count:
         msg = f"align: {len(values)} offsets for {count} streams; give one, or one for each"
         raise ParameterError(msg)
@@ -189,10 +190,10 @@ def _offsets(offset: Any, count: int) -> list[int]:
 
 
 def _shift(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _FAR:
+    if not is_number(value) or abs(value) > _FAR:
         msg = f"align: offset must be seconds, not {value!r}"
         raise ParameterError(msg)
-    return round(value * 1e9)
+    return round(float(value) * 1e9)
 
 
-_FAR = 4e9  # [s]; also not NaN, not infinite
+_FAR = 4e9  # [s]

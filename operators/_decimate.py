@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from reactivex import Observable
 
+from rxstream.checks import is_whole
 from rxstream.chunk import Chunk
 from rxstream.errors import ParameterError
 from rxstream.info import StreamInfo
@@ -113,14 +114,14 @@ def decimate(
     [0.48] 100.0
     [] 100.0
     """
-    if not isinstance(q, int) or isinstance(q, bool) or q < 2:
+    if not is_whole(q, 2):
         msg = f"decimate: q must be a whole number >= 2, not {q!r}"
         raise ParameterError(msg)
     check_choice(kind, Kind, "kind")
     check_choice(initial, Initial, "initial")
     if order is None:
         order = 20 * q if kind == "fir" else 8
-    if not isinstance(order, int) or isinstance(order, bool) or order < 1:
+    if not is_whole(order, 1):
         msg = f"decimate: order must be a whole number >= 1, not {order!r}"
         raise ParameterError(msg)
     signal = load_scipy()

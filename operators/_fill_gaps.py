@@ -244,8 +244,16 @@ def fill_gaps(
         if how not in get_args(Way):
             msg = f"fill_gaps takes a value, 'hold' or 'interpolate', not {how!r}"
             raise ParameterError(msg)
-    elif not isinstance(how, tuple) and np.asarray(how).dtype.kind not in "biufcV":
+    elif not isinstance(how, tuple) and not _is_value(how):
         msg = f"fill_gaps takes a value, 'hold' or 'interpolate', not {how!r}"
         raise ParameterError(msg)
     longest = None if limit is None else to_span(limit, "limit")
     return lift(lambda: _FillGaps(how, longest))
+
+
+def _is_value(how: Any) -> bool:
+    try:
+        value = np.asarray(how)
+    except ValueError:  # rows that differ in length
+        return False
+    return value.dtype.kind in "biufcV" and value.size > 0

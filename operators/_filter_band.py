@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
+from rxstream.checks import is_number, is_whole
 from rxstream.chunk import Chunk
 from rxstream.errors import ParameterError
 from rxstream.info import StreamInfo
@@ -103,7 +104,7 @@ def filter_band(
     0.514
     """
     _check_edges(low, high)
-    if not isinstance(order, int) or isinstance(order, bool) or order < 1:
+    if not is_whole(order, 1):
         msg = f"filter_band: order must be a whole number >= 1, not {order!r}"
         raise ParameterError(msg)
     check_choice(kind, Kind, "kind")
@@ -111,6 +112,11 @@ def filter_band(
         if not _is_positive(value):
             msg = f"filter_band: {name} must be > 0 dB and finite, not {value!r}"
             raise ParameterError(msg)
+    if kind == "ellip" and ripple >= attenuation:
+        msg = (
+            f"filter_band: ripple must be below attenuation, not {ripple!r} and {attenuation!r} dB"
+        )
+        raise ParameterError(msg)
     check_choice(initial, Initial, "initial")
     check_choice(on_gap, OnGap, "on_gap")
     given = check_delay(delay)
@@ -141,8 +147,7 @@ def _centre(low: float | None, high: float | None, rate: float) -> float:
 
 
 def _is_positive(value: Any) -> bool:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    return number and not isinstance(value, bool) and bool(0 < value < float("inf"))
+    return is_number(value) and value > 0
 
 
 def _check_edges(low: Any, high: Any) -> None:

@@ -1,5 +1,7 @@
 """Calls that run elsewhere, a few at a time, and their results in the order of the items."""
 
+import functools
+import inspect
 import itertools
 import threading
 from collections import deque
@@ -10,11 +12,12 @@ from typing import Any, Generic, Protocol, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
+from rxstream.checks import is_whole
 from rxstream.chunk import Chunk
 from rxstream.clock import format_time
 from rxstream.errors import ParameterError, RxStreamError
 
-__all__ = ["Calls", "check_in_flight", "label_of", "run_in_order"]
+__all__ = ["Calls", "check_in_flight", "is_async", "label_of", "run_in_order"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -34,13 +37,19 @@ class Calls(Protocol[A_contra, B]):
         ...
 
 
-def check_in_flight(name: str, in_flight: int | None) -> None:
+def check_in_flight(name: str, in_flight: int) -> None:
     """Raise `ParameterError` if it is no number of calls."""
-    if in_flight is None:
-        return
-    if not isinstance(in_flight, int) or isinstance(in_flight, bool) or in_flight < 1:
+    if not is_whole(in_flight, 1):
         msg = f"{name}: in_flight must be a whole number of calls >= 1, not {in_flight!r}"
         raise ParameterError(msg)
+
+
+def is_async(function: Any) -> bool:
+    """Whether it is a coroutine function, or behaves as one."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    call = type(function).__call__ if callable(function) else None
+    return any(inspect.iscoroutinefunction(each) for each in (function, call))
 
 
 def label_of(name: str, function: Any) -> str:

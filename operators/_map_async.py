@@ -1,8 +1,6 @@
 """map_async: wait for several coroutines at a time."""
 
 import asyncio
-import functools
-import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -11,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from reactivex import Observable
 
 from rxstream.errors import ParameterError
-from rxstream.operators._in_flight import check_in_flight, label_of, run_in_order
+from rxstream.operators._in_flight import check_in_flight, is_async, label_of, run_in_order
 
 __all__ = ["map_async"]
 
@@ -83,13 +81,6 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def _is_async(function: Any) -> bool:
-    while isinstance(function, functools.partial):
-        function = function.func
-    call = type(function).__call__ if callable(function) else None
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
-
-
 def map_async(
     function: Callable[[A], Coroutine[Any, Any, B]],
     *,
@@ -147,7 +138,7 @@ def map_async(
     4
     9
     """
-    if not _is_async(function):
+    if not is_async(function):
         msg = (
             f"map_async needs a coroutine function (async def), not {function!r:.80}; "
             "for a plain one use map_parallel"

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from reactivex import Observable
 
 from rxstream.errors import ParameterError
-from rxstream.operators._in_flight import check_in_flight, label_of, run_in_order
+from rxstream.operators._in_flight import check_in_flight, is_async, label_of, run_in_order
 
 __all__ = ["map_parallel"]
 
@@ -91,13 +91,17 @@ def map_parallel(
     if not callable(function):
         msg = f"map_parallel needs a function of an item, not {function!r:.80}"
         raise ParameterError(msg)
+    if is_async(function):
+        msg = f"map_parallel: {function!r:.80} is a coroutine function; use map_async"
+        raise ParameterError(msg)
     if executor is not None and not isinstance(executor, Executor):
         msg = (
             f"map_parallel: {executor!r:.80} is no concurrent.futures.Executor; of a Dask client "
             "use client.get_executor()"
         )
         raise ParameterError(msg)
-    check_in_flight("map_parallel", in_flight)
+    if in_flight is not None:
+        check_in_flight("map_parallel", in_flight)
     most = in_flight or getattr(executor, "_max_workers", None) or os.cpu_count() or 1
     label = label_of("map_parallel", function)
 

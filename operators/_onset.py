@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from math import exp, isfinite
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reactivex import Observable
 
 from rxstream.axis import Axis, Stamps, join_axes
+from rxstream.checks import is_number
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ChunkError, ParameterError
@@ -21,6 +22,7 @@ from rxstream.operators._signal_runs import OnGap, Runs, check_choice, check_num
 from rxstream.operators._signal_sections import load_kernel, load_scipy
 
 __all__ = ["onset"]
+_MOST = 1000.0  # dB; a number has no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,9 @@ def onset(
     high = 0.0 if threshold is None else _number(threshold, "threshold")
     ratio = high if above is None else _number(above, "above")
     low = ratio if off is None else _number(off, "off")
+    if above is not None and abs(ratio) > _MOST:
+        msg = f"onset: above must be within ±{_MOST:g} dB, not {above!r}"
+        raise ParameterError(msg)
     if low > ratio:
         msg = f"onset: off must not be higher than what turns it on; {off!r} > {ratio:g}"
         raise ParameterError(msg)
@@ -280,8 +285,7 @@ def onset(
 
 
 def _number(value: Any, name: str) -> float:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    if not number or isinstance(value, bool) or not isfinite(value):
+    if not is_number(value):
         msg = f"onset: {name} must be a finite number, not {value!r}"
         raise ParameterError(msg)
     return float(value)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from reactivex import Observable
 
+from rxstream.checks import is_whole
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
@@ -151,7 +152,7 @@ def rechunk(
         hop_span = None if hop is None else to_span(hop, "hop")
         return lift(lambda: _Rechunk(0, 0, span, hop_span, split=split))
     for name, value in (("size", size), ("hop", size if hop is None else hop)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not is_whole(value, 1):
             msg = f"{name} must be a whole number of samples >= 1, not {value!r}"
             raise ParameterError(msg)
     samples, step = int(size or 0), int(hop or size or 0)

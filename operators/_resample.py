@@ -5,6 +5,7 @@ from typing import Literal
 
 from reactivex import Observable
 
+from rxstream.checks import is_number
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
@@ -124,7 +125,7 @@ def resample(
 
 
 def _checked(rate: object) -> float:
-    if isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate <= 1e9:
-        return rate
+    if is_number(rate) and 0 < rate <= 1e9:
+        return float(rate)
     msg = f"resample: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
     raise ParameterError(msg)

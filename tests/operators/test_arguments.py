@@ -1,0 +1,63 @@
+"""Options that are numbers of numpy, and those that cannot work."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+import reactivex as rx
+
+from rxstream import Chunk, StreamInfo
+from rxstream import operators as ops
+from rxstream.errors import ParameterError
+from rxstream.testing import run
+
+WHOLE = Chunk.regular(
+    np.sin(np.arange(400.0)), StreamInfo("x", 100.0, (), np.dtype(float)), start=0
+)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: ops.decimate(n(4), order=n(20)),
+        lambda n: ops.resample(n(50)),
+        lambda n: ops.rechunk(n(30), hop=n(10)),
+        lambda n: ops.filter_band(n(5), n(20), order=n(2)),
+        lambda n: ops.map_parallel(abs, in_flight=n(2)),
+        lambda n: ops.onset(n(1), rest=n(1)),
+        lambda n: ops.align(rx.empty(), offset=n(1), tolerance=n(1)),
+        lambda n: ops.window_by_time(n(1), every=n(1)),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(make: Any) -> None:
+    for number in (np.int64, np.uint8):
+        make(number)
+    if "map_parallel" not in make.__code__.co_names and "align" not in make.__code__.co_names:
+        ours, plain = (run(make(number), [WHOLE]) for number in (np.int64, int))
+        assert [str(item) for item in ours] == [str(item) for item in plain]
+
+
+async def soon(item: Any) -> Any:
+    await asyncio.sleep(0)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ops.map_parallel(soon), "is a coroutine function; use map_async"),
+        (lambda: ops.map_async(soon, in_flight=None), "in_flight must be a whole number"),
+        (lambda: ops.onset(above=1e5), "above must be within ±1000 dB, not 100000"),
+        (lambda: ops.fill_gaps([1, [2]]), "takes a value"),
+        (lambda: ops.fill_gaps([]), "takes a value"),
+        (lambda: ops.filter_band(1, 4, kind="ellip", ripple=70), "ripple must be below"),
+        (lambda: ops.decimate(np.float64(4)), "q must be a whole number"),
+        (lambda: ops.decimate(np.int64(1)), "q must be a whole number"),
+        (lambda: ops.resample(True), "rate must be"),
+        (lambda: ops.rechunk(np.True_), "size must be a whole number"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_where_the_pipe_is_built(make: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        make()
