@@ -105,8 +105,10 @@ class ClockEvent(RxStreamError):  # noqa: N818 - told, not raised
             text = f"its delay fell by {-delay / 1e6:.3f} ms at sample {last}; "
             text += "times before may be late by that"
         else:
-            count = "" if samples is None else f" of {samples} samples"
+            count = "" if samples is None else f" of {abs(samples)} samples"
             text = f"{kind}{count} found at sample {last}"
+            if kind == "overlap":
+                text += ": they came twice, or an earlier gap was none"
             if first < last:
                 text += f"; the times of samples {first} to {last - 1} are off by "
                 text += f"{-correction / 1e6:.3f} ms"

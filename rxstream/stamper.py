@@ -23,13 +23,13 @@ from rxstream.timing.driver import DriverStamps
 from rxstream.timing.model import ClockModel
 from rxstream.timing.settings import Correction
 from rxstream.timing.stamp import Event
+from rxstream.timing.told import Told
 
 __all__ = ["Stamper", "Timestamps"]
 
 Timestamps: TypeAlias = Literal["corrected", "arrival"]
 _SOON = 16  # readings
 _REMEMBERED = 4096  # readings; a decision never takes so long
-_CLAIM = 500_000_000  # a counter that claims this much more time than has passed was reset [ns]
 _BACKWARD = 1_000_000  # stamps that go back less than this [ns] are noise, not an overlap
 
 
@@ -66,8 +66,7 @@ class Stamper:
                 self._driver = DriverStamps(info.period)
         self._end: int | None = None
         self._index = 0
-        self._last_counter: int | None = None
-        self._last_arrival = 0  # of it
+        self._told = Told(info)
         self._pending: Why | None = None
         self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each
         self._pushed = 0
@@ -85,7 +84,7 @@ class Stamper:
     def restart(self, why: Why) -> None:
         """Expect a hole for this reason before the next reading."""
         self._pending = why
-        self._last_counter = None
+        self._told.restart()
         if self._model is not None:
             self._model.restart()
         if self._driver is not None:
@@ -151,7 +150,7 @@ class Stamper:
         stamps = np.array(reading.device_time, dtype=np.int64).reshape(-1) - self._latency
         if stamps.shape != (n,):
             stamps = stamps[0] + np.arange(n, dtype=np.int64) * round(self._period or 1)
-        lost, why = self._told(reading, n, arrival)
+        lost, why = self._told.push(reading, n, arrival)
         first = int(stamps[0])
         if self._end is not None and first < self._end - _BACKWARD and why is None:
             lost, why = 0, "overlap"
@@ -163,7 +162,7 @@ class Stamper:
         """Stamp irregular samples on arrival, for want of anything better."""
         last = arrival if reading.bounds is None else sum(reading.bounds) // 2
         stamps = np.full(n, last - self._latency, np.int64)
-        lost, why = self._told(reading, n, arrival)
+        lost, why = self._told.push(reading, n, arrival)
         return self._forward(stamps, evidence), int(stamps[0]), lost, why
 
     def _by_own_clock(
@@ -187,7 +186,7 @@ class Stamper:
         stamps = np.full(n, stamp.last, np.int64)
         if own is not None:
             stamps += np.rint((own - own[-1]) * (1 + model.slope)).astype(np.int64)
-        lost, why = self._told(reading, n, arrival)
+        lost, why = self._told.push(reading, n, arrival)
         axis = self._forward(stamps, evidence._replace(state=stamp.state), stamp.uncertainty)
         return axis, int(stamps[0]), lost, why
 
@@ -211,7 +210,7 @@ class Stamper:
     ) -> tuple[Axis, int, int | None, Why | None]:
         """Arrival minus length, never before the end of what is out already."""
         period = self._period or 1.0
-        lost, why = self._told(reading, n, arrival)
+        lost, why = self._told.push(reading, n, arrival)
         end = arrival - self._latency
         start = end - round(n * period)
         if self._end is not None and (start < self._end or why is None):
@@ -268,7 +267,7 @@ class Stamper:
         driver, period, arrival = self._driver, self._period, evidence.arrival
         if driver is None or period is None:  # pragma: no cover - the caller has looked
             raise AssertionError
-        told, why = self._told(reading, n, arrival)
+        told, why = self._told.push(reading, n, arrival)
         known = told or 0
         end, lost, doubt = driver.push(
             n, stamp - self._latency, known, overrun=self._overrun > 0 and not known
@@ -291,30 +290,6 @@ class Stamper:
             doubt += least - end
             end = least
         return Grid(start, (end - start) / n, n, 0, doubt, evidence)
-
-    def _told(self, reading: Reading, n: int, arrival: int) -> tuple[int | None, Why | None]:
-        """Return what the device itself says is lost before a reading."""
-        counter, spec = reading.counter, self._info.counter
-        lost: int | None = reading.lost
-        why: Why | None = reading.why if reading.lost else None
-        if counter is not None and spec is not None and spec.kind == "samples":
-            if self._last_counter is not None:
-                size = 1 << spec.bits
-                step = (counter - self._last_counter) % size
-                if step > n and self._claims_too_much(step, size, arrival):
-                    lost, why = reading.lost, "restart"
-                elif step > n:
-                    lost, why = max(step - n, lost or 0), why or "dropped"
-            self._last_counter, self._last_arrival = counter, arrival
-        elif self._last_counter is not None:  # this reading came without
-            self._last_counter, self._last_arrival = self._last_counter + n + (lost or 0), arrival
-        return lost, why
-
-    def _claims_too_much(self, step: int, size: int, arrival: int) -> bool:
-        """Whether a counter was reset, as so many samples cannot have been lost since the last."""
-        if self._period is None:  # nobody knows how many may come: it went back, not forward
-            return step > size // 2
-        return step * self._period > arrival - self._last_arrival + _CLAIM
 
     def _finish(
         self,

@@ -83,6 +83,7 @@ def test_a_loss_that_was_none_is_taken_back() -> None:
     gaps = [(gap.why, gap.lost) for chunk in chunks for gap in chunk.gaps]
     assert gaps == [("dropped", 1), ("overlap", 0)]
     assert [(event.kind, event.samples) for event in found] == [("gap", 1), ("overlap", -1)]
+    assert "an earlier gap was none" in str(found[1])
     assert chunks[-1].index == 600  # numbers that are out stay
 
 
