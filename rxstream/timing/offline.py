@@ -13,7 +13,7 @@ Only a restart cannot be closed; each stretch between restarts is fitted for its
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ _FEW = 8  # chunks that are too few to show a floor
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Steps: TypeAlias = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Joint:
     unit: float | None
     """The step is a multiple of this [s] and device time (``x``) has it wrong; None: the floor
     itself has moved."""
+    moved: float = 0.0
+    """By how much device time has been moved here already [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Stretch:
     """Chunks between two restarts."""
 
     x: Floats
-    """Device time of the last samples ``(n,)`` [s]."""
+    """Device time of the last samples ``(n,)`` [s], never going back."""
     late: Floats
     """Latest possible host times of them ``(n,)`` [s], on the scale of ``x``."""
     early: Floats | None
@@ -74,7 +77,7 @@ class Stretch:
     joints: tuple[Joint, ...]
 
 
-def smooth(stretch: Stretch, scales: Scales) -> tuple[Floats, Floats, tuple[float, ...]]:
+def smooth(stretch: Stretch, scales: Scales) -> tuple[Floats, Floats, Steps]:
     """Return the host times of the last samples.
 
     Returns
@@ -82,7 +85,8 @@ def smooth(stretch: Stretch, scales: Scales) -> tuple[Floats, Floats, tuple[floa
     times, uncertainty
         ``(n,)`` [s].
     steps
-        By how much device time was moved at each joint that has a unit [s].
+        By how much device time was moved at each joint that has a unit [s]; None: nothing was lost
+        there, the delay rose for a while.
     """
     x, floors, doubts, sure, steps = _close(stretch, scales)
     line, doubt = _line(x, stretch.late - x - floors, sure, scales)
@@ -107,24 +111,51 @@ class _Closed(NamedTuple):
     """What the changes of latency add to the uncertainty [s]."""
     sure: Flags
     """What may be used."""
-    steps: tuple[float, ...]
-    """By how much device time was moved at each joint that has a unit [s]."""
+    steps: Steps
+    """As told by `smooth`."""
+
+
+class _Rise(NamedTuple):
+    """A loss of unknown size, or a rise of the delay."""
+
+    at: int
+    size: float
+    number: int
+    unit: float
+
+
+def _undone(rises: list[_Rise], fall: float, doubt: float) -> list[_Rise]:
+    """Return the losses that were none: a fall of the floor by just as much ended them."""
+    total = 0.0
+    for k in range(len(rises) - 1, -1, -1):
+        total += rises[k].size
+        if abs(total - fall) <= rises[k].unit + doubt:
+            return rises[k:]
+    return []
 
 
 def _close(stretch: Stretch, scales: Scales) -> _Closed:
     x, sure = stretch.x.copy(), stretch.sure.copy()
     floors, doubts = np.zeros((2, len(x)))
     edges = [joint.at for joint in stretch.joints] + [len(x)]
-    steps = []
+    steps: list[float | None] = []
+    rises: list[_Rise] = []
     for joint, end in zip(stretch.joints, edges[1:], strict=True):
         after = slice(joint.at, end)
         step, before, behind = _step(x, stretch.late - floors, sure, after, scales)
         if joint.unit is None:
             floors[joint.at :] += step
             doubts[joint.at :] += 2 * (before + behind)
+            for rise in _undone(rises, -step, 4 * (before + behind)):
+                x[rise.at :] -= rise.size
+                floors[rise.at :] += rise.size
+                steps[rise.number] = None
+            rises.clear()
             continue
         step = round(step / joint.unit) * joint.unit
         x[joint.at :] += step
+        x = np.maximum.accumulate(x)
+        rises.append(_Rise(joint.at, joint.moved + step, len(steps), joint.unit))
         steps.append(step)
         # too few chunks to tell: they must not spoil the others
         if behind > max(joint.unit / 5, before):
@@ -170,10 +201,10 @@ def _step(
 def _minima(x: Floats, offset: Floats, scales: Scales) -> tuple[Floats, Floats, Floats]:
     """Return x and offset of the lowest point of each bucket, and how many points it had."""
     width = scales.span / _BUCKETS
-    bucket = np.floor((x - x[0]) / width).astype(np.int64)
-    start = np.flatnonzero(np.diff(bucket, prepend=-1))
+    bucket = np.floor((x - x.min()) / width).astype(np.int64)  # x may go back: samples come twice
     level = offset - scales.slope * (x - x[0])
     order = np.lexsort((level, bucket))  # the lowest of each bucket comes first
+    start = np.flatnonzero(np.diff(bucket[order], prepend=-1))
     lowest = order[start]
     count = np.diff(np.append(start, len(x))).astype(np.float64)
     return x[lowest], offset[lowest], count
@@ -184,7 +215,7 @@ def _line(x: Floats, offset: Floats, sure: Flags, scales: Scales) -> tuple[Float
     if sure.sum() < 2:
         sure = np.ones(len(x), bool)
     xs, ys, counts = _minima(x[sure], offset[sure], scales)
-    begin, length, span = float(x[0]), float(x[-1] - x[0]), scales.span
+    begin, length, span = float(x.min()), float(np.ptp(x)), scales.span
     knots = begin + np.linspace(0, length, int(np.ceil(length * _KNOTS / span)) + 1)
     values, means, variations, sizes = np.empty(len(knots)), [], [], []
     for k, knot in enumerate(knots):

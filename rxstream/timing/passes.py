@@ -1,6 +1,6 @@
 """The online model over arrays, and the two passes for recordings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +14,9 @@ from rxstream.timing.stamp import Event, Stamp
 __all__ = ["Corrected", "Evidence", "run_offline", "run_online"]
 
 Ints = NDArray[np.int64]
+
+_MOST_WRONG = 0.05  # of the times of a stretch may be after the arrival by more than the doubt
+_ROUNDING = 1e-6  # [s]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +78,7 @@ def run_offline(settings: Correction, evidence: Evidence) -> Corrected:
         origins[i], seconds[i] = model.origin or 0, model.seconds
     if model.origin is None:  # no clock but the host's: nothing to look at
         return run_online(settings, evidence)
-    times = _Times(settings, evidence, origins, seconds, model)
+    times = _Times(settings, evidence, origins, seconds, model, stamps)
     times.take_back([event for stamp in stamps for event in stamp.events])
     return times.result()
 
@@ -90,9 +93,11 @@ class _Times:
         origins: Ints,
         seconds: NDArray[np.float64],
         model: ClockModel,
+        stamps: list[Stamp],
     ) -> None:
         self._settings, self._evidence, self._model = settings, evidence, model
         self._origin = int(evidence.arrival[0])
+        self._stamps = stamps
         # where the device's zero lies differs from restart to restart; so do not the steps
         self._x = seconds + (origins - self._origin) / 1e9
         self._sure = np.ones(len(seconds), bool)
@@ -117,7 +122,8 @@ class _Times:
                 self._x[late] += event.correction / 1e9
                 self._sure[late] = False
                 if self._settings.quantum is None and self._settings.rate:
-                    self._joints.append(Joint(event.chunk, 1 / self._settings.rate))
+                    unit, moved = 1 / self._settings.rate, event.correction / 1e9
+                    self._joints.append(Joint(event.chunk, unit, moved))
             self.events.append(event)
 
     def _undo(self, event: Event) -> None:
@@ -137,14 +143,14 @@ class _Times:
         low = None if evidence.low is None else (evidence.low - origin) / 1e9
         times, doubts = np.empty(size), np.empty(size)
         scales = self._scales()
-        sized: list[tuple[int, float]] = []
-        edges = [0, *self._restarts, size]
+        sized: list[tuple[int, float | None]] = []
+        # device time that goes back (an overlap, a wrong counter) cannot be one line
+        back = (np.flatnonzero(np.diff(self._x) < 0) + 1).tolist()
+        edges = sorted({0, *self._restarts, *back, size})
         for begin, end in pairwise(edges):
-            if begin == end:
-                continue
             part = slice(begin, end)
             joints = tuple(
-                Joint(joint.at - begin, joint.unit)
+                replace(joint, at=joint.at - begin)
                 for joint in self._joints
                 if begin < joint.at < end
             )
@@ -153,24 +159,41 @@ class _Times:
                 self._sure[part], joints,
             )  # fmt: skip
             times[part], doubts[part], steps = smooth(stretch, scales)
+            wrong = times[part] > high[part] + doubts[part] + _ROUNDING
+            if wrong.mean() > _MOST_WRONG:  # arrivals contradict it: what was known live is better
+                times[part], doubts[part] = self._live(part)
             sized += zip((j.at + begin for j in joints if j.unit), steps, strict=True)
         self._resize(dict(sized))
         return self._told(times, doubts)
+
+    def _live(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return times and uncertainties as they were told live [s]."""
+        offset = round(self._settings.latency * 1e9) - self._origin
+        stamps = self._stamps[part]
+        last = np.array([stamp.last + offset for stamp in stamps]) / 1e9
+        return last, np.array([stamp.uncertainty for stamp in stamps]) / 1e9
 
     def _scales(self) -> Scales:
         line = self._model.line
         doubt = 3e-6 + 2 * line.wander * line.span
         return Scales(line.slope, doubt, line.near, 1.5 * line.span, line.wander)
 
-    def _resize(self, steps: dict[int, float]) -> None:
-        """Tell the sizes of losses as they are now known."""
-        rate = self._settings.rate or 1.0
-        self.events = [
-            event._replace(samples=(event.samples or 0) + round(steps[event.chunk] * rate))
-            if event.kind == "gap" and event.chunk in steps
-            else event
-            for event in self.events
-        ]
+    def _resize(self, steps: dict[int, float | None]) -> None:
+        """Tell the sizes of losses as they are now known, and rises of the delay as what they are.
+
+        A loss of no samples was part of the one before it.
+        """
+        rate, told = self._settings.rate or 1.0, []
+        for event in self.events:
+            if event.kind == "gap" and event.chunk in steps:
+                step = steps[event.chunk]
+                if step is None:
+                    told.append(event._replace(kind="latency", samples=None))
+                elif (samples := (event.samples or 0) + round(step * rate)) > 0:
+                    told.append(event._replace(samples=samples))
+            else:
+                told.append(event)
+        self.events = told
 
     def _told(self, times: NDArray[np.float64], doubts: NDArray[np.float64]) -> Corrected:
         evidence, latency = self._evidence, round(self._settings.latency * 1e9)

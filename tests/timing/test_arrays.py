@@ -94,6 +94,36 @@ def test_a_loss_that_was_none_is_forgotten():
     assert np.abs(result.last / S - truth).max() < 1e-3
 
 
+def test_a_delay_that_rises_and_falls_again_is_no_loss():
+    """Live the rises are taken for losses; that each was undone is seen by who knows the end."""
+    rng = np.random.default_rng(0)
+    taken = 10 + np.arange(1, 24001) * 0.01
+    delay = rng.exponential(0.5e-3, 24000) + 4e-3 * ((taken // 40) % 2)
+    arrival = np.maximum.accumulate(np.rint((taken + delay) * S)).astype(np.int64)
+    found = correct_arrays(480, arrival, 48_000.0, online=False)
+    assert {event.kind for event in found.events} == {"latency"}
+    assert np.quantile(np.abs(found.last / S - taken), 0.95) < 100e-6
+
+
+@pytest.mark.parametrize("quantum", [None, 1, 10])
+def test_device_time_that_goes_back_is_survived(quantum):
+    """Samples in no relation to their rate, as of a reader that is wrong about it."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        count = rng.integers(1, 50, 160)
+        took = rng.exponential(count)
+        took[rng.random(160) < 0.1] = rng.choice([0, 0.1, 5.0, 100.0])
+        arrival = np.cumsum(np.rint(took * S).astype(np.int64) + count)
+        live, found = (
+            correct_arrays(count, arrival, 1.0, quantum=quantum, on_step="latency", online=online)
+            for online in (True, False)
+        )
+        assert (np.diff(found.last) > 0).all()
+        assert (found.last <= arrival).all()
+        assert all((event.samples or 1) > 0 for event in found.events if event.kind == "gap")
+        assert len(live.last) == len(found.last)
+
+
 def test_latency_and_settings_are_passed_on(traces, correct):
     trace = traces.regular(25, seconds=60)
     for online in (True, False):
