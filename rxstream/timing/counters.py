@@ -49,7 +49,7 @@ class DeviceTime:
         self.missing = 0
 
     def use(self, counter: Counter | None) -> None:
-        """Take this for the device's counter; only before the first chunk."""
+        """Take this for the device's counter; only before the first chunk, or a restart."""
         self._spec = counter
         self.counts_samples = counter is None or counter.kind == "samples"
         self._unit = (counter.rate if counter and counter.rate else self.rate) or 1.0
@@ -124,6 +124,9 @@ class DeviceTime:
         """
         size = 1 << (64 if self._spec is None else self._spec.bits)
         units = (counter - (self._raw or 0)) % size
+        back = units - size
+        if self._spec is not None and self._spec.bits == 64 and back > -_CLAIM * self._unit:
+            return back  # stamps that were taken out of order; this one never wraps
         excess = expected * self._unit - units
         return units + max(int((excess / size + 0.25) // 1), 0) * size
 

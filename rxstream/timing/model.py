@@ -40,7 +40,7 @@ class ClockModel:
 
     __slots__ = (
         "_arrival", "_clockless", "_device", "_floor", "_lower", "_origin", "_output", "_renew",
-        "_settings", "_state", "_verdicts",
+        "_settings", "_stamped", "_state", "_verdicts",
     )  # fmt: skip
 
     def __init__(self, settings: Correction) -> None:
@@ -54,7 +54,7 @@ class ClockModel:
         self._clockless = rate is None and settings.counter is None
         self._origin: int | None = None  # host time at which the line begins [ns]
         self._arrival = 0
-        self._renew = False
+        self._renew = self._stamped = False
         self._state: State = "warming"
 
     @property
@@ -207,9 +207,9 @@ class ClockModel:
 
     def _own_stamp(self, count: int, stamp: int | tuple[int, int]) -> int:
         """Return the device's own stamp of the last sample [ns], and use it as a counter."""
-        if self._origin is None:
+        if not self._stamped:  # what came before without them is of no use to them
             self._device.use(_OWN_STAMPS)
-            self._clockless = False
+            self._stamped, self._clockless, self._renew = True, False, self._origin is not None
         if isinstance(stamp, tuple):
             return stamp[1]
         rate = self._settings.rate

@@ -70,3 +70,24 @@ def test_lower_bounds_prove_losses_and_restarts(lost, kinds):
         assert told == (lost if kinds == {"gap"} else 0)
         error = np.abs(found.last - taken * S)
         assert error[2100:].max() < 3_000_000  # [ns]; bounds are 5 ms apart
+
+
+def test_own_stamps_out_of_order_are_noise():
+    rng = np.random.default_rng(1)
+    model, late = ClockModel(Correction(None)), rng.exponential(5e5, 1000)
+    for k in range(1000):
+        own = k * 10_000_000 - (10_050_000 if k == 500 else 0)
+        stamp = model.push(1, S + k * 10_000_000 + int(late[k]), device_time=own)
+        assert not stamp.why
+        assert not stamp.events
+        if k > 100 and k != 500:
+            assert abs(stamp.last - S - k * 10_000_000) < 100_000
+
+
+def test_own_stamps_may_come_later_than_the_first_samples():
+    model, whys = ClockModel(Correction(100.0)), []
+    for k in range(300):
+        own = None if k < 20 else k * 10_000_000 + 12_345
+        whys.append(model.push(1, S + k * 10_000_000, device_time=own).why)
+    assert whys[20] == "restart"
+    assert set(whys[:20] + whys[21:]) == {None}
