@@ -126,7 +126,7 @@ def calibrate_latency(
     [0.0, 0.04038]
     """
     for name, value in (("tolerance", tolerance), ("jitter", jitter)):
-        if not (isfinite(value) and value > 0):
+        if not _positive(value):
             msg = f"{name} must be > 0 seconds, not {value!r}"
             raise ParameterError(msg)
     first, second = _times("a", a), _times("b", b)
@@ -174,7 +174,7 @@ def events_of(chunk: Chunk[Any], threshold: float, refractory: Duration = 0.1) -
     [200000000, 700000000]
     """
     quiet = to_span(refractory, "refractory")
-    if not (isfinite(threshold) and threshold > 0):
+    if not _positive(threshold):
         msg = f"threshold must be a number > 0, not {threshold!r}"
         raise ParameterError(msg)
     data = chunk.data
@@ -194,6 +194,11 @@ def events_of(chunk: Chunk[Any], threshold: float, refractory: Duration = 0.1) -
     unseen = [0, *(at for at, _ in chunk.breaks)]
     found: Ints = times[begins & ~np.isin(loud, unseen)]
     return found
+
+
+def _positive(value: Any) -> bool:
+    number = isinstance(value, int | float | np.integer | np.floating)
+    return number and not isinstance(value, bool) and isfinite(value) and value > 0
 
 
 def _times(name: str, values: ArrayLike) -> Ints:

@@ -20,6 +20,7 @@ LEAST = 3
 
 _STEEPEST = 1e-3  # drift looked for [s/s]; quartz is within 1e-4
 _MOST_PAIRS = 20_000  # that vote; more make it slower, not surer
+_VAGUE = 150.0  # 4 pairs may lie 10 times as far off as many, 10 pairs 2.5 times
 _CHANCE = 1e-3  # how often unrelated events may pass for related ones
 
 
@@ -113,7 +114,8 @@ def refine(
         if len(pairs) < LEAST:
             break
         offset, slope, spread = _line(x[pairs[:, 0]], y[pairs[:, 1]], drift=drift)
-        width = min(width, max(4 * spread, 1e-6))
+        # a line through few points is near most of them: their spread tells little
+        width = min(width, max(4 * spread * (1 + _VAGUE / len(pairs) ** 2), 1e-6))
         better = _partners(x, y, offset, slope, width)
         if np.array_equal(better, pairs):
             break

@@ -60,6 +60,20 @@ def test_the_uncertainties_cover_the_errors():
     assert (inside >= 0.9 * 200).all(), inside
 
 
+@pytest.mark.parametrize("count", [4, 5, 6, 10])
+def test_the_uncertainties_cover_the_errors_also_of_few_events(count):
+    inside = np.zeros(2)
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        seen = np.cumsum(rng.uniform(2, 15, count))
+        found = calibrate_latency(_ns(seen), _ns(seen + 0.04 + rng.normal(0, 5e-3, count)))
+        inside += (
+            abs(found.offset - 0.04) <= found.offset_uncertainty,
+            abs(found.drift) <= found.drift_uncertainty,
+        )
+    assert (inside >= 0.91 * 300).all(), inside  # 92 to 95 %; 82 to 90 % without care
+
+
 def test_without_drift_a_constant_is_found():
     found = calibrate_latency(*_seen(1), drift=False)
     assert (found.drift, found.drift_uncertainty) == (0.0, 0.0)
@@ -142,6 +156,8 @@ def test_unrelated_events_are_refused():
         ([0, S, 3 * S], [9, S // 2, 9 * S], {}, "may be chance"),
         ([0, 1, 2], [0, 1, 2], {"jitter": 0}, "jitter must be > 0"),
         ([0, 1, 2], [0, 1, 2], {"tolerance": float("nan")}, "tolerance must be > 0"),
+        ([0, 1, 2], [0, 1, 2], {"tolerance": "x"}, "tolerance must be > 0 seconds, not 'x'"),
+        ([0, 1, 2], [0, 1, 2], {"tolerance": True}, "tolerance must be > 0 seconds, not True"),
     ],
 )
 def test_bad_events_are_refused(a, b, options, text):
