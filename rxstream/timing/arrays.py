@@ -14,6 +14,9 @@ from rxstream.timing.settings import Correction
 __all__ = ["Corrected", "correct_arrays"]
 
 _ALIKE = 0.01  # a counter of samples goes on by n a chunk, but for losses
+_NEAR = 0.05  # of a usual rate of ticks, by arrivals that scatter
+_SPEEDS = [10.0**k for k in range(2, 10)] + [32_768.0, 44_100.0, 48_000.0, 90_000.0]
+_REMEDY = "tell what it counts with counter_spec=Counter(...), or leave it out"
 
 Ints = NDArray[np.int64]
 
@@ -55,7 +58,8 @@ def correct_arrays(
         future is looked at too, which is better.
     counter_spec
         What the counter is: its bits, and its rate if it counts ticks. Without it this is found
-        from the data: a counter that advances by `n` a chunk counts samples, another one ticks.
+        from the data: a counter that advances by `n` a chunk counts samples, one that runs at a
+        usual rate (1 kHz, 1 MHz, 90 kHz, ...) ticks; what is neither is refused.
     **settings
         Others of `Correction`.
 
@@ -68,7 +72,7 @@ def correct_arrays(
     ------
     ParameterError
         If arrays differ in length, are not of integers, bounds or arrivals go back, a setting is
-        unknown, or a counter that numbers samples comes without a rate: that is no clock.
+        unknown, or it is not clear what the counter counts: without a rate, it never is.
 
     Examples
     --------
@@ -130,18 +134,26 @@ def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> C
     if (steps < 0).any():  # wraps, or restarts: a counter that wraps comes near its end
         bits = next((b for b in (8, 16, 24, 32) if top < 1 << b and top >= 7 << (b - 3)), 64)
     usual = steps[steps > 0]
-    if not len(usual) or abs(float(np.median(steps / count[1:])) - 1) < _ALIKE:
-        if rate is None:
-            msg = (
-                "counter goes on by n a chunk: it numbers samples, and without a rate that is no "
-                "clock; leave it out, or tell what it is with counter_spec=Counter(...)"
-            )
-            raise ParameterError(msg)
+    if rate is None:
+        what = "numbers samples, which is no clock without a rate" if _alike(steps, count) else (
+            "may number chunks or count ticks, and irregular samples do not tell which"
+        )  # fmt: skip
+        raise ParameterError(f"counter {what}; {_REMEDY}")
+    if not len(usual) or _alike(steps, count):
         return Counter(bits)
     speed = float(np.median(usual) / max(float(np.median(np.diff(arrival))), 1.0)) * 1e9
     if bits == 64:
         good = steps > 0
         speed = float(steps[good].sum() / max(int(np.diff(arrival)[good].sum()), 1)) * 1e9
-    nice = [10.0**k for k in range(2, 10)] + [32_768.0, 44_100.0, 48_000.0, 90_000.0]
-    nearest = min(nice, key=lambda known: abs(known / speed - 1))
-    return Counter(bits, nearest if abs(nearest / speed - 1) < 0.05 else speed, "ticks")
+    nearest = min(_SPEEDS, key=lambda known: abs(known / speed - 1))
+    if abs(nearest / speed - 1) > _NEAR:
+        msg = (
+            f"counter does not go on by n a chunk, and {speed:.6g} a second is no usual rate of "
+            f"ticks; {_REMEDY}"
+        )
+        raise ParameterError(msg)
+    return Counter(bits, nearest, "ticks")
+
+
+def _alike(steps: Ints, count: Ints) -> bool:
+    return len(steps) == 0 or abs(float(np.median(steps / count[1:])) - 1) < _ALIKE

@@ -140,10 +140,8 @@ def test_what_a_counter_is_can_be_left_out(name, traces, correct):
 
 
 def test_ticks_are_recognised(traces, correct):
-    trace = traces.e2_plc_rr_tick(27)
-    assert (correct(trace, counter_spec=None).last == correct(trace).last).all()
-    rate = traces.replace(trace, rate=10.0)
-    assert _p95(correct(rate, counter_spec=None), trace) < 900
+    trace = traces.replace(traces.e2_plc_rr_tick(27), rate=10.0)
+    assert _p95(correct(trace, counter_spec=None), trace) < 900
 
 
 @pytest.mark.parametrize("online", [True, False])
@@ -157,9 +155,17 @@ def test_coarse_ticks_are_no_samples(online):
     assert np.percentile(np.abs(found.last - S - taken)[200:], 95) < 10_000
 
 
-def test_numbers_without_a_rate_are_no_clock():
-    with pytest.raises(ParameterError, match="numbers samples, and without a rate"):
-        correct_arrays(1, [1, 2, 3], None, counter=[7, 8, 9])
+@pytest.mark.parametrize(
+    ("rate", "counter", "text"),
+    [
+        (None, [7, 8, 9], "numbers samples, which is no clock without a rate"),
+        (None, [7, 1007, 2007], "may number chunks or count ticks"),
+        (10.0, [7, 57, 107], "500 a second is no usual rate of ticks"),
+    ],
+)
+def test_a_counter_that_may_be_anything_is_refused(rate, counter, text):
+    with pytest.raises(ParameterError, match=text + ".*counter_spec=Counter"):
+        correct_arrays(1, [0, S // 10, 2 * S // 10], rate, counter=counter)
 
 
 def test_an_upper_bound_alone_is_an_earlier_arrival(traces, correct):
