@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import timing_sweep
 import timing_traces
 import timing_weak
-from timing_score import COLUMNS, Figures, best, merged, score
+from timing_score import COLUMNS, Figures, best, markdown, merged, score, spelled
 
 
 def table(results: dict[str, Figures]) -> None:
@@ -42,6 +42,33 @@ def table(results: dict[str, Figures]) -> None:
             f"{early:>11.4g}{we['covered']:>9.3f}{we['µs per chunk']:>9.1f}  {losses}"
             + ("  OUT OF ORDER" if we["order"] else "")
         )
+
+
+def documented(results: dict[str, Figures]) -> str:
+    """Return the tables of `docs/true-time.md`: errors, and losses."""
+    errors, losses = [], []
+    for trace, rows in results.items():
+        we, other = rows["rxstream"], best(rows)
+        peers = [spelled(rows[p]["p95"]) if p in rows else "–" for p in ("arrival", "lsl", "dll")]
+        row = [
+            trace,
+            f"**{spelled(we['p95'])}**",
+            *peers,
+            f"{spelled(rows[other]['p95'])} ({other})",
+        ]
+        after = spelled(rows["rxstream offline"]["p95"])
+        errors.append([*row, after, f"{we['covered']:.1%}", f"{we['worst']:.1%}"])
+        if we["true"] or we["told"]:
+            shares = [f"{we['found'] / we[of]:.3f}" if we[of] else "–" for of in ("told", "true")]
+            counts = [f"{we[what]:.0f}" for what in ("true", "told", "found", "exact")]
+            losses.append([trace, *counts, *shares])
+    heads = ["stream", "rxstream live", "arrival", "LSL", "DLL", "best peer"]
+    heads += ["rxstream on recordings", "covered, mean", "worst seed"]
+    text = markdown(heads, errors)
+    if losses:
+        heads = ["stream", "true", "told", "found", "exact", "precision", "recall"]
+        text += "\n\n" + markdown(heads, losses)
+    return text
 
 
 def picture(results: dict[str, Figures], path: Path) -> None:
@@ -93,6 +120,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     if results:
         table(results)
+        print("\n" + documented(results))
         picture(results, args.out / "timestamps.png")
     if args.only in ("", "weak"):
         written["weak points"] = timing_weak.report(seeds)

@@ -11,7 +11,9 @@ from rxstream.timing.arrays import correct_arrays
 from rxstream.timing.model import ClockModel, Stamp
 from rxstream.timing.settings import Correction
 
-__all__ = ["COLUMNS", "Figures", "best", "errors", "follow", "merged", "score"]
+__all__ = [
+    "COLUMNS", "Figures", "best", "errors", "follow", "markdown", "merged", "score", "spelled",
+]  # fmt: skip
 
 Ints = NDArray[np.int64]
 Figures = dict[str, dict[str, float]]
@@ -93,16 +95,31 @@ def best(rows: Figures, what: str = "p95") -> str:
 
 
 def merged(runs: list[Figures]) -> Figures:
-    """Return medians over the seeds; counts are summed."""
-    return {
-        who: {
-            what: float(
-                (np.sum if what in _SUMMED else np.median)([run[who][what] for run in runs])
-            )
-            for what in runs[0][who]
-        }
-        for who in runs[0]
-    }
+    """Return medians over the seeds; counts are summed, of coverage mean and worst are told."""
+    whole: Figures = {}
+    for who in runs[0]:
+        whole[who] = {}
+        for what in runs[0][who]:
+            values = [run[who][what] for run in runs]
+            way = np.sum if what in _SUMMED else np.mean if what == "covered" else np.median
+            whole[who][what] = float(way(values))
+            if what == "covered":
+                whole[who]["worst"] = min(values)
+    return whole
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    """Return a table as it stands in the documentation."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def spelled(value: float) -> str:
+    """Return microseconds as people read them."""
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g} µs"
 
 
 def _figures(error: NDArray[np.float64], trace: Trace) -> dict[str, float]:

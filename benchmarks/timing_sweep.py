@@ -10,7 +10,7 @@ from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
-from timing_score import Figures, best, merged, score
+from timing_score import Figures, best, markdown, merged, score
 from timing_traces import Delay, Trace, bimodal, gamma, pareto, regular
 
 __all__ = ["Cell", "again", "cells", "report", "sweep"]
@@ -44,9 +44,13 @@ class Cell(NamedTuple):
         return f"{self.rate:g} Hz / {self.size}"
 
     def trace(self, seed: int) -> Trace:
-        """Return it: 8000 chunks, but at least 1 and at most 25 minutes; less of the quickest."""
+        """Return it: 8000 chunks, but at least 1 and at most 25 minutes; less of the quickest.
+
+        Where samples are lost it is long enough for two losses at least.
+        """
         step = self.size / self.rate
-        seconds = min(max(8000 * step, 60.0), 1500.0) if step >= 1e-3 else 6.0
+        short = 6.0 if self.loss == "none" else 18.0
+        seconds = min(max(8000 * step, 60.0), 1500.0) if step >= 1e-3 else short
         least, most = max(1, int(3e-3 * self.rate), self.size // 5), int(0.1 * self.rate)
         blocks = self.loss == "blocks"
         return regular(
@@ -78,8 +82,8 @@ def _run(job: tuple[int, Cell]) -> Figures:
     return score(cell.trace(seed), offline=False)
 
 
-def again(results: dict[Cell, Figures], seeds: int = 5) -> dict[Cell, Figures]:
-    """Return the medians of other seeds where a peer was better: was it luck?"""
+def again(results: dict[Cell, Figures], seeds: int = 5) -> None:
+    """Print the medians of other seeds where a peer was better: was it luck?"""
     lost = [(seed, cell) for seed, cell in cells() if cell in results and gain(results[cell]) < 1]
     jobs = [(seed + 10_000 * (k + 1), cell) for seed, cell in lost for k in range(seeds)]
     runs: dict[Cell, list[Figures]] = {}
@@ -94,7 +98,6 @@ def again(results: dict[Cell, Figures], seeds: int = 5) -> dict[Cell, Figures]:
     )
     for cell, row in behind.items():
         _print_cell(cell, row)
-    return medians
 
 
 def report(results: dict[Cell, Figures]) -> None:
@@ -119,9 +122,44 @@ def report(results: dict[Cell, Figures]) -> None:
             f"{key:20}{np.median(ratio):>9.3g}{min(ratio):>9.3g}{np.median(early):>10.3g}"
             f"{covered:>9.3f}   " + ", ".join(f"{c:.0f}" for c in count)
         )
+    print("\n" + documented(results))
     print("\nthe worst of them\n")
     for cell in sorted(results, key=lambda cell: gain(results[cell]))[:12]:
         _print_cell(cell, results[cell])
+
+
+def documented(results: dict[Cell, Figures]) -> str:
+    """Return the table of `docs/true-time.md`."""
+    parts: dict[str, Callable[[Cell], bool]] = {
+        "nothing lost": lambda cell: cell.loss == "none",
+        "blocks lost": lambda cell: cell.loss == "blocks",
+        "any number lost": lambda cell: cell.loss == "any",
+        "chunks of one sample": lambda cell: cell.size == 1,
+        "chunks of 1 s": lambda cell: cell.size == cell.rate,
+        "0 ppm": lambda cell: cell.ppm == 0,
+        "±100 ppm": lambda cell: abs(cell.ppm) == 100,
+        "±500 ppm": lambda cell: abs(cell.ppm) == 500,
+        **{f"{law} delays": lambda cell, law=law: cell.delay == law for law in DELAYS},
+        "all": lambda _: True,
+    }
+    rows = []
+    for part, belongs in parts.items():
+        figures = [row for cell, row in results.items() if belongs(cell)]
+        if figures:
+            ratio = [gain(row) for row in figures]
+            early = [r["rxstream"]["first 2 s"] / r["lowest_10s"]["first 2 s"] for r in figures]
+            better = sum(value > 1 for value in ratio)
+            rows.append(
+                [
+                    part,
+                    f"{len(figures)}",
+                    f"{np.median(ratio):.3g}",
+                    f"{better}",
+                    f"{np.median(early):.2g}",
+                ]
+            )
+    heads = ["part", "streams", "median: best peer / rxstream", "rxstream better"]
+    return markdown([*heads, "first 2 s / least delay"], rows)
 
 
 def _print_cell(cell: Cell, row: Figures) -> None:

@@ -65,7 +65,10 @@ def coverage(seeds: int) -> dict[str, Row]:
             error = np.abs(errors(np.array([stamp.last for stamp in stamps]), trace))
             parts.append(np.mean(error <= width))
             widths.append(np.median(width))
-        rows[name] = {"covered": float(np.mean(parts)), "width": float(np.median(widths))}
+        rows[name] = {
+            "covered": float(np.mean(parts)), "worst seed": float(np.min(parts)),
+            "width": float(np.median(widths)),
+        }  # fmt: skip
     return rows
 
 

@@ -46,6 +46,22 @@ def test_every_cell_can_be_made(sweep):
     assert all(5 < length < 1700 for length in seconds.values())
 
 
+def test_streams_with_losses_lose_something(sweep):
+    cells = [cell for _, cell in sweep.cells() if cell.loss != "none" and cell.ppm == 0]
+    assert all(len(cell.trace(3).gaps) >= 2 for cell in cells if cell.size == 1)
+
+
+def test_the_documented_table_has_every_part(sweep):
+    cell = sweep.Cell(200.0, 20, 100.0, "pareto", "none")
+    rows = sweep.score(cell.trace(seed=7), offline=False)
+    lines = sweep.documented({cell: rows}).splitlines()
+    assert lines[0].startswith("| part | streams | ")
+    assert [line.split(" | ")[0] for line in lines[2:]] == [
+        "| nothing lost", "| ±100 ppm", "| pareto delays", "| all",
+    ]  # fmt: skip
+    assert all(line.split(" | ")[1] == "1" for line in lines[2:])
+
+
 # -- what the sweep brought to light --------------------------------------------------------------
 
 
