@@ -26,3 +26,12 @@ def test_it_runs_and_writes(tmp_path):
     assert rows["rxstream"]["p95"] < best
     assert rows["rxstream"]["order"] == 0
     assert (tmp_path / "timestamps.png").stat().st_size > 10_000
+
+
+def test_the_factors_of_the_uncertainty_can_be_tried():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "timing_fit.py"), "--seeds", "1"],
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("| exponential | ") == 2
