@@ -2,6 +2,7 @@
 
 from math import inf
 
+from rxstream.errors import ParameterError
 from rxstream.info import Counter
 from rxstream.timing.bounds import LowerBounds
 from rxstream.timing.counters import DeviceTime
@@ -27,6 +28,11 @@ class ClockModel:
     settings
         What is known of the stream.
 
+    Raises
+    ------
+    ParameterError
+        If they are no `Correction`.
+
     Examples
     --------
     Chunks of 100 samples, taken in 0.1 s each; the second comes 30 ms late:
@@ -44,6 +50,9 @@ class ClockModel:
     )  # fmt: skip
 
     def __init__(self, settings: Correction) -> None:
+        if not isinstance(settings, Correction):
+            msg = f"ClockModel needs a Correction, e.g. Correction(rate=48_000.0), not {settings!r}"
+            raise ParameterError(msg)
         rate, quantum = settings.rate, settings.quantum
         self._settings = settings
         self._device = DeviceTime(rate, settings.counter, quantum)
@@ -115,9 +124,17 @@ class ClockModel:
             stamp minus and plus what it may be off.
         lost
             Samples that the device says it lost before this chunk.
+
+        Raises
+        ------
+        ParameterError
+            Without samples.
         """
         verdicts = self._verdicts
         verdicts.next_chunk()
+        if count < 1:
+            msg = f"count must be at least 1 sample, not {count}; a silent device has no chunks"
+            raise ParameterError(msg)
         if bounds is not None:  # nothing is taken after it arrives
             high_ns = min(bounds[1], arrival)
             bounds = (min(bounds[0], high_ns), high_ns)

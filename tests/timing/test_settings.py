@@ -4,6 +4,7 @@ import pytest
 
 from rxstream.errors import ParameterError
 from rxstream.info import Counter
+from rxstream.timing.model import ClockModel
 from rxstream.timing.settings import Correction
 
 BAD = [
@@ -30,3 +31,14 @@ def test_good_values_pass():
         drift=1e-7, window=(5, 60), on_step="latency", p_false=1e-9, restart_gap=5, hold=0.5,
     )  # fmt: skip
     assert settings.hold == 0.5
+
+
+@pytest.mark.parametrize("settings", [48_000.0, None])
+def test_a_model_needs_settings(settings):
+    with pytest.raises(ParameterError, match="needs a Correction"):
+        ClockModel(settings)
+
+
+def test_a_chunk_without_samples_is_refused():
+    with pytest.raises(ParameterError, match="count must be at least 1 sample, not 0"):
+        ClockModel(Correction(1.0)).push(0, 5)
