@@ -118,7 +118,7 @@ class Envelope:
         """Set the scale of the excess [s] and the points per second; choose the window.
 
         With exponential delays a window ``W`` errs by about ``4 theta / (density W)`` from chance
-        and ``drift W**2 / 8`` from drift. Their sum is least at the cube root of half of what stands
+        and ``drift W**2 / 8`` from drift. Their sum is least at the cube root of half of what is
         below, and flat there: a window longer by a quarter costs 6 %, and noise of the slope less.
         """
         self.scale = scale
