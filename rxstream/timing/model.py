@@ -15,6 +15,8 @@ from rxstream.timing.verdicts import Verdicts
 
 __all__ = ["ClockModel", "Event", "Stamp"]
 
+_APART = 0.5  # of a chunk's length: one that comes so long after the last did not wait for it
+_DRAINED = 0.75  # the same after a silence, when what waited comes one by one
 _OWN_STAMPS = Counter(64, 1e9, "ticks")
 
 
@@ -45,8 +47,8 @@ class ClockModel:
     """
 
     __slots__ = (
-        "_arrival", "_clockless", "_device", "_floor", "_lower", "_origin", "_output", "_renew",
-        "_settings", "_stamped", "_state", "_verdicts",
+        "_arrival", "_clockless", "_device", "_drains", "_floor", "_lower", "_origin", "_output",
+        "_renew", "_settings", "_stamped", "_state", "_verdicts",
     )  # fmt: skip
 
     def __init__(self, settings: Correction) -> None:
@@ -63,7 +65,7 @@ class ClockModel:
         self._clockless = rate is None and settings.counter is None
         self._origin: int | None = None  # host time at which the line begins [ns]
         self._arrival = 0
-        self._renew = self._stamped = False
+        self._renew = self._stamped = self._drains = False
         self._state: State = "warming"
 
     @property
@@ -155,7 +157,8 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         if device.missing:
             verdicts.tell(device.missing)
-        fresh = elapsed >= 0.5 * device.passed
+        fresh = elapsed >= (_DRAINED if self._drains else _APART) * device.passed
+        self._drains = elapsed > 2 * device.passed or (self._drains and not fresh)
         high = since if bounds is None else (bounds[1] - origin) * 1e-9
         x = device.seconds
         excess = high - x - floor.line.at(x)

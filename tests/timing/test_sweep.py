@@ -111,3 +111,14 @@ def test_a_slow_stream_settles_after_a_restart(traces, follow):
     run = follow(traces.replace(trace, arrival=arrival, truth=truth, quantum=None))
     assert [event.kind for event in run.events] == ["restart"]
     assert np.quantile(np.abs(run.errors()[470:]), 0.95) < 800
+
+
+def test_what_waited_in_a_stall_comes_one_by_one_and_is_no_loss(traces, follow):
+    """8000 messages a second whose delays are like their distances, held up once a second."""
+    for seed in (2, 4, 15):
+        trace = traces.regular(
+            seed, rate=8000.0, size=1, seconds=12.0, delay=traces.gamma(2.0, 0.05e-3)
+        )
+        run = follow(trace)
+        assert run.gaps() == []
+        assert run.p95() < 50
