@@ -25,7 +25,7 @@ class Correction:
         Nominal samples per second [Hz]; None for irregular samples.
     quantum
         If samples are lost, multiples of this many are; None if any number may be. With it, gaps
-        are sized exactly, and a rise of the least delay is not taken for a loss.
+        are sized exactly, and a rise of the least delay by less than that is not taken for a loss.
     counter
         The device's own counter at the last sample of each reading, if it has one.
     latency
@@ -40,8 +40,8 @@ class Correction:
     window
         Shortest and longest memory [s]; between them the model chooses.
     on_step
-        What a lasting rise of the delay is. ``"auto"``: a loss where it is a multiple of the
-        quantum or the quantum is unknown, else a change of latency. ``"gap"``: always a loss.
+        What a lasting rise of the delay is. ``"auto"``: a loss where it is as long as a quantum,
+        or the quantum is unknown, else a change of latency. ``"gap"``: always a loss.
         ``"latency"``: never a loss.
     p_false
         Probability that lateness alone is taken for a loss, for each chunk or 10 ms, whichever is
