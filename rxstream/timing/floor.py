@@ -100,8 +100,11 @@ class Floor:
     def uncertainty(self, x: float) -> float:
         """Return the half width of its interval [s]; looked at for every 16th chunk, once firm."""
         if self._seen < 64 or not self._seen % 16 or self.soft:
-            doubt, joint = self.line.uncertainty(x), self.joint.doubt
-            self._doubt = hypot(doubt, joint) if joint else doubt
+            self._doubt, joint = self.line.uncertainty(x), self.joint
+            if joint.moving:
+                joint.measure(self.line)
+            if joint.doubt:
+                self._doubt = hypot(self._doubt, joint.doubt)
         return self._doubt
 
     def forgive(self, points: Points, lost: float) -> None:

@@ -56,7 +56,9 @@ class Joint:
         self.step = line.at(self._x) - self._value
         if self.step < 0:
             self.end()
-            return
-        self.doubt = hypot(self._before, line.uncertainty(self._x))
-        if x > self._until:
+        elif x > self._until:
             self._until = 0.0
+
+    def measure(self, line: Envelope) -> None:
+        """Add the doubt of the present line at the joint to what was known before."""
+        self.doubt = hypot(self._before, line.uncertainty(self._x))
