@@ -134,6 +134,9 @@ def _checked(
     if span not in ("samples", "chunk"):
         msg = f"span must be 'samples' or 'chunk', not {span!r}"
         raise ParameterError(msg)
+    if not isinstance(merge, bool):
+        msg = f"merge must be True or False, not {merge!r}"
+        raise ParameterError(msg)
     if time is not None and not callable(time):
         msg = f"time must be a function that tells when an event was, not {time!r}"
         raise ParameterError(msg)

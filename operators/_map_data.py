@@ -12,6 +12,7 @@ from rxstream.clock import format_time
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
+from rxstream.operators._signal_runs import check_changes
 
 __all__ = ["map_data"]
 
@@ -102,8 +103,5 @@ def map_data(
     if not callable(function):
         msg = f"map_data needs a function of an array, not {function!r}"
         raise ParameterError(msg)
-    unknown = set(changes) - set(StreamInfo.__dataclass_fields__)
-    if unknown:
-        msg = f"map_data: StreamInfo has no {', '.join(sorted(unknown))}"
-        raise ParameterError(msg)
+    check_changes("map_data", changes)
     return lift(lambda: _MapData(function, changes))

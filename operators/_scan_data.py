@@ -13,7 +13,7 @@ from rxstream.clock import format_time
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
-from rxstream.operators._signal_runs import Runs, check_choice
+from rxstream.operators._signal_runs import Runs, check_changes, check_choice
 
 __all__ = ["scan_data"]
 
@@ -155,8 +155,5 @@ def scan_data(
         msg = f"scan_data needs a function of samples and a state, not {function!r}"
         raise ParameterError(msg)
     check_choice(on_gap, OnGap, "on_gap")
-    unknown = set(changes) - set(StreamInfo.__dataclass_fields__)
-    if unknown:
-        msg = f"scan_data: StreamInfo has no {', '.join(sorted(unknown))}"
-        raise ParameterError(msg)
+    check_changes("scan_data", changes)
     return lift(lambda: _ScanData(function, state, on_gap, changes))

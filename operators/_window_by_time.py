@@ -92,7 +92,9 @@ class _WindowByTime:
                 self._close += self._every
                 if end == tape.end:
                     break  # a later window would only repeat the end of this one
-        if tape.breaks and self._on_gap != "drop":
+        if self._on_gap == "drop":
+            out += self._dropped_last(tape)
+        elif tape.breaks:
             out += self._rest(tape)
         return out
 
@@ -174,6 +176,18 @@ class _WindowByTime:
             return (window,)
         lost = None if index is None else window.index - index
         return (window.with_gap(Gap(since, window.start, lost, "dropped")),)
+
+    def _dropped_last(self, tape: Tape[Any]) -> list[Chunk]:
+        """Return a chunk without samples for what has been dropped and no window comes after."""
+        if self._left_out is None:
+            return []
+        since, index = self._left_out
+        end, stop = tape.end, tape.stop
+        lost = None if index is None else tape.index(stop) - index
+        info: Any = tape.info
+        gap = Gap(since, end, lost, "dropped")
+        empty = (tape.data(stop, stop), tape.axis(stop, stop), end, end, tape.index(stop), info)
+        return [Chunk(*empty, ((0, gap),))]
 
     def _rest(self, tape: Tape[Any]) -> list[Chunk]:
         """Return a chunk without samples for gaps at the very end that no window has told."""
@@ -259,7 +273,7 @@ def window_by_time(
         window with gaps comes in pieces, which have gaps only before their first or after their
         last sample. ``"nan"``: lost samples come as NaN, as many as there is room for at the
         stated rate. ``"drop"``: a window with a gap is left out; the next one that is given tells
-        of what was left out, as its `Chunk.gap`.
+        of what was left out, as its `Chunk.gap`, and at the end a chunk without samples.
 
     Returns
     -------

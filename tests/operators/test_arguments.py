@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reactivex as rx
 
-from rxstream import Chunk, StreamInfo
+from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import ParameterError
 from rxstream.testing import run
@@ -38,6 +38,9 @@ def test_numbers_of_numpy_are_numbers(make: Any) -> None:
         assert [str(item) for item in ours] == [str(item) for item in plain]
 
 
+KEPT = TimeWindowSubject(60, name="kept", clock=lambda: 0)
+
+
 async def soon(item: Any) -> Any:
     await asyncio.sleep(0)
     return item
@@ -52,6 +55,9 @@ async def soon(item: Any) -> Any:
         (lambda: ops.fill_gaps([1, [2]]), "takes a value"),
         (lambda: ops.fill_gaps([]), "takes a value"),
         (lambda: ops.filter_band(1, 4, kind="ellip", ripple=70), "ripple must be below"),
+        (lambda: ops.map_data(abs, dtype=float), "dtype: the data decide"),
+        (lambda: ops.scan_data(abs, 0, shape=()), "shape: the data decide"),
+        (lambda: ops.capture(KEPT, before=1, merge="x"), "merge must be True or False, not 'x'"),  # type: ignore[arg-type]
         (lambda: ops.decimate(np.float64(4)), "q must be a whole number"),
         (lambda: ops.decimate(np.int64(1)), "q must be a whole number"),
         (lambda: ops.resample(True), "rate must be"),

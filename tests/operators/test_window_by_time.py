@@ -113,6 +113,14 @@ def test_windows_with_a_gap_are_dropped() -> None:
     assert bounds(out) == [(0, 10, 10), (10, 20, 10), (40, 50, 10), (50, 60, 10)]
 
 
+def test_what_is_dropped_at_the_end_is_told_then() -> None:
+    out = run(ops.window_by_time(2.0, on_gap="drop"), lossy())
+    whole = concat(lossy())
+    assert [len(c) for c in out] == [0]
+    assert out[0].gaps == (Gap(0, whole.end, len(whole) + whole.lost, "dropped"),)
+    assert out[0].index == whole.index + len(whole) + whole.lost
+
+
 def test_what_is_dropped_is_told_by_the_next_window() -> None:
     out = run(ops.window_by_time(0.01, on_gap="drop"), lossy())
     assert [c.gap for c in out] == [None, None, Gap(20 * MS, 40 * MS, 20, "dropped"), None]
