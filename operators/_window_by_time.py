@@ -182,25 +182,27 @@ class _WindowByTime:
         if self._left_out is None:
             return []
         since, index = self._left_out
-        end, stop = tape.end, tape.stop
-        lost = None if index is None else tape.index(stop) - index
-        info: Any = tape.info
-        gap = Gap(since, end, lost, "dropped")
-        empty = (tape.data(stop, stop), tape.axis(stop, stop), end, end, tape.index(stop), info)
-        return [Chunk(*empty, ((0, gap),))]
+        lost = None if index is None else tape.index(tape.stop) - index
+        return [_empty(tape, ((0, Gap(since, tape.end, lost, "dropped")),))]
 
     def _rest(self, tape: Tape[Any]) -> list[Chunk]:
         """Return a chunk without samples for gaps at the very end that no window has told."""
-        end, stop = tape.end, tape.stop
+        end = tape.end
         since = end if self._left_out is None else self._left_out[0]
         rest = tuple(
             (0, gap.between(since, end))
             for _, gap in tape.breaks
             if gap.end > since or gap.start == end
         )
-        info: Any = tape.info
-        empty = (tape.data(stop, stop), tape.axis(stop, stop), end, end, tape.index(stop), info)
-        return [Chunk(*empty, rest)] if rest else []
+        return [_empty(tape, rest)] if rest else []
+
+
+def _empty(tape: Tape[Any], breaks: tuple[Break, ...]) -> Chunk:
+    """Return a chunk without samples at the end of the stream, with gaps."""
+    end, stop = tape.end, tape.stop
+    info: Any = tape.info
+    empty = tape.data(stop, stop), tape.axis(stop, stop)
+    return Chunk(*empty, end, end, tape.index(stop), info, breaks)
 
 
 def _split(window: Chunk) -> list[Chunk]:
