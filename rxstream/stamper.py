@@ -264,10 +264,10 @@ class Stamper:
         self, reading: Reading, n: int, stamp: int, evidence: Evidence
     ) -> tuple[Axis, int, int | None, Why | None]:
         """Smooth the driver's own stamps, e.g. the ADC's."""
-        driver, period, arrival = self._driver, self._period, evidence.arrival
+        driver, period = self._driver, self._period
         if driver is None or period is None:  # pragma: no cover - the caller has looked
             raise AssertionError
-        told, why = self._told.push(reading, n, arrival)
+        told, why = self._told.push(reading, n, evidence.arrival)
         known = told or 0
         end, lost, doubt = driver.push(
             n, stamp - self._latency, known, overrun=self._overrun > 0 and not known

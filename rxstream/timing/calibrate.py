@@ -6,12 +6,13 @@ clocks drift apart.
 """
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rxstream.checks import is_number
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
@@ -197,8 +198,7 @@ def events_of(chunk: Chunk[Any], threshold: float, refractory: Duration = 0.1) -
 
 
 def _positive(value: Any) -> bool:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    return number and not isinstance(value, bool) and isfinite(value) and value > 0
+    return is_number(value) and value > 0
 
 
 def _times(name: str, values: ArrayLike) -> Ints:

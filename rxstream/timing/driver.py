@@ -21,7 +21,7 @@ __all__ = ["DriverStamps"]
 
 _KEPT = 1000  # blocks the line goes through
 _WARM = 50  # blocks until it is called locked
-_EVERY, _OFTEN = 16, 4  # blocks from one line to the next; at first, and after a jump
+_EVERY, _OFTEN = 16, 4  # blocks from one line to the next; and at first
 _DENSE = 0.25  # the share of stamps that must agree
 _FAR = 3.0  # stamps up to so many widths of the dense part from its middle are on the line
 _USUAL = 1e-4  # clocks of sound cards are off by about this, before anything is known

@@ -132,11 +132,11 @@ class ClockModel:
         ParameterError
             Without samples.
         """
-        verdicts = self._verdicts
-        verdicts.next_chunk()
         if count < 1:
             msg = f"count must be at least 1 sample, not {count}; a silent device has no chunks"
             raise ParameterError(msg)
+        verdicts = self._verdicts
+        verdicts.next_chunk()
         if bounds is not None:  # nothing is taken after it arrives
             high_ns = min(bounds[1], arrival)
             bounds = (min(bounds[0], high_ns), high_ns)

@@ -1,12 +1,12 @@
 """What is known of a stream before its clock model starts."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from rxstream.checks import is_number, is_whole
 from rxstream.errors import ParameterError
 from rxstream.info import Counter
 
@@ -91,35 +91,31 @@ class Correction:
                 raise ParameterError(msg)
 
 
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _positive(value: Any) -> bool:
-    return _finite(value) and value > 0
+    return is_number(value) and value > 0
 
 
 def _at_least_0(value: Any) -> bool:
-    return _finite(value) and value >= 0
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return is_number(value) and value >= 0
 
 
 def _span(value: Any) -> bool:
     return (
-        isinstance(value, tuple) and len(value) == 2 and _positive(value[0]) and _finite(value[1])
+        isinstance(value, tuple) and len(value) == 2 and _positive(value[0]) and is_number(value[1])
         and value[0] <= value[1]
     )  # fmt: skip
 
 
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("rate", lambda v: v is None or _positive(v), "> 0 Hz, or None for irregular samples"),
-    ("quantum", lambda v: v is None or _whole(v), "a whole number of samples, or None if unknown"),
+    (
+        "quantum",
+        lambda v: v is None or is_whole(v, 1),
+        "a whole number of samples, or None if unknown",
+    ),
     ("counter", lambda v: v is None or isinstance(v, Counter), "an rxstream.Counter, or None"),
     ("latency", _at_least_0, ">= 0 seconds"),
-    ("skew", lambda v: _finite(v) and abs(v) < 0.03, "a fraction (50 ppm is 50e-6) within ±0.03"),
+    ("skew", lambda v: is_number(v) and abs(v) < 0.03, "a fraction (50 ppm is 50e-6) within ±0.03"),
     ("skew_tol", lambda v: _positive(v) and v < 0.03, "a fraction (50 ppm is 50e-6), > 0, < 0.03"),
     ("drift", _positive, "> 0 per second (a crystal has 5e-9)"),
     ("window", _span, "(shortest, longest) seconds, 0 < shortest <= longest"),

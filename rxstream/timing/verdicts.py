@@ -13,9 +13,9 @@ __all__ = ["Verdicts"]
 
 _HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
 _REGRET = 1.0  # a loss or rise found less long ago may prove to have been lateness [s]
-_LEAST = 0.7  # less than one sample is no loss; but the line is not exact
-_FAR_STEPS = 5  # usual distances of chunks
 _REGRET_CHUNKS = 20  # or of so many chunks
+_LEAST = 0.7  # less than one sample is no loss; but the line is not exact
+_FAR_STEPS = 5  # usual distances of chunks, by which one is far too late
 
 
 class Verdicts:
