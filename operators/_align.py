@@ -14,7 +14,7 @@ from rxstream.joint import lift_joint, stream_names
 from rxstream.lift import lift
 from rxstream.operators._align_partner import Partner
 from rxstream.operators._align_step import Align, Aligned, Unmatched
-from rxstream.operators._resample import resample
+from rxstream.operators._resample import checked_rate
 from rxstream.operators._resample_grid import Raster
 
 __all__ = ["Unmatched", "align"]
@@ -157,8 +157,8 @@ class _Onto:
 
 
 def _onto(rate: float) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    resample(rate)  # checks it
-    return lift(lambda: _Onto(float(rate)))
+    hz = checked_rate(rate, "align")
+    return lift(lambda: _Onto(hz))
 
 
 def _reported(joined: Observable[Any], report: Report) -> Observable[Aligned]:

@@ -156,6 +156,9 @@ def _checked(
 def _named(streams: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
     sources: dict[str, Any] = {}
     for stream in streams:
+        if not isinstance(stream, Observable):
+            msg = f"capture: {stream!r:.80} is no stream to cut; options need their names"
+            raise ParameterError(msg)
         name = getattr(stream, "name", None) or getattr(getattr(stream, "log", None), "name", None)
         called = name if isinstance(name, str) else "stream"
         if called in sources or called in named:

@@ -16,19 +16,21 @@ from rxstream.info import StreamInfo
 from rxstream.lift import lift
 from rxstream.operators._gaps import join_cut, stretches
 
-__all__ = ["fill_gaps"]
+__all__ = ["FillGaps", "fill_gaps"]
 
 Way = Literal["hold", "interpolate"]
 _LEAST = 1_000_000_000  # what is filled without being asked [ns],
 _FEW = 10  # or so many samples
 
 
-class _FillGaps:
-    __slots__ = ("_how", "_index", "_info", "_last", "_limit", "_most", "_run", "_seen", "_shift",
-                 "_value")  # fmt: skip
+class FillGaps:
+    """The step of `fill_gaps`; ``name`` is what the user has written, for errors."""
 
-    def __init__(self, how: Any, limit: int | None) -> None:
-        self._how, self._limit = how, limit
+    __slots__ = ("_how", "_index", "_info", "_last", "_limit", "_most", "_name", "_run", "_seen",
+                 "_shift", "_value")  # fmt: skip
+
+    def __init__(self, how: Any, limit: int | None, name: str) -> None:
+        self._how, self._limit, self._name = how, limit, name
         self._info: StreamInfo | None = None
         self._value: NDArray[Any] | None = None
         self._most = 0  # [ns]
@@ -71,19 +73,16 @@ class _FillGaps:
         period = info.period
         if period is None:
             msg = (
-                f"fill_gaps: {info.name} has no rate, so nobody knows where its lost samples were; "
+                f"{self._name}: {info.name} has no rate, so nobody knows where what it lost was; "
                 "use ops.gaps() to hear of them"
             )
             raise ChunkError(msg)
         self._info = info
         self._most = max(_LEAST, round(_FEW * period)) if self._limit is None else self._limit
         if not isinstance(self._how, str):
-            self._value = _value(self._how, info)
+            self._value = _value(self._how, info, self._name)
         elif self._how == "interpolate" and info.dtype.kind not in "iufc":
-            msg = (
-                f"fill_gaps('interpolate'): {info.name} is {info.dtype}; between numbers only, "
-                "use 'hold'"
-            )
+            msg = f"{self._name}: {info.name} is {info.dtype}; between numbers only, use 'hold'"
             raise ChunkError(msg)
 
     def _give(self, chunk: Chunk, kept: tuple[Break, ...]) -> Chunk:
@@ -155,7 +154,7 @@ def _line(a: NDArray[Any], b: NDArray[Any], share: NDArray[np.float64]) -> NDArr
     return cast("NDArray[Any]", out)
 
 
-def _value(how: Any, info: StreamInfo) -> NDArray[Any]:
+def _value(how: Any, info: StreamInfo, name: str) -> NDArray[Any]:
     """Return the value to fill in, as a sample of the stream."""
     try:
         if info.dtype.names:
@@ -173,8 +172,7 @@ def _value(how: Any, info: StreamInfo) -> NDArray[Any]:
     except (TypeError, ValueError, OverflowError) as error:
         hint = "; use map_data before to have floating point numbers" * (info.dtype.kind in "biu")
         msg = (
-            f"fill_gaps({how!r}): {info.name} has samples {info.shape} {info.dtype}, which cannot "
-            f"be that{hint}"
+            f"{name}: {info.name} has samples {info.shape} {info.dtype}, which cannot be that{hint}"
         )
         raise ChunkError(msg) from error
 
@@ -248,7 +246,7 @@ def fill_gaps(
         msg = f"fill_gaps takes a value, 'hold' or 'interpolate', not {how!r}"
         raise ParameterError(msg)
     longest = None if limit is None else to_span(limit, "limit")
-    return lift(lambda: _FillGaps(how, longest))
+    return lift(lambda: FillGaps(how, longest, f"fill_gaps({how!r})"))
 
 
 def _is_value(how: Any) -> bool:

@@ -65,7 +65,6 @@ class Hysteresis:
         if self.open:
             over = whole.start if self._since is None else self._since + self._hold
             self.open, self.closed = False, min(over, whole.start)
-        self._since = None
 
 
 def _flags(test: Test, chunk: Chunk, name: str) -> Flags:

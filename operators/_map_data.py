@@ -12,7 +12,7 @@ from rxstream.clock import format_time
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
-from rxstream.operators._signal_runs import check_changes
+from rxstream.operators._changes import check_changes
 
 __all__ = ["map_data"]
 

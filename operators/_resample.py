@@ -16,7 +16,7 @@ from rxstream.operators._resample_polyphase import Polyphase
 from rxstream.operators._signal_runs import check_choice
 from rxstream.operators._signal_sections import load_scipy
 
-__all__ = ["resample"]
+__all__ = ["checked_rate", "resample"]
 
 Method = Literal["linear", "hold", "polyphase"]
 
@@ -117,15 +117,16 @@ def resample(
             msg = f"resample: onto must be an Observable of chunks, not {onto!r}"
             raise ParameterError(msg)
         return resample_onto(onto, way, span, late)
-    hz = _checked(rate)
+    hz = checked_rate(rate)
     if method == "polyphase":
         load_scipy()
         return lift(lambda: Polyphase(hz))
     return lift(lambda: Raster(hz, way, span))
 
 
-def _checked(rate: object) -> float:
+def checked_rate(rate: object, operator: str = "resample") -> float:
+    """Return a rate [Hz] that a grid can have."""
     if is_number(rate) and 0 < rate <= 1e9:
         return float(rate)
-    msg = f"resample: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
+    msg = f"{operator}: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
     raise ParameterError(msg)

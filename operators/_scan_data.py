@@ -13,7 +13,8 @@ from rxstream.clock import format_time
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
-from rxstream.operators._signal_runs import Runs, check_changes, check_choice
+from rxstream.operators._changes import check_changes
+from rxstream.operators._signal_runs import Runs, check_choice
 
 __all__ = ["scan_data"]
 

@@ -1,6 +1,5 @@
 """What filters share: runs of adjacent samples, number types, and the rate they need."""
 
-from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,8 +9,8 @@ from rxstream.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.info import StreamInfo
 
-__all__ = ["Initial", "OnGap", "Run", "Runs", "by_channel", "check_changes", "check_choice",
-           "check_numbers", "check_rate", "result_type"]  # fmt: skip
+__all__ = ["Initial", "OnGap", "Run", "Runs", "by_channel", "check_choice", "check_numbers",
+           "check_rate", "result_type"]  # fmt: skip
 
 OnGap = Literal["reset", "bridge"]
 Initial = Literal["rest", "steady"]
@@ -112,16 +111,4 @@ def check_choice(value: object, choices: Any, name: str) -> None:
     options = get_args(choices)
     if value not in options:
         msg = f"{name} must be {' or '.join(map(repr, options))}, not {value!r}"
-        raise ParameterError(msg)
-
-
-def check_changes(name: str, changes: Iterable[str]) -> None:
-    """Raise ParameterError unless `StreamInfo` has all that somebody changes, and may."""
-    unknown = set(changes) - set(StreamInfo.__dataclass_fields__)
-    if unknown:
-        msg = f"{name}: StreamInfo has no {', '.join(sorted(unknown))}"
-        raise ParameterError(msg)
-    given = set(changes) & {"dtype", "shape"}
-    if given:
-        msg = f"{name}: {' and '.join(sorted(given))}: the data decide"
         raise ParameterError(msg)

@@ -6,15 +6,15 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.axis import Axis, Grid, join_axes
 from rxstream.chunk import Chunk, concat
 from rxstream.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.gap import Break, Gap
 from rxstream.lift import lift
+from rxstream.operators._compose import compose
+from rxstream.operators._fill_gaps import FillGaps
 from rxstream.tape import Tape
 
 __all__ = ["window_by_time"]
@@ -134,8 +134,6 @@ class _WindowByTime:
         if self._on_gap == "drop":
             out = self._drop(tape, window)
         elif tape.breaks:
-            if self._on_gap == "nan":
-                window = _fill(window)
             if self._left_out is not None:
                 since, self._left_out = self._left_out[0], None
                 if since < begin:
@@ -210,38 +208,6 @@ def _split(window: Chunk) -> list[Chunk]:
     return [window[a:b] for a, b in pairwise(cuts)] or [window]
 
 
-def _fill(window: Chunk) -> Chunk:
-    """Return a window whose lost samples are there, as NaN."""
-    info, period = window.info, window.info.period
-    if info.dtype.kind not in "fc" or period is None:
-        msg = (
-            f"window_by_time(on_gap='nan'): {info.name} is {info.dtype} at rate {info.rate}; only "
-            "regular streams of floating point numbers can hold NaN; use map_data before"
-        )
-        raise ChunkError(msg)
-    data, axes, breaks = list[NDArray[Any]](), list[Axis](), list[Break]()
-    at, count, index = 0, 0, window.index
-    for position, gap in window.breaks:
-        room = round((gap.end - gap.start) / period)
-        lost = room if gap.lost is None or gap.lost > 2 * room else gap.lost
-        data.append(window.data[at:position])
-        axes.append(window.axis.cut(at, position))
-        count, at = count + position - at, position
-        if lost:
-            index -= 0 if position else gap.lost or 0
-            data.append(np.full((lost, *info.shape), np.nan, info.dtype))
-            axes.append(Grid(gap.start, (gap.end - gap.start) / lost, lost))
-            count += lost
-        else:  # there is no room for samples in it
-            breaks.append((count, gap))
-    data.append(window.data[at:])
-    axes.append(window.axis.cut(at, len(window)))
-    filled = np.concatenate(data)
-    filled.flags.writeable = False
-    start = max([window.extent, *(gap.end for at, gap in breaks if at == 0)])
-    return Chunk(filled, join_axes(axes), start, window.end, index, info, tuple(breaks))
-
-
 def window_by_time(
     duration: Duration,
     *,
@@ -273,8 +239,9 @@ def window_by_time(
     on_gap
         ``"mark"``: gaps stay inside the window (`Chunk.breaks`, `Chunk.fill`). ``"split"``: a
         window with gaps comes in pieces, which have gaps only before their first or after their
-        last sample. ``"nan"``: lost samples come as NaN, as many as there is room for at the
-        stated rate. ``"drop"``: a window with a gap is left out; the next one that is given tells
+        last sample. ``"nan"``: lost samples come as NaN, as ``fill_gaps(nan, limit=duration)`` puts
+        them in; gaps that it leaves, above all those longer than a window, are marked.
+        ``"drop"``: a window with a gap is left out; the next one that is given tells
         of what was left out, as its `Chunk.gap`, and at the end a chunk without samples.
 
     Returns
@@ -309,4 +276,7 @@ def window_by_time(
     if on_gap not in get_args(OnGap):
         msg = f"on_gap must be one of {', '.join(get_args(OnGap))}, not {on_gap!r}"
         raise ParameterError(msg)
-    return lift(lambda: _WindowByTime(span, step, begin, on_gap))
+    windows = lift(lambda: _WindowByTime(span, step, begin, on_gap))
+    if on_gap != "nan":
+        return windows
+    return compose(lift(lambda: FillGaps(np.nan, span, "window_by_time(on_gap='nan')")), windows)

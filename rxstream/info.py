@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.checks import is_number
 from rxstream.errors import ParameterError
 from rxstream.gap import Why
 
@@ -88,8 +89,12 @@ class StreamInfo:
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        if self.rate is not None and not (0 < self.rate < float("inf")):
+        if self.rate is not None and not (is_number(self.rate) and self.rate > 0):
             msg = f"rate must be > 0 Hz, or None for irregular samples, not {self.rate!r}"
+            raise ParameterError(msg)
+        labels = self.channels
+        if not isinstance(labels, list | tuple) or not all(isinstance(x, str) for x in labels):
+            msg = f"channels must be labels, e.g. ('left', 'right'), not {labels!r}"
             raise ParameterError(msg)
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "dtype", np.dtype(self.dtype))

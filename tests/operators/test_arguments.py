@@ -56,6 +56,12 @@ async def soon(item: Any) -> Any:
         (lambda: ops.fill_gaps([]), "takes a value"),
         (lambda: ops.filter_band(1, 4, kind="ellip", ripple=70), "ripple must be below"),
         (lambda: ops.map_data(abs, dtype=float), "dtype: the data decide"),
+        (lambda: ops.map_data(abs, channels=5), r"map_data: channels must be labels.*, not 5"),
+        (lambda: ops.map_data(abs, channels="xy"), "channels must be labels.*, not 'xy'"),
+        (lambda: ops.map_data(abs, rate=-1), "map_data: rate must be > 0 Hz.*, not -1"),
+        (lambda: ops.scan_data(abs, 0, rate="5"), "scan_data: rate must be > 0 Hz.*, not '5'"),
+        (lambda: ops.align(rx.empty(), rate=0), "align: rate must be > 0 Hz.*, not 0"),
+        (lambda: ops.capture(5, before=1), "5 is no stream to cut; options need their names"),  # type: ignore[arg-type]
         (lambda: ops.scan_data(abs, 0, shape=()), "shape: the data decide"),
         (lambda: ops.capture(KEPT, before=1, merge="x"), "merge must be True or False, not 'x'"),  # type: ignore[arg-type]
         (lambda: ops.decimate(np.float64(4)), "q must be a whole number"),

@@ -142,7 +142,7 @@ def test_overlapping_windows_tell_only_what_none_of_them_has() -> None:
     assert [c.start // MS for c in out if c.breaks] == [35]
 
 
-def test_a_gap_of_unknown_size_is_filled_by_its_length() -> None:
+def test_a_gap_of_unknown_size_is_filled_by_its_length_and_later_numbers_grow() -> None:
     gap = Gap(25 * MS, 35 * MS, None, "disconnect")
     values = np.arange(60.0)
     chunks = [
@@ -150,15 +150,31 @@ def test_a_gap_of_unknown_size_is_filled_by_its_length() -> None:
         Chunk.regular(values[35:], FLOAT, start=35 * MS, index=25, gap=gap),
     ]
     out = run(ops.window_by_time(0.02, on_gap="nan"), chunks)
-    assert [len(c) for c in out] == [20, 20, 20]
+    assert [(c.index, len(c), c.breaks) for c in out] == [(k, 20, ()) for k in (0, 20, 40)]
 
 
-def test_a_claim_of_too_many_lost_samples_does_not_fill_the_memory() -> None:
-    """A counter that jumps says that 2**40 samples are missing from ten milliseconds."""
-    a, b = lossy()
-    b = Chunk.regular(b.data, FLOAT, start=35 * MS, gap=Gap(25 * MS, 35 * MS, 1 << 40, "dropped"))
+@pytest.mark.parametrize("lost", [4, 21, 1 << 40])
+def test_a_loss_that_its_time_has_no_room_for_is_told_whole(lost: int) -> None:
+    """E.g. a counter that jumps says that 2**40 samples are missing from ten milliseconds."""
+    gap = Gap(25 * MS, 35 * MS, lost, "dropped")
+    a, b = np.arange(25.0), np.arange(25.0)
+    chunks = [
+        Chunk.regular(a, FLOAT, start=0),
+        Chunk.regular(b, FLOAT, start=35 * MS, index=25 + lost, gap=gap),
+    ]
+    out = run(ops.window_by_time(0.02, on_gap="nan"), chunks)
+    assert [len(c) for c in out] == [20, 10, 20]
+    assert out[1].breaks == ((5, gap),)
+    assert [c.index for c in out] == [0, 20, 30 + lost]
+
+
+def test_a_gap_longer_than_a_window_stays_a_gap() -> None:
+    a = Chunk.regular(np.ones(25), FLOAT, start=0)
+    gap = Gap(25 * MS, 46 * MS, 21, "dropped")
+    b = Chunk.regular(np.ones(14), FLOAT, start=46 * MS, index=46, gap=gap)
     out = run(ops.window_by_time(0.02, on_gap="nan"), [a, b])
-    assert [len(c) for c in out] == [20, 20, 20]
+    assert [(len(c), c.lost) for c in out] == [(20, 0), (5, 15), (14, 6)]
+    assert not any(np.isnan(c.data).any() for c in out)
 
 
 def test_a_gap_without_length_has_no_room_for_nan() -> None:
