@@ -334,6 +334,8 @@ class Log:
     def between(self, t0: int, t1: int) -> Chunk:
         """Return the samples from ``t0`` to before ``t1`` [ns] as one chunk.
 
+        Where nothing was told it is empty, and lies where what comes next begins.
+
         Raises
         ------
         ChunkError
@@ -346,8 +348,10 @@ class Log:
         if newest is None:
             msg = f"{self.name}: nothing has come yet"
             raise ChunkError(msg)
-        oldest = self._oldest() or newest
-        return newest[:0] if t0 >= newest.end else oldest[:0]
+        with self._lock:
+            at = self._number_at(t0) - self._base
+            later = self._chunks[at] if at < len(self._chunks) else None
+        return (newest if later is None else later)[:0]
 
     @property
     def nbytes(self) -> int:

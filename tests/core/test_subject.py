@@ -13,7 +13,7 @@ from reactivex import Observable
 from reactivex.scheduler import EventLoopScheduler, ImmediateScheduler
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxstream import Chunk, Gap, TimeWindowSubject
+from rxstream import Chunk, Gap, StreamInfo, TimeWindowSubject
 from rxstream.errors import ChunkError, LagError, ParameterError, SubscriberError
 from rxstream.view import Rewindable
 
@@ -433,3 +433,17 @@ def test_views_outlive_the_window() -> None:
 def test_bad_arguments_are_named(make: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         make()
+
+
+def test_between_in_silence_lies_where_what_comes_next_begins() -> None:
+    subject = TimeWindowSubject(60, name="keys", clock=lambda: 0)
+    info = StreamInfo("keys", None, (), np.dtype(np.int64))
+    for k, at in enumerate((1, 5, 9)):
+        subject.on_next(Chunk.stamped(np.array([k]), [at], info, index=k))
+    found = [subject.between(x, y) for x, y in ((0, 1), (3, 5), (6, 7), (20, 30))]
+    assert [(len(c), c.start, c.index) for c in found] == [
+        (0, 1, 0),
+        (0, 5, 1),
+        (0, 9, 2),
+        (0, 9, 2),
+    ]
