@@ -15,6 +15,7 @@ from rxstream.errors import ParameterError
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
 from rxstream.operators._signal_frames import Frames, Plan
+from rxstream.operators._signal_kernels import load_scipy
 from rxstream.operators._signal_runs import (
     Initial,
     by_channel,
@@ -27,7 +28,6 @@ from rxstream.operators._signal_sections import (
     Design,
     Filter,
     group_delay,
-    load_scipy,
     steady_state,
 )
 

@@ -12,6 +12,7 @@ from rxstream.chunk import Chunk
 from rxstream.errors import ParameterError
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
+from rxstream.operators._signal_kernels import load_scipy
 from rxstream.operators._signal_runs import Initial, OnGap, check_choice, check_rate
 from rxstream.operators._signal_sections import (
     Delay,
@@ -19,7 +20,6 @@ from rxstream.operators._signal_sections import (
     Filter,
     check_delay,
     group_delay,
-    load_scipy,
     steady_state,
 )
 

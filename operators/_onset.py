@@ -18,8 +18,8 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.gap import Gap
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
+from rxstream.operators._signal_kernels import load_kernel, load_scipy
 from rxstream.operators._signal_runs import OnGap, Runs, check_choice, check_numbers, check_rate
-from rxstream.operators._signal_sections import load_kernel, load_scipy
 
 __all__ = ["onset"]
 _MOST = 1000.0  # dB; a number has no more

@@ -13,8 +13,8 @@ from rxstream.lift import lift
 from rxstream.operators._resample_grid import Raster
 from rxstream.operators._resample_onto import resample_onto
 from rxstream.operators._resample_polyphase import Polyphase
+from rxstream.operators._signal_kernels import load_scipy
 from rxstream.operators._signal_runs import check_choice
-from rxstream.operators._signal_sections import load_scipy
 
 __all__ = ["checked_rate", "resample"]
 

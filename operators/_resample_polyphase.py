@@ -16,8 +16,8 @@ from rxstream.gap import Break, Gap
 from rxstream.info import StreamInfo
 from rxstream.operators._gaps import stretches
 from rxstream.operators._resample_grid import as_fraction
+from rxstream.operators._signal_kernels import load_scipy
 from rxstream.operators._signal_runs import check_numbers, check_rate, result_type
-from rxstream.operators._signal_sections import load_scipy
 from rxstream.tape import Tape
 
 __all__ = ["Polyphase"]

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.backend import load_backend
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.info import StreamInfo
+from rxstream.operators._signal_kernels import bank, load_compiled, load_scipy
 from rxstream.operators._signal_runs import (
     Initial,
     OnGap,
@@ -22,11 +21,9 @@ from rxstream.operators._signal_runs import (
     result_type,
 )
 
-__all__ = ["Delay", "Design", "Filter", "check_delay", "group_delay", "load_scipy",
-           "steady_state"]  # fmt: skip
+__all__ = ["Delay", "Design", "Filter", "check_delay", "group_delay", "steady_state"]
 
 Delay: TypeAlias = Duration | str | None
-Kernel: TypeAlias = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], object]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,26 +48,27 @@ class Design:
 class Filter:
     """A `Step`: the filter, with its state; times are moved by its delay."""
 
-    __slots__ = ("_begun", "_bridge", "_design", "_designed", "_given", "_info", "_kernel",
-                 "_name", "_runs", "_sos", "_state", "_types")  # fmt: skip
+    __slots__ = ("_bank", "_begun", "_bridge", "_design", "_designed", "_given", "_info",
+                 "_name", "_runs", "_signals", "_types")  # fmt: skip
 
     def __init__(self, name: str, design: Callable[[StreamInfo], Design], on_gap: OnGap) -> None:
         self._name, self._design, self._bridge = name, design, on_gap == "bridge"
-        self._kernel = load_kernel()
         self._given: StreamInfo | None = None
+        self._begun = False
+        load_compiled()  # here, as compiling in the stream's thread would hold it up
 
     def push(self, chunk: Chunk) -> tuple[Chunk]:
         if chunk.info is not self._given:
             self._begin(chunk.info)
         data = chunk.data
-        n, out, signals = len(data), self._types[0], len(self._state)
-        filtered = np.empty((n, signals), out)
+        out, dtype = self._types
+        worked = np.array(data, dtype, order="C").reshape(len(data), self._signals)
         for i, j, broken in self._runs.cut(chunk):
-            x = np.array(data[i:j].reshape(j - i, signals).T, self._types[1], order="C")
             if broken and not (self._bridge and self._begun):
-                self._reset(x[:, 0])
-            self._kernel(self._sos, x, self._state)
-            filtered[i:j] = x.T
+                self._begun = True
+                self._bank.begin(self._designed.steady, worked[i])
+            self._bank.run(worked[i:j])
+        filtered = worked.astype(out, copy=False)
         filtered.flags.writeable = False
         by = -self._designed.delay
         return (
@@ -94,50 +92,9 @@ class Filter:
         self._types = out, dtype = result_type(info.dtype)
         delay = info.extra.get("delay", 0.0) + self._designed.delay / 1e9
         self._info = replace(info, dtype=out, extra={**info.extra, "delay": delay})
-        self._sos = np.array(self._designed.sos, dtype, order="C")
-        signals = int(np.prod(info.shape, dtype=np.int64))
-        self._state = np.zeros((signals, len(self._sos), 2), dtype)
+        self._signals = int(np.prod(info.shape, dtype=np.int64))
+        self._bank = bank(self._designed.sos, self._signals, dtype)
         self._runs, self._begun = Runs(), False
-
-    def _reset(self, first: NDArray[Any]) -> None:
-        """Begin anew with these samples ``(signals,)``."""
-        self._begun, steady = True, self._designed.steady
-        if steady is None:
-            self._state[...] = 0
-        else:
-            self._state[...] = steady * first[:, None, None]
-
-
-@cache
-def load_kernel() -> Kernel:
-    """Return what filters ``(signals, n)`` in place with a state ``(signals, sections, 2)``.
-
-    The public ``scipy.signal.sosfilt`` takes 25 µs a call to make sure of its arguments, more than
-    filtering takes; so what it calls itself is used, if it is there and gives the same.
-    """
-    signal = load_scipy()
-
-    def public(sos: NDArray[Any], x: NDArray[Any], state: NDArray[Any]) -> None:
-        x[...], after = signal.sosfilt(sos, x, axis=1, zi=state.swapaxes(0, 1))
-        state[...] = after.swapaxes(0, 1)
-
-    try:
-        module = load_backend("scipy.signal._sosfilt", extra="signal")
-        kernel: Kernel = module._sosfilt  # noqa: SLF001 - checked here, and not relied on
-        sos = np.array([[0.5, 0.25, 0.125, 1, -0.5, 0.25], [1, 0.5, 0, 1, 0.25, 0]])
-        want, got = (np.arange(20.0).reshape(2, 10) for _ in range(2))
-        states = np.ones((2, 2, 2)), np.ones((2, 2, 2))
-        public(sos, want, states[0])
-        kernel(sos, got, states[1])
-        same = np.array_equal(want, got) and np.array_equal(*states)
-    except Exception:  # noqa: BLE001 - whatever has become of it
-        return public
-    return kernel if same else public
-
-
-def load_scipy() -> Any:
-    """Return ``scipy.signal``, which the extra ``signal`` installs."""
-    return load_backend("scipy.signal", extra="signal")
 
 
 def steady_state(sos: NDArray[np.float64], initial: Initial) -> NDArray[np.float64] | None:

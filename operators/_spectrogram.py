@@ -15,8 +15,8 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.info import StreamInfo
 from rxstream.lift import lift
 from rxstream.operators._signal_frames import Frames, Plan
+from rxstream.operators._signal_kernels import load_scipy
 from rxstream.operators._signal_runs import check_choice, check_numbers, check_rate, result_type
-from rxstream.operators._signal_sections import load_scipy
 
 __all__ = ["spectrogram"]
 
