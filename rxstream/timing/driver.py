@@ -9,7 +9,8 @@ that holds a quarter of them, a robust estimate of the mode), and a straight lin
 follows the drift of the device's clock.
 
 A jump that lasts is a loss that nobody told, or a driver that has changed its mind. It is sure when
-the stamps of a second agree, or three in a row on a long one; until then the uncertainty tells.
+the stamps of a second agree, and of at least twenty blocks, or three in a row on a long one; until
+then the uncertainty tells.
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ _AFTER_OVERRUN = 2e6  # so late is enough, and one, when the driver says that it
 _STEP = 2e7  # stamps that are so far from the line [ns],
 _LASTING = 1e9  # for so long [ns],
 _ALIKE = 1e6  # and nine in ten so near each other [ns], are on another one
-_FEW = 20  # blocks at least
+_FEW = 20  # of so many blocks at least
 _LATEST = 5  # blocks that show whether the line still holds
 
 
@@ -191,8 +192,9 @@ class DriverStamps:
         Where they are earlier than before nothing was lost: what was known is forgotten.
         """
         begin, stop = max(0, self._stop - _KEPT), self._stop
-        since = begin + int(self._xs[begin:stop].searchsorted(self._x - _LASTING))
-        if since == begin or stop - since < _FEW:
+        second = begin + int(self._xs[begin:stop].searchsorted(self._x - _LASTING))
+        since = min(second, stop - _FEW)
+        if since <= begin:
             return 0
         x = self._xs[since:stop]
         above = np.sort(self._offsets[since:stop] - self._offset - self._slope * (x - self._at))

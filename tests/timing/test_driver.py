@@ -96,6 +96,20 @@ def test_what_is_lost_before_a_second_of_late_blocks_is_told() -> None:
     assert doubt[200:1000].max() < 150_000
 
 
+@pytest.mark.parametrize("length", [0.05, 0.1, 0.4])
+def test_long_blocks_tell_a_loss_too(length: float) -> None:
+    """A second of them is too few to be sure; so twenty must agree."""
+    rng = np.random.default_rng(8)
+    true = 10**18 + np.arange(300) * length * 1e9
+    true[150:] += 100e6
+    driver = DriverStamps(PERIOD)
+    count = round(48_000 * length)
+    told = [driver.push(count, round(stamp)) for stamp in true + rng.normal(0, 10_000, 300)]
+    assert [k for k, (_, lost, _) in enumerate(told) if lost] == [pytest.approx(180, abs=12)]
+    assert sum(lost for _, lost, _ in told) == pytest.approx(4800, abs=3)
+    assert abs(told[-1][0] - true[-1] - length * 1e9) < 100_000
+
+
 @pytest.mark.parametrize("step", [5e6, -30e6])
 def test_another_line_is_in_the_uncertainty_until_it_is_followed(step: float) -> None:
     rng = np.random.default_rng(9)
