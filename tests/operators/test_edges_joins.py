@@ -17,10 +17,17 @@ from rxstream.testing import run
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(float))
 
 
-def test_overlapping_chunks_do_not_repeat_their_end_before_a_gap() -> None:
-    gap = Gap(6 * MS, 8 * MS, 2, "dropped")
-    out = run(ops.rechunk(4, hop=2, on_gap="split"), [ramp(0, 6), ramp(8, 4, gap)])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_overlapping_chunks_do_not_repeat_their_end_before_a_gap(at_once: bool) -> None:
+    chunks = [ramp(0, 6), ramp(8, 4, Gap(6 * MS, 8 * MS, 2, "dropped"))]
+    out = run(ops.rechunk(4, hop=2, on_gap="split"), [concat(chunks)] if at_once else chunks)
     assert [c.data.tolist() for c in out] == [[0, 1, 2, 3], [2, 3, 4, 5], [8, 9, 10, 11]]
+
+
+def test_overlapping_chunks_do_not_repeat_a_gap_at_the_end() -> None:
+    chunks = [ramp(0, 7), ramp(9, 1, Gap(7 * MS, 9 * MS, 2, "dropped"))]
+    out = run(ops.rechunk(4, hop=2), chunks)
+    assert [c.data.tolist() for c in out] == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 9]]
 
 
 def test_a_session_without_end_does_not_fill_the_memory() -> None:
