@@ -42,8 +42,6 @@ class _Sessions:
             self._take(tape, base, chunk.time, out)
         if self._first is not None and tape.end >= self._closes():
             self._close(tape, tape.stop, out)
-        if self._first is None and tape.stop > tape.start:
-            tape.trim(tape.stop)
         return out
 
     def flush(self) -> list[Chunk]:

@@ -130,8 +130,7 @@ class Strip:
 
     def _join(self, chunk: Chunk) -> None:
         low, upto = chunk.extent, self.upto
-        again = self._chunks[-1].gaps[-1:] == chunk.gaps[-1:] if self._chunks else True
-        if chunk.end < upto or (chunk.end == upto and again):
+        if chunk.end < upto or (chunk.end == upto and self._knows(chunk)):
             return
         if low < upto:
             chunk = chunk.between(upto, chunk.end)
@@ -139,6 +138,17 @@ class Strip:
             chunk = self._tell_hole(chunk, low)
         self.upto = chunk.end
         self._chunks.append(chunk)
+
+    def _knows(self, chunk: Chunk) -> bool:
+        """Whether a chunk that ends at `upto` says nothing new: it may have gaps without length."""
+        if chunk.extent < self.upto or not self._chunks:
+            return True
+        told: set[Gap] = set()
+        for last in reversed(self._chunks):
+            if last.end < self.upto:
+                break
+            told.update(last.gaps)
+        return told.issuperset(chunk.gaps)
 
     def _tell_hole(self, chunk: Chunk, low: int) -> Chunk:
         """Note why nothing is there from `upto` to a chunk, if it is not just silence."""

@@ -11,6 +11,7 @@ from scenes import HERE, KEYS, Scene, key, silence
 from rxstream import Chunk, Gap, StreamInfo, TimeWindowSubject, concat
 from rxstream import operators as ops
 from rxstream.clip import Clip
+from rxstream.clip.strip import Strip
 from rxstream.operators._sessions import _Sessions
 from rxstream.testing import run
 
@@ -115,6 +116,21 @@ def test_a_loss_without_length_in_the_future_of_an_event_is_in_its_clip() -> Non
     scene.mic.on_next(ramp(10, 0).with_gap(gap))
     scene.mic.on_next(Chunk.regular(np.arange(13, 23), INFO, start=10 * MS, index=13))
     assert scene.clips[0]["mic"].gaps == (gap,)
+
+
+def test_a_loss_at_the_end_that_comes_twice_is_one() -> None:
+    """The window has it before it is delivered."""
+    told = ramp(10, 10).with_gap(Gap(10 * MS, 10 * MS, 3, "overrun"))
+    end = ramp(20, 0).with_gap(Gap(20 * MS, 20 * MS, 2, "overrun"))
+    last = concat([told, end])
+    strip = Strip("mic", lambda t0, t1: last.between(t0, t1) if t1 < 20 * MS else last)
+    strip.want(10 * MS, 30 * MS)
+    strip.push(told)
+    strip.push(end)
+    strip.push(ramp(20, 10))
+    chunk, _ = strip.cut(10 * MS, 30 * MS, "late")
+    assert chunk is not None
+    assert chunk.lost == 5
 
 
 def test_a_stretch_that_is_cut_short_has_no_later_times() -> None:

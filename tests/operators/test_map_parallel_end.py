@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,22 @@ def test_dispose_cancels_what_has_not_begun_and_frees_the_source() -> None:
         assert eventually(lambda: not threads()), "its thread does not wait for the call under way"
         held.release()
     assert held.begun == [0]
+
+
+def test_a_call_that_is_handed_out_while_disposing_is_cancelled() -> None:
+    """The executor stands for one whose queue is taken at that very moment: it never runs it."""
+    handed: list[Future[Any]] = []
+
+    class Slow(Executor):
+        def submit(self, *_: Any, **__: Any) -> Future[Any]:
+            subscription.dispose()
+            handed.append(Future())
+            return handed[-1]
+
+    source = Subject[int]()
+    subscription = source.pipe(ops.map_parallel(abs, executor=Slow())).subscribe(print)
+    source.on_next(1)
+    assert handed[0].cancelled()
 
 
 def test_its_own_threads_end_with_it() -> None:
