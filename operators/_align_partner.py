@@ -1,16 +1,17 @@
 """What one partner of `align` said, and what it says at the times of the source."""
 
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.axis import Stamps
 from rxstream.chunk import Chunk
 from rxstream.gap import Break
 from rxstream.info import StreamInfo
+from rxstream.operators._align_recent import Recent
 from rxstream.sampling import GAP, Method, Sampled, check_line, sample_at
-from rxstream.tape import Tape
 
 __all__ = ["FOREVER", "Match", "Partner", "Reason"]
 
@@ -21,13 +22,9 @@ _MANY = 4096  # samples of which those around some times are looked for first
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
-class Match(NamedTuple):
-    """What a partner says at some times."""
-
-    data: NDArray[Any]
-    """``(m, *shape)``, anything where there is no match."""
-    why: NDArray[np.uint8] | None
-    """uint8 ``(m,)``: 0 where there is a match, else the number of a reason; None: all match."""
+Match: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8] | None]
+"""What a partner says at some times: ``(m, *shape)``, anything where there is no match; and uint8
+``(m,)``, 0 where there is a match, else the number of a reason, or None: all match."""
 
 
 def reason(number: int) -> Reason:
@@ -66,7 +63,7 @@ class Partner:
     ) -> None:
         self._port, self._name = port, name
         self._method, self._tolerance, self._offset = method, tolerance, offset
-        self._tape: Tape[Any] = Tape()
+        self._tape = Recent(offset)
         self._known: tuple[StreamInfo | None, float | None, StreamInfo] | None = None
         self._needed: int | None = None  # nothing is known any more of what was before [ns]
         self._last: int | None = None  # time of the last sample before the end [ns]
@@ -103,20 +100,16 @@ class Partner:
 
     def push(self, chunk: Chunk) -> None:
         """Take what it says."""
-        if self._offset:
-            chunk = chunk.shifted(self._offset)
         tape = self._tape
         if tape.info is None and self._method == "linear":
             check_line(chunk.info)
         tape.append(chunk)
-        if len(chunk):
-            last = chunk.axis.at(len(chunk) - 1)
-            if last < chunk.end:
-                self._last = last
-            else:  # it was cut between samples of the same time: more of them may come
-                before = tape.find(chunk.end) - 1
-                if before >= tape.start:
-                    self._last = tape.axis(before, before + 1).at(0)
+        if self._method != "previous" and len(chunk):
+            at = tape.stop - 1
+            if tape.time(at) == tape.end:  # it was cut between samples of one time: more may come
+                at = tape.find(tape.end) - 1
+            if at >= tape.start:
+                self._last = tape.time(at)
 
     def decided(self, low: int | None) -> int:
         """Return up to which time [ns], inclusive, the matches can be told, and stay.
@@ -129,11 +122,12 @@ class Partner:
         """
         if self.done:
             return FOREVER
-        end = self.end
-        if low is not None and (end is None or low + self._offset > end):
+        tape = self._tape
+        end = tape.end if tape.info is not None else -FOREVER
+        if low is not None and low + self._offset > end:
             end = low + self._offset
-        if end is None:
-            return -FOREVER
+        if end == -FOREVER:
+            return end
         if self._method == "previous":
             return end - 1
         sure = end - 1 - self._tolerance
@@ -148,55 +142,49 @@ class Partner:
         if tape.info is None:
             number = _ENDED if self.done else _NOT_BEGUN
             none = np.zeros((len(times), *self.info.shape), self.info.dtype)
-            return Match(none, np.full(len(times), number, np.uint8))
-        data = self._quickly(times)
+            return none, np.full(len(times), number, np.uint8)
+        i, j = tape.start, tape.stop
+        if j - i > _MANY:
+            i = max(i, tape.find(times.item(0) + 1) - 1)
+            j = min(j, tape.find(times.item(-1) + 1) + 1)
+        data = self._quickly(times, i, j)
         if data is not None:
-            return Match(data, None)
-        buffer = tape.cut(tape.start, tape.stop, rest=True)
+            return data, None
+        breaks = tuple([(at - i, gap) for at, gap in tape.breaks])
+        stamps = Stamps(tape.times(i, j))
+        buffer = Chunk(tape.data(i, j), stamps, tape.low, tape.end, 0, tape.info, breaks)
         found = sample_at(buffer, times, self._method, self._tolerance)
         missing = found.reason != 0
         if self._needed is not None and times[0] < self._needed:
             missing |= times < self._needed
         if not missing.any():
-            return Match(found.data, None)
+            return found.data, None
         why = np.zeros(len(times), np.uint8)
-        why[missing] = self._why(found, missing, times[missing], buffer.breaks)
-        return Match(found.data, why)
+        why[missing] = self._why(found, missing, times[missing], breaks)
+        return found.data, why
 
-    def _quickly(self, times: NDArray[np.int64]) -> NDArray[Any] | None:
-        """Return the samples at ``times`` as `sample_at` would, if each has one; or None.
+    def _quickly(self, times: NDArray[np.int64], i: int, j: int) -> NDArray[Any] | None:
+        """Return those of samples ``i`` to ``j`` that `sample_at` finds, if each has one; or None.
 
         Most often they all have: to look at that alone takes a third of the time.
         """
-        tape, method = self._tape, self._method
-        first, last = int(times[0]), int(times[-1])
-        if method == "linear" or (tape.breaks and method == "previous"):
+        tape, method, needed = self._tape, self._method, self._needed
+        if i == j or method == "linear" or (tape.breaks and method == "previous"):
             return None
-        if self._needed is not None and first < self._needed:
+        stamps, first = tape.times(i, j), times.item(0)
+        if first < stamps.item(0) or (needed is not None and first < needed):
             return None
-        i, j = tape.start, tape.stop
-        if j - i > _MANY:
-            i, j = tape.find(first + 1) - 1, min(tape.find(last + 1) + 1, j)
-            if i < tape.start:
-                return None
-        stamps = tape.axis(i, j).times()
-        k = stamps.searchsorted(times, "right")
-        low = int(k[0])
-        if not low:
-            return None
-        # most often all are near enough, whichever they are of the samples around
-        far = last - int(stamps[low - 1])
+        k = stamps[1:].searchsorted(times, "right")  # the sample before: the first is before all
+        far = times.item(-1) - stamps.item(k.item(0))
         if method == "nearest":
-            if k[-1] == len(stamps) or (stamps[1:] == stamps[:-1]).any():
-                return None
-            back, ahead = times - stamps[k - 1], stamps[k] - times
+            back, ahead = times - stamps[k], stamps.take(k + 1, mode="clip") - times
+            later = (ahead < back) & (ahead > 0)  # it is not where there is no sample after
             if far > self._tolerance:
-                far = np.minimum(back, ahead).max()
-            k -= back <= ahead
-        else:
-            k -= 1
-            if far > self._tolerance:
-                far = (times - stamps[k]).max()
+                far = np.where(later, ahead, back).max()
+            k += later
+        elif far > self._tolerance:
+            far = (times - stamps[k]).max()
+        # most often all are near enough, whichever they are of the samples around
         return tape.data(i, j)[k] if far <= self._tolerance else None
 
     def _why(

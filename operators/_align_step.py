@@ -12,7 +12,7 @@ from rxstream.axis import Axis, Stamps, join_axes
 from rxstream.chunk import Chunk
 from rxstream.gap import Break, Gap
 from rxstream.operators._align_partner import FOREVER, Match, Partner, Reason, reason
-from rxstream.tape import Tape
+from rxstream.operators._align_tape import TimedTape
 from rxstream.watermark import Watermarks
 
 __all__ = ["Align", "Aligned", "Unmatched"]
@@ -74,7 +74,7 @@ class Align:
     def __init__(self, partners: Sequence[Partner], lateness: int, *, tell: bool) -> None:
         self._partners, self._tell = partners, tell
         self.marks = Watermarks(len(partners) + 1, lateness)
-        self._tape: Tape[Any] = Tape()  # of the source, from the first sample not decided on
+        self._tape = TimedTape()  # of the source, from the first sample not decided on
         self._position = 0  # of that sample
         self._next = FOREVER  # its time [ns], if it has come
         self._told: int | None = None  # end of what has been given [ns]
@@ -116,20 +116,25 @@ class Align:
         tape, partners, marks = self._tape, self._partners, self.marks
         out: list[Aligned | Unmatched] = []
         self._out = out
-        if tape.info is not None:
-            limit = min(p.decided(marks.low(k)) for k, p in enumerate(partners, 1))
+        if tape.info is None:
+            self.finished = self._done
+        elif self._next != FOREVER or self._done:
+            limit = FOREVER
+            for port, partner in enumerate(partners, 1):
+                decided = partner.decided(marks.low(port))
+                if decided < limit:
+                    limit = decided
             if limit >= self._next != FOREVER:
                 self._match(limit)
             if self._next == FOREVER and self._done:
                 heard = all(p.done or p.end is not None for p in partners)
                 if heard or limit >= tape.end - 1:
                     self._end()
-        elif self._done:
-            self.finished = True
-        needed = self._next if self._next != FOREVER else tape.end if tape.info else None
-        low = marks.low(0)
-        if needed is None or (low is not None and self._next == FOREVER and low > needed):
-            needed = low
+        needed: int | None = self._next
+        if needed == FOREVER:
+            needed = marks.low(0)
+            if tape.info is not None and (needed is None or needed < tape.end):
+                needed = tape.end
         if needed is not None:
             for partner in partners:
                 partner.forget(needed)
@@ -139,71 +144,76 @@ class Align:
         """Decide on all samples up to ``limit`` [ns]."""
         tape, i = self._tape, self._position
         j = tape.stop if limit >= tape.end else tape.find(limit + 1)
-        times = tape.axis(i, j).times()
+        times = tape.times(i, j)
         matches = [partner.match(times) for partner in self._partners]
-        missing = [match.why != 0 for match in matches if match.why is not None]
-        if self._tell and missing:
-            self._report(matches, i, j)
+        missing = [why != 0 for _, why in matches if why is not None]
+        bad = None
         if missing:
             bad = np.logical_or.reduce(missing)
-            self._sort(matches, i, times, bad, _runs(bad))
-        else:
-            self._sort(matches, i, times, _ALL_GOOD, [0])
+            if self._tell:
+                self._report(matches, i, j)
+        self._sort([data for data, _ in matches], i, times, bad)
         self._position = j
-        self._next = tape.axis(j, j + 1).at(0) if j < tape.stop else FOREVER
+        self._next = tape.times(j, j + 1).item(0) if j < tape.stop else FOREVER
         tape.trim(j)
 
     def _sort(
-        self, matches: Sequence[Match], base: int, times: NDArray[np.int64],
-        bad: NDArray[np.bool_], runs: Sequence[int],
+        self, data: Sequence[NDArray[Any]], base: int, times: NDArray[np.int64],
+        bad: NDArray[np.bool_] | None,
     ) -> None:  # fmt: skip
-        """Give samples from position ``base`` on, but for the ``runs`` of those that are ``bad``.
+        """Give samples from position ``base`` on with their ``data``, but for those ``bad``.
 
         They come in one tuple, as long as their numbers can be told from the gaps in it.
         """
+        tape = self._tape
         part: _Part | None = None
+        runs = [0] if bad is None else _runs(bad)
         for a, b in pairwise([*runs, len(times)]):
             i, j = base + a, base + b
-            if bad[a]:
+            if bad is not None and bad[a]:
                 self._leave_out(i, j, int(times[a]))
                 continue
             gaps = self._gaps_before(i)
             if part is not None and None in [gap.lost for gap in gaps]:
-                self._give(part, matches, base, bad)
+                self._give(part, data, base, bad)
                 part = None
             if part is None:
-                part = _Part(i, i, 0, self._start(self._tape.edge(i), gaps), [])
+                part = _Part(i, i, 0, self._start(tape.edge(i), gaps), [])
             count = part.count
             for gap in gaps:
                 part.breaks.append((count, gap))
-            if self._tape.breaks:
-                inside = [(at - i, gap) for at, gap in self._tape.breaks if i < at < j]
+            if tape.breaks:
+                inside = [(at - i, gap) for at, gap in tape.breaks if i < at < j]
                 part.breaks += [(count + at, gap) for at, gap in inside]
             part.stop, part.count = j, count + j - i
         if part is not None:
-            self._give(part, matches, base, bad)
+            self._give(part, data, base, bad)
 
     def _give(
-        self, part: _Part, matches: Sequence[Match], base: int, bad: NDArray[np.bool_]
+        self, part: _Part, data: Sequence[NDArray[Any]], base: int, bad: NDArray[np.bool_] | None
     ) -> None:
-        """Give samples, whose matches begin at position ``base``."""
+        """Give samples with their ``data``, which begin at position ``base``."""
         tape, i, j = self._tape, part.first, part.stop
-        data, axis = tape.data(i, j), tape.axis(i, j)
-        values = [match.data[i - base : j - base] for match in matches]
-        if part.count < j - i:
+        values, axis = [tape.data(i, j)], tape.axis(i, j)
+        values += data if bad is None else [each[i - base : j - base] for each in data]
+        if bad is not None and part.count < j - i:
             good = ~bad[i - base : j - base]
-            data, axis, values = data[good], _pick(axis, good), [x[good] for x in values]
-            data.flags.writeable = False
-        waits = j < tape.stop or any(at == j for at, _ in tape.breaks)
+            values, axis = [each[good] for each in values], _pick(axis, good)
+        waits = j < tape.stop or (tape.breaks and tape.breaks[-1][0] == j)
         self._told = end = tape.edge(j) if waits else tape.end
-        info: Any = tape.info
-        breaks = tuple(part.breaks)
-        self._put(Chunk(data, axis, part.start, end, tape.index(i), info, breaks), values)
+        self._put(values, axis, part.start, end, tape.index(i), tuple(part.breaks))
 
-    def _put(self, chunk: Chunk, data: Sequence[NDArray[Any]]) -> None:
-        out = [chunk]
-        for partner, values in zip(self._partners, data, strict=True):
-            out.append(chunk.with_data(values, partner.info_at(chunk.info.rate)))
+    def _put(
+        self, data: Sequence[NDArray[Any]], axis: Axis, start: int, end: int, index: int,
+        breaks: tuple[Break, ...],
+    ) -> None:  # fmt: skip
+        """Give samples of the source and of each partner, all at the same times."""
+        info: Any = self._tape.info
+        infos = [info, *[partner.info_at(info.rate) for partner in self._partners]]
+        out = []
+        for values, each in zip(data, infos, strict=True):
+            values.flags.writeable = False
+            out.append(Chunk(values, axis, start, end, index, each, breaks))
         self._out.append(tuple(out))
 
     def _leave_out(self, i: int, j: int, t: int) -> None:
@@ -230,8 +240,7 @@ class Align:
         return gaps
 
     def _report(self, matches: Sequence[Match], i: int, j: int) -> None:
-        for partner, match in zip(self._partners, matches, strict=True):
-            why = match.why
+        for partner, (_, why) in zip(self._partners, matches, strict=True):
             if why is None:
                 continue
             for a, b in pairwise([*_runs(why), j - i]):
@@ -252,10 +261,9 @@ class Align:
 
     def _empty(self, start: int, breaks: tuple[Break, ...]) -> None:
         tape, stop = self._tape, self._tape.stop
-        info: Any = tape.info
-        empty = tape.data(stop, stop), tape.axis(stop, stop)
-        chunk = Chunk(*empty, start, tape.end, tape.index(stop), info, breaks)
-        self._put(chunk, [np.empty((0, *p.info.shape), p.info.dtype) for p in self._partners])
+        data = [np.empty((0, *p.info.shape), p.info.dtype) for p in self._partners]
+        data.insert(0, tape.data(stop, stop))
+        self._put(data, tape.axis(stop, stop), start, tape.end, tape.index(stop), breaks)
 
     def _end(self) -> None:
         """Tell what is left to tell: up to where the source was, and gaps before that."""
@@ -272,9 +280,6 @@ class Align:
             if gap.start <= start:
                 start = max(start, gap.end)
         return start
-
-
-_ALL_GOOD = np.zeros(1, np.bool_)
 
 
 def _runs(values: NDArray[Any]) -> list[int]:

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from threading import get_ident
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
@@ -135,8 +136,10 @@ class _Run:
 
     def __init__(self, joint: Joint[Any], observer: abc.ObserverBase[Any], name: str) -> None:
         self._joint, self._observer, self._name = joint, observer, name
-        self._turn = threading.Condition(threading.RLock())
-        self._home = threading.get_ident()
+        self._lock = threading.RLock()
+        self._turn = threading.Condition(self._lock)
+        self._waiting = 0  # threads in `_wait`
+        self._home = get_ident()
         self._threads: dict[int, int] = {}  # on which each port came last
         self._silent: set[int] = set()  # ports waited for in vain, until they have caught up
         self._events: deque[tuple[int, _Event]] = deque()
@@ -161,7 +164,7 @@ class _Run:
 
     def _begin(self, *_: Any) -> None:
         """Take what has come so far, in the order of its times."""
-        with self._turn:
+        with self._lock:
             keyed: list[tuple[int, int, int, _Event]] = []
             last = dict.fromkeys(range(self._open), NEVER)
             for number, (port, event) in enumerate(self._events):
@@ -175,22 +178,21 @@ class _Run:
             self._drain()
 
     def _take(self, port: int, event: _Event) -> None:
-        with self._turn:
+        with self._lock:  # quicker than the condition, whose lock it is
             if self._stopped:
                 return
-            if not self._busy and isinstance(event, Chunk):
-                self._wait(port, event.extent)
-            self._threads[port] = threading.get_ident()
+            here = get_ident()
+            if here != self._home and not self._busy and isinstance(event, Chunk):
+                self._wait(port, event.extent, here)
+            self._threads[port] = here
             self._events.append((port, event))
             if not self._busy:  # else who is at it will take it: this came from within
                 self._drain()
-            self._turn.notify_all()
+            if self._waiting:
+                self._turn.notify_all()
 
-    def _wait(self, port: int, start: int) -> None:
+    def _wait(self, port: int, start: int, here: int) -> None:
         """Let those come first who would be late by a chunk of ``port`` from ``start`` [ns] on."""
-        here = threading.get_ident()
-        if here == self._home:
-            return
         marks, silent = self._joint.marks, self._silent
         while not self._stopped:
             behind = {p for p in marks.behind(start) if p != port} - silent
@@ -198,8 +200,12 @@ class _Run:
             behind -= silent
             if not behind:
                 return
-            if not self._turn.wait(_PATIENCE):
-                silent |= behind
+            self._waiting += 1
+            try:
+                if not self._turn.wait(_PATIENCE):
+                    silent |= behind
+            finally:
+                self._waiting -= 1
 
     def _drain(self) -> None:
         self._busy = True
@@ -218,13 +224,15 @@ class _Run:
             self._fail(event)
             return
         try:
-            results = tuple(joint.done(port) if event is None else joint.push(port, event))
+            results = joint.done(port) if event is None else joint.push(port, event)
+            if type(results) is not list and type(results) is not tuple:
+                results = tuple(results)  # run a generator here, where it may raise
         except Exception as error:  # noqa: BLE001 - the Rx contract: it travels downstream
             self._fail(error)
             return
         if event is None:
             self._open -= 1
-        elif port in self._silent and port not in joint.marks.behind():
+        elif self._silent and port in self._silent and port not in joint.marks.behind():
             self._silent.discard(port)
         for result in results:
             if self._stopped:

@@ -16,10 +16,10 @@ from typing_extensions import TypeVar
 
 from rxstream.axis import Axis, Grid, Stamps, cut_parts
 from rxstream.chunk import Chunk
-from rxstream.gap import Break, cut_breaks
+from rxstream.gap import Break, Gap, cut_breaks
 from rxstream.info import StreamInfo
 
-__all__ = ["Slabs", "Tape"]
+__all__ = ["Slabs", "Tape", "add_break"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 _LEAST_BYTES = 1 << 16
@@ -104,9 +104,25 @@ class Slabs(Generic[S]):
         out.flags.writeable = False
         return out
 
+    def find(self, i: int, value: Any) -> int:
+        """Return the position, from ``i`` on, of the first that is not less; they are in order."""
+        first = i - self.newest_start
+        if first >= 0:
+            return i + int(self.newest[first : self._fill].searchsorted(value))
+        starts, ends = self._starts, [*self._ends, self.stop]
+        k = len(starts) - 1
+        while starts[k] > i and self._views[k][0] >= value:
+            k -= 1
+        i = max(i, starts[k])
+        return i + int(self._views[k][i - starts[k] : ends[k] - starts[k]].searchsorted(value))
+
     def trim(self, position: int) -> None:
         """Let go of what lies before ``position``."""
-        self.start = start = max(self.start, min(position, self.stop))
+        if position > self.stop:
+            position = self.stop
+        start = self.start
+        if position > start:
+            self.start = start = position
         while self._ends and self._starts[1] <= start:  # the next slab has all that is wanted
             self._starts.pop(0), self._ends.pop(0)
             self._spare = self._slabs.pop(0), self._views.pop(0)
@@ -250,11 +266,7 @@ class Tape(Generic[S]):
         position = self.stop
         self._number(position, chunk.index - position)
         for at, gap in chunk.breaks:
-            last = self.breaks[-1] if self.breaks else None
-            if last is not None and last[0] == position + at and last[1].continues(gap):
-                self.breaks[-1] = (last[0], last[1].join(gap))  # it was cut in two
-            else:
-                self.breaks.append((position + at, gap))
+            add_break(self.breaks, position + at, gap)
             if at and gap.lost:
                 self._number(position + at, self._offset + gap.lost)
         if not len(chunk):
@@ -298,7 +310,9 @@ class Tape(Generic[S]):
         what is on another grid.
         """
         starts = self._part_starts
-        k = bisect_right(starts, position - 1) - 1
+        k = len(starts) - 1
+        if k >= 0 and starts[k] >= position:  # most often it is in the newest
+            k = bisect_right(starts, position - 1) - 1
         if k < 0:  # nothing comes before it
             return self.low
         edge = self._parts[k].edge(position - starts[k])
@@ -417,3 +431,11 @@ class Tape(Generic[S]):
             self.breaks = [item for item in self.breaks if item[0] >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)
+
+
+def add_break(breaks: list[Break], position: int, gap: Gap) -> None:
+    """Add a gap before ``position`` after all others; what was cut in two becomes one again."""
+    if breaks and breaks[-1][0] == position and breaks[-1][1].continues(gap):
+        breaks[-1] = (position, breaks[-1][1].join(gap))
+    else:
+        breaks.append((position, gap))

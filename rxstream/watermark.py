@@ -48,8 +48,10 @@ class Watermarks:
         end, start = chunk.end, chunk.extent
         if end > self._ends[port]:
             self._ends[port] = end
-        self._first = min(self._first, start)
-        self._newest = max(self._newest, start)
+        if start < self._first:
+            self._first = start
+        if start > self._newest:
+            self._newest = start
 
     def done(self, port: int) -> None:
         """Take note that a port has ended."""
@@ -61,10 +63,11 @@ class Watermarks:
 
     def low(self, port: int) -> int | None:
         """Return the time [ns] before which nothing of a port is waited for; None: not known."""
-        newest = self._newest
+        newest, end = self._newest, self._ends[port]
         if newest == NEVER:
             return None
-        return max(self._ends[port], newest - self._lateness)
+        line = newest - self._lateness
+        return max(end, line)
 
     @property
     def front(self) -> int:
