@@ -137,7 +137,10 @@ class Partner:
         return max(sure, (end + self._last) // 2 if self._method == "nearest" else self._last)
 
     def match(self, times: NDArray[np.int64]) -> Match:
-        """Return its samples at ``times`` ``(m,)``, and why there is none."""
+        """Return its samples at ``times`` ``(m,)``, and why there is none.
+
+        What is needed for later times only is kept.
+        """
         tape = self._tape
         if tape.info is None:
             number = _ENDED if self.done else _NOT_BEGUN
@@ -157,10 +160,11 @@ class Partner:
         missing = found.reason != 0
         if self._needed is not None and times[0] < self._needed:
             missing |= times < self._needed
-        if not missing.any():
-            return found.data, None
-        why = np.zeros(len(times), np.uint8)
-        why[missing] = self._why(found, missing, times[missing], breaks)
+        why = None
+        if missing.any():
+            why = np.zeros(len(times), np.uint8)
+            why[missing] = self._why(found, missing, times[missing], breaks)
+        tape.trim(tape.find(times.item(-1) + 1) - 1)
         return found.data, why
 
     def _quickly(self, times: NDArray[np.int64], i: int, j: int) -> NDArray[Any] | None:
@@ -175,7 +179,7 @@ class Partner:
         if first < stamps.item(0) or (needed is not None and first < needed):
             return None
         k = stamps[1:].searchsorted(times, "right")  # the sample before: the first is before all
-        far = times.item(-1) - stamps.item(k.item(0))
+        far, last = times.item(-1) - stamps.item(k.item(0)), i + k.item(-1)
         if method == "nearest":
             back, ahead = times - stamps[k], stamps.take(k + 1, mode="clip") - times
             later = (ahead < back) & (ahead > 0)  # it is not where there is no sample after
@@ -184,8 +188,11 @@ class Partner:
             k += later
         elif far > self._tolerance:
             far = (times - stamps[k]).max()
-        # most often all are near enough, whichever they are of the samples around
-        return tape.data(i, j)[k] if far <= self._tolerance else None
+        if far > self._tolerance:  # most often all are near, whichever they are of those around
+            return None
+        found = tape.data(i, j)[k]
+        tape.trim(last)  # it may be the partner of what comes next
+        return found
 
     def _why(
         self,
@@ -216,10 +223,10 @@ class Partner:
             why[times < self._needed] = _LATE
         return why
 
-    def forget(self, needed: int) -> None:
-        """Let go of what is not needed for times from ``needed`` [ns] on."""
+    def forget(self, needed: int, *, trim: bool) -> None:
+        """Be asked for times before ``needed`` [ns] no more; ``trim``: `match` has not done it."""
         if self._needed is None or needed > self._needed:
             self._needed = needed
             tape = self._tape
-            if tape.stop - tape.start > 1:
+            if trim and tape.stop - tape.start > 1:
                 tape.trim(tape.find(needed + 1) - 1)  # the last one before may be the partner

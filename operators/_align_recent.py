@@ -80,8 +80,10 @@ class Recent:
         if position <= self.start:
             return
         self.start = position
-        for slabs in (self._times, self._data):
-            if slabs.start < slabs.newest_start:  # else all of it is kept in any case
-                slabs.trim(position)
+        times, data = self._times, self._data
+        if times.start < times.newest_start:  # else all of it is kept in any case
+            times.trim(position)
+        if data.start < data.newest_start:
+            data.trim(position)
         if self.breaks and self.breaks[0][0] < position:
             self.breaks = [item for item in self.breaks if item[0] >= position]

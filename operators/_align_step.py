@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.axis import Axis, Stamps, join_axes
+from rxstream.axis import Axis
 from rxstream.chunk import Chunk
 from rxstream.gap import Break, Gap
-from rxstream.operators._align_partner import FOREVER, Match, Partner, Reason, reason
-from rxstream.operators._align_tape import TimedTape
+from rxstream.operators._align_partner import FOREVER, Partner, Reason, reason
+from rxstream.operators._align_runs import pick_axis, runs
+from rxstream.tape import Slabs, Tape
 from rxstream.watermark import Watermarks
 
 __all__ = ["Align", "Aligned", "Unmatched"]
@@ -69,12 +70,13 @@ class Align:
     """
 
     __slots__ = ("_done", "_gaps", "_hole", "_next", "_out", "_partners", "_position", "_tape",
-                 "_tell", "_told", "finished", "marks")  # fmt: skip
+                 "_tell", "_times", "_told", "finished", "marks")  # fmt: skip
 
     def __init__(self, partners: Sequence[Partner], lateness: int, *, tell: bool) -> None:
         self._partners, self._tell = partners, tell
         self.marks = Watermarks(len(partners) + 1, lateness)
-        self._tape = TimedTape()  # of the source, from the first sample not decided on
+        self._tape: Tape[Any] = Tape()  # of the source, from the first sample not decided on
+        self._times: Slabs[np.int64] = Slabs((), np.dtype(np.int64), slab=_SLAB)  # of its samples
         self._position = 0  # of that sample
         self._next = FOREVER  # its time [ns], if it has come
         self._told: int | None = None  # end of what has been given [ns]
@@ -94,13 +96,16 @@ class Align:
         self.marks.see(port, chunk)
         if port:
             self._partners[port - 1].push(chunk)
-        else:
-            self._tape.append(chunk)
-            if len(chunk) and self._next == FOREVER:
-                self._next = chunk.axis.at(0)
+            return self._decide()
+        times = chunk.time
+        self._tape.append(chunk)
+        if len(times):
+            self._times.write(times)
+            if self._next == FOREVER:
+                self._next = times.item(0)
+            return self._decide()
         out = self._decide()
-        if not (port or len(chunk)):
-            self._beat()
+        self._beat()
         return out
 
     def done(self, port: int) -> list[Aligned | Unmatched]:
@@ -116,6 +121,7 @@ class Align:
         tape, partners, marks = self._tape, self._partners, self.marks
         out: list[Aligned | Unmatched] = []
         self._out = out
+        matches = False
         if tape.info is None:
             self.finished = self._done
         elif self._next != FOREVER or self._done:
@@ -124,7 +130,8 @@ class Align:
                 decided = partner.decided(marks.low(port))
                 if decided < limit:
                     limit = decided
-            if limit >= self._next != FOREVER:
+            matches = limit >= self._next != FOREVER
+            if matches:
                 self._match(limit)
             if self._next == FOREVER and self._done:
                 heard = all(p.done or p.end is not None for p in partners)
@@ -137,25 +144,29 @@ class Align:
                 needed = tape.end
         if needed is not None:
             for partner in partners:
-                partner.forget(needed)
+                partner.forget(needed, trim=not matches)
         return out
 
     def _match(self, limit: int) -> None:
         """Decide on all samples up to ``limit`` [ns]."""
-        tape, i = self._tape, self._position
-        j = tape.stop if limit >= tape.end else tape.find(limit + 1)
-        times = tape.times(i, j)
-        matches = [partner.match(times) for partner in self._partners]
-        missing = [why != 0 for _, why in matches if why is not None]
-        bad = None
-        if missing:
-            bad = np.logical_or.reduce(missing)
-            if self._tell:
-                self._report(matches, i, j)
-        self._sort([data for data, _ in matches], i, times, bad)
+        tape, stamps, i = self._tape, self._times, self._position
+        j = stamps.stop if limit >= tape.end else stamps.find(i, limit + 1)
+        times = stamps.view(i, j)
+        data, reasons = [], []
+        bad: NDArray[np.bool_] | None = None
+        for partner in self._partners:
+            values, why = partner.match(times)
+            data.append(values)
+            reasons.append(why)
+            if why is not None:
+                bad = why != 0 if bad is None else bad | (why != 0)
+        if bad is not None and self._tell:
+            self._report(reasons, i, j)
+        self._sort(data, i, times, bad)
         self._position = j
-        self._next = tape.times(j, j + 1).item(0) if j < tape.stop else FOREVER
+        self._next = stamps.view(j, j + 1).item() if j < stamps.stop else FOREVER
         tape.trim(j)
+        stamps.trim(j)
 
     def _sort(
         self, data: Sequence[NDArray[Any]], base: int, times: NDArray[np.int64],
@@ -167,8 +178,8 @@ class Align:
         """
         tape = self._tape
         part: _Part | None = None
-        runs = [0] if bad is None else _runs(bad)
-        for a, b in pairwise([*runs, len(times)]):
+        starts = [0] if bad is None else runs(bad)
+        for a, b in pairwise([*starts, len(times)]):
             i, j = base + a, base + b
             if bad is not None and bad[a]:
                 self._leave_out(i, j, int(times[a]))
@@ -194,11 +205,13 @@ class Align:
     ) -> None:
         """Give samples with their ``data``, which begin at position ``base``."""
         tape, i, j = self._tape, part.first, part.stop
-        values, axis = [tape.data(i, j)], tape.axis(i, j)
-        values += data if bad is None else [each[i - base : j - base] for each in data]
-        if bad is not None and part.count < j - i:
-            good = ~bad[i - base : j - base]
-            values, axis = [each[good] for each in values], _pick(axis, good)
+        values, axis = [tape.data(i, j), *data], tape.axis(i, j)
+        if bad is not None:
+            values[1:] = [each[i - base : j - base] for each in data]
+            if part.count < j - i:
+                good = ~bad[i - base : j - base]
+                values, axis = [each[good] for each in values], pick_axis(axis, good)
+                values[0].flags.writeable = False
         waits = j < tape.stop or (tape.breaks and tape.breaks[-1][0] == j)
         self._told = end = tape.edge(j) if waits else tape.end
         self._put(values, axis, part.start, end, tape.index(i), tuple(part.breaks))
@@ -209,11 +222,11 @@ class Align:
     ) -> None:  # fmt: skip
         """Give samples of the source and of each partner, all at the same times."""
         info: Any = self._tape.info
-        infos = [info, *[partner.info_at(info.rate) for partner in self._partners]]
-        out = []
-        for values, each in zip(data, infos, strict=True):
+        out = [Chunk(data[0], axis, start, end, index, info, breaks)]
+        for k, partner in enumerate(self._partners, 1):
+            values = data[k]
             values.flags.writeable = False
-            out.append(Chunk(values, axis, start, end, index, each, breaks))
+            out.append(Chunk(values, axis, start, end, index, partner.info_at(info.rate), breaks))
         self._out.append(tuple(out))
 
     def _leave_out(self, i: int, j: int, t: int) -> None:
@@ -231,19 +244,21 @@ class Align:
 
     def _gaps_before(self, position: int) -> list[Gap]:
         """Return the gaps to tell before ``position``, where the next match is, or the end."""
-        gaps, self._gaps = self._gaps, []
+        gaps = self._gaps
+        if gaps:
+            self._gaps = []
         if self._hole is not None:
             (start, lost), self._hole = self._hole, None
-            gaps.append(Gap(start, self._tape.edge(position), lost, "unmatched"))
+            gaps = [*gaps, Gap(start, self._tape.edge(position), lost, "unmatched")]
         if self._tape.breaks:
-            gaps += [gap for at, gap in self._tape.breaks if at == position]
+            gaps = gaps + [gap for at, gap in self._tape.breaks if at == position]
         return gaps
 
-    def _report(self, matches: Sequence[Match], i: int, j: int) -> None:
-        for partner, (_, why) in zip(self._partners, matches, strict=True):
+    def _report(self, reasons: Sequence[NDArray[np.uint8] | None], i: int, j: int) -> None:
+        for partner, why in zip(self._partners, reasons, strict=True):
             if why is None:
                 continue
-            for a, b in pairwise([*_runs(why), j - i]):
+            for a, b in pairwise([*runs(why), j - i]):
                 if why[a]:
                     chunk = self._tape.cut(i + a, i + b)
                     self._out.append(Unmatched(chunk, partner.name, reason(int(why[a]))))
@@ -282,23 +297,4 @@ class Align:
         return start
 
 
-def _runs(values: NDArray[Any]) -> list[int]:
-    """Return where runs of equal values begin."""
-    return [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist()]
-
-
-def _pick(axis: Axis, good: NDArray[np.bool_]) -> Axis:
-    """Return the axis of the samples that are ``good``; what is on a grid stays on it."""
-    out: list[Axis] = []
-    at = 0
-    for part in axis.parts():
-        here = good[at : at + part.count]
-        at += part.count
-        if type(part) is Stamps:
-            stamps = part.stamps[here]
-            stamps.flags.writeable = False
-            out.append(Stamps(stamps, part.uncertainty, part.evidence))
-        else:
-            cuts = [*_runs(here), part.count]
-            out += [part.cut(a, b) for a, b in pairwise(cuts) if a < b and here[a]]
-    return join_axes(out)
+_SLAB = 1 << 15  # times in a slab: most often all that wait lie in one

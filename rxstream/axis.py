@@ -214,12 +214,12 @@ class Stamps:
     def at(self, i: int) -> int:
         """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
         if i < self.count:
-            return int(self.stamps[i])
-        return int(self.stamps[-1]) + 1 if self.count else 0
+            return self.stamps.item(i)
+        return self.stamps.item(-1) + 1 if self.count else 0
 
     def edge(self, i: int) -> int:
         """Return where the sample before ``i`` ends [ns]."""
-        return int(self.stamps[i - 1]) + 1
+        return self.stamps.item(i - 1) + 1
 
     def find(self, t: int) -> int:
         """Return how many samples lie before ``t`` [ns]."""
