@@ -166,7 +166,8 @@ class Align:
         self._position = j
         self._next = stamps.view(j, j + 1).item() if j < stamps.stop else FOREVER
         tape.trim(j)
-        stamps.trim(j)
+        if stamps.start < stamps.newest_start:  # else all of it is kept in any case
+            stamps.trim(j)
 
     def _sort(
         self, data: Sequence[NDArray[Any]], base: int, times: NDArray[np.int64],
@@ -297,4 +298,4 @@ class Align:
         return start
 
 
-_SLAB = 1 << 15  # times in a slab: most often all that wait lie in one
+_SLAB = 1 << 14  # times in a slab: most often all that wait lie in one

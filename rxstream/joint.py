@@ -209,9 +209,11 @@ class _Run:
 
     def _drain(self) -> None:
         self._busy = True
+        events = self._events
         try:
-            while self._events and not self._stopped:
-                self._apply(*self._events.popleft())
+            while events and not self._stopped:
+                port, event = events.popleft()
+                self._apply(port, event)
         finally:
             self._busy = False
 
