@@ -8,13 +8,13 @@ import numpy as np
 __all__ = ["is_number", "is_whole"]
 
 
-def is_whole(value: Any, least: int) -> TypeGuard[int]:
-    """Whether it is a whole number of at least ``least``."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return whole and bool(value >= least)
+def is_whole(value: Any, least: int | None = None) -> TypeGuard[int]:
+    """Whether it is a whole number, of at least ``least``."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool | np.timedelta64):
+        return False  # numpy takes a timedelta64 for an integer
+    return least is None or bool(value >= least)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number."""
-    number = isinstance(value, int | float | np.integer | np.floating)
-    return number and not isinstance(value, bool) and isfinite(value)
+    return (isinstance(value, float | np.floating) or is_whole(value)) and isfinite(value)

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from rxstream.checks import is_whole
 from rxstream.errors import ParameterError
 
 __all__ = [
@@ -29,8 +30,10 @@ __all__ = [
 Time: TypeAlias = int | np.integer | dt.datetime | np.datetime64
 """A point in time: int [ns] since the Unix epoch, an aware ``datetime``, or ``datetime64``."""
 
-Duration: TypeAlias = float | dt.timedelta
-"""A length of time: seconds [s] as a number, or a ``timedelta``."""
+Duration: TypeAlias = float | dt.timedelta | np.timedelta64
+"""A length of time: seconds [s] as a number, or a ``timedelta`` of Python or numpy."""
+
+_LONGEST = 36_525 * 86_400.0  # a century [s]: a time and a duration fit into int64 [ns] together
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -111,7 +114,7 @@ def to_ns(when: Time) -> int:
     1000000000
     """
     stamp: int | None = None
-    if isinstance(when, int | np.integer) and not isinstance(when, bool):
+    if is_whole(when):
         stamp = int(when)
     elif isinstance(when, dt.datetime):
         if when.tzinfo is None:
@@ -119,6 +122,7 @@ def to_ns(when: Time) -> int:
             raise ParameterError(msg)
         delta = when - _EPOCH
         stamp = (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
+        stamp += getattr(when, "nanosecond", 0)  # of pandas.Timestamp, which is a datetime
     elif isinstance(when, np.datetime64) and not np.isnat(when):
         exact = when.astype("datetime64[ns]")
         # numpy wraps silently where nanoseconds do not fit into 64 bits
@@ -141,7 +145,7 @@ def to_span(duration: Duration, name: str, *, zero: bool = False) -> int:
     Parameters
     ----------
     duration
-        Seconds [s] as a number, or a ``timedelta``.
+        Seconds [s] as a number, or a ``timedelta`` of Python or numpy.
     name
         What to call it in the error.
     zero
@@ -150,22 +154,36 @@ def to_span(duration: Duration, name: str, *, zero: bool = False) -> int:
     Raises
     ------
     ParameterError
-        If it is negative, zero where that makes no sense, not finite, or no duration.
+        If it is negative, less than 1 ns where zero makes no sense, longer than a century, or no
+        duration.
+
+    Examples
+    --------
+    >>> to_span(0.25, "every"), to_span(np.timedelta64(20, "ms"), "every")
+    (250000000, 20000000)
     """
-    if isinstance(duration, dt.timedelta):
-        seconds = duration.total_seconds()
-    elif isinstance(duration, int | float | np.integer | np.floating) and not isinstance(
-        duration, bool
-    ):
-        seconds = float(duration)
-    else:
-        msg = f"{name} must be seconds or a timedelta, not {duration!r}"
+    seconds = _seconds(duration)
+    span = round(seconds * 1e9) if 0 <= seconds <= _LONGEST else -1
+    if span < (0 if zero else 1):
+        bounds = ">= 0" if zero else "> 0"
+        about = "at most a century" if zero else "1 ns to a century"
+        msg = f"{name} must be {bounds} seconds or a timedelta ({about}), not {duration!r}"
         raise ParameterError(msg)
-    if not math.isfinite(seconds) or seconds < 0 or (seconds == 0 and not zero):
-        least = ">= 0" if zero else "> 0"
-        msg = f"{name} must be {least} seconds and finite, not {duration!r}"
-        raise ParameterError(msg)
-    return round(seconds * 1e9)
+    return span
+
+
+def _seconds(duration: object) -> float:
+    """Return a duration [s], or NaN if it is none."""
+    try:
+        if isinstance(duration, dt.timedelta):
+            return duration.total_seconds()
+        if isinstance(duration, np.timedelta64):
+            return float(duration / np.timedelta64(1, "s"))
+        if isinstance(duration, float | np.floating) or is_whole(duration):
+            return float(duration)
+    except (TypeError, OverflowError):  # years have no fixed length; an int beyond float
+        return math.nan
+    return math.nan
 
 
 def format_time(stamp: int) -> str:

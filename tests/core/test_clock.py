@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +64,7 @@ def test_points_in_time() -> None:
     assert to_ns(np.datetime64("2026-01-02T03:04:05.678901")) == 1767323045678901000
     assert to_ns(when.astimezone(dt.timezone(dt.timedelta(hours=5)))) == 1767323045678901000
     assert to_ns(np.int64(7)) == 7
+    assert to_ns(pd.Timestamp(1767323045678901234, tz="UTC")) == 1767323045678901234
     assert format_time(1767323045678901000) == "03:04:05.678901"
 
 
@@ -89,6 +91,7 @@ def test_datetimes_are_exact(when: dt.datetime) -> None:
         np.datetime64("2263-01-01"),
         dt.datetime(2263, 1, 1, tzinfo=dt.UTC),
         1 << 63,
+        np.timedelta64(5, "ns"),
     ],
 )
 def test_what_is_no_time_is_named(bad: Any) -> None:
@@ -96,7 +99,13 @@ def test_what_is_no_time_is_named(bad: Any) -> None:
         to_ns(bad)
 
 
-@pytest.mark.parametrize("bad", [-1, 0, float("inf"), float("nan"), "1", None, True])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        -1, 0, float("inf"), float("nan"), "1", None, True, 1e-10, 1e10, 10**400,
+        np.timedelta64(-1, "s"), np.timedelta64("NaT"), np.timedelta64(1, "Y"),
+    ],
+)  # fmt: skip
 def test_what_is_no_duration_is_named(bad: Any) -> None:
     with pytest.raises(ParameterError, match="before"):
         to_span(bad, "before")
@@ -105,4 +114,6 @@ def test_what_is_no_duration_is_named(bad: Any) -> None:
 def test_durations() -> None:
     assert to_span(0.25, "x") == 250_000_000
     assert to_span(dt.timedelta(milliseconds=3), "x") == 3_000_000
-    assert to_span(0, "x", zero=True) == 0
+    assert to_span(np.timedelta64(20, "ms"), "x") == 20_000_000
+    assert to_span(1e-9, "x") == 1
+    assert to_span(0, "x", zero=True) == to_span(1e-10, "x", zero=True) == 0

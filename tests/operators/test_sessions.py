@@ -141,7 +141,7 @@ def test_a_stream_with_a_rate_needs_a_gate() -> None:
     ("make", "words"),
     [
         (lambda: ops.sessions(0), "gap must be > 0"),
-        (lambda: ops.sessions("2s"), "gap must be seconds"),  # type: ignore[arg-type]
+        (lambda: ops.sessions("2s"), "gap must be > 0 seconds"),  # type: ignore[arg-type]
         (lambda: ops.sessions(1, before=-1), "before must be >= 0"),
         (lambda: ops.sessions(1, after=float("nan")), "after must be >= 0"),
         (lambda: ops.sessions(1, longest=0), "longest must be > 0"),
