@@ -77,7 +77,7 @@ class _Continuity:
         if n:
             self._after = chunk.index + n + lost
         elif self._after is not None:
-            self._after += lost
+            self._after = max(self._after + lost, chunk.index)
         if self._report is not None:
             for gap in found:
                 self._report(gap)
@@ -114,9 +114,11 @@ class _Continuity:
         axis, n = chunk.axis, len(chunk)
         after = axis.at(at) if at < n else chunk.end
         jump = 0
-        if at == 0 and n and self._after is not None:
+        if at == 0 and self._after is not None:
             jump = chunk.index - self._after - sum(gap.lost or 0 for gap in told)
-            if self._is_back(axis, after):
+            if not n:  # it tells what comes next; only going on counts, not a number of no sample
+                jump = max(jump, 0)
+            elif self._is_back(axis, after):
                 return [*told, Gap(after, max(after, self._front or 0), 0, "overlap")]
             if any(gap.lost is None for gap in told):
                 jump = 0  # a loss is told, though not its size
