@@ -119,13 +119,17 @@ class GapTest:
         self._losses += 1
         self.forget()
 
-    def observe(self, chunk: int, x: float, excess: float, fresh: bool) -> Run | None:
+    def observe(
+        self, chunk: int, x: float, excess: float, fresh: bool, judge: bool = True
+    ) -> Run | None:
         """Take the excess [s] of a chunk at ``x`` [s]; return a run that is no chance any more.
 
         Parameters
         ----------
         fresh
             Whether it could have been on time: it did not wait behind the one before it.
+        judge
+            Whether to look for such a run, or only to remember the chunk.
         """
         if excess <= self._least:
             if self._running:
@@ -146,12 +150,14 @@ class GapTest:
             enough = self._sums[i] >= self._needed and self._fresh[i] >= _LEAST_FRESH[i]
             if enough and found < 0:
                 found = i
+        if not judge:
+            return None
         if found >= 0:
             run = self._run(chunk, self._start[found], self._fresh[found])
             # the last chunk of several that were late in turn does not say how much was lost
             if not run.quanta or sum(fresh for _, _, fresh in run.points) >= _LEAST_FRESH[2]:
                 return run
-        if self._quantum is not None and self._fresh[2] >= 2:
+        if fresh and self._fresh[2] >= 2 and self._quantum is not None:
             return self._compare(chunk)
         return None
 

@@ -16,7 +16,7 @@ from rxstream.timing.verdicts import Verdicts
 __all__ = ["ClockModel", "Event", "Stamp"]
 
 _APART = 0.5  # of a chunk's length: one that comes so long after the last did not wait for it
-_DRAINED = 0.75  # the same after a silence, when what waited comes one by one
+_PACE = 0.75  # of the device's: what comes more quickly after a silence has waited in it
 _OWN_STAMPS = Counter(64, 1e9, "ticks")
 
 
@@ -47,8 +47,8 @@ class ClockModel:
     """
 
     __slots__ = (
-        "_arrival", "_clockless", "_device", "_drains", "_floor", "_lower", "_origin", "_output",
-        "_renew", "_settings", "_stamped", "_state", "_verdicts",
+        "_arrival", "_behind", "_clockless", "_device", "_drains", "_floor", "_lower", "_origin",
+        "_output", "_renew", "_settings", "_stamped", "_state", "_verdicts",
     )  # fmt: skip
 
     def __init__(self, settings: Correction) -> None:
@@ -66,6 +66,7 @@ class ClockModel:
         self._origin: int | None = None  # host time at which the line begins [ns]
         self._arrival = 0
         self._renew = self._stamped = self._drains = False
+        self._behind = 0.0  # by how much what came since a silence came too quickly [s]
         self._state: State = "warming"
 
     @property
@@ -157,11 +158,10 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         if device.missing:
             verdicts.tell(device.missing)
-        fresh = elapsed >= (_DRAINED if self._drains else _APART) * device.passed
-        self._drains = elapsed > 2 * device.passed or (self._drains and not fresh)
         high = since if bounds is None else (bounds[1] - origin) * 1e-9
         x = device.seconds
         excess = high - x - floor.line.at(x)
+        fresh = self._is_fresh(elapsed, excess)
         if bounds is None:
             again = verdicts.judge(excess, fresh)
         else:
@@ -179,6 +179,26 @@ class ClockModel:
             last, doubt = self._middle(x, last, low, offset, doubt)
         return self._told(origin + round((x + last) * 1e9), count, arrival, device.passed, doubt)
 
+    def _is_fresh(self, elapsed: float, excess: float) -> bool:
+        """Whether a chunk did not wait behind the one before it.
+
+        What waited in a silence comes one by one, and where chunks are short not always at once:
+        it is over when one is hardly late; until then they must keep the device's pace.
+        """
+        passed, floor = self._device.passed, self._floor
+        if elapsed > 2 * passed:
+            self._drains, self._behind = True, 0.0
+            return True
+        if self._drains:
+            if floor.known and excess < floor.gaps.median:
+                self._drains = False
+            else:
+                behind = self._behind + _PACE * passed - elapsed
+                self._behind = min(max(behind, 0.0), passed)
+                if behind > 0:
+                    return False
+        return elapsed >= _APART * passed
+
     def _begin(
         self, count: int, arrival: int, counter: int | None, bounds: tuple[int, int] | None
     ) -> Stamp:
@@ -189,7 +209,7 @@ class ClockModel:
             self._verdicts.restart()
         self._device.restart(counter)
         self._origin = self._arrival = arrival
-        self._lower, self._renew = None, False
+        self._lower, self._renew, self._drains = None, False, False
         last, high, doubt = arrival, 0.0, 3 * floor.line.scale
         if bounds is not None:
             if bounds[1] < arrival:

@@ -15,6 +15,7 @@ _HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
 _REGRET = 1.0  # a loss or rise found less long ago may prove to have been lateness [s]
 _REGRET_CHUNKS = 20  # or of so many chunks
 _LEAST = 0.7  # less than one sample is no loss; but the line is not exact
+_SPEAKS = 0.2  # of a quantum too early, and a loss was smaller; less may be the line's error
 _FAR_STEPS = 5  # usual distances of chunks, by which one is far too late
 
 
@@ -56,6 +57,7 @@ class Verdicts:
     def restart(self, since: int | None = None, shift: float = 0.0) -> None:
         """Tell a restart, seen by now, that was before chunk ``since`` and ``shift`` long [s]."""
         self.lost, self.why, self._lost_at, self._settled = None, "restart", -inf, False
+        self._far = None
         if not self.events or self.events[-1].kind != "restart":
             self._note("restart", self._chunk if since is None else since, None, shift)
 
@@ -104,14 +106,16 @@ class Verdicts:
         regret = max(_REGRET, _REGRET_CHUNKS * self._device.step)
         doubtful = x - self._lost_at < regret  # it is yet to be seen whether that was a loss
         if doubtful:
-            limit = min(limit, 2 * floor.uncertainty(x))
+            least = _SPEAKS * (self._quantum or 0.0)
+            limit = min(limit, max(2 * floor.uncertainty(x), least))
         risen = x - self._rose_at < regret
         if excess < -limit and floor.known and x > 2.0 and (doubtful or risen or not floor.soft):
             self._early(excess, x, doubtful, risen)
             return False
         quantum, rule = self._quantum, self._settings.on_step
-        run = floor.gaps.observe(self._chunk, x, excess, fresh)
-        if not floor.warm(x):
+        warm = floor.warm(x)
+        run = floor.gaps.observe(self._chunk, x, excess, fresh, warm)
+        if not warm:
             return self._far_away(excess, fresh)
         if not self._settled:
             self._settled = True
@@ -166,17 +170,18 @@ class Verdicts:
         late = [(x, excess, True) for x, excess in points[first:]]
         lowest = min(excess for _, excess, _ in late)
         spread = sorted(excess for _, excess, _ in late)[len(late) // 2] - lowest
-        since = sum(counts[first:])
+        fresh = sum(counts[first:])
+        since = round((self._device.seconds - late[0][0]) / self._device.step) + 1
         quantum, rule = self._quantum, self._settings.on_step
         quanta = 0 if quantum is None else round(lowest / quantum)  # the line is not exact yet
-        if not first or 2 * since < sum(counts) or lowest < 6 * spread:
+        if not first or 2 * fresh < sum(counts) or lowest < 6 * spread:
             return None
         if self._device.numbered or rule == "latency" or (quantum and not quanta):
             return None
         if not self._is_some(lowest):
             return None
         self._floor.relearn(late, lowest)
-        return Run(self._chunk - since + 1, lowest, quanta, since, late)
+        return Run(self._chunk - since + 1, lowest, quanta, fresh, late)
 
     def _early(self, excess: float, x: float, doubtful: bool, risen: bool) -> None:
         """Earlier than possible: samples came twice, a loss or rise was none, or a lower floor."""

@@ -91,3 +91,14 @@ def test_own_stamps_may_come_later_than_the_first_samples():
         whys.append(model.push(1, S + k * 10_000_000, device_time=own).why)
     assert whys[20] == "restart"
     assert set(whys[:20] + whys[21:]) == {None}
+
+
+def test_what_was_far_too_late_before_a_restart_says_nothing_after_it():
+    model, whys = ClockModel(Correction(100.0)), []
+    for k in range(34):
+        if k == 30:
+            model.restart()
+        late = 0 if k < 29 else 3 if k < 31 else 5  # what comes after k = 31 waits behind it [s]
+        whys.append(model.push(1, S + min(k, 31) * 10_000_000 + late * S).why)
+    assert whys[30] == "restart"
+    assert set(whys[:30] + whys[31:]) == {None}

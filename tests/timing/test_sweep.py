@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rxstream.timing.envelope import Envelope
+from rxstream.timing.gaptest import GapTest
 from rxstream.timing.model import ClockModel
 from rxstream.timing.settings import Correction
 
@@ -122,3 +123,34 @@ def test_what_waited_in_a_stall_comes_one_by_one_and_is_no_loss(traces, follow):
         run = follow(trace)
         assert run.gaps() == []
         assert run.p95() < 50
+
+
+def test_what_waited_comes_one_by_one_and_not_always_at_once(follow, sweep):
+    """Now and then some of what drains comes as far apart as it was taken."""
+    for seed, *values in (
+        (1001, 8000.0, 1, 0.0, "gamma", "blocks"), (1019, 8000.0, 1, -100.0, "gamma", "blocks"),
+    ):  # fmt: skip
+        run = follow(sweep.Cell(*values).trace(seed))
+        told = sum(event.samples for event in run.events)
+        assert told == sum(samples for _, samples in run.trace.gaps)
+        assert len(run.events) <= len(run.trace.gaps) + 2
+        assert run.p95() < 5
+
+
+def test_a_loss_is_not_smaller_because_the_line_is_not_exact(follow, sweep):
+    run = follow(sweep.Cell(8000.0, 1, 0.0, "bimodal", "blocks").trace(1007))
+    assert [event.samples for event in run.events] == [4, 1]
+    assert run.p95() < 1
+
+
+def test_a_loss_before_chunks_can_be_judged_is_looked_at_once(follow, sweep, monkeypatch):
+    """Not with every chunk until they can: that took a second of computing for 0.1 s of data."""
+    looked = []
+    run = GapTest._run
+    monkeypatch.setattr(GapTest, "_run", lambda self, *args: looked.append(1) or run(self, *args))
+    trace = sweep.Cell(8000.0, 1, 0.0, "bimodal", "blocks").trace(1007)
+    assert trace.gaps[0][0] < 10_000
+    model = ClockModel(Correction(8000.0, 1))
+    for arrival in trace.arrival[:15_900].tolist():
+        model.push(1, arrival)
+    assert len(looked) <= 1
