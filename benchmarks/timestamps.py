@@ -31,7 +31,7 @@ def table(results: dict[str, Figures]) -> None:
     print("\nagainst the best peer that works online\n")
     print(
         f"{'':16}{'x better':>10} {'than':15}{'first 2 s':>10}{'lowest_10s':>11}{'covered':>9}"
-        f"{'µs/chunk':>9}  losses: true, told, right, exact"
+        f"{'µs/chunk':>9}{'median':>8}  losses: true, told, right, exact"
     )
     for trace, rows in results.items():
         we, other = rows["rxstream"], best(rows)
@@ -39,8 +39,8 @@ def table(results: dict[str, Figures]) -> None:
         losses = ", ".join(f"{we[what]:.0f}" for what in ("true", "told", "found", "exact"))
         print(
             f"{trace:16}{rows[other]['p95'] / we['p95']:>10.4g} {other:15}{we['first 2 s']:>10.4g}"
-            f"{early:>11.4g}{we['covered']:>9.3f}{we['µs per chunk']:>9.1f}  {losses}"
-            + ("  OUT OF ORDER" if we["order"] else "")
+            f"{early:>11.4g}{we['covered']:>9.3f}{we['µs per chunk']:>9.1f}"
+            f"{we['median µs']:>8.1f}  {losses}" + ("  OUT OF ORDER" if we["order"] else "")
         )
 
 
