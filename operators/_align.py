@@ -1,7 +1,6 @@
 """align: for every sample of one stream its partner in others."""
 
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Real
 from typing import Any, Literal, get_args
 
 from reactivex import Observable, abc
@@ -183,7 +182,7 @@ def _reported(joined: Observable[Any], report: Report) -> Observable[Aligned]:
 
 
 def _offsets(offset: Any, count: int) -> list[int]:
-    values = [offset] * count if isinstance(offset, Real) else list(offset)
+    values = list(offset) if isinstance(offset, Iterable) else [offset] * count
     if len(values) != count:
         msg = f"align: {len(values)} offsets for {count} streams; give one, or one for each"
         raise ParameterError(msg)

@@ -87,8 +87,9 @@ def decimate(
     operator
         Chunks of the samples whose number since the session began divides by ``q``, however the
         stream is cut and wherever it begins; their own number is the quotient. ``info.rate`` is
-        ``q`` times less. Floating point stays what it is, whole numbers become double. A gap tells
-        how many of the fewer samples were lost, which may be none; the filter begins anew after it.
+        ``q`` times less. Floating point stays (at least single), whole numbers become double. A gap
+        tells how many of the fewer samples were lost, which may be none; the filter begins anew
+        after it.
 
     Raises
     ------
@@ -117,6 +118,7 @@ def decimate(
     if not is_whole(q, 2):
         msg = f"decimate: q must be a whole number >= 2, not {q!r}"
         raise ParameterError(msg)
+    q = int(q)  # numpy's small ones overflow
     check_choice(kind, Kind, "kind")
     check_choice(initial, Initial, "initial")
     if order is None:

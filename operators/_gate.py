@@ -9,7 +9,7 @@ from reactivex import Observable
 
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, to_span
-from rxstream.errors import ParameterError
+from rxstream.errors import ChunkError, ParameterError
 from rxstream.lift import lift
 from rxstream.operators._gaps import stretches
 from rxstream.operators._hysteresis import Flags, Hysteresis, Test
@@ -166,10 +166,19 @@ def _test(given: Any, name: str) -> Test | None:
         raise ParameterError(msg)
 
     def is_on(data: NDArray[Any]) -> Any:
-        return np.any(data >= given, axis=tuple(range(1, data.ndim)))
+        return np.any(numbers(data) >= given, axis=tuple(range(1, data.ndim)))
 
     def is_off(data: NDArray[Any]) -> Any:
-        return np.all(data < given, axis=tuple(range(1, data.ndim)))
+        return np.all(numbers(data) < given, axis=tuple(range(1, data.ndim)))
+
+    def numbers(data: NDArray[Any]) -> NDArray[Any]:
+        if data.dtype.kind not in "biuf":
+            msg = (
+                f"gate: {name}={given!r} is compared with numbers, and these are {data.dtype}; "
+                "choose a field with ops.select, or give a function of samples"
+            )
+            raise ChunkError(msg)
+        return data
 
     return is_on if name == "on" else is_off
 

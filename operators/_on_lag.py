@@ -66,8 +66,8 @@ def on_lag(
     def operator(source: Observable[Chunk]) -> Observable[Chunk]:
         if not isinstance(source, Rewindable):
             msg = (
-                f"on_lag: a {type(source).__name__} has no window; put on_lag or latest first in "
-                "the pipe of a device, or put ops.replay_window(seconds) before it"
+                f"on_lag, latest: a stream of type {type(source).__name__} has no window; put them "
+                "first in the pipe of a device, or put ops.replay_window(seconds) before"
             )
             raise NotRewindableError(msg)
         return source.on_lag(policy, name=name)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from reactivex import Observable
 
 from rxstream.chunk import Chunk
@@ -13,7 +14,7 @@ from rxstream.lift import lift
 __all__ = ["samples"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One sample on its own."""
 
@@ -25,6 +26,15 @@ class Sample:
     """Its number since the session began, lost samples counted in."""
     gap: Gap | None
     """What was lost right before it."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sample):
+            return NotImplemented
+        mine, theirs = (self.time, self.index, self.gap), (other.time, other.index, other.gap)
+        return mine == theirs and np.array_equal(self.value, other.value)
+
+    def __hash__(self) -> int:
+        return hash((self.time, self.index, self.gap))  # arrays have no hash
 
 
 class _Samples:

@@ -109,6 +109,6 @@ def by_channel(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 def check_choice(value: object, choices: Any, name: str) -> None:
     """Raise ParameterError if ``value`` is none of a Literal."""
     options = get_args(choices)
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         msg = f"{name} must be {' or '.join(map(repr, options))}, not {value!r}"
         raise ParameterError(msg)

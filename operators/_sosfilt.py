@@ -66,8 +66,9 @@ def sosfilt(
     Returns
     -------
     operator
-        As many chunks and samples, filtered. Floating point stays what it is; whole numbers become
-        double; all is computed in double precision. A NaN stays in the filter until it begins anew.
+        As many chunks and samples, filtered. Floating point stays (at least single); whole numbers
+        become double; all is computed in double precision. A NaN stays in the filter until it
+        begins anew.
 
     Raises
     ------
@@ -123,6 +124,9 @@ def _checked(sos: Any) -> NDArray[np.float64]:
         raise ParameterError(msg)
     if not np.isfinite(sections).all() or not (sections[:, 3] == 1).all():
         msg = "sosfilt: sections must be finite numbers, with 1 in column 3"
+        raise ParameterError(msg)
+    if not sections[:, :3].any(axis=1).all():
+        msg = f"sosfilt: section {int(np.argmin(sections[:, :3].any(axis=1)))} lets nothing pass"
         raise ParameterError(msg)
     sections.flags.writeable = False
     return sections

@@ -19,6 +19,7 @@ __all__ = ["Joint", "Watermarks", "lift_joint", "stream_names"]
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
+_PARTS = ("marks", "finished", "push", "done")
 _PATIENCE = 0.25  # s that a thread which is ahead waits for one that is behind
 
 
@@ -72,6 +73,11 @@ def lift_joint(
     operator
         Ends when the joint is `finished`, or all inputs have ended.
 
+    Raises
+    ------
+    ParameterError
+        When it is subscribed to, if the joint lacks a part of `Joint`.
+
     Examples
     --------
     >>> import numpy as np, reactivex as rx
@@ -97,7 +103,12 @@ def lift_joint(
         def subscribe(
             observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return _Run(make(), observer, name).start((source, *others), scheduler)
+            joint = make()
+            lacking = [part for part in _PARTS if not hasattr(joint, part)]
+            if lacking:
+                msg = f"{name}: {type(joint).__name__} is no Joint; it lacks {', '.join(lacking)}"
+                raise ParameterError(msg)
+            return _Run(joint, observer, name).start((source, *others), scheduler)
 
         return Observable(subscribe)
 

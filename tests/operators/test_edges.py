@@ -88,3 +88,14 @@ def test_no_time_of_polyphase_lies_after_its_stretch(
     for out in run(ops.resample(1500.0, method="polyphase"), recut(lossy(holes, 30), cuts)):
         if len(out):
             assert out.time[-1] < out.end
+
+
+def test_samples_can_be_compared_and_kept_in_sets() -> None:
+    """As RxPY's own operators do, e.g. `distinct_until_changed`."""
+    info = StreamInfo("imu", 1000.0, (3,), np.dtype(float))
+    whole = Chunk.regular(np.arange(6.0).reshape(2, 3), info, start=0)
+    one, other = (run(ops.samples(), [whole]) for _ in range(2))
+    assert one == other
+    assert len({*one, *other}) == 2
+    assert one[0] != one[1]
+    assert one[0] != 5

@@ -235,7 +235,7 @@ def test_errors_of_a_function_tell_which() -> None:
         (lambda: ops.gate(float("nan")), "must not be nan"),
         (lambda: ops.gate(1, hold=-1), "hold must be >= 0"),
         (lambda: ops.gate(1, before=-1), "before must be >= 0"),
-        (lambda: ops.gate(1, after="1s"), "after must be seconds"),  # type: ignore[arg-type]
+        (lambda: ops.gate(1, after="1s"), "after must be >= 0 seconds"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:
