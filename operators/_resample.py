@@ -65,7 +65,7 @@ def resample(
     -------
     operator
         Chunks with ``info.rate`` of ``rate`` (as a fraction; for ``"polyphase"`` as simple a
-        multiple of the rate before as is as good as equal). A result has no value across a gap, and
+        multiple of the rate before as is equal to 1e-6). A result has no value across a gap, and
         none beyond ``tolerance``: a gap tells how many are missing, which may be none. After a gap
         it is told when the next sample has come. ``"polyphase"`` gives floating point: whole
         numbers become double.

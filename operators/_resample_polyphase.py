@@ -24,6 +24,7 @@ __all__ = ["Polyphase"]
 
 _FINEST = 10_000  # parts of a ratio; more taps than 20 times that are no use
 _COARSEST = 100_000
+_CLOSE = 1e-6  # a ratio that is off by less is as good as equal: clocks are off by more
 _NOWHERE = Stamps(np.empty(0, np.int64))
 
 
@@ -76,6 +77,13 @@ class Polyphase:
             check_numbers(info, "resample(method='polyphase')")
             rate = as_fraction(check_rate(info, "resample(method='polyphase')"))
             ratio = _simple(self._target / rate)
+            if abs(float(ratio / (self._target / rate)) - 1) > _CLOSE:
+                msg = (
+                    f"resample(method='polyphase'): {float(self._target)} Hz is no simple multiple "
+                    f"of the {float(rate)} Hz of {info.name}; ask for {float(rate * ratio)} Hz, or "
+                    "use method='linear'"
+                )
+                raise ChunkError(msg)
             up, down = ratio.numerator, ratio.denominator
             if max(up, down) > _COARSEST:
                 msg = (

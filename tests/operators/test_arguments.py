@@ -9,7 +9,8 @@ import reactivex as rx
 
 from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.errors import ParameterError
+from rxstream.errors import ChunkError, ParameterError
+from rxstream.joint import lift_joint
 from rxstream.testing import run
 
 WHOLE = Chunk.regular(
@@ -31,7 +32,7 @@ WHOLE = Chunk.regular(
     ],
 )
 def test_numbers_of_numpy_are_numbers(make: Any) -> None:
-    for number in (np.int64, np.uint8):
+    for number in (np.int64, np.uint8, np.int8):
         make(number)
     if "map_parallel" not in make.__code__.co_names and "align" not in make.__code__.co_names:
         ours, plain = (run(make(number), [WHOLE]) for number in (np.int64, int))
@@ -68,8 +69,42 @@ async def soon(item: Any) -> Any:
         (lambda: ops.decimate(np.int64(1)), "q must be a whole number"),
         (lambda: ops.resample(True), "rate must be"),
         (lambda: ops.rechunk(np.True_), "size must be a whole number"),
+        (lambda: ops.align(rx.empty(), offset=None), "offset must be seconds, not None"),  # type: ignore[arg-type]
+        (lambda: ops.sosfilt([[0, 0, 0, 1, 0, 0]]), "section 0 lets nothing pass"),
+        (lambda: ops.sosfilt([[1, 0, 0, 1, 0, 0]], initial=np.zeros(2)), "initial must be 'rest'"),  # type: ignore[arg-type]
+        (lambda: ops.decimate(np.timedelta64(4, "s")), "q must be a whole number"),  # type: ignore[arg-type]
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_where_the_pipe_is_built(make: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_gates_of_numbers_name_what_they_cannot_compare() -> None:
+    info = StreamInfo("imu", 10.0, (), np.dtype([("x", float)]))
+    whole = Chunk.regular(np.zeros(3, info.dtype), info, start=0)
+    with pytest.raises(ChunkError, match=r"ops\.select, or give a function") as told:
+        run(ops.gate(1), [whole])
+    assert "imu" in str(told.value.__notes__)
+    function = ops.gate(lambda data: data["x"] >= 0)
+    assert sum(map(len, run(function, [whole]))) == 3
+
+
+def test_rates_that_are_no_simple_multiple_are_refused() -> None:
+    """The nearest one would be 10 ppm off: 36 ms an hour."""
+    message = r"99\.999 Hz is no simple multiple of the 100.0 Hz of x; ask for .* or use .*linear"
+    with pytest.raises(ChunkError, match=message):
+        run(ops.resample(99.999, method="polyphase"), [WHOLE])
+    assert run(ops.resample(30000 / 1001, method="polyphase"), [WHOLE])
+
+
+def test_a_joint_that_lacks_a_part_is_named() -> None:
+    class Half:
+        def push(self, port: int, chunk: Chunk[Any]) -> tuple[()]:
+            return ()
+
+    join = lift_joint(Half, [rx.empty()], "half")  # type: ignore[arg-type]
+    with pytest.raises(
+        ParameterError, match="half: Half is no Joint; it lacks marks, finished, done"
+    ):
+        rx.empty().pipe(join).subscribe()
