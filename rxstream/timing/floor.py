@@ -42,7 +42,7 @@ class Floor:
     """
 
     __slots__ = (
-        "_before", "_bounded", "_delays", "_density_from", "_doubt", "_fallen_at", "_seen",
+        "_before", "_bounded", "_delays", "_density_from", "_doubt", "_seen",
         "_tolerance", "_warm_from", "gaps", "joint", "line", "renewed",
     )  # fmt: skip
 
@@ -54,7 +54,6 @@ class Floor:
         self._delays = DelayHistogram()
         self._seen = 0
         self._warm_from = self._density_from = 0.0
-        self._fallen_at: float | None = None
         self._before: tuple[Envelope, Joint] | None = None  # the last rise may prove to be none
         self._bounded = self.renewed = False
         self._doubt = 0.0
@@ -125,13 +124,10 @@ class Floor:
 
     def renew(self, x: float) -> None:
         """Begin a line at a new and unknown height, with the slope of the present one."""
-        least, most = _SLOPE_NOISE, self._tolerance
-        if self._fallen_at is not None and x - self._fallen_at < 10.0:
-            least = most = max(16 * most, 1e-3)  # twice in 10 s: it is the slope that is wrong
         self._before = self.line, copy(self.joint)
-        self.line = self.line.successor(least, most)
+        self.line = self.line.successor(_SLOPE_NOISE, self._tolerance)
         self.renewed = True
-        self._fallen_at = self._warm_from = self._density_from = x
+        self._warm_from = self._density_from = x
         self.gaps.forget()
 
     def go_back(self, x: float, excess: float) -> bool:
@@ -156,7 +152,7 @@ class Floor:
     def restart(self) -> None:
         """Begin at device time 0."""
         self.shift(0.0)
-        self._fallen_at, self._warm_from, self._density_from = None, 0.0, 0.0
+        self._warm_from = self._density_from = 0.0
         self.joint.end()
 
     def _calibrate(self, x: float, step: float) -> None:

@@ -170,8 +170,6 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds  # a loss found just now has moved it
         offset = high - x
-        if verdicts.guessed:  # a loss whose size has some slack: this is no new lowest
-            offset = max(offset, floor.line.at(x))
         floor.add(x, offset, device.step, fresh or bounds is not None)
         last, doubt = floor.at(x), floor.uncertainty(x)
         if bounds is not None:

@@ -26,13 +26,11 @@ class Verdicts:
     ----------
     lost, why, events
         What is to be told with the present chunk; see `Stamp`.
-    guessed
-        Whether the present chunk showed a loss of some quanta, or that there was none.
     """
 
     __slots__ = (
         "_chunk", "_device", "_doubtful", "_far", "_floor", "_lost_at", "_quantum", "_rose_at",
-        "_settings", "_settled", "events", "guessed", "lost", "why",
+        "_settings", "_settled", "events", "lost", "why",
     )  # fmt: skip
 
     def __init__(self, settings: Correction, device: DeviceTime, floor: Floor) -> None:
@@ -47,12 +45,11 @@ class Verdicts:
         self.lost: int | None = 0
         self.why: Why | None = None
         self.events: tuple[Event, ...] = ()
-        self.guessed = False
 
     def next_chunk(self) -> None:
         """Begin with the next chunk: nothing is known against it."""
         self._chunk += 1
-        self.lost, self.why, self.events, self.guessed = 0, None, (), False
+        self.lost, self.why, self.events = 0, None, ()
 
     def restart(self, since: int | None = None, shift: float = 0.0) -> None:
         """Tell a restart, seen by now, that was before chunk ``since`` and ``shift`` long [s]."""
@@ -192,7 +189,7 @@ class Verdicts:
         elif quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
             quanta = max(int(-excess / quantum + 1 - floor.gaps.slack), 1)
             shift = device.shift(-quanta * quantum)
-            self.lost, self.why, self.guessed = 0, "overlap", True
+            self.lost, self.why = 0, "overlap"
             self._doubtful -= quanta
             if self._doubtful <= 0:
                 self._lost_at = -inf
@@ -213,7 +210,7 @@ class Verdicts:
         """Take in a loss of known size [s]."""
         self._device.shift(lost)
         self._floor.forgive(run.points, lost)
-        self.guessed, self._doubtful = True, run.quanta
+        self._doubtful = run.quanta
         self._gap(run, lost)
 
     def _lose_some(self, run: Run, lost: float = 0.0) -> None:
