@@ -76,7 +76,7 @@ class Envelope:
     def floor(self, x: float) -> float:
         """Return the floor at ``x`` [s]: the line less its bias."""
         near = self._near
-        return self.at(x) + near.tilt * (x - self.pivot) - near.bias
+        return self.at(x) + near.tilt * (x - self.pivot) - near.lift(self.points)
 
     @property
     def length(self) -> float:
@@ -131,13 +131,16 @@ class Envelope:
         self._longest = max(self._longest, self._shortest)
         self.span = max(self.span, self._shortest)
 
-    def successor(self, least_doubt: float, most_doubt: float) -> "Envelope":
-        """Return an empty envelope that knows the slope and the scales of this one."""
+    def successor(self, least_doubt: float, most_doubt: float, lifted: bool = True) -> "Envelope":
+        """Return an empty envelope that knows the slope and the scales of this one.
+
+        If it is `lifted`, it knows from the first point on how far it lies above the floor.
+        """
         doubt = hypot(self.slope_doubt, least_doubt + self.wander * self.span)
         doubt = max(least_doubt, min(doubt, max(most_doubt, sqrt(self._variance))))
         new = Envelope(self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale)
         new.span, new.wander = self.span, self.wander
-        new._near = NearFloor(self._near.scale)
+        new._near = NearFloor(self._near.scale, self._near.law if lifted else None)
         new._buckets.width = self.span / _PARTS
         if self._odds == _NEVER or (self.length > _EARLY and self.points > _FEW):
             new._odds = _NEVER  # measured: clocks wander, they do not jump

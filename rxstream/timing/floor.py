@@ -142,16 +142,17 @@ class Floor:
         self.gaps.forget()
         return True
 
-    def shift(self, x: float) -> None:
+    def shift(self, x: float, lifted: bool = True) -> None:
         """Begin a line after a loss of unknown size; the slope is trusted."""
-        self.line, self._before = self.line.successor(_SLOPE_NOISE, self._tolerance), None
+        line = self.line.successor(_SLOPE_NOISE, self._tolerance, lifted)
+        self.line, self._before = line, None
         self.renewed = True
         self._warm_from = self._density_from = x - _WARM_SECONDS + _REARM
         self.gaps.forget()
 
     def restart(self) -> None:
-        """Begin at device time 0."""
-        self.shift(0.0)
+        """Begin at device time 0; the first chunk tells the phase, and times do not leap back."""
+        self.shift(0.0, lifted=False)
         self._warm_from = self._density_from = 0.0
         self.joint.end()
 

@@ -9,6 +9,7 @@ __all__ = ["NearFloor"]
 
 _THIN = 0.78  # variation of the buckets' minima below which delays are thin at the floor
 _SETTLED = 160  # buckets after which their variation is known well enough
+_SPREAD = 1.086  # power of the variation of a Weibull law that is 1 / shape (Justus et al. 1978)
 _BENT = 0.8  # of their mean excess may the thirds of a window differ
 
 
@@ -25,20 +26,45 @@ class NearFloor:
         How far the line is expected to lie above the floor [s].
     seen
         Buckets so far.
+
+    Parameters
+    ----------
+    scale, law
+        From another line over such delays.
     """
 
     __slots__ = (
-        "_shape", "_shaped", "_tilt", "_variation", "bias", "excess", "scale", "seen",
+        "_law", "_per_bucket", "_shape", "_shaped", "_tilt", "_variation", "bias", "excess",
+        "scale", "seen",
     )  # fmt: skip
 
-    def __init__(self, scale: float | None = None) -> None:
-        self.scale = scale
+    def __init__(self, scale: float | None = None, law: tuple[float, float] | None = None) -> None:
+        self.scale, self._law = scale, law
+        self._per_bucket = 1.0
         self.excess: float | None = None
         self.bias = 0.0
         self._variation = 1.0  # standard deviation of the minima over their mean
         self._shape = 1.0  # the same over a long time
         self.seen = self._shaped = 0
         self._tilt = 0.0  # by how much the minima are steeper than the line
+
+    @property
+    def law(self) -> tuple[float, float] | None:
+        """How far the lowest of n delays lies above the floor: ``a`` and ``b`` of ``a n**-b`` [s].
+
+        The minima of buckets follow a Weibull law (see `extremes`), whose variation tells ``b``.
+        """
+        if self.excess is None:
+            return self._law
+        power = min(max(self._shape**_SPREAD, 1 / 3), 1.0)
+        return (self.excess + self.bias) * self._per_bucket**power, power
+
+    def lift(self, points: int) -> float:
+        """Return how far a line on so many points is expected to lie above the floor [s]."""
+        if self.excess is not None or self._law is None:
+            return self.bias
+        mean, power = self._law
+        return float(mean * max(points, 1) ** -power)
 
     @property
     def thin(self) -> float:
@@ -119,6 +145,7 @@ class NearFloor:
         if mean <= 0:
             return
         variation = sqrt(sum((v - mean) ** 2 for v in above) / size) / mean
+        self._per_bucket = max(per_bucket, 1.0)
         gain = max(0.02, 1 / self.seen)
         if self.excess is None:
             self.excess, self._variation, self._shape = mean, variation, variation

@@ -228,3 +228,21 @@ def test_what_was_late_before_the_loss_does_not_shrink_it():
         if run:
             break
     assert (run.chunk, run.quanta) == (1, 3)
+
+
+@pytest.mark.parametrize("shape", [1.0, 2.0])
+def test_a_new_line_over_known_delays_knows_how_far_it_is_from_their_floor(shape):
+    rng = np.random.default_rng(6)
+    old = Envelope(0.0, 50e-6, 5e-9, (10.0, 300.0))
+    for k in range(20_000):
+        old.add(k * 0.01, float(rng.gamma(shape, 0.5e-3)))
+        if not k % 256:
+            old.set_scale(0.5e-3, 100.0)
+    raw, lifted = [], []
+    for _ in range(30):
+        new = old.successor(0.3e-6, 50e-6)
+        for k in range(100):
+            new.add(200 + k * 0.01, float(rng.gamma(shape, 0.5e-3)))
+        raw.append(new.at(201.0))
+        lifted.append(new.floor(201.0))
+    assert abs(np.mean(lifted)) < np.mean(raw) / 2
