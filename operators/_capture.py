@@ -59,9 +59,10 @@ def capture(
         time, until they are waited for no more. What is missing then, the clip tells; an event that
         comes when its clip has been given begins another.
     span
-        What is an event in a chunk: ``"samples"``, each of them; ``"chunk"``, the whole, from its
-        start to its end, as ``sessions`` makes them. Of a stream with a rate, as ``gate`` passes
-        it, events are then its stretches without a pause or a gap, however they come in chunks.
+        What is an event in a chunk: ``"samples"``, each of them, as of keys; ``"chunk"``, the
+        whole, from its start to its end, as ``sessions`` makes them. Of a stream with a rate,
+        ``"chunk"`` makes one event of each stretch without a pause or a gap, however it comes in
+        chunks: take that for what ``gate`` passes, or each of its samples is an event.
     time
         For events that are no chunks: tells when one was.
     named
@@ -84,7 +85,8 @@ def capture(
     See Also
     --------
     replay_window : give any stream a past.
-    sessions, gate : events made of keys, messages and signals.
+    sessions, gate : events made of keys, messages and signals; with ``span="chunk"``.
+    onset : events made of signals.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Which clips are to be cut, and when each is ready: no Rx, threads or clocks."""
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,24 +31,37 @@ class Options:
     time: Callable[[Any], Time] | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Open:
     """A clip to be: from when to when [ns], and its events with their times."""
 
-    start: int
-    end: int
-    events: tuple[tuple[int, Any], ...]
-    part: int = 0
+    __slots__ = ("end", "events", "in_order", "part", "start")
 
-    def joined(self, other: "Open") -> "Open":
-        """Return both as one; what a given part has had does not come again."""
-        start = min(self.start, other.start)
-        for one in (self, other):
-            start = one.start if one.part else start
-        events = other.events + self.events
-        if other.events and self.events and self.events[0][0] < other.events[-1][0]:
-            events = tuple(sorted(events, key=_time_of))
-        return Open(start, max(self.end, other.end), events, max(self.part, other.part))
+    def __init__(self, start: int, end: int, events: list[tuple[int, Any]], part: int = 0) -> None:
+        self.start, self.end, self.part = start, end, part
+        self.events, self.in_order = events, True
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def join(self, other: "Open") -> None:
+        """Take another in; what a given part has had does not come again."""
+        parts = [one.start for one in (self, other) if one.part]
+        self.start = max(parts, default=min(self.start, other.start))
+        self.end, self.part = max(self.end, other.end), max(self.part, other.part)
+        mine, more = self.events, other.events
+        self.in_order &= other.in_order and not (mine and more and more[0][0] < mine[-1][0])
+        mine += more
+
+    def take(self, until: int | None) -> list[tuple[int, Any]]:
+        """Take the events before a time [ns] out of it, or all."""
+        events = self.events
+        if not self.in_order:  # of equal times, who came first
+            events.sort(key=_time_of)
+            self.in_order = True
+        n = len(events) if until is None else bisect_left(events, until, key=_time_of)
+        taken = events[:n]
+        del events[:n]
+        return taken
 
 
 class Capture:
@@ -74,16 +87,11 @@ class Capture:
 
     def take(self, item: Any) -> None:
         """Take an event, or a chunk of them."""
-        options = self._options
-        for at, until, event in self._events_of(item):
-            new = Open(at - options.before, until + options.after, ((at, event),))
-            if options.merge:
-                for other in [o for o in self._open if o.start < new.end and new.start < o.end]:
-                    new = new.joined(other)
-                    self._open.remove(other)
-            insort(self._open, new, key=_start_of)
+        for new in self._clips_of(item):
+            clip = self._joined(new) if self._options.merge else new
+            insort(self._open, clip, key=_extent_of)
             for strip in self.strips:
-                strip.want(new.start, new.end)
+                strip.want(clip.start, clip.end)
         if self._events_at is not None:
             self._reach(-1, self._events_at)
 
@@ -107,6 +115,40 @@ class Capture:
             out.append(self._give(clip, stop, why or "late"))
         return out
 
+    def _clips_of(self, item: Any) -> Iterator[Open]:
+        """Yield the clips of the events of an item; those that share one, together."""
+        before, after, merge = self._options.before, self._options.after, self._options.merge
+        clip: Open | None = None
+        events: list[tuple[int, Any]] = []
+        for at, until, event in self._events_of(item):
+            start, end = at - before, until + after
+            if clip is None or not merge or start >= clip.end or clip.start >= end:
+                if clip is not None:
+                    yield clip
+                events = []
+                clip = Open(start, end, events)
+            elif end > clip.end:
+                clip.end = end
+            events.append((at, event))
+        if clip is not None:
+            yield clip
+
+    def _joined(self, new: Open) -> Open:
+        """Take out the clips that one overlaps, and return all as one."""
+        last = first = bisect_left(self._open, new.end, key=_start_of)
+        while first and self._open[first - 1].end > new.start:  # no two overlap
+            first -= 1
+        found = self._open[first:last]
+        if not found:
+            return new
+        del self._open[first:last]
+        whole = max(found, key=len)  # the others' events move
+        for other in found:
+            if other is not whole:
+                whole.join(other)
+        whole.join(new)
+        return whole
+
     def _events_of(self, item: Any) -> Iterator[tuple[int, int, Any]]:
         """Yield when each event of an item begins and ends, and what it is."""
         options, before = self._options, self._events_at
@@ -123,8 +165,7 @@ class Capture:
             for part in self._parts(item):
                 yield *_extent(part), part
             return
-        for i, at in enumerate(item.time.tolist()):
-            yield at, at, _sample(item, i, at)
+        yield from _samples(item)
 
     def _parts(self, chunk: Chunk) -> list[Chunk]:
         """Return what are events in a chunk; of a regular stream, a gap ends one."""
@@ -164,21 +205,18 @@ class Capture:
 
     def _give(self, clip: Open, stop: int, why: Reason) -> Clip:
         more = stop < clip.end
-        here = [(at, event) for at, event in clip.events if not more or at < stop]
-        rest = clip.events[len(here) :]
+        here = clip.take(stop if more else None)
         streams, missing = {}, []
         for strip in self.strips:
             chunk, lacks = strip.cut(clip.start, stop, why)
             missing += lacks
             if chunk is not None:
                 streams[strip.name] = chunk
+        start, part = clip.start, clip.part
         del self._open[0]
         if more:
-            insort(
-                self._open,
-                Open(stop, clip.end, rest, clip.part + 1),
-                key=_start_of,
-            )
+            clip.start, clip.part = stop, part + 1
+            insort(self._open, clip, key=_extent_of)
         for strip in self.strips:
             if self._open:
                 strip.trim(self._open[0].start)
@@ -187,15 +225,22 @@ class Capture:
         if self._options.span == "chunk":
             here = _stretches(here)
         return Clip(
-            tuple(event for _, event in here), tuple(at for at, _ in here), clip.start, stop,
-            streams, tuple(missing), clip.part, more,
+            tuple(event for _, event in here), tuple(at for at, _ in here), start, stop, streams,
+            tuple(missing), part, more,
         )  # fmt: skip
 
 
-def _sample(chunk: Chunk, i: int, at: int) -> Chunk:
-    """Return one sample as an event, the same however the stream came in chunks."""
-    index = chunk[i : i + 1].index
-    return Chunk(chunk.data[i : i + 1], chunk.axis.cut(i, i + 1), at, at + 1, index, chunk.info)
+def _samples(chunk: Chunk) -> Iterator[tuple[int, int, Chunk]]:
+    """Yield each sample as an event, the same however the stream came in chunks."""
+    data, axis, info, index, i = chunk.data, chunk.axis, chunk.info, chunk.index, 0
+    times = chunk.time.tolist()
+    for j, gap in (*chunk.breaks, (len(chunk), None)):
+        for k in range(i, j):
+            at = times[k]
+            yield at, at, Chunk(data[k : k + 1], axis.cut(k, k + 1), at, at + 1, index + k, info)
+        i = j
+        if gap is not None and j:
+            index += gap.lost or 0
 
 
 def _extent(chunk: Chunk) -> tuple[int, int]:
@@ -208,26 +253,29 @@ def _extent(chunk: Chunk) -> tuple[int, int]:
 def _stretches(events: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     """Join the chunks of regular streams that follow each other: how they were cut says nothing."""
     runs: list[tuple[int, list[Any]]] = []
+    ends: dict[
+        tuple[str, int], list[list[Any]]
+    ] = {}  # by the number of the sample that would follow
     for at, event in events:
-        for _, run in reversed(runs):
-            if _follows(run[-1], event):
+        if not isinstance(event, Chunk) or event.rate is None:
+            runs.append((at, [event]))
+            continue
+        name = event.info.name
+        waiting = ends.get((name, event.index), [])
+        for k in reversed(range(len(waiting))):
+            if _follows(waiting[k][-1], event):
+                run = waiting.pop(k)
                 run.append(event)
                 break
         else:
-            runs.append((at, [event]))
+            run = [event]
+            runs.append((at, run))
+        ends.setdefault((name, event.index + len(event)), []).append(run)
     return [(at, _stretch(run)) for at, run in runs]
 
 
-def _follows(last: Any, event: Any) -> bool:
-    return (
-        isinstance(last, Chunk)
-        and isinstance(event, Chunk)
-        and last.rate is not None
-        and last.info == event.info
-        and last.index + len(last) == event.index
-        and event.gap is None
-        and not any(at for at, _ in last.breaks)
-    )
+def _follows(last: Chunk, event: Chunk) -> bool:
+    return last.info == event.info and event.gap is None and not any(at for at, _ in last.breaks)
 
 
 def _stretch(run: list[Any]) -> Any:
@@ -244,3 +292,7 @@ def _time_of(event: tuple[int, Any]) -> int:
 
 def _start_of(clip: Open) -> int:
     return clip.start
+
+
+def _extent_of(clip: Open) -> tuple[int, int]:
+    return clip.start, clip.end

@@ -12,7 +12,7 @@ from scenes import HERE, KEYS, Scene, key, silence, values
 
 from rxstream import Chunk, Device, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.clip import Clip
+from rxstream.clip import Clip, state
 from rxstream.devices.twin import Twin
 from rxstream.errors import ParameterError
 
@@ -130,6 +130,83 @@ def test_a_long_clip_comes_in_pieces() -> None:
     assert [(c.part, c.more) for c in scene.clips] == [(0, True), (1, True), (2, False)]
     heard = [v for c in scene.clips for v in values(c)]
     assert heard == list(range(5, 33))
+
+
+# -- many events in one clip --------------------------------------------------------------------
+
+
+def test_a_clip_of_all_samples_that_a_gate_passes() -> None:
+    mic = CountedLooks(1000.0, name="mic", clock=lambda: 0)
+    clips: list[Clip] = []
+    operator = ops.capture(mic, before=0.005, after=0.003)
+    mic.pipe(ops.gate(lambda data: data >= 100), operator).subscribe(clips.append, scheduler=HERE)
+    for start in range(0, 10_000, 500):
+        mic.on_next(ramp(start, 500))
+    mic.on_completed()
+    (clip,) = clips
+    assert values(clip) == list(range(95, 10_000))
+    assert [int(event.data[0]) for event in clip.events] == list(range(100, 10_000))
+    assert all(event == mic.between(*extent(event)) for event in clip.events[::999])
+    assert mic.looks < 200  # once or twice for a chunk, not for each sample
+
+
+class CountedLooks(TimeWindowSubject):
+    """Counts how often it is looked into."""
+
+    looks = 0
+
+    def between(self, t0: Any, t1: Any) -> Chunk:
+        self.looks += 1
+        return super().between(t0, t1)
+
+
+def extent(event: Chunk) -> tuple[int, int]:
+    return event.start, event.end
+
+
+def test_many_events_that_come_one_by_one() -> None:
+    """The work for one more does not grow with those that are there."""
+    scene = Scene(longest=100)
+    scene.hear(40, step=40)
+    many = state.Capture([], state.Options(5 * MS, 3 * MS, True, 10**11, 10**9, "samples", None))
+    many.take(key(0))
+    (held,) = (clip.events for clip in many._open)
+    for at in range(1, 500):
+        many.take(key(at))
+    (clip,) = many._open
+    assert clip.events is held  # appended to, not copied
+    assert [at for at, _ in held] == [at * MS for at in range(500)]
+
+
+def test_sessions_in_one_clip_are_not_compared_with_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    follows = state._follows
+    monkeypatch.setattr(state, "_follows", lambda *args: asked.append(1) or follows(*args))
+    scene = Scene(span="chunk")
+    scene.hear(310)
+    for start in range(0, 300, 3):  # a key, and a stretch of sound, cut in two; then a pause
+        scene.events.on_next(key(start))
+        scene.events.on_next(ramp(start, 1))
+        scene.events.on_next(ramp(start + 1, 1))
+    scene.events.on_completed()
+    (clip,) = scene.clips
+    assert [len(event) for event in clip.events] == [1, 2] * 100
+    assert len(asked) <= 200
+
+
+def test_late_events_take_their_places_in_a_clip() -> None:
+    scene = Scene()
+    scene.hear(60)
+    for at in (14, 10, 12, 11, 10, 16, 13):
+        scene.events.on_next(key(at, f"{at}, {scene.at}"))
+        scene.hear(scene.at + 1)
+    scene.events.on_completed()
+    (clip,) = scene.clips
+    assert [t // MS for t in clip.times] == [10, 10, 11, 12, 13, 14, 16]
+    assert [event.data[0] for event in clip.events[:2]] == ["10, 61", "10, 64"]
+    assert (clip.start, clip.end) == (5 * MS, 19 * MS)
 
 
 # -- the life of a subscription -----------------------------------------------------------------
