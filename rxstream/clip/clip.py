@@ -79,6 +79,10 @@ class Clip:
     def __post_init__(self) -> None:
         object.__setattr__(self, "streams", MappingProxyType(dict(self.streams)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = self.start, self.end, dict(self.streams), self.missing, self.part, self.more
+        return Clip, (self.events, self.times, *parts)
+
     __hash__ = None  # type: ignore[assignment]
 
     @property

@@ -1,18 +1,23 @@
 """capture: clips of past and future, the life of a subscription, real threads, bad arguments."""
 
+import copy
+import pickle
 import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import pytest
 import reactivex as rx
+from crunch import same
 from fakes import INFO, MS, eventually, ramp
 from reactivex.subject import Subject
 from scenes import HERE, KEYS, Scene, key, silence, values
 
 from rxstream import Chunk, Device, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.clip import Clip, state
+from rxstream.clip import Clip, Missing, state
 from rxstream.devices.twin import Twin
 from rxstream.errors import ParameterError
 
@@ -350,3 +355,33 @@ def test_a_clip_tells_what_it_is() -> None:
     with pytest.raises(TypeError):
         clip.streams["mic"] = chunk  # type: ignore[index]
     assert chunk.info == INFO
+
+
+@pytest.mark.parametrize(
+    "again", [lambda c: pickle.loads(pickle.dumps(c)), copy.deepcopy, copy.copy]
+)
+def test_a_clip_can_be_copied(again: Any) -> None:
+    missing = (Missing("cam", 0, MS, "late"),)
+    clip = Clip((key(2),), (2 * MS,), 0, 3 * MS, {"mic": ramp(0, 3)}, missing, part=1, more=True)
+    other = again(clip)
+    assert type(other) is Clip
+    assert other == clip
+    assert repr(other) == repr(clip)
+    with pytest.raises(TypeError):
+        other.streams["mic"] = ramp(0, 3)
+    assert not other["mic"].data.flags.writeable
+
+
+def test_clips_are_worked_on_in_processes() -> None:
+    mic = TimeWindowSubject(60, name="mic", clock=lambda: 0)
+    mic.on_next(ramp(0, 50))
+    mic.on_completed()
+    got: list[Clip] = []
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        rx.of(key(10), key(30)).pipe(
+            ops.capture(mic, before=0.005, after=0.003, merge=False),
+            ops.map_parallel(same, pool),
+        ).subscribe(got.append)
+        assert eventually(lambda: len(got) == 2)
+    assert [values(clip) for clip in got] == [list(range(5, 13)), list(range(25, 33))]
+    assert all(clip["mic"] == mic.between(clip.start, clip.end) for clip in got)
