@@ -12,7 +12,7 @@ from rxstream.clip.state import Capture, Options, Span
 from rxstream.clip.strip import Strip
 from rxstream.clock import Duration, Time, to_span
 from rxstream.errors import ParameterError
-from rxstream.view import Rewindable, Start
+from rxstream.view import Past, Rewindable, Start
 
 __all__ = ["capture"]
 
@@ -45,7 +45,10 @@ def capture(
     ----------
     streams
         What to cut: devices, `TimeWindowSubject`, or the end of a pipe with ``replay_window``.
-        Called in the clip as the device is, or as told by ``named``.
+        Called in the clip as the device is, or as told by ``named``. Over the past, their past too:
+        ``keys.past(20).pipe(ops.capture(mic.past(20), before=5, after=3))`` gives the clips of what
+        has been, and ends, while devices themselves are waited for; closed ones until they are
+        opened again. What a clip wants beyond 20 s comes from the window of ``mic``.
     before, after
         How long a clip begins before an event and ends after it [s].
     merge
@@ -178,6 +181,8 @@ def _check_stream(name: str, stream: Any) -> None:
     if not isinstance(stream, Observable):
         msg = f"capture has no option {name!r}, and {stream!r:.80} is no stream"
         raise ParameterError(msg)
+    if isinstance(stream, Past):
+        return
     if not isinstance(stream, Rewindable) or not hasattr(stream, "between"):
         msg = (
             f"capture: {name!r} is a {type(stream).__name__}, which keeps no past; give the device "

@@ -270,6 +270,10 @@ class TimeWindowSubject(Subject[Chunk]):
     ) -> Past:
         """Return a cold Observable over the history: each subscription gets it again, then ends.
 
+        Where operators take other streams, give them their past too, as in
+        ``mic.past(20).pipe(ops.align(cam.past(20)))``: a device itself is waited for, and one that
+        is closed until it is opened again.
+
         Parameters
         ----------
         seconds
@@ -326,4 +330,4 @@ class TimeWindowSubject(Subject[Chunk]):
                 asked.insert(0, over.between(begin, over.end))
             return History(before, asked, begin)
 
-        return Past(read, warm=warm > 0, cut=cut)
+        return Past(read, self, warm=warm > 0, cut=cut)

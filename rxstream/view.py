@@ -10,9 +10,9 @@ from reactivex.disposable import Disposable
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ParameterError
-from rxstream.log import Policy, check_policy
+from rxstream.log import Log, Policy, check_policy
 
-__all__ = ["Past", "Rewindable", "Start", "Target", "View"]
+__all__ = ["Past", "Rewindable", "Start", "Target", "View", "Window"]
 
 
 @runtime_checkable
@@ -99,6 +99,23 @@ class History(NamedTuple):
     """The asked start [ns]."""
 
 
+class Window(Protocol):
+    """Where a `Past` comes from."""
+
+    @property
+    def log(self) -> Log:
+        """Its chunks."""
+        ...
+
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Return what lies from ``t0`` to before ``t1``, as far as it is there."""
+        ...
+
+    def check_start(self, start: Start) -> None:
+        """Raise `ParameterError` for a start that cannot be."""
+        ...
+
+
 class Past(Observable[Chunk]):
     """The history as a cold Observable: each subscription gets it again, then ends.
 
@@ -106,9 +123,32 @@ class Past(Observable[Chunk]):
     that too, so that filters have settled, and leaves out what they give for it.
     """
 
-    def __init__(self, read: Callable[[], History], *, warm: bool, cut: bool) -> None:
+    def __init__(
+        self, read: Callable[[], History], window: Window, *, warm: bool, cut: bool
+    ) -> None:
         super().__init__()
-        self._read, self._warm, self._cut = read, warm, cut
+        self._read, self._window, self._warm, self._cut = read, window, warm, cut
+
+    @property
+    def name(self) -> str:
+        """Of the stream."""
+        return self._window.log.name
+
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Return what its window holds from ``t0`` to before ``t1``, also beyond what was asked.
+
+        Raises
+        ------
+        ChunkError
+            If nothing had ever come.
+        ParameterError
+            If ``t1`` is before ``t0``.
+        """
+        return self._window.between(t0, t1)
+
+    def check_start(self, start: Start) -> None:
+        """Raise `ParameterError` if a start lies further back than its window reaches."""
+        self._window.check_start(start)
 
     def _subscribe_core(
         self,

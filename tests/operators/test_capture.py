@@ -311,6 +311,58 @@ def test_live_is_replay_with_devices() -> None:
     assert all(clip.complete for clip in live[1:])
 
 
+def test_over_the_past_of_closed_devices() -> None:
+    """Two that ran at once, are closed, and ask afterwards: it is what was given live, and ends."""
+    mic = Device(Twin.microphone(), name="mic", history=30)
+    keys = Device(Twin.keyboard(rate=10.0, seed=3), name="keys", history=30)
+    options: dict[str, Any] = {"before": 0.1, "after": 0.1, "merge": False}
+    live: list[Clip] = []
+    with mic, keys:
+        keys.rewind(30).pipe(ops.capture(mic, **options)).subscribe(live.append)
+        assert eventually(lambda: len(live) >= 4)
+        again = collected(keys.past().pipe(ops.capture(mic.past(), **options)))
+        assert [clip.times for clip in again][:4] == [clip.times for clip in live][:4]
+        assert again[:3] == live[:3]
+    for _ in range(2):
+        again = collected(keys.past().pipe(ops.capture(mic.past(), **options)))
+        assert again[: len(live)] == live
+        assert list(again[-1].streams) == ["mic"]
+    few = collected(keys.past(0.2).pipe(ops.capture(sound=mic.past(0.05), **options)))
+    assert few
+    for clip in few:  # beyond what was asked for, its window knows
+        assert clip["sound"] == mic.between(clip.start, clip.end)
+
+
+def test_a_past_looks_back_in_its_window_and_says_what_is_missing() -> None:
+    mic = TimeWindowSubject(1.0, name="mic", clock=lambda: 0)
+    for start in range(0, 50, 10):
+        mic.on_next(ramp(start, 10))
+    events = [key(22), key(30), key(48)]
+    clips = collected(
+        rx.from_iterable(events).pipe(
+            ops.capture(
+                mic.past(start=20 * MS, end=32 * MS), before=0.005, after=0.003, merge=False
+            )
+        )
+    )
+    assert [values(clip) for clip in clips] == [
+        list(range(17, 25)), list(range(25, 33)), list(range(43, 50)),
+    ]  # fmt: skip
+    assert [clip.complete for clip in clips] == [True, True, False]
+    assert clips[2].missing == (Missing("mic", 50 * MS, 51 * MS, "stream ended"),)
+    with pytest.raises(ParameterError, match="before=5 s is more than 'mic' keeps"):
+        ops.capture(mic.past(), before=5)
+
+
+def collected(stream: rx.Observable[Any]) -> list[Any]:
+    """Return what a stream gives that ends while it is subscribed to."""
+    got: list[Any] = []
+    ends: list[Any] = []
+    stream.subscribe(got.append, ends.append, lambda: ends.append(None))
+    assert ends == [None]
+    return got
+
+
 # -- bad arguments ------------------------------------------------------------------------------
 
 
