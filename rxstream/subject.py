@@ -283,7 +283,9 @@ class TimeWindowSubject(Subject[Chunk]):
         warmup
             How much earlier the operators of its ``pipe`` begin [s], for as long as they remember:
             a filter's settling time, a window's length. What they give for it is left out, so
-            that ``mic.past(20, warmup=1).pipe(a, b)`` gives for 20 s what live gave.
+            that ``mic.past(20, warmup=1).pipe(a, b)`` gives for 20 s what live gave. Other streams
+            in it need as much more: ``cam.past(21)``. What works in threads of its own and gives no
+            chunks, as ``map_parallel``, comes in a further pipe: ``.pipe(a, b).pipe(c)``.
         cut
             Cut what the pipe gives to the sample at the asked start. False leaves chunks whole
             that reach over it: windows.

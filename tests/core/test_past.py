@@ -1,5 +1,6 @@
 """`past` with a warm-up: over the history, a pipeline gives what it gave live."""
 
+import threading
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -121,6 +122,136 @@ def test_what_is_no_chunk_is_left_out_if_it_came_during_the_warm_up() -> None:
     subject, _ = filled(ramp(10 * k, 10) for k in range(10))
     firsts = rx.compose(ops.rechunk(5), rxo.map(lambda chunk: int(chunk.data[0])))
     assert collected(subject.past(0.02, warmup=0.03).pipe(firsts)) == [80, 85, 90, 95]
+
+
+# -- what is no chunk ---------------------------------------------------------------------------
+
+
+def second(start: int, seconds: float = 1.0) -> Chunk[Any]:
+    """Return a second of a stream of 10 Hz that counts the seconds."""
+    n = round(10 * seconds)
+    data = start + np.arange(n) // 10
+    info = StreamInfo("count", 10.0, (), np.int64)
+    return Chunk.regular(data, info, start=start * 1000 * MS, index=10 * start)
+
+
+def counts() -> TimeWindowSubject:
+    subject = TimeWindowSubject(60, name="count", clock=lambda: 0)
+    for start in range(30):
+        subject.on_next(second(start))
+    return subject
+
+
+def newest(chunk: Chunk[Any]) -> int:
+    return int(chunk.data[-1])
+
+
+async def newest_soon(chunk: Chunk[Any]) -> int:
+    return newest(chunk)
+
+
+def eventual(source: rx.Observable[Any]) -> tuple[list[Any], list[Exception]]:
+    """Return what comes, on whatever thread, and the errors."""
+    got: list[Any] = []
+    errors: list[Exception] = []
+    over = threading.Event()
+
+    def fail(error: Exception) -> None:
+        errors.append(error)
+        over.set()
+
+    source.subscribe(got.append, fail, over.set)
+    assert over.wait(20)
+    return got, errors
+
+
+FAR: list[Any] = [lambda: ops.map_parallel(newest), lambda: ops.map_async(newest_soon)]
+
+
+@pytest.mark.parametrize("far", FAR, ids=["map_parallel", "map_async"])
+def test_what_comes_from_other_threads_needs_a_time(far: Any) -> None:
+    past, windows = counts().past(3, warmup=5), ops.window_by_time(1.0)
+    got, errors = eventual(past.pipe(windows, far()))
+    assert got == []
+    assert isinstance(errors[0], ParameterError)
+    assert "what operator 2 gives has no time" in str(errors[0])
+    assert eventual(past.pipe(windows).pipe(far())) == ([27, 28, 29], [])
+    got, errors = eventual(past.pipe(windows, far(), rxo.map(str)))
+    assert "what operator 2 gives has no time" in str(errors[0])
+    assert got == []
+
+
+def test_chunks_from_other_threads_are_cut_and_what_is_made_of_them_is_known() -> None:
+    past = counts().past(3, warmup=5)
+    parallel = ops.map_parallel(lambda chunk: chunk.with_data(chunk.data + 100))
+    got, errors = eventual(past.pipe(ops.window_by_time(1.0), parallel, rxo.map(newest)))
+    assert (got, errors) == ([127, 128, 129], [])
+    got, errors = eventual(past.pipe(ops.window_by_time(2.0), parallel))
+    assert ([chunk.data[0] for chunk in got], errors) == ([127, 128], [])
+    pairs = ops.map_parallel(lambda chunk: (chunk, newest(chunk)))
+    got, errors = eventual(past.pipe(ops.window_by_time(1.0), pairs))
+    assert ([value for _, value in got], errors) == ([27, 28, 29], [])
+
+
+def test_windows_of_several_streams_are_left_out_by_their_times() -> None:
+    mic, cam = counts(), counts()
+    joined = ops.join_windows(cam.past(8), duration=1.0)
+    got = collected(mic.past(3, warmup=5).pipe(joined))
+    assert [window.start // 10**9 for window in got] == [27, 28, 29]
+    assert all(len(chunk) == 10 for window in got for chunk in window.chunks)
+    starts = rxo.map(lambda window: window.start // 10**9)
+    assert collected(mic.past(3, warmup=5).pipe(joined, starts)) == [27, 28, 29]
+    odd = ops.join_windows(cam.past(8), duration=2.0)
+    got = collected(mic.past(3, warmup=5).pipe(odd))  # one that reaches over the start stays whole
+    assert [window.start // 10**9 for window in got] == [26, 28]
+
+
+def test_aligned_chunks_are_cut_together() -> None:
+    mic, cam = counts(), counts()
+    aligned = ops.compose(ops.window_by_time(1.0), ops.align(cam.past(8)))
+    past = mic.past(2.5, warmup=5)
+    got = collected(past.pipe(aligned))
+    assert all(a.time.tolist() == b.time.tolist() for a, b in got)
+    assert [t // MS for a, _ in got for t in a.time.tolist()] == list(range(27_500, 30_000, 100))
+    assert [newest(b) for _, b in got] == [27, 28, 29]
+    whole = collected(mic.past(2.5, warmup=5, cut=False).pipe(aligned))
+    assert [(a.start // MS, a.end // MS) for a, _ in whole] == [
+        (27_000, 28_000), (28_000, 29_000), (29_000, 30_000),
+    ]  # fmt: skip
+    assert [b.start // MS for _, b in whole] == [27_000, 28_000, 29_000]
+    numbers = collected(past.pipe(aligned, rxo.map(lambda pair: newest(pair[1]))))
+    assert numbers == [27, 28, 29]
+
+
+def test_clips_are_left_out_by_their_times() -> None:
+    mic = counts()
+    keys = TimeWindowSubject(60, name="keys", clock=lambda: 0)
+    info = StreamInfo("keys")
+    for k in range(30):
+        keys.on_next(Chunk.stamped(np.ones(1, "f4"), [k * 1000 * MS], info, index=k))
+    clips = ops.capture(mic.past(), before=0.3, after=0.2, merge=False)
+    got = collected(keys.past(start=20 * 1000 * MS, warmup=5).pipe(clips))
+    assert [clip.times[0] // 10**9 for clip in got] == list(range(20, 30))
+    assert (got[0].start, got[0].end) == (19_700 * MS, 20_200 * MS)  # whole
+
+
+def test_results_without_a_time_belong_to_what_they_were_made_of() -> None:
+    past = counts().past(3, warmup=5)
+    windows = ops.window_by_time(1.0)
+    assert collected(past.pipe(windows, rxo.map(newest))) == [27, 28, 29]
+    late = rxo.buffer_with_count(2)  # the second is of the asked time, so both come
+    assert collected(past.pipe(windows, rxo.map(newest), late)) == [[26, 27], [28, 29]]
+    assert collected(past.pipe(windows, rxo.pairwise(), rxo.map(lambda p: newest(p[1])))) == [
+        27, 28, 29,
+    ]  # fmt: skip
+    assert collected(past.pipe(windows, rxo.count())) == [8]  # it counts the warm-up in
+    assert collected(past.pipe(windows).pipe(rxo.count())) == [3]
+    assert collected(past.pipe(rxo.map(newest), rxo.start_with(-1))) == [27, 28, 29]
+    shared = past.pipe(windows, rxo.publish(), rxo.ref_count(), rxo.map(newest))
+    assert collected(shared) == [27, 28, 29]
+    nested = rxo.flat_map(lambda chunk: rx.of(newest(chunk)))
+    _, errors = eventual(past.pipe(windows, nested))  # it comes later
+    assert "operator 2" in str(errors[0])
 
 
 def test_a_gap_at_the_start_is_cut() -> None:
