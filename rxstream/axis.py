@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Axis", "Evidence", "Grid", "Joined", "Sparse", "Stamps", "cut_parts", "join_axes",
-           "thin_axis", "widest"]  # fmt: skip
+__all__ = ["Axis", "Evidence", "Grid", "Joined", "Sparse", "Stamps", "apart", "cut_parts",
+           "join_axes", "thin_axis", "widest"]  # fmt: skip
 
 
 class Evidence(NamedTuple):
@@ -38,7 +38,7 @@ class Evidence(NamedTuple):
 
 
 class Axis(Protocol):
-    """The times of ``count`` samples, non-decreasing."""
+    """The times of ``count`` samples, each after the one before it."""
 
     @property
     def count(self) -> int:
@@ -198,7 +198,7 @@ class Sparse(Grid):
 
 
 class Stamps:
-    """Samples with a time each: read-only int64 ``(count,)`` [ns]."""
+    """Samples with a time each: read-only int64 ``(count,)`` [ns], increasing (see `apart`)."""
 
     __slots__ = ("count", "evidence", "stamps", "uncertainty")
 
@@ -355,6 +355,23 @@ def widest(parts: "Iterable[Grid | Stamps]") -> float:
     """Return the largest uncertainty [ns]; NaN if one is not known."""
     found = [part.uncertainty for part in parts]
     return nan if any(map(isnan, found)) else max(found, default=0.0)
+
+
+def apart(stamps: NDArray[np.int64], end: int | None = None) -> NDArray[np.int64]:
+    """Return non-decreasing stamps [ns] as increasing ones, by 1 ns where they are equal.
+
+    Later ones give way, or where ``end`` [ns] leaves them no room, earlier ones.
+
+    Examples
+    --------
+    >>> apart(np.array([5, 5, 6, 9])).tolist(), apart(np.array([5, 9, 9]), 10).tolist()
+    ([5, 6, 7, 9], [5, 8, 9])
+    """
+    steps = np.arange(len(stamps))
+    out = np.maximum.accumulate(stamps - steps) + steps
+    if end is not None and len(out) and out[-1] >= end:
+        out = np.minimum(out, steps + (end - len(out)))
+    return out
 
 
 def thin_axis(axis: Axis, step: int) -> Axis:

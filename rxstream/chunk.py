@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 from typing_extensions import TypeVar
 
 from rxstream import plotting
-from rxstream.axis import Axis, Evidence, Grid, Stamps, join_axes, widest
+from rxstream.axis import Axis, Evidence, Grid, Stamps, apart, join_axes, widest
 from rxstream.clock import Time, format_time, to_ns
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.gap import Break, Gap, cut_breaks
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["Chunk", "concat"]
+__all__ = ["Chunk", "concat", "overlapping", "unlike"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 
@@ -86,14 +86,14 @@ class Chunk(Generic[S]):
         gap
             What was lost right before.
         period
-            True distance of samples [ns].
+            True distance of samples [ns], at least 1.
         uncertainty
             Of the times [ns].
 
         Raises
         ------
         ParameterError
-            If there is neither a rate nor a period.
+            If there is neither a rate nor a period, or it is less than 1 ns.
         ChunkError
             If the data is not of the shape and dtype that ``info`` tells.
         """
@@ -101,6 +101,9 @@ class Chunk(Generic[S]):
         step = period or info.period
         if not step:
             msg = f"{info.name} has no rate; give period=, or use Chunk.stamped"
+            raise ParameterError(msg)
+        if not step >= 1:
+            msg = f"{info.name}: samples {step:g} ns apart have no time each; it must be >= 1 ns"
             raise ParameterError(msg)
         grid = Grid(to_ns(start), step, len(view), 0, uncertainty)
         end = grid.at(len(view))
@@ -126,29 +129,37 @@ class Chunk(Generic[S]):
         data
             ``(n, *info.shape)``.
         time
-            int64 ``(n,)`` [ns], non-decreasing.
+            int64 ``(n,)`` [ns], non-decreasing. Each sample has a time of its own: of equal stamps
+            the later ones come 1 ns after the one before, or, where ``end`` leaves no room for
+            that, the earlier ones 1 ns before the next.
         info
             Of the stream.
         start, end
             What the chunk tells about: nothing else happened from ``start`` to before ``end``.
-            Default: from the first stamp to 1 ns after the last. An empty chunk needs both.
+            Default: from the first time to 1 ns after the last. An empty chunk needs both.
         index, gap, uncertainty
             As for `regular`.
 
         Raises
         ------
         ChunkError
-            If stamps go back, do not match the data, or lie outside ``start`` and ``end``.
+            If stamps go back, do not match the data, lie outside ``start`` and ``end``, or are
+            more than there are nanoseconds between these.
+
+        Examples
+        --------
+        >>> keys = StreamInfo("keys", dtype=np.int64)
+        >>> Chunk.stamped(np.arange(4), [5, 5, 5, 9], keys).time.tolist()
+        [5, 6, 7, 9]
         """
         view = _checked(data, info)
         stamps = np.array(time, dtype=np.int64)
-        stamps.flags.writeable = False
         if stamps.shape != (len(view),):
             msg = f"{len(view)} samples need time of shape ({len(view)},), not {stamps.shape}"
             raise ChunkError(msg)
-        back = np.flatnonzero(stamps[1:] < stamps[:-1])
-        if len(back):
-            i = int(back[0])
+        steps = stamps[1:] - stamps[:-1]
+        if len(steps) and steps.min() < 0:
+            i = int(np.flatnonzero(steps < 0)[0])
             msg = f"time goes back from {stamps[i]} to {stamps[i + 1]} at sample {i + 1}"
             raise ChunkError(msg)
         if not len(view) and (start is None or end is None):
@@ -159,6 +170,14 @@ class Chunk(Generic[S]):
         if len(view) and not t0 <= stamps[0] <= stamps[-1] < t1:
             msg = f"stamps from {stamps[0]} to {stamps[-1]} lie outside [{t0}, {t1})"
             raise ChunkError(msg)
+        if len(steps) and not steps.all():
+            stamps = apart(stamps, None if end is None else t1)
+            t0 = int(stamps[0]) if start is None else t0
+            t1 = int(stamps[-1]) + 1 if end is None else t1
+            if stamps[0] < t0:
+                msg = f"{len(view)} samples in [{t0}, {t1}): each needs 1 ns of its own"
+                raise ChunkError(msg)
+        stamps.flags.writeable = False
         axis = Stamps(stamps, uncertainty)
         return cls(view, axis, t0, t1, index, info, ((0, gap),) if gap else ())
 
@@ -500,6 +519,7 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
     """Return chunks of one stream as one chunk; gaps between them stay in it.
 
     Chunks that lie side by side in memory, as those of a device do, are joined without a copy.
+    Those without samples tell of time only: their shape and dtype do not count.
 
     Raises
     ------
@@ -516,9 +536,10 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
     breaks: list[Break] = []
     count, first, before = 0, items[0], items[0]
     index: int | None = None
+    like = next((item for item in items if len(item)), first)
     for item in items:
         if item is not first:
-            _check_follows(before, item)
+            _check_follows(before, item, like)
         for at, gap in item.breaks:
             here = count + at
             if breaks and breaks[-1][0] == here:
@@ -545,21 +566,44 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
         start,
         before.end,
         before.index if index is None else index,
-        first.info,
+        like.info,
         tuple(breaks),
     )
 
 
-def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]") -> None:
-    if item.data.shape[1:] != before.data.shape[1:] or item.data.dtype != before.data.dtype:
-        msg = (
-            f"cannot join {before.info.name} {before.data.shape[1:]} {before.data.dtype} "
-            f"and {item.info.name} {item.data.shape[1:]} {item.data.dtype}"
-        )
-        raise ChunkError(msg)
+def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]", like: "Chunk[Any]") -> None:
+    shape, dtype = like.data.shape[1:], like.data.dtype
+    if len(item) and (item.data.shape[1:] != shape or item.data.dtype != dtype):
+        raise unlike(like.info, shape, dtype, item)
     if item.extent < before.end:
-        msg = (
-            f"cannot join {item.info.name}: a chunk begins at {item.extent}, "
-            f"{before.end - item.extent} ns before the end of the one before it"
+        raise overlapping(before.info, before.end, item)
+
+
+def overlapping(info: StreamInfo, end: int, item: "Chunk[Any]") -> ChunkError:
+    """Return the error that a chunk begins before the ``end`` [ns] of the one before it."""
+    remedy = "; use the operator on each stream before they are merged"
+    return ChunkError(
+        f"cannot join {item.info.name}: a chunk begins at {item.extent}, "
+        f"{end - item.extent} ns before the end of the one before it"
+        + (f", of {info.name}{remedy}" if info.name != item.info.name else "")
+    )
+
+
+def unlike(
+    info: StreamInfo, shape: tuple[int, ...], dtype: np.dtype[Any], item: "Chunk[Any]"
+) -> ChunkError:
+    """Return the error that samples of a chunk do not go with those of ``shape`` and ``dtype``."""
+    name, other = info.name, item.data
+    if name != item.info.name:
+        remedy = "use the operator on each stream before they are merged"
+    elif other.shape[1:] != shape:
+        remedy = "bring them to one shape before, with ops.map_data"
+    else:
+        kind = dtype if dtype.itemsize > other.dtype.itemsize else other.dtype
+        remedy = "bring them to one type before" + (
+            "" if kind.names else f", as with ops.map_data(lambda x: x.astype({kind.str!r}))"
         )
-        raise ChunkError(msg)
+    return ChunkError(
+        f"cannot join {name} {shape} {dtype} "
+        f"and {item.info.name} {other.shape[1:]} {other.dtype}; {remedy}"
+    )

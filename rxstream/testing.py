@@ -91,7 +91,8 @@ def streams(
 ) -> list[Chunk]:
     """Return a strategy of streams: chunks in order, as a device would give them.
 
-    Empty chunks, chunks of one sample, and gaps with known and unknown loss are among them.
+    Empty chunks, chunks of one sample, equal stamps (which `Chunk.stamped` sets apart), and gaps
+    with known and unknown loss are among them.
 
     Parameters
     ----------
@@ -113,8 +114,9 @@ def streams(
             chunk = Chunk.regular(data, about, start=t, index=index, gap=gap)
         else:
             span = draw(st.integers(n + 1, 10**8))
-            steps = draw(st.lists(st.integers(0, span - 1), min_size=n, max_size=n, unique=True))
-            times = np.sort(np.array(steps, np.int64)) + t
+            tick = draw(st.sampled_from([1, 1, 1000, 10**7]))  # a coarse clock: equal stamps
+            steps = draw(st.lists(st.integers(0, span - 1), min_size=n, max_size=n))
+            times = np.sort(np.array(steps, np.int64)) // tick * tick + t
             chunk = Chunk.stamped(data, times, about, start=t, end=t + span, index=index, gap=gap)
         out.append(chunk)
         t, index, gap = chunk.end, index + n, None

@@ -19,6 +19,7 @@ from rxstream.testing import infos, streams
 
 EVERY_KIND = st.one_of(infos(), infos(regular=False))
 joined = streams(EVERY_KIND).map(concat).filter(lambda whole: whole.extent < whole.end)
+KEYS = StreamInfo("keys", dtype=np.dtype(np.int64))
 filled = joined.filter(len)  # a slice of a chunk without samples is itself
 
 
@@ -240,11 +241,69 @@ def test_bad_stamps_are_refused(
         Chunk.stamped(np.zeros(n, np.int64), time, info, **bounds)  # type: ignore[arg-type]
 
 
-def test_equal_stamps_are_allowed() -> None:
-    info = StreamInfo("keys", dtype=np.int64)
-    chunk = Chunk.stamped(np.arange(3), [5, 5, 5], info, end=9)
-    assert len(chunk.between(5, 6)) == 3
-    assert chunk.between(5, 6) + chunk.between(6, 9) == chunk
+@pytest.mark.parametrize(
+    ("stamps", "bounds", "expected"),
+    [
+        ([5, 5, 5], {}, [5, 6, 7]),
+        ([5, 5, 6, 9], {"end": 10}, [5, 6, 7, 9]),
+        ([2, 8, 9, 9, 9], {"end": 10}, [2, 6, 7, 8, 9]),  # no room for later ones
+        ([5, 5, 5], {"start": 3, "end": 6}, [3, 4, 5]),
+    ],
+)
+def test_equal_stamps_are_set_apart(
+    stamps: list[int], bounds: dict[str, int], expected: list[int]
+) -> None:
+    chunk = Chunk.stamped(np.arange(len(stamps)), stamps, KEYS, **bounds)  # type: ignore[arg-type]
+    assert chunk.time.tolist() == expected
+    assert not chunk.time.flags.writeable
+    assert chunk.start == bounds.get("start", expected[0])
+    assert chunk.end == bounds.get("end", expected[-1] + 1)
+    assert len(chunk.between(expected[0], expected[0] + 1)) == 1
+    for k in range(len(chunk) + 1):
+        head, tail = chunk[:k], chunk[k:]
+        assert head + tail == chunk
+        for part in (head, tail):
+            if len(part):
+                assert part.start <= part.time[0]
+                assert part.time[-1] < part.end
+
+
+def test_the_stamps_of_somebody_else_are_not_touched() -> None:
+    stamps = np.array([5, 5, 5])
+    Chunk.stamped(np.arange(3), stamps, KEYS)
+    assert stamps.tolist() == [5, 5, 5]
+    assert stamps.flags.writeable
+
+
+def test_more_samples_than_nanoseconds_are_refused() -> None:
+    with pytest.raises(ChunkError, match=r"4 samples in \[4, 7\): each needs 1 ns"):
+        Chunk.stamped(np.arange(4), [5, 5, 5, 5], KEYS, start=4, end=7)
+    with pytest.raises(ParameterError, match=r"0\.5 ns apart"):
+        Chunk.regular(np.arange(4), KEYS, start=0, period=0.5)
+
+
+def test_a_chunk_without_samples_can_be_joined_whatever_its_dtype() -> None:
+    words = StreamInfo("keys", dtype=np.dtype("U3"))
+    quiet = Chunk.stamped(np.empty(0, np.int64), [], KEYS, start=0, end=5)
+    said = Chunk.stamped(np.array(["yes"]), [7], words, start=5, end=9)
+    later = Chunk.stamped(np.empty(0, np.int64), [], KEYS, start=9, end=12, index=1)
+    joined = concat((quiet, said, later))
+    assert (joined.start, joined.end, joined.info) == (0, 12, words)
+    assert joined.data.tolist() == ["yes"]
+    assert len(concat((quiet, later.shifted(1)))) == 0
+
+
+def test_what_cannot_be_joined_says_how_it_could() -> None:
+    yes = Chunk.stamped(np.array(["yes"]), [7], StreamInfo("keys", dtype=np.dtype("U3")))
+    word = Chunk.stamped(np.array(["perhaps"]), [8], StreamInfo("keys", dtype=np.dtype("U7")))
+    other = Chunk.stamped(np.arange(1), [9], StreamInfo("mic", dtype=np.int64))
+    pair = Chunk.stamped(np.array([["a", "b"]]), [9], StreamInfo("keys", None, (2,), "U1"))  # type: ignore[arg-type]
+    with pytest.raises(ChunkError, match=r"keys \(\) <U3 and keys \(\) <U7.*astype\('<U7'\)"):
+        yes + word
+    with pytest.raises(ChunkError, match=r"and mic .* on each stream before they are merged"):
+        yes + other
+    with pytest.raises(ChunkError, match="to one shape"):
+        yes + pair
 
 
 def test_its_own_memory_cannot_be_written_through_it() -> None:
