@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
 from rxstream.axis import Axis, Grid, Stamps, cut_parts
-from rxstream.chunk import Chunk
+from rxstream.chunk import Chunk, overlapping, unlike
 from rxstream.gap import Break, Gap, cut_breaks
 from rxstream.info import StreamInfo
 
 __all__ = ["Slabs", "Tape", "add_break"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
-_LEAST_BYTES = 1 << 16
+_LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 26
+_MUCH_BYTES = 1 << 24  # of what a slab begins with: save memory, and copy it more often
 _COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
 
@@ -35,10 +36,10 @@ class Slabs(Generic[S]):
     shape, dtype
         Of one sample.
     slab
-        Samples in a slab; at least 64 KiB are taken.
+        Samples in a slab, of 64 KiB to 64 MiB; more where what it begins with is more.
     carry
         How many of the last samples a new slab begins with, so that any range of up to that
-        many newest samples lies in one slab and is a view.
+        many newest samples lies in one slab and is a view. Slabs grow with what has come.
 
     Examples
     --------
@@ -48,16 +49,17 @@ class Slabs(Generic[S]):
     array([1, 2])
     """
 
-    __slots__ = ("_dtype", "_ends", "_fill", "_full", "_newest", "_shape", "_size",
-                 "_slabs", "_spare", "_starts", "_views", "carry", "newest", "newest_start",
+    __slots__ = ("_ends", "_fill", "_full", "_many", "_newest", "_size", "_slabs",
+                 "_spare", "_starts", "_views", "carry", "dtype", "newest", "newest_start", "shape",
                  "start", "stop")  # fmt: skip
 
     def __init__(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, carry: int = 0
     ) -> None:
-        self._shape, self._dtype, self.carry = shape, dtype, carry
+        self.shape, self.dtype, self.carry = shape, dtype, carry
         sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
-        self._size = max(slab, _LEAST_BYTES // sample, 1)
+        self._size = max(min(slab, _MOST_BYTES // sample), _LEAST_BYTES // sample, 1)
+        self._many = _MUCH_BYTES // sample
         self._slabs: list[NDArray[S]] = []
         self._views: list[NDArray[S]] = []  # of the same memory, read-only
         self._starts: list[int] = []
@@ -134,8 +136,9 @@ class Slabs(Generic[S]):
 
     def _new_slab(self, n: int) -> None:
         carry = min(self.carry, self.stop - self.start)
+        most = min(self.carry, self.stop)  # what has not come yet may never come
         # a longer slab would have its beginning copied less often, but touch more memory
-        size = max(self._size, n + carry, 2 * self.carry)
+        size = max(self._size, n + carry, most + (most if most <= self._many else most // 2))
         slab, view = self._recycled(size) or self._allocated(size)
         if carry:
             slab[:carry] = self.view(self.stop - carry, self.stop)
@@ -149,7 +152,11 @@ class Slabs(Generic[S]):
         self.trim(self.start)
 
     def _allocated(self, size: int) -> tuple[NDArray[S], NDArray[S]]:
-        return _new_pair((size, *self._shape), self._dtype)
+        return _new_pair((size, *self.shape), self.dtype)
+
+    def like(self, data: NDArray[Any]) -> bool:
+        """Whether ``data`` ``(n, *shape)`` has samples of the same kind."""
+        return data.shape[1:] == self.shape and data.dtype == self.dtype
 
     def _recycled(self, size: int) -> tuple[NDArray[S], NDArray[S]] | None:
         """Return the slab passed last if no view of it is left: fresh memory costs page faults.
@@ -181,7 +188,8 @@ _ALONE = _references(_new_pair((1,), np.dtype(np.uint8)))
 class Tape(Generic[S]):
     """Chunks of one stream as one long strip that can be cut anywhere, by position or by time.
 
-    Positions count the samples appended since the tape was made.
+    Positions count the samples appended since the tape was made. All samples are of one shape and
+    dtype, those of the first; chunks without samples tell of time only, theirs does not count.
 
     Parameters
     ----------
@@ -226,13 +234,21 @@ class Tape(Generic[S]):
         return self._slabs.start if self._slabs else 0
 
     def append(self, chunk: Chunk[S]) -> None:
-        """Add the next chunk."""
+        """Add the next chunk.
+
+        Raises
+        ------
+        ChunkError
+            If its samples are of another shape or dtype, or it begins before the tape ends.
+        """
         slabs = self._slabs
-        if slabs is None:
-            slabs = self._begin(chunk)
         # this runs for every chunk of every window, so it looks at what is in a chunk directly
+        if slabs is None or chunk._info is not self.info:  # noqa: SLF001
+            slabs = self._fitting(chunk)
+        elif chunk._start < self.end:  # noqa: SLF001
+            raise overlapping(chunk.info, self.end, chunk)
         axis, growing = chunk._axis, self._growing  # noqa: SLF001
-        self.info, self.end = chunk._info, chunk._end  # noqa: SLF001
+        self.end = chunk._end  # noqa: SLF001
         if (
             chunk._breaks  # noqa: SLF001
             or chunk._index - self.stop != self._offset  # noqa: SLF001
@@ -247,12 +263,28 @@ class Tape(Generic[S]):
             self._add_part(axis, self.stop)
         self.stop = slabs.write(chunk._data)  # noqa: SLF001
 
-    def _begin(self, chunk: Chunk[S]) -> Slabs[S]:
-        data = chunk.data
-        self._slabs = Slabs(data.shape[1:], data.dtype, slab=4 * len(data), carry=self._carry)
-        self.low = chunk.extent
-        self._number(0, chunk.index)
-        return self._slabs
+    def _fitting(self, chunk: Chunk[S]) -> Slabs[S]:
+        """Return where samples of a chunk go that is the first, or of another info."""
+        slabs, info, data = self._slabs, self.info, chunk.data
+        if slabs is None or info is None:
+            self.low = chunk.extent
+            self._number(0, chunk.index)
+        else:
+            alike = slabs.like(data)
+            if not alike and len(data) and self.stop:
+                raise unlike(info, slabs.shape, slabs.dtype, chunk)
+            if chunk.start < self.end:
+                raise overlapping(info, self.end, chunk)
+            if not alike and not len(data):
+                return slabs
+            if not alike:  # only heartbeats have come so far
+                slabs = None
+        if slabs is None:
+            shape = data.shape[1:]
+            slabs = Slabs(shape, data.dtype, slab=4 * len(data), carry=self._carry)
+            self._slabs = slabs
+        self.info = chunk.info
+        return slabs
 
     def _add_part(self, part: Grid | Stamps, position: int) -> None:
         if type(part) is Grid:

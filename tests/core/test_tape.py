@@ -9,8 +9,9 @@ from fakes import INFO, MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxstream import Chunk, Gap, concat
+from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream.axis import Grid
+from rxstream.errors import ChunkError
 from rxstream.tape import Slabs, Tape
 from rxstream.testing import streams
 
@@ -301,3 +302,65 @@ def test_a_slab_that_nobody_looks_at_is_used_again() -> None:
         seen.add(slabs.append(np.zeros(1000, np.int64)).__array_interface__["data"][0])
         slabs.trim(slabs.stop)
     assert len(seen) <= 16  # of two slabs
+
+
+# -- one kind of samples ------------------------------------------------------------------------
+
+
+def words(at: int, *texts: str, dtype: str | None = None) -> Chunk[Any]:
+    data = np.array(texts, dtype)
+    info = StreamInfo("keys", dtype=data.dtype)
+    return Chunk.stamped(data, range(at, at + len(texts)), info, start=at, end=at + 10, index=at)
+
+
+def test_samples_of_another_kind_are_refused_and_leave_the_tape_as_it_is() -> None:
+    tape = tape_of([words(0, "yes", "no")])
+    with pytest.raises(ChunkError, match=r"keys \(\) <U3 and keys \(\) <U7.*astype\('<U7'\)"):
+        tape.append(words(10, "perhaps"))
+    with pytest.raises(ChunkError, match=r"and ramp \(\) int64; .* before they are merged"):
+        tape.append(ramp(10, 3))
+    assert (tape.stop, tape.end) == (2, 10)
+    pair = StreamInfo("pair", None, (2,))
+    tape = tape_of([Chunk.stamped(np.zeros((3, 2), "f4"), [1, 2, 3], pair)])
+    one = StreamInfo("pair", None, (1,))
+    with pytest.raises(ChunkError, match="to one shape"):
+        tape.append(Chunk.stamped(np.ones((2, 1), "f4"), [5, 6], one))
+    whole = StreamInfo("pair", None, (2,), np.dtype(np.int16))
+    with pytest.raises(ChunkError, match="to one type"):
+        tape.append(Chunk.stamped(np.ones((2, 2), "i2"), [5, 6], whole))
+
+
+def test_a_heartbeat_does_not_settle_what_samples_are() -> None:
+    quiet = [
+        Chunk.stamped(np.empty((0, 3)), [], StreamInfo("keys", None, (3,), float), start=a, end=b)  # type: ignore[arg-type]
+        for a, b in ((0, 5), (15, 20))
+    ]
+    tape = tape_of([quiet[0], words(5, "yes", "no"), quiet[1]])
+    assert (tape.stop, tape.end) == (2, 20)
+    out = tape.cut(0, 2, rest=True)
+    assert (out.data.tolist(), out.info.dtype, out.info.shape) == (["yes", "no"], "<U3", ())
+    assert (out.start, out.end) == (0, 20)
+    tape.append(words(20, "yes"))
+    assert tape.data(0, 3).tolist() == ["yes", "no", "yes"]
+
+
+# -- memory that is there -----------------------------------------------------------------------
+
+
+def test_memory_comes_with_the_samples_and_not_before() -> None:
+    tape: Tape[Any] = Tape(carry=10**12)
+    info = StreamInfo("mic", 48_000.0, (8,))
+    block = np.zeros((4800, 8), np.float32)
+    for k in range(100):
+        tape.append(Chunk.regular(block, info, start=k * 10**8, index=4800 * k))
+        slabs: Any = tape._slabs
+        assert slabs.nbytes <= 4 * block.nbytes * (k + 2)
+    assert np.shares_memory(tape.data(0, tape.stop), slabs.newest)
+
+
+def test_a_long_first_chunk_does_not_reserve_several_of_its_length() -> None:
+    data = np.zeros((3000, 10_000), np.float32)  # 120 MB
+    tape: Tape[Any] = Tape()
+    tape.append(Chunk.regular(data, StreamInfo("x", 1000.0, (10_000,)), start=0))
+    slabs: Any = tape._slabs
+    assert slabs.nbytes < 2 * data.nbytes
