@@ -4,34 +4,59 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
+from numpy.typing import NDArray
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxstream.chunk import Chunk
+from rxstream.checks import is_whole
+from rxstream.chunk import Chunk, unlike
 from rxstream.clock import Duration, Time, to_span
+from rxstream.errors import ParameterError
+from rxstream.info import StreamInfo
 from rxstream.log import Policy
-from rxstream.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
+from rxstream.subject import DEFAULT_BYTES, TimeWindowSubject
 from rxstream.tape import Slabs
 from rxstream.view import Start, View
 
 __all__ = ["replay_window"]
 
+_SLABS = 32  # into which the bytes that are kept are divided, at least
+
 
 class _Store:
-    """Copies chunks into slabs, so that a view does not hold the large array it was cut from."""
+    """Copies chunks into slabs, so that a view does not hold the large array it was cut from.
 
-    __slots__ = ("_slabs", "_subject")
+    A slab lasts as long as one chunk in it, so they are short against the bytes that are kept.
+    """
 
-    def __init__(self, subject: TimeWindowSubject) -> None:
-        self._subject = subject
+    __slots__ = ("_info", "_most", "_slabs", "_subject")
+
+    def __init__(self, subject: TimeWindowSubject, max_bytes: int) -> None:
+        self._subject, self._most = subject, max_bytes // _SLABS
         self._slabs: Slabs[Any] | None = None
+        self._info: StreamInfo | None = None
 
     def on_next(self, chunk: Chunk) -> None:
-        data, slabs = chunk.data, self._slabs
-        if slabs is None:
-            slabs = self._slabs = Slabs(data.shape[1:], data.dtype, slab=16 * len(data))
+        data, slabs, info = chunk.data, self._slabs, self._info
+        if not len(data):  # it tells of time only, whatever its dtype
+            kept = data.copy()
+            kept.flags.writeable = False
+            self._give(chunk, kept)
+            return
+        if slabs is None or info is None:
+            samples = min(16 * len(data), len(data) * self._most // max(1, data.nbytes))
+            slabs = self._slabs = Slabs(data.shape[1:], data.dtype, slab=samples)
+            self._info = chunk.info
+        elif info is not chunk.info:
+            if not slabs.like(data):  # ours end; the source and who else listens to it go on
+                self._subject.on_error(unlike(info, slabs.shape, slabs.dtype, chunk))
+                return
+            self._info = chunk.info
         kept = slabs.append(data)
         slabs.trim(slabs.stop)
+        self._give(chunk, kept)
+
+    def _give(self, chunk: Chunk, kept: NDArray[Any]) -> None:
         self._subject.on_next(
             Chunk(kept, chunk.axis, chunk.start, chunk.end, chunk.index, chunk.info, chunk.breaks)
         )
@@ -40,13 +65,16 @@ class _Store:
 class _Replayed(Observable[Chunk]):
     """Runs its source while it has subscribers, and keeps the last seconds of what it gave."""
 
-    def __init__(self, source: Observable[Chunk], make: Callable[[], TimeWindowSubject]) -> None:
+    def __init__(self, source: Observable[Chunk], span: int, max_bytes: int) -> None:
         super().__init__()
-        self._source, self._make = source, make
-        self._subject = make()
+        self._source, self._span, self._most = source, span, max_bytes
+        self._subject = self._make()
         self._guard = RLock()
         self._users = 0
         self._running: abc.DisposableBase | None = None
+
+    def _make(self) -> TimeWindowSubject:
+        return TimeWindowSubject(self._span / 1e9, max_bytes=self._most, name="replay")
 
     def _subscribe_core(
         self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None = None
@@ -67,7 +95,7 @@ class _Replayed(Observable[Chunk]):
             first, subject = self._users == 1, self._subject
             subscription = subject.attach(observer, scheduler, start)
         if first:
-            store = _Store(subject)
+            store = _Store(subject, self._most)
             self._running = self._source.subscribe(
                 store.on_next, subject.on_error, subject.on_completed, scheduler=scheduler
             )
@@ -125,7 +153,7 @@ def replay_window(
     seconds
         Sample time kept [s].
     max_bytes
-        Bytes kept, whichever is less.
+        Bytes kept, whichever is less; of memory, a sixteenth more at most, or two chunks.
 
     Returns
     -------
@@ -135,7 +163,9 @@ def replay_window(
     Raises
     ------
     ParameterError
-        If ``seconds`` or ``max_bytes`` is not positive.
+        If ``seconds`` is not positive, or ``max_bytes`` no whole number >= 1.
+    ChunkError
+        Downstream, if the shape or dtype of the samples changes.
 
     Examples
     --------
@@ -154,11 +184,7 @@ def replay_window(
     >>> second.dispose(); first.dispose()
     """
     span = to_span(seconds, "replay_window")
-    check_bytes(max_bytes)
-
-    def operator(source: Observable[Chunk]) -> Observable[Chunk]:
-        return _Replayed(
-            source, lambda: TimeWindowSubject(span / 1e9, max_bytes=max_bytes, name="replay")
-        )
-
-    return operator
+    if not is_whole(max_bytes, 1):
+        msg = f"max_bytes must be a whole number >= 1, not {max_bytes!r}"
+        raise ParameterError(msg)
+    return lambda source: _Replayed(source, span, max_bytes)

@@ -21,7 +21,7 @@ __all__ = ["window_by_time"]
 
 OnGap = Literal["mark", "split", "nan", "drop"]
 _MOST = 1_000_000  # windows out of one chunk: more is no silence, but a mistake
-_BATCH = 16  # chunks forgotten at a time
+_BATCH, _BATCH_BYTES = 16, 1 << 20  # chunks forgotten at a time, if they are no more than that
 
 
 class _WindowByTime:
@@ -65,7 +65,7 @@ class _WindowByTime:
 
     def _push_slowly(self, tape: Tape[Any]) -> list[Chunk]:
         end = tape.end
-        if (end - self._close) // self._every > _MOST and not tape.breaks:
+        if (end - self._close) // self._every > _MOST and self._count(tape) > _MOST:
             msg = (
                 f"window_by_time: {(end - self._close) / 1e9:g} s of {tape.info.name} in one chunk "  # type: ignore[union-attr]
                 f"are more than {_MOST} windows of {self._span / 1e9:g} s; use longer ones"
@@ -79,6 +79,15 @@ class _WindowByTime:
         self._known = 0 < self._want == len(self._marks)
         self._forget(tape, self._first(tape))
         return out
+
+    def _count(self, tape: Tape[Any]) -> int:
+        """Return about how many windows are due; those that lie wholly in a gap are left out."""
+        begin, every = self._close - self._span, self._every
+        count = (tape.end - self._close) // every
+        for _, gap in tape.breaks:
+            inside = min(gap.end, tape.end) - max(gap.start, begin)
+            count -= max(0, inside - self._span) // every
+        return count
 
     def flush(self) -> list[Chunk]:
         tape = self._tape
@@ -101,13 +110,14 @@ class _WindowByTime:
     def _begin(self, chunk: Chunk) -> Tape[Any]:
         period, carry = chunk.info.period, 0
         if period is not None:  # a true rate may be above the nominal one
-            carry = int(self._span / period * 1.01) + len(chunk) + 2
+            carry = int(self._span / period * 1.01) + 2
         self._regular = period is not None
         self._tape = Tape(carry=carry)
         self._told = chunk.extent
         first = (chunk.extent - self._origin - self._span) // self._every + 1
         self._close = self._origin + first * self._every + self._span
-        self._batch = _BATCH * max(1, len(chunk))
+        few = _BATCH_BYTES // max(1, chunk.info.sample_bytes)
+        self._batch = min(_BATCH * max(1, len(chunk)), few)
         return self._tape
 
     def _first(self, tape: Tape[Any]) -> int:
