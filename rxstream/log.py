@@ -321,7 +321,8 @@ class Log:
         with self._lock:
             at = self._number_at(t0) - self._base
             found: list[Chunk] = []
-            for chunk in self._chunks[at:]:
+            for k in range(at, len(self._chunks)):  # a slice would copy all that is later
+                chunk = self._chunks[k]
                 if chunk is None or chunk.extent >= t1:
                     break
                 found.append(chunk)
