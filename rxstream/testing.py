@@ -302,6 +302,7 @@ def check_operator(
         for item in out:
             if isinstance(item, Chunk) and len(item):
                 assert item.start <= item.time[0] <= item.time[-1] < item.end
+                assert (np.diff(item.time) > 0).all(), "each sample has a time of its own"
                 assert not item.data.flags.writeable
         if conserves:
             _check_conserved(out, chunks)
