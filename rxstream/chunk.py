@@ -175,7 +175,7 @@ class Chunk(Generic[S]):
             t0 = int(stamps[0]) if start is None else t0
             t1 = int(stamps[-1]) + 1 if end is None else t1
             if stamps[0] < t0:
-                msg = f"{len(view)} samples in [{t0}, {t1}): each needs 1 ns of its own"
+                msg = f"{len(view)} samples in [{t0}, {t1}): each needs 1 ns; give a later end="
                 raise ChunkError(msg)
         stamps.flags.writeable = False
         axis = Stamps(stamps, uncertainty)
