@@ -105,11 +105,7 @@ class Partner:
             check_line(chunk.info)
         tape.append(chunk)
         if self._method != "previous" and len(chunk):
-            at = tape.stop - 1
-            if tape.time(at) == tape.end:  # it was cut between samples of one time: more may come
-                at = tape.find(tape.end) - 1
-            if at >= tape.start:
-                self._last = tape.time(at)
+            self._last = tape.time(tape.stop - 1)
 
     def decided(self, low: int | None) -> int:
         """Return up to which time [ns], inclusive, the matches can be told, and stay.

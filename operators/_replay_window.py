@@ -8,13 +8,11 @@ from numpy.typing import NDArray
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxstream.checks import is_whole
 from rxstream.chunk import Chunk, unlike
 from rxstream.clock import Duration, Time, to_span
-from rxstream.errors import ParameterError
 from rxstream.info import StreamInfo
 from rxstream.log import Policy
-from rxstream.subject import DEFAULT_BYTES, TimeWindowSubject
+from rxstream.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
 from rxstream.tape import Slabs
 from rxstream.view import Start, View
 
@@ -184,7 +182,5 @@ def replay_window(
     >>> second.dispose(); first.dispose()
     """
     span = to_span(seconds, "replay_window")
-    if not is_whole(max_bytes, 1):
-        msg = f"max_bytes must be a whole number >= 1, not {max_bytes!r}"
-        raise ParameterError(msg)
+    check_bytes(max_bytes)
     return lambda source: _Replayed(source, span, max_bytes)

@@ -101,6 +101,6 @@ def cut_breaks(
                 start = part.end
         elif at == i == j and y <= gap.start:  # it comes after: what it lost is not before us
             shift -= gap.lost or 0
-        if at == i == j and inside and y < gap.end:  # a part of it comes after
+        if at == i == j and (inside or gap.start < x == y) and y < gap.end:  # a part comes after
             shift -= gap.between(y, gap.end).lost or 0
     return start, shift, tuple(kept)

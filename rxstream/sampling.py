@@ -64,8 +64,7 @@ def sample_at(
     method
         ``"nearest"``: the sample least far away, of two the earlier, also across a gap;
         ``"previous"``: the last one not after; ``"linear"``: on the line between the one before and
-        the one after, whole numbers rounded; at exactly a sample's time that sample. Of samples
-        with equal times the last counts, or the first if they lie after.
+        the one after, whole numbers rounded; at exactly a sample's time that sample.
     tolerance_ns
         How far the samples that a value is made of may be [ns]; None: however far.
 

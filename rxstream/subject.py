@@ -7,6 +7,7 @@ from typing import cast
 from reactivex import abc
 from reactivex.subject import Subject
 
+from rxstream.checks import is_whole
 from rxstream.chunk import Chunk
 from rxstream.clock import Duration, Time, now_ns, to_ns, to_span
 from rxstream.delivery import Delivery, log_report
@@ -23,8 +24,8 @@ _FOREVER = 1 << 62
 
 def check_bytes(max_bytes: int) -> None:
     """Raise `ParameterError` if there is no room for a chunk."""
-    if max_bytes < 1:
-        msg = f"max_bytes must be >= 1, not {max_bytes!r}"
+    if not is_whole(max_bytes, 1):
+        msg = f"max_bytes must be a whole number >= 1, not {max_bytes!r}"
         raise ParameterError(msg)
 
 

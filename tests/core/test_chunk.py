@@ -46,6 +46,14 @@ def test_parts_in_time_make_the_whole(whole: Chunk[Any], data: st.DataObject) ->
     assert whole.between(x, y) + whole.between(y, z) == whole.between(x, z)
 
 
+def test_nothing_of_a_gap_has_the_number_of_what_is_lost_there() -> None:
+    a = Chunk.stamped(np.empty(0, np.int64), [], KEYS, start=0, end=1)
+    gap = Gap(1, 3, 1, "overrun")
+    b = Chunk.stamped(np.arange(1), [3], KEYS, start=3, end=5, index=1, gap=gap)
+    assert (a + b).between(2, 2).index == 0
+    assert a + b.between(1, 2) + (a + b).between(2, 2) == (a + b).between(0, 2)
+
+
 @given(joined, st.data())
 def test_many_parts_in_time_make_the_whole(whole: Chunk[Any], data: st.DataObject) -> None:
     times = sorted(data.draw(st.lists(moments(whole), min_size=1, max_size=6)))

@@ -29,7 +29,7 @@ def test_pandas_agrees(
 ) -> None:
     chunk, at = stamped(stamps), np.array(queries, np.int64)
     left = pd.DataFrame({"t": at})
-    right = pd.DataFrame({"t": np.array(stamps, np.int64), "i": np.arange(len(stamps))})
+    right = pd.DataFrame({"t": chunk.time, "i": np.arange(len(stamps))})
     way: Any = {"previous": "backward", "nearest": "nearest"}[method]
     want = pd.merge_asof(left, right, on="t", direction=way, tolerance=tolerance)["i"]
     got = sample_at(chunk, at, method, tolerance)
@@ -77,7 +77,7 @@ def test_only_the_nearest_is_taken_across_a_gap(
     info = StreamInfo("x", None, (), np.dtype(float))
     for stamps, rest, lost in runs:
         times = np.array(stamps, np.int64) + t
-        end = (int(times[-1]) if stamps else t) + 1 + rest
+        end = (int(times[-1]) + len(stamps) if stamps else t) + 1 + rest
         data = np.arange(len(stamps), dtype=float) + index
         chunks.append(Chunk.stamped(data, times, info, start=t, end=end, index=index, gap=gap))
         t, index = end + lost, index + len(stamps)

@@ -53,11 +53,13 @@ def test_of_two_as_near_the_earlier() -> None:
     assert values(got) == [(0, 1), (1, 1), (2, 1), (3, 3), (4, 3), (5, 5)]
 
 
-def test_of_several_at_one_time_the_last() -> None:
+def test_of_several_stamped_at_one_time_the_first_then_and_the_last_just_after() -> None:
     at_once = Chunk.stamped(np.array([1.0, 2.0]), [2 * MS] * 2, PARTNER, start=0, end=9 * MS)
     for method in ("nearest", "previous"):
         for port in ([at_once], [at_once[:1], at_once[1:]]):
-            assert values(aligned([[ramp(2, 1)], port], [], method=method)) == [(2, 2)]
+            for later, value in ((0, 1), (1, 2), (1000, 2)):
+                source = ramp(2, 1).shifted(later)
+                assert values(aligned([[source], port], [], method=method)) == [(2, value)]
 
 
 def test_a_line() -> None:
