@@ -49,7 +49,8 @@ def align(
     method
         ``"nearest"``: the sample least far away, of two the earlier one; ``"previous"``: the last
         one not after; ``"linear"``: the value on the line between the one before and the one after,
-        whole numbers rounded; at exactly a sample's time that sample. Only ``"nearest"`` looks across gaps.
+        whole numbers rounded; at exactly a sample's time that sample. Only ``"nearest"`` looks
+        across gaps.
     tolerance
         How far a partner may be [s]; for a line, both of its ends.
     offset

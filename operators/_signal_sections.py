@@ -62,22 +62,22 @@ class Filter:
             self._begin(chunk.info)
         data = chunk.data
         out, dtype = self._types
-        worked = np.array(data, dtype, order="C").reshape(len(data), self._signals)
+        filtered = data.astype(dtype, order="C")
+        rows = filtered if data.ndim == 2 else filtered.reshape(len(data), self._signals)
         for i, j, broken in self._runs.cut(chunk):
             if broken and not (self._bridge and self._begun):
                 self._begun = True
-                self._bank.begin(self._designed.steady, worked[i])
-            self._bank.run(worked[i:j])
-        filtered = worked.astype(out, copy=False)
-        filtered.flags.writeable = False
-        by = -self._designed.delay
-        return (
-            Chunk(
-                filtered.reshape(data.shape), chunk.axis.shifted(by) if by else chunk.axis,
-                chunk.start + by, chunk.end + by, chunk.index, self._info,
-                tuple((at, gap.shifted(by)) for at, gap in chunk.breaks),
-            ),
-        )  # fmt: skip
+                self._bank.begin(self._designed.steady, rows[i])
+            self._bank.run(rows if j - i == len(rows) else rows[i:j])
+        if out is not dtype:
+            filtered = filtered.astype(out)
+        filtered.setflags(write=False)
+        by, breaks = -self._designed.delay, chunk.breaks
+        if breaks:
+            breaks = tuple((at, gap.shifted(by)) for at, gap in breaks)
+        axis = chunk.axis.shifted(by) if by else chunk.axis
+        start, end = chunk.start + by, chunk.end + by
+        return (Chunk(filtered, axis, start, end, chunk.index, self._info, breaks),)
 
     def flush(self) -> tuple[()]:
         return ()
