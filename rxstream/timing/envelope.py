@@ -46,8 +46,8 @@ class Envelope:
     """
 
     __slots__ = (
-        "_buckets", "_drift", "_longest", "_near", "_newest", "_odds", "_prior", "_shortest",
-        "_variance", "pivot", "points", "scale", "slope", "span", "value", "wander", "widened",
+        "_buckets", "_drift", "_lift", "_longest", "_near", "_newest", "_odds", "_prior",
+        "_shortest", "_tilt", "_variance", "pivot", "points", "scale", "slope", "span", "value", "wander", "widened",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class Envelope:
         self.widened, self._odds = False, _ASKEW
         self._buckets = Buckets()
         self._near = NearFloor()
+        self._tilt = self._lift = 0.0  # of the floor against the line, and of the line above it
 
     def at(self, x: float) -> float:
         """Return the line at ``x`` [s]."""
@@ -75,8 +76,8 @@ class Envelope:
 
     def floor(self, x: float) -> float:
         """Return the floor at ``x`` [s]: the line less its bias."""
-        near = self._near
-        return self.at(x) + near.tilt * (x - self.pivot) - near.lift(self.points)
+        away = x - self.pivot
+        return self.value + self.slope * away + self._tilt * away - self._lift
 
     @property
     def length(self) -> float:
@@ -113,6 +114,10 @@ class Envelope:
             self._measure()
         elif buckets.lower(x, offset, fresh, self.slope) and offset < self.at(x):
             self._fit()
+        else:
+            return
+        near = self._near
+        self._tilt, self._lift = near.tilt, near.lift(self.points)
 
     def set_scale(self, scale: float, density: float) -> None:
         """Set the scale of the excess [s] and the points per second; choose the window.
@@ -141,6 +146,7 @@ class Envelope:
         new = Envelope(self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale)
         new.span, new.wander = self.span, self.wander
         new._near = NearFloor(self._near.scale, self._near.law if lifted else None)
+        new._lift = new._near.lift(0)
         new._buckets.width = self.span / _PARTS
         if self._odds == _NEVER or (self.length > _EARLY and self.points > _FEW):
             new._odds = _NEVER  # measured: clocks wander, they do not jump

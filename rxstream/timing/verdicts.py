@@ -99,15 +99,7 @@ class Verdicts:
             Whether the device has begun anew.
         """
         floor, x = self._floor, self._device.seconds
-        limit = floor.gaps.median
-        regret = max(_REGRET, _REGRET_CHUNKS * self._device.step)
-        doubtful = x - self._lost_at < regret  # it is yet to be seen whether that was a loss
-        if doubtful:
-            least = _SPEAKS * (self._quantum or 0.0)
-            limit = min(limit, max(2 * floor.uncertainty(x), least))
-        risen = x - self._rose_at < regret
-        if excess < -limit and floor.known and x > 2.0 and (doubtful or risen or not floor.soft):
-            self._early(excess, x, doubtful, risen)
+        if excess < 0 and x > 2.0 and floor.known and self._is_too_early(excess, x):
             return False
         quantum, rule = self._quantum, self._settings.on_step
         warm = floor.warm(x)
@@ -179,6 +171,21 @@ class Verdicts:
             return None
         self._floor.relearn(late, lowest)
         return Run(self._chunk - since + 1, lowest, quanta, fresh, late)
+
+    def _is_too_early(self, excess: float, x: float) -> bool:
+        """Whether a chunk is earlier than possible; if so, what that means is taken in."""
+        floor = self._floor
+        limit = floor.gaps.median
+        regret = max(_REGRET, _REGRET_CHUNKS * self._device.step)
+        doubtful = x - self._lost_at < regret  # it is yet to be seen whether that was a loss
+        if doubtful:
+            least = _SPEAKS * (self._quantum or 0.0)
+            limit = min(limit, max(2 * floor.uncertainty(x), least))
+        risen = x - self._rose_at < regret
+        if excess >= -limit or not (doubtful or risen or not floor.soft):
+            return False
+        self._early(excess, x, doubtful, risen)
+        return True
 
     def _early(self, excess: float, x: float, doubtful: bool, risen: bool) -> None:
         """Earlier than possible: samples came twice, a loss or rise was none, or a lower floor."""
