@@ -47,7 +47,8 @@ class Envelope:
 
     __slots__ = (
         "_buckets", "_drift", "_lift", "_longest", "_near", "_newest", "_odds", "_prior",
-        "_shortest", "_tilt", "_variance", "pivot", "points", "scale", "slope", "span", "value", "wander", "widened",
+        "_shortest", "_tilt", "_variance", "pivot", "points", "scale", "slope", "span", "value",
+        "wander", "widened",
     )  # fmt: skip
 
     def __init__(
