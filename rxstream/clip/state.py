@@ -253,9 +253,8 @@ def _extent(chunk: Chunk) -> tuple[int, int]:
 def _stretches(events: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
     """Join the chunks of regular streams that follow each other: how they were cut says nothing."""
     runs: list[tuple[int, list[Any]]] = []
-    ends: dict[
-        tuple[str, int], list[list[Any]]
-    ] = {}  # by the number of the sample that would follow
+    # of each stream, by the number of the sample that would follow
+    ends: dict[tuple[str, int], list[list[Any]]] = {}
     for at, event in events:
         if not isinstance(event, Chunk) or event.rate is None:
             runs.append((at, [event]))

@@ -86,11 +86,6 @@ class Envelope:
         return self._newest - self._buckets.oldest
 
     @property
-    def bias(self) -> float:
-        """How far the line is expected to lie above the floor [s]."""
-        return self._near.bias
-
-    @property
     def near(self) -> float:
         """Scale of the excess near the floor [s]; larger where few delays come near it."""
         return self._near.scale or self.scale

@@ -81,7 +81,7 @@ def test_the_envelope_finds_offset_and_slope():
     for x in np.arange(0.0, 60.0, 0.01):
         line.add(float(x), float(0.25 - 37e-6 * x + rng.exponential(0.5e-3)))
     assert line.slope == pytest.approx(-37e-6, abs=1e-6)
-    assert line.at(60.0) - line.bias == pytest.approx(0.25 - 37e-6 * 60, abs=5e-6)
+    assert line.floor(60.0) == pytest.approx(0.25 - 37e-6 * 60, abs=5e-6)
     assert 0 < line.uncertainty(60.0) < 20e-6
 
 
