@@ -26,7 +26,7 @@ bench: $(VENV)/.bench
 	$(RUN)/python benchmarks/run.py $(ARGS)
 
 bench-time: $(VENV)/.bench
-	$(RUN)/python benchmarks/timestamps.py $(ARGS)
+	$(RUN)/python benchmarks/timing/timestamps.py $(ARGS)
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml scripts/setup.sh
 	sh scripts/setup.sh $*

@@ -14,7 +14,7 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk
 from rxstream import operators as ops
-from rxstream.operators._window_by_time import _WindowByTime
+from rxstream.operators.cutting.window_by_time import _WindowByTime
 
 _FILL = 100  # chunks in a window: it is full before the time is taken
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from rxstream import Chunk, Device
 from rxstream import operators as ops
-from rxstream.catalog import parse_source
-from rxstream.clip import Clip
-from rxstream.clock import format_time
-from rxstream.devices.twin import Twin
+from rxstream.data.clip import Clip
+from rxstream.data.clock import format_time
+from rxstream.devices.simulated import Twin
+from rxstream.registry.catalog import parse_source
 from rxstream.sinks import wav
 
 COLUMNS = ("start_ns", "end_ns", "duration_s", "peak_dbfs", "tag", "file")

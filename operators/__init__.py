@@ -7,39 +7,39 @@ if __name__ == "operators":  # imported by accident from the top of a checkout
     msg = "use `from rxstream import operators as ops`"
     raise ImportError(msg)
 
-from rxstream.operators._align import align
-from rxstream.operators._align_step import Unmatched
-from rxstream.operators._capture import capture
-from rxstream.operators._compose import compose
-from rxstream.operators._continuity import continuity
-from rxstream.operators._decimate import decimate
-from rxstream.operators._drop_gaps import drop_gaps
-from rxstream.operators._fill_gaps import fill_gaps
-from rxstream.operators._filter_band import filter_band
-from rxstream.operators._gaps import gaps
-from rxstream.operators._gate import gate
-from rxstream.operators._join_windows import JoinedWindow, join_windows
-from rxstream.operators._latest import latest
-from rxstream.operators._map_async import map_async
-from rxstream.operators._map_data import map_data
-from rxstream.operators._map_parallel import map_parallel
-from rxstream.operators._merge_by_time import merge_by_time
-from rxstream.operators._meter import meter
-from rxstream.operators._on_lag import on_lag
-from rxstream.operators._onset import onset
-from rxstream.operators._rechunk import rechunk
-from rxstream.operators._replay_window import replay_window
-from rxstream.operators._resample import resample
-from rxstream.operators._rewind import rewind
-from rxstream.operators._rms import rms
-from rxstream.operators._samples import samples
-from rxstream.operators._scan_data import scan_data
-from rxstream.operators._select import select
-from rxstream.operators._sessions import sessions
-from rxstream.operators._sosfilt import sosfilt
-from rxstream.operators._spectrogram import spectrogram
-from rxstream.operators._timestamp_correct import timestamp_correct
-from rxstream.operators._window_by_time import window_by_time
+from rxstream.operators.clips.capture import capture
+from rxstream.operators.cutting.gate import gate
+from rxstream.operators.cutting.rechunk import rechunk
+from rxstream.operators.cutting.sessions import sessions
+from rxstream.operators.cutting.window_by_time import window_by_time
+from rxstream.operators.flow.compose import compose
+from rxstream.operators.flow.map_async import map_async
+from rxstream.operators.flow.map_parallel import map_parallel
+from rxstream.operators.flow.meter import meter
+from rxstream.operators.flow.timestamp_correct import timestamp_correct
+from rxstream.operators.history.latest import latest
+from rxstream.operators.history.on_lag import on_lag
+from rxstream.operators.history.replay_window import replay_window
+from rxstream.operators.history.rewind import rewind
+from rxstream.operators.joins.align import align
+from rxstream.operators.joins.align_step import Unmatched
+from rxstream.operators.joins.join_windows import JoinedWindow, join_windows
+from rxstream.operators.joins.merge_by_time import merge_by_time
+from rxstream.operators.losses.continuity import continuity
+from rxstream.operators.losses.drop_gaps import drop_gaps
+from rxstream.operators.losses.fill_gaps import fill_gaps
+from rxstream.operators.losses.gaps import gaps
+from rxstream.operators.signal.decimate import decimate
+from rxstream.operators.signal.filter_band import filter_band
+from rxstream.operators.signal.onset import onset
+from rxstream.operators.signal.resample import resample
+from rxstream.operators.signal.rms import rms
+from rxstream.operators.signal.sosfilt import sosfilt
+from rxstream.operators.signal.spectrogram import spectrogram
+from rxstream.operators.values.map_data import map_data
+from rxstream.operators.values.samples import samples
+from rxstream.operators.values.scan_data import scan_data
+from rxstream.operators.values.select import select
 
 __all__ = [
     "JoinedWindow",

@@ -4,14 +4,14 @@
 >>> from rxstream import operators as ops
 """
 
-from rxstream.chunk import Chunk, concat
-from rxstream.clip import Clip
-from rxstream.device import Backoff, Device, Source
-from rxstream.gap import Gap
-from rxstream.info import Counter, Reading, StreamInfo
-from rxstream.lift import Step, lift
-from rxstream.registry import open_device
-from rxstream.subject import TimeWindowSubject
+from rxstream.acquisition.device import Backoff, Device, Source
+from rxstream.data.chunk import Chunk, concat
+from rxstream.data.clip import Clip
+from rxstream.data.gap import Gap
+from rxstream.data.stream_info import Counter, Reading, StreamInfo
+from rxstream.registry.entry_points import open_device
+from rxstream.steps.lift import Step, lift
+from rxstream.window.subject import TimeWindowSubject
 
 open = open_device  # noqa: A001 - rxstream.open("audio")
 

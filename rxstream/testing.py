@@ -20,10 +20,10 @@ from reactivex import Observable
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
-from rxstream.chunk import Chunk, concat
-from rxstream.gap import Gap
-from rxstream.info import StreamInfo
-from rxstream.subject import TimeWindowSubject
+from rxstream.data.chunk import Chunk, concat
+from rxstream.data.gap import Gap
+from rxstream.data.stream_info import StreamInfo
+from rxstream.window.subject import TimeWindowSubject
 
 __all__ = [
     "assert_live_equals_replay",

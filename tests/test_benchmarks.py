@@ -37,7 +37,7 @@ def test_unknown_name_is_refused() -> None:
 
 
 def test_the_stamps_of_drivers_are_compared() -> None:
-    command = [sys.executable, "benchmarks/timing_driver.py", "--seeds", "1"]
+    command = [sys.executable, "benchmarks/timing/driver.py", "--seeds", "1"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("µs") >= 12, result.stdout

@@ -30,7 +30,10 @@ def test_the_wheel_has_every_module_once(wheel: Path) -> None:
         for path in (ROOT / "rxstream").rglob("*.py")
         if "operators" not in path.parts
     }
-    tree |= {f"rxstream/operators/{path.name}" for path in (ROOT / "operators").glob("*.py")}
+    tree |= {
+        f"rxstream/{path.relative_to(ROOT).as_posix()}"
+        for path in (ROOT / "operators").rglob("*.py")
+    }
     assert {name for name in names if name.endswith(".py")} == tree
     assert "rxstream/operators/__init__.py" in names
     assert "rxstream/py.typed" in names

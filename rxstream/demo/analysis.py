@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Chunk
+from rxstream.data.chunk import Chunk
 
 __all__ = ["Analysis", "Loudness", "Motion", "Swing", "Traffic"]
 

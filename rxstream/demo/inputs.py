@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TypeAlias
 
+from rxstream.acquisition.device import Device, Source
 from rxstream.demo.scene import DELAYS, Scene
-from rxstream.device import Device, Source
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
-from rxstream.devices.twin import Twin
+from rxstream.devices.simulated import Twin
 from rxstream.errors import DeviceNotFoundError, ParameterError, RxStreamError
 
 __all__ = ["TITLES", "Input", "find_inputs", "spare_input"]

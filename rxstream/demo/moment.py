@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.backend import load_backend
-from rxstream.chunk import Chunk
+from rxstream.data.chunk import Chunk
 from rxstream.demo.inputs import TITLES
 from rxstream.demo.scene import CAR
 from rxstream.demo.story import Moment
-from rxstream.devices._can_decode import Decoder
-from rxstream.plotting.reduce import PALETTE
+from rxstream.devices.can.decode import Decoder
+from rxstream.display.reduce import PALETTE
+from rxstream.optional import load_backend
 
 __all__ = ["draw_moment"]
 

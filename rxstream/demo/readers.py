@@ -11,12 +11,12 @@ from reactivex import Observable, abc
 from reactivex.operators import do_action
 
 from rxstream import operators as ops
-from rxstream.chunk import Chunk
+from rxstream.data.chunk import Chunk
+from rxstream.data.gap import Gap
 from rxstream.demo.analysis import Analysis, Loudness, Motion, Swing, Traffic, decibels
 from rxstream.demo.inputs import Input
 from rxstream.demo.scene import CAR
 from rxstream.devices.can import decode_signals
-from rxstream.gap import Gap
 from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback
 from rxstream.sinks.can_log import can_log

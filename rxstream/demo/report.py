@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rxstream.chunk import Chunk
+from rxstream.acquisition.device import Device
+from rxstream.acquisition.stats import Stats
+from rxstream.data.chunk import Chunk
 from rxstream.demo.readers import Reader, Readers
-from rxstream.device import Device
-from rxstream.devices.twin import Truth
-from rxstream.stats import Stats
+from rxstream.devices.simulated import Truth
 
 __all__ = [
     "Outcome",

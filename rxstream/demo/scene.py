@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.devices.twin import Twin, can_frames
+from rxstream.devices.simulated import Twin, can_frames
 
 __all__ = ["CAR", "DELAYS", "ENGINE", "Scene"]
 

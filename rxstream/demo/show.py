@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rxstream.clock import now_ns
+from rxstream.data.clock import now_ns
 from rxstream.demo.inputs import Input
 from rxstream.demo.readers import Readers
 from rxstream.demo.report import count, lag_text

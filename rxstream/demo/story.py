@@ -7,8 +7,8 @@ from pathlib import Path
 from reactivex.operators import take_while
 
 from rxstream import operators as ops
-from rxstream.chunk import Chunk
-from rxstream.clock import now_ns
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import now_ns
 from rxstream.demo.inputs import Input
 from rxstream.demo.scene import Scene
 from rxstream.sinks.wav import WavSink, wav

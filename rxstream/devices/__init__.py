@@ -1,10 +1,10 @@
 """The devices: one file each, whose driver is loaded when it is opened."""
 
-from rxstream.devices._found import Found
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
+from rxstream.devices.device_info import Found
 from rxstream.devices.keyboard import Keyboard
-from rxstream.devices.twin import Twin
+from rxstream.devices.simulated import Twin
 
 __all__ = ["Audio", "Camera", "Can", "Found", "Keyboard", "Twin"]

@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.backend import load_backend
-from rxstream.clock import host_clock
-from rxstream.device import Close, Emit, Fail
-from rxstream.devices._found import Found
+from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.data.clock import host_clock
+from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.devices.device_info import Found
 from rxstream.errors import (
     DeviceBusyError,
     DeviceLostError,
@@ -20,7 +20,7 @@ from rxstream.errors import (
     OverrunError,
     ParameterError,
 )
-from rxstream.info import Reading, StreamInfo
+from rxstream.optional import load_backend
 
 __all__ = ["Audio"]
 

@@ -10,10 +10,10 @@ from typing import ClassVar, Self
 
 from reactivex import abc
 
-from rxstream.chunk import Chunk
-from rxstream.clock import Duration, to_span
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration, to_span
+from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError, RxStreamError
-from rxstream.info import StreamInfo
 
 __all__ = ["Sink", "path_to_write"]
 
@@ -41,7 +41,7 @@ class Sink(abc.ObserverBase[Chunk]):
     --------
     >>> import numpy as np
     >>> from rxstream import Device
-    >>> from rxstream.devices.twin import Twin
+    >>> from rxstream.devices.simulated import Twin
     >>> class Peak(Sink):
     ...     value = 0.0
     ...     def write(self, chunk):

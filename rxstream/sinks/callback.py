@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from rxstream.chunk import Chunk
+from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
 from rxstream.sinks.base import Sink
 
@@ -56,7 +56,7 @@ def callback(
     Examples
     --------
     >>> from rxstream import Device
-    >>> from rxstream.devices.twin import Twin
+    >>> from rxstream.devices.simulated import Twin
     >>> twin = Device(Twin(rate=1000.0, duration=0.03))
     >>> sink = callback(lambda chunk: print(len(chunk)))
     >>> subscription = twin.subscribe(sink)

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.backend import load_backend
-from rxstream.chunk import Chunk
-from rxstream.clock import format_time
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import format_time
+from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.gap import Gap
-from rxstream.sinks._can_sqlite import SqliteLog
+from rxstream.optional import load_backend
 from rxstream.sinks.base import Sink, path_to_write
+from rxstream.sinks.can_sqlite import SqliteLog
 
 __all__ = ["CanLogSink", "can_log"]
 

@@ -9,9 +9,9 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.chunk import Chunk
+from rxstream.data.chunk import Chunk
+from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.gap import Gap
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["CsvSink", "csv"]
@@ -144,7 +144,7 @@ def csv(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from rxstream import Device
-    >>> from rxstream.devices.twin import Twin
+    >>> from rxstream.devices.simulated import Twin
     >>> path = Path(tempfile.mkdtemp(), "twin.csv")
     >>> sink = csv(path)
     >>> twin = Device(Twin(rate=1000.0, shape=(2,), signal="ramp", dtype="i8", channels=("L", "R"),

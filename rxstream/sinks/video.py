@@ -8,11 +8,11 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.backend import load_backend
-from rxstream.chunk import Chunk
+from rxstream.data.chunk import Chunk
+from rxstream.data.gap import Gap
+from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, DeviceError, ParameterError
-from rxstream.gap import Gap
-from rxstream.info import StreamInfo
+from rxstream.optional import load_backend
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["VideoSink", "video"]
@@ -180,7 +180,7 @@ def video(
     >>> import tempfile
     >>> import numpy as np
     >>> from rxstream import Device
-    >>> from rxstream.devices.twin import Twin
+    >>> from rxstream.devices.simulated import Twin
     >>> folder = tempfile.mkdtemp()
     >>> twin = Twin(rate=50.0, shape=(48, 64, 3), dtype=np.uint8, signal="video", duration=0.2)
     >>> with video(folder + "/clip.avi") as sink, Device(twin) as device:

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rxstream.backend import load_backend
-from rxstream.chunk import Chunk
+from rxstream.data.chunk import Chunk
+from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.gap import Gap
+from rxstream.optional import load_backend
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["WavSink", "wav"]
@@ -123,7 +123,7 @@ def wav(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from rxstream import Device
-    >>> from rxstream.devices.twin import Twin
+    >>> from rxstream.devices.simulated import Twin
     >>> folder = tempfile.TemporaryDirectory()
     >>> twin = Device(Twin(rate=8000.0, duration=0.1))
     >>> sink = wav(Path(folder.name) / "a.wav")

@@ -42,10 +42,10 @@ under them, not through them, is the clock. The rooms:
 No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
 """
 
-from rxstream.timing.arrays import correct_arrays
-from rxstream.timing.calibrate import Calibration, calibrate_latency, events_of
-from rxstream.timing.model import ClockModel
-from rxstream.timing.passes import Corrected
+from rxstream.timing.calibration.calibrate import Calibration, calibrate_latency, events_of
+from rxstream.timing.online.model import ClockModel
+from rxstream.timing.recorded.arrays import correct_arrays
+from rxstream.timing.recorded.passes import Corrected
 from rxstream.timing.settings import Correction
 from rxstream.timing.stamp import Event, Stamp
 

@@ -6,9 +6,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from rxstream.checks import is_number, is_whole
+from rxstream.data.stream_info import Counter
 from rxstream.errors import ParameterError
-from rxstream.info import Counter
+from rxstream.validation import is_number, is_whole
 
 __all__ = ["Correction", "OnStep"]
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from rxstream import Device
-from rxstream.cli import make_app
-from rxstream.devices.twin import Twin
-from rxstream.watching import stats_table, watch
+from rxstream.cli.app import make_app
+from rxstream.cli.watch import stats_table, watch
+from rxstream.devices.simulated import Twin
 
 runner = CliRunner()
 
@@ -80,7 +80,8 @@ def test_errors_are_told_in_a_line(arguments: list[str], words: list[str], tmp_p
 
 def test_a_missing_extra_is_named() -> None:
     code = (
-        "import sys; sys.modules['typer'] = None\nfrom rxstream.cli import main; main(['devices'])"
+        "import sys; sys.modules['typer'] = None\n"
+        "from rxstream.cli.app import main; main(['devices'])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert result.returncode == 1
@@ -90,7 +91,7 @@ def test_a_missing_extra_is_named() -> None:
 
 def test_the_command_line_loads_no_driver_for_help() -> None:
     code = (
-        "import sys\nfrom rxstream.cli import main\n"
+        "import sys\nfrom rxstream.cli.app import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
         "print([n for n in ('cv2', 'sounddevice', 'can', 'matplotlib') if n in sys.modules])"
     )
@@ -135,7 +136,7 @@ def test_the_table_fits_a_narrow_terminal() -> None:
 
 def test_ctrl_c_ends_watch_cleanly() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", "from rxstream.cli import main; main(['watch', 'twin'])"],
+        [sys.executable, "-u", "-c", "from rxstream.cli.app import main; main(['watch', 'twin'])"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None

@@ -10,7 +10,7 @@ import reactivex as rx
 from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.joint import lift_joint
+from rxstream.steps.multi import lift_joint
 from rxstream.testing import run
 
 WHOLE = Chunk.regular(

@@ -10,7 +10,7 @@ from signals import CUTS, HOLES, chunk, lossy
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
-from rxstream.operators._resample_polyphase import Polyphase
+from rxstream.operators.signal.polyphase import Polyphase
 from rxstream.testing import recut, run
 
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(float))

@@ -64,7 +64,7 @@ def test_the_laws_are_tested_of_every_operator_on_chunks() -> None:
         "latest", "map_async", "map_parallel", "meter", "on_lag", "replay_window", "rewind",
     }  # fmt: skip
     here = {name.split("-")[0].replace("window", "window_by_time") for name in CASES}
-    texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
+    texts = [path.read_text() for path in Path(__file__).parent.rglob("test_*.py")]
     own = {
         name for name in ops.__all__
         if any("check_operator(" in text and f"ops.{name}" in text for text in texts)

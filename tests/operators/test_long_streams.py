@@ -9,9 +9,9 @@ import pytest
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
-from rxstream.lift import Step
-from rxstream.operators._rechunk import _Rechunk
-from rxstream.operators._window_by_time import _WindowByTime
+from rxstream.operators.cutting.rechunk import _Rechunk
+from rxstream.operators.cutting.window_by_time import _WindowByTime
+from rxstream.steps.lift import Step
 from rxstream.testing import assert_same, run
 
 SOUND = StreamInfo("sound", 8000.0, (2,), np.dtype(np.float32))

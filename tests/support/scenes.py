@@ -9,7 +9,7 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.clip import Clip
+from rxstream.data.clip import Clip
 
 HERE = ImmediateScheduler()
 KEYS = StreamInfo("keys", None, (), np.dtype("U8"))

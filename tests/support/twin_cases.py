@@ -12,7 +12,7 @@ from twins import Case, holes, joined, merged, reported, side_by_side
 from rxstream import Chunk, Counter, Device
 from rxstream import operators as ops
 from rxstream.devices import Twin
-from rxstream.devices.twin import Delay, Drops, Stalls
+from rxstream.devices.simulated import Delay, Drops, Stalls
 
 SECONDS = 2.0
 PATIENT = 30.0  # [s]: longer than all, so that a slow machine makes nobody late

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.clock import now_ns
+from rxstream.data.clock import now_ns
 
 __all__ = [
     "HEIGHT",

@@ -8,10 +8,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from rxstream.timing.model import ClockModel
+from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import Correction
 
-_PATH = Path(__file__).parents[2] / "benchmarks" / "timing_traces.py"
+_PATH = Path(__file__).parents[2] / "benchmarks" / "timing" / "traces.py"
 
 
 def _load() -> ModuleType:

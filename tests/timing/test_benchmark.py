@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_it_runs_and_writes(tmp_path):
     command = [
-        sys.executable, str(ROOT / "benchmarks" / "timestamps.py"),
+        sys.executable, str(ROOT / "benchmarks" / "timing" / "timestamps.py"),
         "--quick", "--only", "e2_plc", "--out", str(tmp_path),
     ]  # fmt: skip
     done = subprocess.run(
@@ -30,7 +30,7 @@ def test_it_runs_and_writes(tmp_path):
 
 def test_the_factors_of_the_uncertainty_can_be_tried():
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "timing_fit.py"), "--seeds", "1"],
+        [sys.executable, str(ROOT / "benchmarks" / "timing" / "fit.py"), "--seeds", "1"],
         capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

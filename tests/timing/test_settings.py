@@ -2,9 +2,9 @@
 
 import pytest
 
+from rxstream.data.stream_info import Counter
 from rxstream.errors import ParameterError
-from rxstream.info import Counter
-from rxstream.timing.model import ClockModel
+from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import Correction
 
 BAD = [

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rxstream.timing.envelope import Envelope
-from rxstream.timing.gaptest import GapTest
-from rxstream.timing.model import ClockModel
+from rxstream.timing.online.envelope import Envelope
+from rxstream.timing.online.gaptest import GapTest
+from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import Correction
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -17,7 +17,7 @@ S = 1_000_000_000
 @pytest.fixture
 def sweep(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return pytest.importorskip("timing_sweep")
+    return pytest.importorskip("timing.sweep")
 
 
 CELLS = [

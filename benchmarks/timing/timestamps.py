@@ -1,0 +1,136 @@
+"""True time: the shipped clock model against all peers, in one run.
+
+python benchmarks/timing/timestamps.py [--seeds 20] [--only WORDS] [--quick] [--out FOLDER]
+
+First fourteen traces: a table of the error that 95 % of the chunks keep within, after the first
+two seconds [µs]; medians over the seeds. The error is that of a chunk's last sample against the
+truth plus the least delay, which no one-way method can see. Then a sweep over streams that nothing
+was tuned on, and the weak points one by one. Writes timestamps.json and timestamps.png.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from timing import sweep, traces, weak
+from timing.score import COLUMNS, Figures, best, markdown, merged, score, spelled
+
+
+def table(results: dict[str, Figures]) -> None:
+    """Print the figures of the traces."""
+    print("\nerror that 95 % of the chunks keep within, after 2 s [µs]\n")
+    print(f"{'':16}" + "".join(f"{name[:10]:>11}" for name in COLUMNS))
+    for trace, rows in results.items():
+        cells = [f"{rows[who]['p95']:>11.4g}" if who in rows else f"{'-':>11}" for who in COLUMNS]
+        print(f"{trace:16}" + "".join(cells))
+    print("\nagainst the best peer that works online\n")
+    print(
+        f"{'':16}{'x better':>10} {'than':15}{'first 2 s':>10}{'lowest_10s':>11}{'covered':>9}"
+        f"{'µs/chunk':>9}{'median':>8}  losses: true, told, right, exact"
+    )
+    for trace, rows in results.items():
+        we, other = rows["rxstream"], best(rows)
+        early = rows.get("lowest_10s", rows[other])["first 2 s"]
+        losses = ", ".join(f"{we[what]:.0f}" for what in ("true", "told", "found", "exact"))
+        print(
+            f"{trace:16}{rows[other]['p95'] / we['p95']:>10.4g} {other:15}{we['first 2 s']:>10.4g}"
+            f"{early:>11.4g}{we['covered']:>9.3f}{we['µs per chunk']:>9.1f}"
+            f"{we['median µs']:>8.1f}  {losses}" + ("  OUT OF ORDER" if we["order"] else "")
+        )
+
+
+def documented(results: dict[str, Figures]) -> str:
+    """Return the tables of `docs/true-time.md`: errors, and losses."""
+    errors, losses = [], []
+    for trace, rows in results.items():
+        we, other = rows["rxstream"], best(rows)
+        peers = [spelled(rows[p]["p95"]) if p in rows else "–" for p in ("arrival", "lsl", "dll")]
+        row = [
+            trace,
+            f"**{spelled(we['p95'])}**",
+            *peers,
+            f"{spelled(rows[other]['p95'])} ({other})",
+        ]
+        after = spelled(rows["rxstream offline"]["p95"])
+        errors.append([*row, after, f"{we['covered']:.1%}", f"{we['worst']:.1%}"])
+        if we["true"] or we["told"]:
+            shares = [f"{we['found'] / we[of]:.3f}" if we[of] else "–" for of in ("told", "true")]
+            counts = [f"{we[what]:.0f}" for what in ("true", "told", "found", "exact")]
+            losses.append([trace, *counts, *shares])
+    heads = ["stream", "rxstream live", "arrival", "LSL", "DLL", "best peer"]
+    heads += ["rxstream on recordings", "covered, mean", "worst seed"]
+    text = markdown(heads, errors)
+    if losses:
+        heads = ["stream", "true", "told", "found", "exact", "precision", "recall"]
+        text += "\n\n" + markdown(heads, losses)
+    return text
+
+
+def picture(results: dict[str, Figures], path: Path) -> None:
+    """Draw the table."""
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        print("no picture: matplotlib is not installed")
+        return
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 6.5), layout="constrained")
+    names = list(results)[::-1]
+    colours = plt.get_cmap("tab20").colors
+    for i, who in enumerate(name for name in COLUMNS if not name.startswith("rxstream")):
+        at = [(rows[who]["p95"], k) for k, n in enumerate(names) if who in (rows := results[n])]
+        if at:
+            axes.plot(*zip(*at, strict=True), "o", color=colours[i + 2], label=who, alpha=0.8, ms=5)
+    for who, mark in (("rxstream", "D"), ("rxstream offline", "d")):
+        at = [(results[name][who]["p95"], k) for k, name in enumerate(names)]
+        axes.plot(
+            *zip(*at, strict=True), mark, color="black", label=who, ms=8 if mark == "D" else 6
+        )
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel("error that 95 % of the chunks keep within [µs]")
+    axes.set_title("Time of the last sample of a chunk, 14 simulated devices")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--only", default="", help="part of a trace's name, 'sweep' or 'weak'")
+    parser.add_argument("--quick", action="store_true", help="one seed: only that it works")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    args = parser.parse_args()
+    seeds = 1 if args.quick else args.seeds
+    results: dict[str, Figures] = {}
+    for name, make in traces.TRACES.items():
+        if args.only in name:
+            results[name] = merged([score(make(seed)) for seed in range(seeds)])
+            print(f"{name}: done", flush=True)
+    written: dict[str, object] = dict(results)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if results:
+        table(results)
+        print("\n" + documented(results))
+        picture(results, args.out / "timestamps.png")
+    if args.only in ("", "weak"):
+        written["weak points"] = weak.report(seeds)
+    if args.only in ("", "sweep"):
+        cells = sweep.sweep(99 if args.quick else 1)
+        sweep.report(cells)
+        sweep.again(cells)
+        written["sweep"] = {" ".join(map(str, cell)): rows for cell, rows in cells.items()}
+    path = args.out / "timestamps.json"
+    path.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+    print(f"\nmedians of {seeds} seeds, one of each stream of the sweep; written to {args.out}")
+
+
+if __name__ == "__main__":
+    main()

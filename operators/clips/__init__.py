@@ -1,0 +1,1 @@
+"""Operators that save several streams around an event."""

@@ -1,0 +1,1 @@
+"""Operators that cut a stream anew: chunks, windows, sessions, gates."""

@@ -1,0 +1,146 @@
+"""sessions: events that lie close together, as one chunk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from reactivex import Observable
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.chunk_buffer import Tape
+from rxstream.data.clock import Duration, to_span
+from rxstream.errors import ChunkError
+from rxstream.steps.lift import lift
+
+__all__ = ["sessions"]
+
+
+class _Sessions:
+    __slots__ = ("_after", "_before", "_begin", "_first", "_gap", "_last", "_longest", "_tape")
+
+    def __init__(self, gap: int, before: int, after: int, longest: int) -> None:
+        self._gap, self._before, self._after, self._longest = gap, before, after, longest
+        self._tape: Tape[Any] | None = None
+        self._first: int | None = None  # position of the first event of the open session
+        self._begin = self._last = 0  # times of its first and last event [ns]
+
+    def push(self, chunk: Chunk) -> list[Chunk]:
+        tape = self._tape
+        if tape is None:
+            if chunk.info.rate is not None:
+                msg = (
+                    f"sessions: {chunk.info.name} has a rate of {chunk.info.rate:g} Hz, so its "
+                    "samples never pause; for stretches of a regular stream use ops.gate"
+                )
+                raise ChunkError(msg)
+            tape = self._tape = Tape()
+        base = tape.stop
+        tape.append(chunk)
+        out: list[Chunk] = []
+        if len(chunk):
+            self._take(tape, base, chunk.time, out)
+        if self._first is not None and tape.end >= self._closes():
+            self._close(tape, tape.stop, out)
+        return out
+
+    def flush(self) -> list[Chunk]:
+        out: list[Chunk] = []
+        if self._tape is not None and self._first is not None:
+            self._close(self._tape, self._tape.stop, out)
+        return out
+
+    def _closes(self) -> int:
+        """Return the time [ns] from which on an event is not of the open session."""
+        return min(self._last + self._gap, self._begin + self._longest)
+
+    def _take(self, tape: Tape[Any], base: int, times: NDArray[np.int64], out: list[Chunk]) -> None:
+        pauses = np.flatnonzero(times[1:] - times[:-1] >= self._gap) + 1
+        i = 0
+        for j in (*pauses.tolist(), len(times)):  # stretches without a pause
+            while i < j:
+                if self._first is not None and times[i] >= self._closes():
+                    self._close(tape, base + i, out)
+                if self._first is None:
+                    self._first, self._begin = base + i, int(times[i])
+                i = max(i, min(j, int(times.searchsorted(self._begin + self._longest))))
+                self._last = int(times[i - 1])
+
+    def _close(self, tape: Tape[Any], stop: int, out: list[Chunk]) -> None:
+        i, info = self._first, tape.info
+        if i is None or info is None:  # pragma: no cover - the caller has looked
+            raise AssertionError
+        breaks = tuple((at - i, gap) for at, gap in tape.breaks if i <= at < stop)
+        start, end = self._begin - self._before, self._last + max(self._after, 1)
+        out.append(
+            Chunk(
+                tape.data(i, stop), tape.axis(i, stop), start, end, tape.index(i), info, breaks
+            )
+        )  # fmt: skip
+        self._first = None
+        tape.trim(stop)
+
+
+def sessions(
+    gap: Duration,
+    *,
+    before: Duration = 0.0,
+    after: Duration = 0.0,
+    longest: Duration = 3600.0,
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Group events that follow each other closely into one chunk each.
+
+    For irregular streams: keys, messages, detections. With `capture`: record while somebody types,
+    and some seconds around.
+
+    .. marble::
+
+        --a-b--------cd-e--------|
+        [      sessions(3)       ]
+        ---------ab---------cde--|     each when nothing more can belong to it
+
+    Parameters
+    ----------
+    gap
+        An event belongs to the session of the one before if it comes less than this later [s].
+    before, after
+        How much earlier than its first event a session begins, and how much later than its last it
+        ends [s]. Sessions may so overlap, unless ``gap`` is at least the sum.
+    longest
+        An event that comes so long after the first of its session begins a new one [s]: what never
+        pauses would fill the memory.
+
+    Returns
+    -------
+    operator
+        A chunk for each session, with all its events, from ``first - before`` to ``last + after``;
+        as soon as the end of the stream (heartbeats count) is ``gap`` past its last event. Gaps
+        before and between its events are in it, and neither begin nor end a session; those after
+        the last event of all are told by `gaps`.
+
+    Raises
+    ------
+    ParameterError
+        If a duration is negative, or ``gap`` or ``longest`` is zero.
+    ChunkError
+        Downstream, for a stream with a rate, whose samples never pause.
+
+    See Also
+    --------
+    gate : the same for signals.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import Chunk, StreamInfo
+    >>> keys = StreamInfo("keys", None, (), np.dtype("U1"))
+    >>> times = [1_000_000_000, 1_200_000_000, 9_000_000_000]
+    >>> typed = Chunk.stamped(np.array(["h", "i", "!"]), times, keys)
+    >>> rx.of(typed).pipe(sessions(2, before=1, after=1)).subscribe(
+    ...     lambda c: print(c.data, c.start / 1e9, c.end / 1e9)).dispose()
+    ['h' 'i'] 0.0 2.2
+    ['!'] 8.0 10.0
+    """
+    pause, most = to_span(gap, "gap"), to_span(longest, "longest")
+    early, late = to_span(before, "before", zero=True), to_span(after, "after", zero=True)
+    return lift(lambda: _Sessions(pause, early, late, most))

@@ -1,0 +1,1 @@
+"""Operators on the flow of a stream: work in parallel, statistics, times."""

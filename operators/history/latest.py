@@ -1,0 +1,45 @@
+"""latest: always the newest chunk, for drawing."""
+
+from collections.abc import Callable
+
+from reactivex import Observable
+
+from rxstream.data.chunk import Chunk
+from rxstream.operators.history.on_lag import on_lag
+
+__all__ = ["latest"]
+
+
+def latest(*, name: str | None = None) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Give a slow subscriber always the newest chunk; what it left out is told as a gap.
+
+    Short for ``on_lag("latest")``.
+
+    .. marble::
+
+        --1--2--3--4--5--6--7-->
+          x=========x                  the subscriber is busy
+        [       latest()      ]
+          1         4-5--6--7-->       4 carries Gap(lost=2, why="lag")
+
+    Parameters
+    ----------
+    name
+        What to call the subscriber.
+
+    Returns
+    -------
+    operator
+        A part of the chunks, never one that is older than the one before.
+
+    Raises
+    ------
+    NotRewindableError
+        When the pipe is built, if the source has no window.
+
+    Examples
+    --------
+    >>> from rxstream import TimeWindowSubject
+    >>> view = TimeWindowSubject(1.0).pipe(latest(name="plot"))
+    """
+    return on_lag("latest", name=name)

@@ -1,0 +1,1 @@
+"""Operators that join several streams by time."""

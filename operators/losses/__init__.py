@@ -1,0 +1,1 @@
+"""Operators on gaps: list, fill, detect, ignore."""

@@ -1,0 +1,1 @@
+"""Signal processing: filters, levels, spectra, other rates."""

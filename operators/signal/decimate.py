@@ -1,0 +1,170 @@
+"""decimate: fewer samples, without aliases."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from reactivex import Observable
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ParameterError
+from rxstream.operators.signal.frames import Frames, Plan
+from rxstream.operators.signal.kernels import load_scipy
+from rxstream.operators.signal.runs import (
+    Initial,
+    by_channel,
+    check_choice,
+    check_numbers,
+    check_rate,
+    result_type,
+)
+from rxstream.operators.signal.sections import (
+    Design,
+    Filter,
+    group_delay,
+    steady_state,
+)
+from rxstream.steps.lift import lift
+from rxstream.validation import is_whole
+
+__all__ = ["decimate"]
+
+Kind = Literal["fir", "iir"]
+
+
+class _Filtered:
+    """A filter, and every ``q``-th sample of what it gives."""
+
+    __slots__ = ("_filter", "_frames")
+
+    def __init__(self, filtered: Filter, frames: Frames) -> None:
+        self._filter, self._frames = filtered, frames
+
+    def push(self, chunk: Chunk) -> list[Chunk]:
+        (filtered,) = self._filter.push(chunk)
+        return self._frames.push(filtered)
+
+    def flush(self) -> list[Chunk]:
+        return self._frames.flush()
+
+
+def decimate(
+    q: int, *, kind: Kind = "fir", order: int | None = None, initial: Initial = "rest"
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Filter out what fewer samples cannot hold, and keep every ``q``-th sample.
+
+    Values are those of ``scipy.signal.decimate`` on the whole, times those of what they stand for:
+    a peak lies where it was.
+
+    .. marble::
+
+        --abcd--efgh----|
+        [ decimate(4)   ]
+        ---------a'--e'-|     times are those of a and e
+
+    Parameters
+    ----------
+    q
+        How many times fewer samples, >= 2.
+    kind
+        ``"fir"``: symmetric taps (a Hamming window); all frequencies are late alike, by half the
+        taps, which is how much later a sample is given. As ``decimate(whole, q, ftype="fir")``.
+        ``"iir"``: a Chebyshev filter, less work; times are moved by its group delay at 0 Hz, other
+        frequencies are later. As ``decimate(whole, q, ftype="iir", zero_phase=False)``.
+    order
+        Of the filter; even for ``"fir"``. Default: ``20 * q``, or 8 for ``"iir"``.
+    initial
+        What was before the first sample, and before the first after a gap: ``"rest"``, zeros (as
+        scipy); ``"steady"``, that sample for ever, so that an offset makes no dip. For ``"fir"``
+        the same is assumed after the last.
+
+    Returns
+    -------
+    operator
+        Chunks of the samples whose number since the session began divides by ``q``, however the
+        stream is cut and wherever it begins; their own number is the quotient. ``info.rate`` is
+        ``q`` times less. Floating point stays (at least single), whole numbers become double. A gap
+        tells how many of the fewer samples were lost, which may be none; the filter begins anew
+        after it.
+
+    Raises
+    ------
+    ParameterError
+        If ``q`` or ``order`` is no such number, or an option is wrong.
+    MissingExtraError
+        Without scipy (extra ``signal``).
+    ChunkError
+        Downstream, for streams without a rate, and samples that are no numbers.
+
+    See Also
+    --------
+    sosfilt, filter_band : filters.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import Chunk, StreamInfo
+    >>> peak = np.exp(-(((np.arange(1000) - 480) / 50) ** 2))
+    >>> whole = Chunk.regular(peak, StreamInfo("x", 1000.0, (), np.float64), start=0)
+    >>> rx.of(whole).pipe(decimate(10)).subscribe(
+    ...     lambda c: print(c.time[c.data > 0.98] / 1e9, c.rate)).dispose()
+    [0.48] 100.0
+    [] 100.0
+    """
+    if not is_whole(q, 2):
+        msg = f"decimate: q must be a whole number >= 2, not {q!r}"
+        raise ParameterError(msg)
+    q = int(q)  # numpy's small ones overflow
+    check_choice(kind, Kind, "kind")
+    check_choice(initial, Initial, "initial")
+    if order is None:
+        order = 20 * q if kind == "fir" else 8
+    if not is_whole(order, 1):
+        msg = f"decimate: order must be a whole number >= 1, not {order!r}"
+        raise ParameterError(msg)
+    signal = load_scipy()
+    if kind == "iir":
+        sos: NDArray[Any] = signal.cheby1(order, 0.05, 0.8 / q, output="sos")
+        steady = steady_state(sos, initial)
+
+        def design(info: StreamInfo) -> Design:
+            return Design(sos, group_delay(sos, check_rate(info, "decimate"), 0.0), steady)
+
+        return lift(lambda: _Filtered(
+            Filter("decimate", design, "reset"), Frames(lambda info: _every(info, q))
+        ))  # fmt: skip
+    if order % 2:
+        msg = f"decimate: order must be even, for a tap in the middle, not {order!r}"
+        raise ParameterError(msg)
+    taps: NDArray[Any] = signal.firwin(order + 1, 1.0 / q, window="hamming")
+    return lift(lambda: Frames(lambda info: _averaged(info, q, taps, initial)))
+
+
+def _every(info: StreamInfo, q: int) -> Plan:
+    """Return the plan to keep every ``q``-th sample."""
+    fewer = replace(info, rate=check_rate(info, "decimate") / q)
+
+    def pick(data: NDArray[Any], _number: int) -> NDArray[Any]:
+        return data[::q].copy()  # a view would hold the memory of all
+
+    return Plan(fewer, lambda: pick, width=1, hop=q, middle=0, anchor=0)
+
+
+def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) -> Plan:
+    """Return the plan to take a weighted mean around every ``q``-th sample."""
+    check_numbers(info, "decimate")
+    rate = check_rate(info, "decimate")
+    out, dtype = result_type(info.dtype)
+    width, weights = len(taps), taps.astype(np.empty(0, dtype).real.dtype)
+
+    def compute(data: NDArray[Any], _number: int) -> NDArray[Any]:
+        windows = sliding_window_view(by_channel(data, dtype), width, axis=1)[:, ::q]
+        y: NDArray[Any] = np.ascontiguousarray(np.einsum("cmw,w->cm", windows, weights).T)
+        return y.view(dtype).astype(out).reshape(len(y), *info.shape)
+
+    fewer = replace(info, rate=rate / q, dtype=out)
+    return Plan(fewer, lambda: compute, width, q, middle=width // 2, anchor=0, pad=initial)

@@ -1,0 +1,291 @@
+"""onset: the moments at which a level rises."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import exp
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from reactivex import Observable
+
+from rxstream.data.axis import Axis, Stamps, join_axes
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration, to_span
+from rxstream.data.gap import Gap
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ChunkError, ParameterError
+from rxstream.operators.signal.kernels import load_kernel, load_scipy
+from rxstream.operators.signal.runs import OnGap, Runs, check_choice, check_numbers, check_rate
+from rxstream.steps.lift import lift
+from rxstream.validation import is_number
+
+__all__ = ["onset"]
+_MOST = 1000.0  # dB; a number has no more
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    high: float
+    low: float
+    above: float  # ratios to the background
+    below: float
+    mean: int | None  # of the background, if there is one [ns]
+    rest: int  # [ns]
+    bridge: bool
+
+
+class _Background:
+    """What the magnitude of each channel has been before each sample: an exponential mean."""
+
+    __slots__ = ("_kernel", "_last", "_sos", "_state")
+
+    def __init__(self, info: StreamInfo, mean: int) -> None:
+        self._kernel = load_kernel()
+        keep = exp(-1e9 / check_rate(info, "onset") / mean)
+        self._sos = np.array([[1 - keep, 0, 0, 1, -keep, 0]])
+        self._last: NDArray[Any] | None = None
+
+    def reset(self) -> None:
+        self._last = None
+
+    def push(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Take magnitudes ``(n, channels)``, return the means before each.
+
+        What is not finite is no part of it: it would never go away again.
+        """
+        finite = np.isfinite(x).all(axis=1)
+        if not finite.all():
+            places: NDArray[np.intp] = np.cumsum(finite) - finite
+            return self._means(x[finite])[places]
+        return self._means(x)[:-1]
+
+    def _means(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return the means before each and after the last."""
+        last = self._last
+        if last is None:
+            if not len(x):
+                return np.full((1, x.shape[1]), np.nan)
+            last = x[0]
+            self._state = (last * -self._sos[0, 4])[:, None, None] * np.array([[1.0, 0.0]])
+        if not len(x):
+            return last[None]
+        means = np.array(x.T, np.float64, order="C")
+        self._kernel(self._sos, means, self._state)
+        self._last = means[:, -1].copy()
+        return np.concatenate((last[None], means.T))
+
+
+class _Onset:
+    __slots__ = ("_background", "_begun", "_count", "_given", "_info", "_is_on", "_next",
+                 "_options", "_runs")  # fmt: skip
+
+    def __init__(self, options: _Options) -> None:
+        self._options, self._runs = options, Runs()
+        self._background: _Background | None = None
+        self._begun = False
+        self._is_on = True  # until it has been seen off, nobody knows when it rose
+        self._count = 0  # onsets so far
+        self._next: int | None = None  # there is none before [ns]
+        self._given: StreamInfo | None = None
+        self._info: StreamInfo
+
+    def push(self, chunk: Chunk) -> tuple[Chunk]:
+        if chunk.info is not self._given:
+            self._begin(chunk.info)
+        found = [i + self._rises(chunk.data[i:j], broken)
+                 for i, j, broken in self._runs.cut(chunk)]  # fmt: skip
+        at = np.concatenate(found) if found else _NONE
+        if len(at) and self._options.rest:
+            at = self._rested(at, chunk.axis.times()[at])
+        index = self._count
+        self._count += len(at)
+        data = chunk.data[at]
+        data.flags.writeable = False
+        breaks = tuple(
+            (int(at.searchsorted(place)), _of_onsets(gap)) for place, gap in chunk.breaks
+        )
+        axis = _axis(chunk.axis, at)
+        return (Chunk(data, axis, chunk.start, chunk.end, index, self._info, breaks),)
+
+    def flush(self) -> tuple[()]:
+        return ()
+
+    def _begin(self, info: StreamInfo) -> None:
+        if info != self._given:
+            check_numbers(info, "onset")
+            if info.dtype.kind == "c":
+                msg = f"onset: {info.name} is {info.dtype}, which does not rise; use ops.rms before"
+                raise ChunkError(msg)
+            if self._options.mean is not None:
+                self._background = _Background(info, self._options.mean)
+            self._info = replace(info, rate=None)
+            self._begun = False
+        self._given = info
+
+    def _rises(self, data: NDArray[Any], broken: bool) -> NDArray[np.intp]:
+        """Return at which samples it turns on."""
+        if broken and not (self._options.bridge and self._begun):
+            self._begun, self._is_on = True, True
+            if self._background is not None:
+                self._background.reset()
+        on, off = self._judge(data.reshape(len(data), int(np.prod(data.shape[1:]))))
+        if not on.any():
+            self._is_on = self._is_on and not bool(off.any())
+            return _NONE
+        decided = np.maximum.accumulate(np.where(on | off, np.arange(len(on)), -1))
+        is_on = np.where(decided < 0, self._is_on, on[decided])
+        rises = is_on[1:] & ~is_on[:-1]
+        first = bool(is_on[0]) and not self._is_on
+        self._is_on = bool(is_on[-1])
+        return np.flatnonzero(np.concatenate(([first], rises)))
+
+    def _judge(self, x: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where samples ``(n, channels)`` are on, and where they are off."""
+        options, background = self._options, self._background
+        if background is None:
+            on = np.any(x >= options.high, axis=1)
+            return on, np.all(x < options.low, axis=1) & ~on
+        x = np.abs(x.astype(np.float64))
+        before = background.push(x)
+        # silence is off, also after silence
+        rise = np.maximum(before * options.above, options.high)
+        on = np.any((x >= rise) & (x > 0), axis=1)
+        fall = np.maximum(before * options.below, options.low)
+        return on, np.all((x < fall) | (x == 0), axis=1) & ~on
+
+    def _rested(self, at: NDArray[np.intp], times: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return those that do not come too soon after another."""
+        kept = list[int]()
+        k = 0 if self._next is None else int(times.searchsorted(self._next))
+        while k < len(at):
+            kept.append(k)
+            self._next = int(times[k]) + self._options.rest
+            k = int(times.searchsorted(self._next))
+        return at[kept]
+
+
+_NONE = np.empty(0, np.intp)
+
+
+def _of_onsets(gap: Gap) -> Gap:
+    """Return a gap of which nobody knows how many onsets were in it."""
+    whole = None if gap.whole is None else _of_onsets(gap.whole)
+    return Gap(gap.start, gap.end, None, gap.why, whole)
+
+
+def _axis(axis: Axis, at: NDArray[np.intp]) -> Axis:
+    """Return the times of some samples, each with the evidence and uncertainty it has there."""
+    if not len(at):
+        return Stamps(np.empty(0, np.int64))
+    parts = axis.parts()
+    starts = [0, *accumulate(part.count for part in parts)]
+    out = list[Axis]()
+    for part, a, b in zip(parts, starts, starts[1:], strict=False):
+        i, j = at.searchsorted((a, b))
+        stamps = np.array([part.at(int(k) - a) for k in at[i:j]], np.int64)
+        stamps.flags.writeable = False
+        out.append(Stamps(stamps, part.uncertainty, part.evidence))
+    return join_axes(out)
+
+
+def onset(
+    threshold: float | None = None,
+    *,
+    off: float | None = None,
+    above: float | None = None,
+    background: Duration = 5.0,
+    rest: Duration = 0.0,
+    on_gap: OnGap = "bridge",
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Give the moments at which a level rises over a threshold: a stream of events.
+
+    .. marble::
+
+        --1-2-7-8-4-3-1-9-2--|
+        [    onset(6)        ]
+        ------7---------9----|
+
+    Parameters
+    ----------
+    threshold
+        Reached by at least one channel of a sample, in units of the data (of a sound's samples
+        themselves, not their magnitude: use `rms` before).
+    off
+        All channels must have been below before it can rise again: lower, a wavering level gives
+        one onset. In units of the data; with ``above``, in dB. Default: where it turns on.
+    above
+        The magnitude must be so far above the background, as ``20 * log10`` of the ratio [dB];
+        with a ``threshold``, it must reach that too.
+    background
+        Over how long the background is a mean [s], an exponential one of each channel's magnitude
+        before the sample. What is on for as long becomes the background.
+    rest
+        After an onset there is no other for so long [s].
+    on_gap
+        ``"bridge"``: if it was off before a gap, or where the numbers of the samples jump, and is
+        on after, there is an onset at the first sample after. ``"reset"``: it begins anew.
+
+    Returns
+    -------
+    operator
+        Chunks of the samples at which it rises, with their times; ``info.rate`` is None, and their
+        numbers count onsets. Where nothing rises the chunks are empty. Of a level that is on at the
+        very beginning nobody knows when it rose, so it has to be off first. Gaps are told, with an
+        unknown number of onsets in them.
+
+    Raises
+    ------
+    ParameterError
+        If there is neither ``threshold`` nor ``above``, ``off`` is higher, or a duration is wrong.
+    MissingExtraError
+        With ``above``, without scipy (extra ``signal``).
+    ChunkError
+        Downstream, for samples that are no real numbers, and with ``above`` for streams without a
+        rate.
+
+    See Also
+    --------
+    gate : passes what is on.
+    capture : a clip around each onset.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import Chunk, StreamInfo
+    >>> level = np.array([1.0, 2, 7, 8, 4, 3, 1, 9, 2])
+    >>> whole = Chunk.regular(level, StreamInfo("level", 10.0, (), np.float64), start=0)
+    >>> rx.of(whole[:4], whole[4:]).pipe(onset(6)).subscribe(
+    ...     lambda c: print(c.data, c.time / 1e9)).dispose()
+    [7.] [0.2]
+    [9.] [0.7]
+    """
+    if threshold is None and above is None:
+        msg = "onset needs a threshold, above= [dB], or both"
+        raise ParameterError(msg)
+    high = 0.0 if threshold is None else _number(threshold, "threshold")
+    ratio = high if above is None else _number(above, "above")
+    low = ratio if off is None else _number(off, "off")
+    if above is not None and abs(ratio) > _MOST:
+        msg = f"onset: above must be within ±{_MOST:g} dB, not {above!r}"
+        raise ParameterError(msg)
+    if low > ratio:
+        msg = f"onset: off must not be higher than what turns it on; {off!r} > {ratio:g}"
+        raise ParameterError(msg)
+    check_choice(on_gap, OnGap, "on_gap")
+    mean, pause = to_span(background, "background"), to_span(rest, "rest", zero=True)
+    bridge = on_gap == "bridge"
+    if above is None:
+        options = _Options(high, low, 0.0, 0.0, None, pause, bridge)
+    else:
+        load_scipy()
+        options = _Options(high, high, 10 ** (ratio / 20), 10 ** (low / 20), mean, pause, bridge)
+    return lift(lambda: _Onset(options))
+
+
+def _number(value: Any, name: str) -> float:
+    if not is_number(value):
+        msg = f"onset: {name} must be a finite number, not {value!r}"
+        raise ParameterError(msg)
+    return float(value)

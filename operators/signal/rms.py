@@ -1,0 +1,177 @@
+"""rms: the level of a signal."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from reactivex import Observable
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration, to_span
+from rxstream.data.stream_info import StreamInfo
+from rxstream.operators.signal.frames import Frames, Plan
+from rxstream.operators.signal.runs import by_channel, check_numbers, check_rate, result_type
+from rxstream.steps.lift import lift
+
+__all__ = ["rms"]
+
+_FEW = 32  # so many windows over a sample are added up one by one
+
+
+def rms(
+    seconds: Duration, *, every: Duration | None = None
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Take the root mean square over windows of time, of each channel, in units of the data.
+
+    .. marble::
+
+        --abcd--efgh-----|
+        [ rms(4 samples) ]
+        -----r------r----|     one level for each window, at the time of its middle
+
+    Parameters
+    ----------
+    seconds
+        Length of a window [s], rounded to samples of the nominal rate.
+    every
+        From one window to the next [s], rounded to samples, at least one; ``1 / rate`` gives the
+        level at each sample. Default: ``seconds``.
+
+    Returns
+    -------
+    operator
+        Chunks with a level ``(*shape)`` for each window that begins at a sample whose number since
+        the session began divides by the samples of ``every``, however the stream is cut and
+        wherever it begins; its own number is the quotient. Its time is that of the sample in the
+        middle of the window. Windows do not reach over gaps: a gap is told as much wider, with the
+        number of levels that are missing. ``info.rate`` is that of the levels. Single precision
+        stays, whole numbers become double; of complex numbers it is the level of the magnitude.
+        Each window is added up for itself, in double precision: the level is within 1e-12 of
+        itself (single: 1e-6) however long the stream is, and however it is cut the same.
+
+    Raises
+    ------
+    ParameterError
+        If a duration is not positive.
+    ChunkError
+        Downstream, for streams without a rate, and samples that are no numbers.
+
+    See Also
+    --------
+    window_by_time : for other values of windows.
+    onset : where a level rises.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import Chunk, StreamInfo
+    >>> tone = np.sin(2 * np.pi * 50 * np.arange(400) / 1000) * np.repeat([1.0, 3.0], 200)
+    >>> whole = Chunk.regular(tone, StreamInfo("x", 1000.0, (), np.float64, "V"), start=0)
+    >>> rx.of(whole).pipe(rms(0.1)).subscribe(
+    ...     lambda c: len(c) and print(c.data.round(3), c.time / 1e9)).dispose()
+    [0.707 0.707 2.121 2.121] [0.05 0.15 0.25 0.35]
+    """
+    span = to_span(seconds, "seconds")
+    step = span if every is None else to_span(every, "every")
+    return lift(lambda: Frames(lambda info: _plan(info, span, step)))
+
+
+def _plan(info: StreamInfo, span: int, step: int) -> Plan:
+    check_numbers(info, "rms")
+    rate = check_rate(info, "rms")
+    width, hop = (max(1, round(length * rate / 1e9)) for length in (span, step))
+    is_complex = info.dtype.kind == "c"
+    dtype = np.empty(0, result_type(info.dtype)[0]).real.dtype
+    wide = np.result_type(dtype, np.complex128 if is_complex else np.float64)
+
+    def compute(data: NDArray[Any], number: int) -> NDArray[Any]:
+        x = by_channel(data, wide)
+        if hop > 1 and width <= _FEW * hop:
+            windows = sliding_window_view(x, width, axis=1)[:, ::hop]
+            sums = np.einsum("cmw,cmw->cm", windows, windows)
+        else:
+            sums = _sums(x * x, number * hop, width, hop)
+        return levels(sums)
+
+    def levels(sums: NDArray[Any]) -> NDArray[Any]:
+        """Return the levels of the sums ``(channels, m)`` of squares in each window."""
+        if is_complex:
+            sums = sums[::2] + sums[1::2]
+        out: NDArray[Any] = np.sqrt(sums.T / width).astype(dtype, order="C")
+        return out.reshape(len(out), *info.shape)
+
+    about = replace(info, rate=rate / hop, dtype=dtype)
+    blocks = 1 < width // hop < width and width % hop == 0
+    return Plan(
+        about, (lambda: _Blocks(wide, width, hop, levels)) if blocks else (lambda: compute),
+        width, hop, middle=width // 2, anchor=width // 2, again=not blocks,
+    )  # fmt: skip
+
+
+class _Blocks:
+    """Levels of windows that are some blocks long: of each block the squares are added once.
+
+    Parameters
+    ----------
+    levels
+        Makes levels of the sums ``(channels, m)`` of ``m`` windows.
+    """
+
+    def __init__(
+        self, wide: np.dtype[Any], width: int, hop: int,
+        levels: Callable[[NDArray[Any]], NDArray[Any]],
+    ) -> None:  # fmt: skip
+        self._wide, self._hop, self._levels = wide, hop, levels
+        self._most = width // hop  # blocks in a window
+        self._sums: NDArray[Any] | None = None  # of the last blocks, one window's but for one
+
+    def __call__(self, new: NDArray[Any], _number: int) -> NDArray[Any]:
+        most, hop, before = self._most, self._hop, self._sums
+        x = new.astype(self._wide).reshape(len(new) // hop, hop, -1)
+        if x.dtype.kind == "c":  # as two channels
+            x = x.view(np.empty(0, x.dtype).real.dtype)
+        sums = np.einsum("bsc,bsc->cb", x, x)
+        if before is not None:
+            sums = np.concatenate((before, sums), axis=1)
+        self._sums = sums[:, -(most - 1) :].copy()
+        return self._levels(_sums_of(most, sums))
+
+
+def _sums_of(count: int, values: NDArray[Any]) -> NDArray[Any]:
+    """Return the sums of each ``count`` adjacent ones of ``(channels, m + count - 1)``.
+
+    They are those of twos, of fours, and so on: alike wherever they lie, and few additions.
+    """
+    m = values.shape[1] - count + 1
+    at, size = 0, 1
+    out: NDArray[Any] | None = None
+    while True:
+        if count & size:
+            part = values[:, at : at + m]
+            out = part if out is None else out + part
+            at += size
+            if at == count:
+                return out
+        values = values[:, :-size] + values[:, size:]
+        size *= 2
+
+
+def _sums(values: NDArray[Any], start: int, width: int, hop: int) -> NDArray[Any]:
+    """Return the sums of windows ``(channels, m)``; the first begins at sample number ``start``.
+
+    A running sum would drift, and depend on where it began. But a window is the end of one block
+    of ``width`` samples and the beginning of the next, so two sums within blocks give it.
+    """
+    lead, (channels, n) = start % width, values.shape
+    blocks = np.zeros((channels, -(-(lead + n) // width), width), values.dtype)
+    blocks.reshape(channels, -1)[:, lead : lead + n] = values
+    begins = np.cumsum(blocks, axis=2).reshape(channels, -1)
+    ends = np.cumsum(blocks[:, :, ::-1], axis=2)[:, :, ::-1].reshape(channels, -1)
+    first = np.arange(lead, lead + n - width + 1, hop)
+    sums = begins[:, first + (width - 1)]
+    split = first % width > 0
+    sums[:, split] += ends[:, first[split]]
+    return sums

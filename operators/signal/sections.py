@@ -1,0 +1,166 @@
+"""Second-order sections that go on from chunk to chunk, and by how much they are late."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration, to_span
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ParameterError
+from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
+from rxstream.operators.signal.runs import (
+    Initial,
+    OnGap,
+    Runs,
+    check_numbers,
+    check_rate,
+    result_type,
+)
+
+__all__ = ["Delay", "Design", "Filter", "check_delay", "group_delay", "steady_state"]
+
+Delay: TypeAlias = Duration | str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """A filter for one stream.
+
+    Attributes
+    ----------
+    sos
+        Second-order sections ``(sections, 6)``.
+    delay
+        By how much times are moved [ns].
+    steady
+        State ``(sections, 2)`` after a long input of 1, or None to begin at rest.
+    """
+
+    sos: NDArray[np.float64]
+    delay: int
+    steady: NDArray[np.float64] | None
+
+
+class Filter:
+    """A `Step`: the filter, with its state; times are moved by its delay."""
+
+    __slots__ = ("_bank", "_begun", "_bridge", "_design", "_designed", "_given", "_info",
+                 "_name", "_runs", "_signals", "_types")  # fmt: skip
+
+    def __init__(self, name: str, design: Callable[[StreamInfo], Design], on_gap: OnGap) -> None:
+        self._name, self._design, self._bridge = name, design, on_gap == "bridge"
+        self._given: StreamInfo | None = None
+        self._begun = False
+        load_compiled()  # here, as compiling in the stream's thread would hold it up
+
+    def push(self, chunk: Chunk) -> tuple[Chunk]:
+        if chunk.info is not self._given:
+            self._begin(chunk.info)
+        data = chunk.data
+        out, dtype = self._types
+        filtered = data.astype(dtype, order="C")
+        rows = filtered if data.ndim == 2 else filtered.reshape(len(data), self._signals)
+        for i, j, broken in self._runs.cut(chunk):
+            if broken and not (self._bridge and self._begun):
+                self._begun = True
+                self._bank.begin(self._designed.steady, rows[i])
+            self._bank.run(rows if j - i == len(rows) else rows[i:j])
+        if out is not dtype:
+            filtered = filtered.astype(out)
+        filtered.setflags(write=False)
+        by, breaks = -self._designed.delay, chunk.breaks
+        if breaks:
+            breaks = tuple((at, gap.shifted(by)) for at, gap in breaks)
+        axis = chunk.axis.shifted(by) if by else chunk.axis
+        start, end = chunk.start + by, chunk.end + by
+        return (Chunk(filtered, axis, start, end, chunk.index, self._info, breaks),)
+
+    def flush(self) -> tuple[()]:
+        return ()
+
+    def _begin(self, info: StreamInfo) -> None:
+        if info == self._given:
+            self._given = info
+            return
+        check_numbers(info, self._name)
+        check_rate(info, self._name)
+        self._given, self._designed = info, self._design(info)
+        self._types = out, dtype = result_type(info.dtype)
+        delay = info.extra.get("delay", 0.0) + self._designed.delay / 1e9
+        self._info = replace(info, dtype=out, extra={**info.extra, "delay": delay})
+        self._signals = int(np.prod(info.shape, dtype=np.int64))
+        self._bank = bank(self._designed.sos, self._signals, dtype)
+        self._runs, self._begun = Runs(), False
+
+
+def steady_state(sos: NDArray[np.float64], initial: Initial) -> NDArray[np.float64] | None:
+    """Return the state in which the filter begins, per input.
+
+    Raises
+    ------
+    ParameterError
+        If it has no steady state: it adds up its input for ever.
+    """
+    if initial == "rest":
+        return None
+    if not np.all(np.abs(sos[:, 3:].sum(axis=1)) > 0):
+        msg = "initial='steady': this filter has a pole at 0 Hz and never settles; use 'rest'"
+        raise ParameterError(msg)
+    return np.asarray(load_scipy().sosfilt_zi(sos))
+
+
+def check_delay(delay: Delay) -> int | None:
+    """Return a delay given by the user as [ns], or None for the filter's own."""
+    if delay is None:
+        return 0
+    if isinstance(delay, str):
+        if delay == "group":
+            return None
+        msg = f"delay must be 'group', seconds, or None, not {delay!r}"
+        raise ParameterError(msg)
+    return to_span(delay, "delay", zero=True)
+
+
+def group_delay(sos: NDArray[np.float64], rate: float, at: float | None = None) -> int:
+    """Return by how much a filter is late [ns] at a frequency: its group delay there.
+
+    Parameters
+    ----------
+    sos
+        Second-order sections.
+    rate
+        Of the samples [Hz].
+    at
+        Where [Hz]; default: the centre of the pass band, which is what passes with at least half
+        of the greatest power.
+    """
+    w = _centre(sos) if at is None else 2 * np.pi * at / rate
+    # minus the slope of the phase, as scipy.signal.group_delay has it, which warns near poles
+    z = np.exp(-1j * w) ** np.arange(3)
+    slope = ((sos.reshape(-1, 2, 3) * z) @ np.arange(3.0)) / (sos.reshape(-1, 2, 3) @ z)
+    late = float((slope[:, 0] - slope[:, 1]).real.sum())
+    return round(late * 1e9 / rate)
+
+
+def _centre(sos: NDArray[np.float64]) -> float:
+    """Return the centre of the (widest) pass band [rad/sample]."""
+    poles = np.concatenate([np.roots(section[3:]) for section in sos])
+    w = np.concatenate(
+        [np.geomspace(1e-6, np.pi, 4000), np.linspace(0, np.pi, 4001), np.abs(np.angle(poles))]
+    )
+    w.sort()
+    z = np.exp(-1j * w)[:, None] ** np.arange(3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = np.abs(np.prod([(z @ s[:3]) / (z @ s[3:]) for s in sos], axis=0))
+    gain[~np.isfinite(gain)] = 0  # exactly on a pole
+    passes = gain >= gain.max() * np.sqrt(0.5) * (1 - 1e-9)
+    edges = np.flatnonzero(np.diff(passes, prepend=False, append=False)).reshape(-1, 2)
+    widest = edges[np.argmax(w[edges[:, 1] - 1] - w[edges[:, 0]])]
+    low, high = float(w[widest[0]]), float(w[widest[1] - 1])
+    if widest[0] == 0 or widest[1] == len(w):  # a low-pass or high-pass
+        return (low + high) / 2
+    return float(np.sqrt(low * high))

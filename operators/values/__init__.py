@@ -1,0 +1,1 @@
+"""Operators on the values of samples, at the same times."""

@@ -1,0 +1,107 @@
+"""map_data: other values at the same times."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from reactivex import Observable
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import format_time
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ChunkError, ParameterError
+from rxstream.operators.values.changes import check_changes
+from rxstream.steps.lift import lift
+
+__all__ = ["map_data"]
+
+Function = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+class _MapData:
+    __slots__ = ("_changes", "_function", "_given", "_info")
+
+    def __init__(self, function: Function, changes: dict[str, Any]) -> None:
+        self._function, self._changes = function, changes
+        self._given: StreamInfo | None = None
+        self._info: StreamInfo | None = None
+
+    def push(self, chunk: Chunk) -> tuple[Chunk]:
+        try:
+            data = np.asarray(self._function(chunk.data))
+        except Exception as error:
+            error.add_note(f"map_data: in the chunk of {chunk.info.name} at {_when(chunk)}")
+            raise
+        if data.ndim == 0 or len(data) != len(chunk):
+            msg = (
+                f"map_data: the function made {data.shape} of {chunk.data.shape}; it must keep the "
+                "number of samples (axis 0); to make one value of a chunk use reactivex's map"
+            )
+            raise ChunkError(msg)
+        info = self._info
+        if (
+            info is None
+            or self._given is not chunk.info
+            or info.dtype != data.dtype
+            or info.shape != data.shape[1:]
+        ):
+            info = self._info = chunk.info.like(data, **self._changes)
+            self._given = chunk.info
+        return (chunk.with_data(data, info),)
+
+    def flush(self) -> tuple[()]:
+        return ()
+
+
+def _when(chunk: Chunk) -> str:
+    return f"{format_time(chunk.start)} (sample {chunk.index})"
+
+
+def map_data(
+    function: Function, **changes: Any
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Apply a numpy function to the values of each chunk; times and gaps stay.
+
+    The function must treat each sample by itself (``np.abs``, a gain, a mean over channels), or
+    the result depends on how the stream was cut; for more write a `Step`.
+
+    .. marble::
+
+        --[1 2]--[3]-------|
+        [ map_data(x * 2)  ]
+        --[2 4]--[6]-------|
+
+    Parameters
+    ----------
+    function
+        From ``(n, *shape)`` to ``(n, *other shape)``; called with empty chunks too.
+    **changes
+        Of the `StreamInfo`, e.g. ``unit="g"``, ``channels=("x",)``.
+
+    Returns
+    -------
+    operator
+        Chunks with other values; shape and dtype of the info follow.
+
+    Raises
+    ------
+    ParameterError
+        If ``function`` is not callable, or ``changes`` are no fields of `StreamInfo`.
+    ChunkError
+        Downstream, if the function changes the number of samples.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import Chunk, StreamInfo
+    >>> chunk = Chunk.regular(np.arange(3.0), StreamInfo("x", 10.0, (), np.float64), start=0)
+    >>> rx.of(chunk).pipe(map_data(lambda x: 9.81 * x, unit="m/s²")).subscribe(
+    ...     lambda c: print(c.data, c.info.unit)).dispose()
+    [ 0.    9.81 19.62] m/s²
+    """
+    if not callable(function):
+        msg = f"map_data needs a function of an array, not {function!r}"
+        raise ParameterError(msg)
+    check_changes("map_data", changes)
+    return lift(lambda: _MapData(function, changes))

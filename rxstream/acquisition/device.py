@@ -1,0 +1,320 @@
+"""A device: a hot, rewindable Observable of chunks with an open/close life."""
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from reactivex import Observable, abc
+
+from rxstream.acquisition.connection import Backoff, Close, Emit, Fail, Session, Source
+from rxstream.acquisition.stamper import Timestamps
+from rxstream.acquisition.stats import Stats, Tally
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration, HostClock, Time, host_clock, to_ns, to_span
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import (
+    ChunkError,
+    DeviceBusyError,
+    ParameterError,
+    RxStreamError,
+    SubscriberError,
+)
+from rxstream.window.log import Policy, check_policy
+from rxstream.window.reader import Reader, iterate_async
+from rxstream.window.starts import Past, Start, View
+from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
+from rxstream.window.worker import Faults, log_report
+
+__all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
+
+_logger = logging.getLogger(__name__)
+_STILL_CLOSING = 30.0  # how long to wait for a driver that is being closed [s]
+_open: "weakref.WeakSet[Device]" = weakref.WeakSet()
+
+
+class Device(Observable[Chunk]):
+    """A `Source` made hot: one opening, many subscribers, the last seconds kept.
+
+    Parameters
+    ----------
+    source
+        What to open, e.g. ``Audio(rate=48_000)``.
+    name
+        Another name than the source's own.
+    history
+        Sample time kept [s].
+    max_bytes
+        Bytes kept, whichever is less.
+    timestamps
+        ``"corrected"``: through the clock model; ``"arrival"``: arrival minus length.
+    latency
+        What the device's path is known to delay every sample [s]; nobody can see it from stamps.
+    reconnect
+        When the device is lost, open it again: ``True``, a fixed wait [s], or a `Backoff`. The
+        stream goes on with a ``Gap(why="disconnect")``. None: the loss is an error.
+
+    Examples
+    --------
+    >>> from rxstream.devices.simulated import Twin
+    >>> with Device(Twin(rate=1000.0), history=5) as twin, twin.reader() as reader:
+    ...     len(reader.read(200, timeout=10))
+    200
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        history: Duration = 60.0,
+        max_bytes: int = DEFAULT_BYTES,
+        timestamps: Timestamps = "corrected",
+        latency: float = 0.0,
+        reconnect: Backoff | Duration | bool | None = None,
+        clock: HostClock = host_clock,
+    ) -> None:
+        if not isinstance(source, Source):
+            msg = f"{source!r} is no source: it needs `info` and `open(emit, fail)`"
+            raise ParameterError(msg)
+        if timestamps not in ("corrected", "arrival"):
+            msg = f"timestamps must be 'corrected' or 'arrival', not {timestamps!r}"
+            raise ParameterError(msg)
+        check_bytes(max_bytes)
+        self.source = source
+        self.name = name or source.info.name
+        self._history = to_span(history, "history")
+        self._max_bytes, self._timestamps = max_bytes, timestamps
+        self._latency = latency
+        self._backoff = Backoff.of(reconnect)
+        self._clock = clock
+        self._guard = threading.RLock()
+        self._session: Session | None = None
+        self._tally = Tally()
+        self._faults = Faults(self.name)
+        self._closing: Session | None = None  # the last one to be closed
+        self._subject = self._next = self._new_subject()
+        # a file is read as fast as its slowest reader takes it; a live device waits for nobody
+        self._policy: Policy = "gap" if getattr(source, "live", True) else "block"
+        super().__init__()
+
+    def _new_subject(self) -> TimeWindowSubject:
+        return TimeWindowSubject(
+            self._history / 1e9, max_bytes=self._max_bytes, name=self.name, report=self._report
+        )
+
+    def _report(self, error: SubscriberError) -> None:
+        log_report(error)
+        self._faults.on_next(error)
+
+    # -- life ---------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known of the stream."""
+        return self._session.info if self._session else self.source.info
+
+    @property
+    def state(self) -> Literal["closed", "open", "lost", "failed", "ended"]:
+        """``closed``, ``open``, ``lost`` (and being re-opened), ``failed``, ``ended`` (a file)."""
+        return self._session.state if self._session else "closed"  # type: ignore[return-value]
+
+    def open(self) -> Self:
+        """Open the hardware; do nothing if it is open.
+
+        A device that was closed begins a new session: its old chunks do not come again.
+
+        Raises
+        ------
+        DeviceError
+            What the source raises, e.g. `DeviceNotFoundError`, `DeviceBusyError`.
+        """
+        closing = self._closing
+        if closing is not None and not closing.wait_shut(_STILL_CLOSING):
+            msg = f"{self.name} is still being closed, for more than {_STILL_CLOSING:g} s"
+            raise DeviceBusyError(msg)
+        with self._guard:
+            if self._session is not None:
+                return self
+            subject = self._next
+            session = Session(
+                self.source, self.source.info, subject, self._faults,
+                timestamps=self._timestamps, latency=self._latency, backoff=self._backoff,
+                clock=self._clock, max_bytes=self._max_bytes,
+            )  # fmt: skip
+            number = session.open()
+            self._session, self._subject, self._tally = session, subject, session.tally
+            _open.add(self)
+        session.start(number)  # may wait for a subscriber, and that one for our guard
+        return self
+
+    def close(self, drain: Duration = 5.0) -> None:
+        """Close the hardware and complete the stream; safe to call twice.
+
+        Parameters
+        ----------
+        drain
+            How long to wait for subscribers that have not had everything yet [s]. Whoever is
+            later still gets the rest, on its own thread; a warning names it.
+        """
+        wait = to_span(drain, "drain", zero=True) / 1e9
+        with self._guard:
+            session, self._session = self._session, None
+            if session is None:
+                return
+            self._next = self._new_subject()
+            self._closing = session
+        session.close()
+        _open.discard(self)
+        for late in session.subject.drain(wait):
+            _logger.warning(
+                "%s: closed, but subscriber %s is still busy, with %d chunks to go",
+                self.name, late.cursor.name, late.behind,
+            )  # fmt: skip
+
+    def wait(self, timeout: Duration | None = None) -> bool:
+        """Wait until the stream has ended (a file, an error) and every subscriber had it all.
+
+        Returns
+        -------
+        ended
+            False if it did not end within ``timeout`` [s].
+        """
+        span = None if timeout is None else to_span(timeout, "timeout", zero=True)
+        return self._subject.wait(span)
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def faults(self) -> Observable[RxStreamError]:
+        """What it survived: overruns, disconnects, subscribers that raised; the stream goes on."""
+        return self._faults
+
+    def stats(self) -> Stats:
+        """Return how it flows and how each subscriber keeps up; after `close`, how it was."""
+        session = self._session
+        clock = session.clock_state if session else "closed"
+        return self._tally.stats(self.name, self.state, clock, self._subject.log)
+
+    # -- subscribing --------------------------------------------------------------------------
+
+    def _subscribe_core(
+        self,
+        observer: abc.ObserverBase[Chunk],
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        return self.attach(observer, scheduler, Start(policy=self._policy))
+
+    def attach(
+        self,
+        observer: abc.ObserverBase[Chunk],
+        scheduler: abc.SchedulerBase | None,
+        start: Start,
+    ) -> abc.DisposableBase:
+        """Subscribe from a start on; before `open`, wait for it."""
+        return self._next_or_current().attach(observer, scheduler, start)
+
+    def _next_or_current(self) -> TimeWindowSubject:
+        with self._guard:
+            return self._next if self._session is None else self._subject
+
+    def check_start(self, start: Start) -> None:
+        """Raise `ParameterError` if a start lies further back than the history reaches."""
+        self._next.check_start(start)
+
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> View:
+        """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
+        return View(self, Start(policy=self._policy)).rewind(seconds, to=to)
+
+    def on_lag(self, policy: Policy, *, name: str | None = None) -> View:
+        """Choose what happens to a subscriber that is too slow: gap, latest, error, block."""
+        return View(self, Start()).on_lag(policy, name=name)
+
+    def reader(self, *, rewind: Duration | None = None, policy: Policy | None = None) -> Reader:
+        """Return a reader to pull samples from, beginning now or ``rewind`` [s] ago."""
+        check_policy(policy or self._policy)
+        subject = self._next_or_current()
+        since = None
+        if rewind is not None:
+            start = Start(seconds=to_span(rewind, "rewind", zero=True))
+            since = subject.since(start)
+        return Reader(subject.log, policy or self._policy, since)
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return iterate_async(self._next_or_current().log, self._policy)
+
+    # -- looking back -------------------------------------------------------------------------
+
+    def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
+        """Return the newest ``seconds`` [s] as one chunk; empty if nothing has come yet."""
+        to_span(seconds, "last", zero=True)
+        return self._look(lambda: self._subject.last(seconds))
+
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Return what lies from ``t0`` to before ``t1``, as far as the window holds it."""
+        to_ns(t0), to_ns(t1)
+        return self._look(lambda: self._subject.between(t0, t1))
+
+    def at(self, t: Time) -> Chunk:
+        """Return the sample at ``t``, or the last one before it, as a chunk of one.
+
+        Raises
+        ------
+        ChunkError
+            If the window holds no sample at or before ``t``.
+        """
+        return self._subject.at(t)
+
+    def past(
+        self,
+        seconds: Duration | None = None,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        warmup: Duration = 0.0,
+        cut: bool = True,
+    ) -> Past:
+        """Return a cold Observable over the history: any pipeline can be run over it again.
+
+        ``mic.past(20, warmup=1).pipe(a, b)`` gives for the last 20 s what ``mic.pipe(a, b)`` gave
+        live; see `TimeWindowSubject.past`.
+        """
+        return self._subject.past(seconds, start=start, end=end, warmup=warmup, cut=cut)
+
+    def _look(self, ask: Callable[[], Chunk]) -> Chunk:
+        try:
+            return ask()
+        except ChunkError:
+            if self._subject.log.newest() is not None:
+                raise
+        info, now = self.info, self._clock.now()
+        empty = np.empty((0, *info.shape), info.dtype)
+        return Chunk.stamped(empty, [], info, start=now, end=now)
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is open when the program ends: its last chunks reach files and drivers are freed.
+
+    The threads of subscribers still run then; later they would die in the middle of something.
+    """
+    for device in list(_open):
+        device.close()
+
+
+if hasattr(os, "register_at_fork"):  # a child has neither our threads nor our hardware
+    os.register_at_fork(after_in_child=_open.clear)

@@ -1,0 +1,1 @@
+"""``rxstream`` on the command line (``pip install 'rxstream[cli]'``)."""

@@ -1,0 +1,167 @@
+"""What ``rxstream watch`` shows: how streams flow, and how their readers keep up."""
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Self
+
+from reactivex import abc
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from rxstream.acquisition.device import Device
+from rxstream.acquisition.stats import Stats
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import now_ns
+from rxstream.window.log import Policy
+
+__all__ = ["stats_line", "stats_table", "watch"]
+
+_LIVE, _PLAIN = 0.25, 1.0  # from one look to the next [s]
+_WATCHER = "watch"
+
+
+def watch(console: Console, devices: Sequence[Device], seconds: float | None) -> int:
+    """Open devices and show how they flow until time is up, all have ended, or Ctrl-C.
+
+    Parameters
+    ----------
+    console
+        Where to. On a terminal a table that changes, elsewhere lines.
+    devices
+        Not open yet.
+    seconds
+        For how long [s]; None: until Ctrl-C.
+
+    Returns
+    -------
+    code
+        Exit code: 1 if a device has failed.
+    """
+    faults: list[str] = []
+    errors: dict[str, Exception] = {}
+    watches = []
+    try:
+        for device in devices:
+            watches.append(device.faults.subscribe(lambda error: faults.append(str(error))))
+            watches.append(_subscribe(device, errors))
+            device.open()
+        _look(console, devices, seconds, faults)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for device in devices:
+            device.close(1.0)
+        for subscription in watches:
+            subscription.dispose()
+    for name, error in errors.items():
+        console.print(f"[red]{escape(name)} failed:[/] {escape(str(error))}", soft_wrap=True)
+    return 1 if errors else 0
+
+
+def _subscribe(device: Device, errors: dict[str, Exception]) -> abc.DisposableBase:
+    def take(_chunk: Chunk) -> None:
+        """Only be a reader like any other."""
+
+    def fail(error: Exception) -> None:
+        errors[device.name] = error
+
+    policy: Policy = "gap" if getattr(device.source, "live", True) else "block"
+    return device.on_lag(policy, name=_WATCHER).subscribe(take, fail)
+
+
+def _look(
+    console: Console, devices: Sequence[Device], seconds: float | None, faults: Sequence[str]
+) -> None:
+    begin, tick = now_ns(), Event()
+    with _View(console) as view:
+        while True:
+            now = (now_ns() - begin) / 1e9
+            over = seconds is not None and now >= seconds
+            over = over or all(device.state in ("ended", "failed") for device in devices)
+            view.show([device.stats() for device in devices], now, faults)
+            if over:
+                return
+            tick.wait(view.every if seconds is None else max(0.0, min(view.every, seconds - now)))
+
+
+class _View:
+    """A live table on a terminal, lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._told = 0
+        self.every = _PLAIN if self._live is None else _LIVE
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, streams: Sequence[Stats], seconds: float, faults: Sequence[str]) -> None:
+        """Show how it is ``seconds`` [s] after the beginning."""
+        if self._live is not None:
+            self._live.update(stats_table(streams, seconds, faults), refresh=True)
+            return
+        for fault in faults[self._told :]:
+            self._console.print(f"fault: {escape(fault)}", soft_wrap=True)
+        self._told = len(faults)
+        for stats in streams if seconds > _LIVE else ():
+            self._console.print(stats_line(stats), highlight=False, soft_wrap=True)
+
+
+def stats_line(stats: Stats) -> str:
+    """Return how a stream flows, in a line of plain text."""
+    readers = "; ".join(f"{r.name} {_time(r.lag)} behind, {r.lost} lost" for r in stats.subscribers)
+    return (
+        f"{stats.name} {stats.state}: {stats.samples} samples, {_rate(stats)}, "
+        f"jitter {_time(stats.jitter_p99)}, {stats.lost} lost" + (f"; {readers}" if readers else "")
+    )
+
+
+def stats_table(streams: Sequence[Stats], seconds: float, faults: Sequence[str]) -> Table:
+    """Return how streams flow as a table, with a row for each reader."""
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim",
+        title=f"{seconds:.1f} s", title_justify="left",
+        caption=f"last fault: {escape(faults[-1])}" if faults else None,
+        caption_justify="left", caption_style="yellow",
+    )  # fmt: skip
+    table.add_column("stream", min_width=12)
+    table.add_column("state", min_width=6)
+    for name in ("samples", "rate", "jitter", "behind", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for stats in streams:
+        table.add_row(
+            f"[bold]{escape(stats.name)}[/]", stats.state, str(stats.samples), _rate(stats),
+            _time(stats.jitter_p99), "", str(stats.lost),
+        )  # fmt: skip
+        for reader in stats.subscribers:
+            table.add_row(
+                f"  {escape(reader.name)}", "[dim]reader[/]", "", "", "", _time(reader.lag),
+                str(reader.lost),
+            )  # fmt: skip
+    return table
+
+
+def _rate(stats: Stats) -> str:
+    if stats.rate is None:
+        return "measuring" if stats.samples else "nothing yet"
+    if stats.nominal is None:
+        return f"{stats.rate:.4g} /s"
+    ppm = "" if stats.ppm is None else f" ({stats.ppm:+.0f} ppm)"
+    return f"{stats.rate:.6g} Hz{ppm}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 1.0:
+        return f"{seconds * 1e3:.{1 if seconds < 0.01 else 0}f} ms"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,609 @@
+"""The one value that flows: a `Chunk` of samples, its times, and what was lost before them."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from typing_extensions import TypeVar
+
+from rxstream import display
+from rxstream.data.axis import Axis, Evidence, Grid, Stamps, apart, join_axes, widest
+from rxstream.data.clock import Time, format_time, to_ns
+from rxstream.data.gap import Break, Gap, cut_breaks
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ChunkError, ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["Chunk", "concat", "overlapping", "unlike"]
+
+S = TypeVar("S", bound=np.generic, default=Any)
+
+
+class Chunk(Generic[S]):
+    """Samples with their times; immutable, and cheap to slice.
+
+    Make one with `Chunk.regular` or `Chunk.stamped`.
+
+    Examples
+    --------
+    >>> info = StreamInfo("ramp", rate=1000.0, dtype=np.int64)
+    >>> chunk = Chunk.regular(np.arange(5), info, start=0)
+    >>> chunk.time.tolist()
+    [0, 1000000, 2000000, 3000000, 4000000]
+    >>> chunk[1:3].index, chunk[1:3].start, chunk[1:3].end
+    (1, 1000000, 3000000)
+    >>> chunk.between(0, 2_000_000) + chunk.between(2_000_000, 5_000_000) == chunk
+    True
+    """
+
+    __slots__ = ("_axis", "_breaks", "_data", "_end", "_index", "_info", "_start")
+
+    def __init__(
+        self,
+        data: NDArray[S],
+        axis: Axis,
+        start: int,
+        end: int,
+        index: int,
+        info: StreamInfo,
+        breaks: tuple[Break, ...] = (),
+    ) -> None:
+        """Take parts that fit; nothing is checked here (``data`` must be read-only)."""
+        self._data, self._axis = data, axis
+        self._start, self._end, self._index = start, end, index
+        self._info, self._breaks = info, breaks
+
+    # -- making one ---------------------------------------------------------------------------
+
+    @classmethod
+    def regular(
+        cls,
+        data: NDArray[S],
+        info: StreamInfo,
+        *,
+        start: Time,
+        index: int = 0,
+        gap: Gap | None = None,
+        period: float | None = None,
+        uncertainty: float = 0.0,
+    ) -> Self:
+        """Return a chunk of samples at equal distances.
+
+        Parameters
+        ----------
+        data
+            ``(n, *info.shape)``.
+        info
+            Its ``rate`` gives the distance of samples, unless ``period`` [ns] does.
+        start
+            Time of the first sample.
+        index
+            Number of the first sample since the session began, lost samples counted in.
+        gap
+            What was lost right before.
+        period
+            True distance of samples [ns], at least 1.
+        uncertainty
+            Of the times [ns].
+
+        Raises
+        ------
+        ParameterError
+            If there is neither a rate nor a period, or it is less than 1 ns.
+        ChunkError
+            If the data is not of the shape and dtype that ``info`` tells.
+        """
+        view = _checked(data, info)
+        step = period or info.period
+        if not step:
+            msg = f"{info.name} has no rate; give period=, or use Chunk.stamped"
+            raise ParameterError(msg)
+        if not step >= 1:
+            msg = f"{info.name}: samples {step:g} ns apart have no time each; it must be >= 1 ns"
+            raise ParameterError(msg)
+        grid = Grid(to_ns(start), step, len(view), 0, uncertainty)
+        end = grid.at(len(view))
+        return cls(view, grid, grid.origin, end, index, info, ((0, gap),) if gap else ())
+
+    @classmethod
+    def stamped(
+        cls,
+        data: NDArray[S],
+        time: "NDArray[np.int64] | Sequence[int]",
+        info: StreamInfo,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        index: int = 0,
+        gap: Gap | None = None,
+        uncertainty: float = 0.0,
+    ) -> Self:
+        """Return a chunk of samples with a time each.
+
+        Parameters
+        ----------
+        data
+            ``(n, *info.shape)``.
+        time
+            int64 ``(n,)`` [ns], non-decreasing. Each sample has a time of its own: of equal stamps
+            the later ones come 1 ns after the one before, or, where ``end`` leaves no room for
+            that, the earlier ones 1 ns before the next.
+        info
+            Of the stream.
+        start, end
+            What the chunk tells about: nothing else happened from ``start`` to before ``end``.
+            Default: from the first time to 1 ns after the last. An empty chunk needs both.
+        index, gap, uncertainty
+            As for `regular`.
+
+        Raises
+        ------
+        ChunkError
+            If stamps go back, do not match the data, lie outside ``start`` and ``end``, or are
+            more than there are nanoseconds between these.
+
+        Examples
+        --------
+        >>> keys = StreamInfo("keys", dtype=np.int64)
+        >>> Chunk.stamped(np.arange(4), [5, 5, 5, 9], keys).time.tolist()
+        [5, 6, 7, 9]
+        """
+        view = _checked(data, info)
+        stamps = np.array(time, dtype=np.int64)
+        if stamps.shape != (len(view),):
+            msg = f"{len(view)} samples need time of shape ({len(view)},), not {stamps.shape}"
+            raise ChunkError(msg)
+        steps = stamps[1:] - stamps[:-1]
+        if len(steps) and steps.min() < 0:
+            i = int(np.flatnonzero(steps < 0)[0])
+            msg = f"time goes back from {stamps[i]} to {stamps[i + 1]} at sample {i + 1}"
+            raise ChunkError(msg)
+        if not len(view) and (start is None or end is None):
+            msg = "an empty chunk needs start and end"
+            raise ChunkError(msg)
+        t0 = int(stamps[0]) if start is None else to_ns(start)
+        t1 = int(stamps[-1]) + 1 if end is None else to_ns(end)
+        if len(view) and not t0 <= stamps[0] <= stamps[-1] < t1:
+            msg = f"stamps from {stamps[0]} to {stamps[-1]} lie outside [{t0}, {t1})"
+            raise ChunkError(msg)
+        if len(steps) and not steps.all():
+            stamps = apart(stamps, None if end is None else t1)
+            t0 = int(stamps[0]) if start is None else t0
+            t1 = int(stamps[-1]) + 1 if end is None else t1
+            if stamps[0] < t0:
+                msg = f"{len(view)} samples in [{t0}, {t1}): each needs 1 ns; give a later end="
+                raise ChunkError(msg)
+        stamps.flags.writeable = False
+        axis = Stamps(stamps, uncertainty)
+        return cls(view, axis, t0, t1, index, info, ((0, gap),) if gap else ())
+
+    # -- what it holds ------------------------------------------------------------------------
+
+    @property
+    def data(self) -> NDArray[S]:
+        """Samples ``(n, *shape)``, read-only; axis 0 is time."""
+        return self._data
+
+    @property
+    def info(self) -> StreamInfo:
+        """Of the stream it belongs to."""
+        return self._info
+
+    @property
+    def start(self) -> int:
+        """Time [ns] from which on it tells; the first sample is not before it."""
+        return self._start
+
+    @property
+    def end(self) -> int:
+        """Time [ns], exclusive: nothing before it is still to come."""
+        return self._end
+
+    @property
+    def index(self) -> int:
+        """Number of the first sample since the session began, lost samples counted in."""
+        return self._index
+
+    @property
+    def axis(self) -> Axis:
+        """The times, compactly."""
+        return self._axis
+
+    @property
+    def time(self) -> NDArray[np.int64]:
+        """Times [ns], int64 ``(n,)``; made when asked."""
+        return self._axis.times()
+
+    @property
+    def rate(self) -> float | None:
+        """Nominal rate [Hz], or None."""
+        return self._info.rate
+
+    @property
+    def duration(self) -> float:
+        """``end - start`` [s]."""
+        return (self._end - self._start) / 1e9
+
+    @property
+    def breaks(self) -> tuple[Break, ...]:
+        """Every gap with the number of samples before it."""
+        return self._breaks
+
+    @property
+    def gap(self) -> Gap | None:
+        """What was lost right before the first sample, or None."""
+        found: Gap | None = None
+        for at, gap in self._breaks:
+            if at:
+                break
+            found = gap if found is None else found.join(gap)
+        return found
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Every gap before, between and after the samples."""
+        return tuple(gap for _, gap in self._breaks)
+
+    @property
+    def lost(self) -> int:
+        """How many samples its gaps are known to have lost."""
+        return sum(gap.lost or 0 for _, gap in self._breaks)
+
+    @property
+    def fill(self) -> float:
+        """Share of the time from `start` to `end` that no gap covers, 0 to 1."""
+        span = self._end - self._start
+        if not self._breaks or span <= 0:
+            return 1.0
+        missing = sum(
+            max(0, min(gap.end, self._end) - max(gap.start, self._start)) for _, gap in self._breaks
+        )
+        return 1.0 - missing / span
+
+    @property
+    def uncertainty(self) -> float:
+        """Half width of the 95 % interval of its times [ns], where they are least certain.
+
+        A latency nobody can see is not in it. NaN where nobody can know: of stamps made on
+        arrival, and of stamps that an interface gives without saying how good they are.
+        """
+        return widest(self._axis.parts())
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The raw evidence of each reading its samples came from."""
+        found = (part.evidence for part in self._axis.parts())
+        return tuple(item for item in found if item is not None)
+
+    @property
+    def arrival(self) -> int | None:
+        """Host time [ns] at which its last sample arrived, or None."""
+        evidence = self._axis.parts()[-1].evidence
+        return None if evidence is None else evidence.arrival
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples."""
+        return self._data.nbytes
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __bool__(self) -> bool:
+        """Return True, also for an empty one: a heartbeat is news, not nothing."""
+        return True
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if dtype is None or np.dtype(dtype) == self._data.dtype:
+            return self._data.copy() if copy else self._data
+        return self._data.astype(dtype)
+
+    # -- parts of it --------------------------------------------------------------------------
+
+    def __getitem__(self, key: slice) -> "Chunk[S]":
+        """Return samples ``i:j`` as a view."""
+        if not isinstance(key, slice) or key.step not in (None, 1):
+            msg = f"chunk[{key!r}]: take samples by chunk[i:j]; for values use chunk.data[...]"
+            raise TypeError(msg)
+        n = len(self._data)
+        i, j, _ = key.indices(n)
+        j = max(i, j)
+        if i == 0 and j == n:
+            return self
+        index, breaks = self._index + i, self._breaks
+        if breaks:
+            index += sum(gap.lost or 0 for at, gap in breaks if 0 < at <= i)
+            breaks = tuple((at - i, gap) for at, gap in breaks if i <= at < j or (i < j == n == at))
+        end = self._edge(j, before=True)
+        start = end if i == j else self._edge(i, before=False)
+        return Chunk(self._data[i:j], self._axis.cut(i, j), start, end, index, self._info, breaks)
+
+    def _edge(self, i: int, *, before: bool) -> int:
+        """Return where samples ``:i`` end (`before`), or ``i:`` begin, on this side of a gap."""
+        if before and i == len(self._data):
+            return self._end
+        gaps = [gap for at, gap in self._breaks if at == i]
+        if gaps and before:
+            return min(gaps[0].start, self._start) if i == 0 else gaps[0].start
+        if gaps and i:
+            return gaps[-1].end
+        return self._axis.at(i) if i else self._start
+
+    def between(self, t0: Time, t1: Time) -> "Chunk[S]":
+        """Return what lies from ``t0`` to before ``t1``, exactly.
+
+        ``a.between(x, y) + a.between(y, z) == a.between(x, z)``; a gap that is cut keeps its
+        parts, whose ``lost`` add up. Times outside are clipped.
+
+        Raises
+        ------
+        ParameterError
+            If ``t1`` is before ``t0``.
+        """
+        x, y = to_ns(t0), to_ns(t1)
+        if y < x:
+            msg = f"between({x}, {y}): the end is before the start"
+            raise ParameterError(msg)
+        return self._between(x, y)
+
+    def _between(self, x: int, y: int) -> "Chunk[S]":
+        low = self.extent
+        x, y = min(max(x, low), self._end), min(max(y, low), self._end)
+        if x == low and y == self._end:
+            return self
+        axis = self._axis
+        if not self._breaks:
+            i, j = axis.find(x), axis.find(y)
+            return Chunk(self._data[i:j], axis.cut(i, j), x, y, self._index + i, self._info)
+        return self._between_gaps(x, y)
+
+    def _between_gaps(self, x: int, y: int) -> "Chunk[S]":
+        i, j = self._axis.find(x), self._axis.find(y)
+        start, shift, breaks = cut_breaks(self._breaks, i, j, x, y, self._end)
+        return Chunk(
+            self._data[i:j], self._axis.cut(i, j), start, y, self._index + i + shift,
+            self._info, breaks,
+        )  # fmt: skip
+
+    @property
+    def extent(self) -> int:
+        """`start`, or the start of the gap right before it [ns]."""
+        if self._breaks and self._breaks[0][0] == 0:
+            return min(self._start, self._breaks[0][1].start)
+        return self._start
+
+    def __add__(self, other: "Chunk[S]") -> "Chunk[S]":
+        return concat((self, other))
+
+    # -- the same with something else ---------------------------------------------------------
+
+    def with_data(self, data: NDArray[Any], info: StreamInfo | None = None) -> "Chunk[Any]":
+        """Return other values ``(n, ...)`` at the same times.
+
+        Raises
+        ------
+        ChunkError
+            If the number of samples is another.
+        """
+        if len(data) != len(self._data):
+            msg = f"with_data: {len(self._data)} samples before, {len(data)} after"
+            raise ChunkError(msg)
+        view = data.view()
+        view.flags.writeable = False
+        return Chunk(
+            view, self._axis, self._start, self._end, self._index,
+            self._info.like(view) if info is None else info, self._breaks,
+        )  # fmt: skip
+
+    def shifted(self, by: int) -> "Chunk[S]":
+        """Return the same samples and gaps at times later by ``by`` [ns]; less than 0: earlier."""
+        return Chunk(
+            self._data, self._axis.shifted(by), self._start + by, self._end + by, self._index,
+            self._info, tuple((at, gap.shifted(by)) for at, gap in self._breaks),
+        )  # fmt: skip
+
+    def with_gap(self, gap: Gap) -> "Chunk[S]":
+        """Return it with one more gap right before the first sample."""
+        return Chunk(
+            self._data, self._axis, self._start, self._end, self._index,
+            self._info, ((0, gap), *self._breaks),
+        )  # fmt: skip
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (
+            self._data, self._axis, self._start, self._end, self._index, self._info, self._breaks,
+        )  # fmt: skip
+
+    # -- equality, pictures -------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        """Whether stream, times, samples and gaps are equal; the evidence is not compared."""
+        if not isinstance(other, Chunk):
+            return NotImplemented
+        return (
+            self._start == other._start
+            and self._end == other._end
+            and self._index == other._index
+            and self._breaks == other._breaks
+            and self._info == other._info
+            and self._data.shape == other._data.shape
+            and bool(np.array_equal(self.time, other.time))
+            and _same(self._data, other._data)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self._data.shape))
+        dtype = "structured" if self._data.dtype.names else str(self._data.dtype)
+        text = (
+            f"<Chunk {self._info.name}: {shape} {dtype}, #{self._index}, "
+            f"{format_time(self._start)} + {self.duration:.6g} s"
+        )
+        return text + "".join(f", {gap}" for gap in self.gaps) + ">"
+
+    def _repr_html_(self) -> str:
+        return display.chunk_html(self)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw it with matplotlib, gaps shaded; return the axes."""
+        return display.plot_chunk(self, ax)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a DataFrame indexed by UTC time; a column for each channel or field."""
+        return cast("pd.DataFrame", display.chunk_to_pandas(self))
+
+    def to_xarray(self) -> "xr.DataArray | xr.Dataset":
+        """Return a DataArray (structured samples: a Dataset) with the coordinate ``time``."""
+        return cast("xr.DataArray | xr.Dataset", display.chunk_to_xarray(self))
+
+
+def _unpickled(data: NDArray[Any], *rest: Any) -> Chunk:
+    data.flags.writeable = False  # pickle does not keep that
+    return Chunk(data, *rest)
+
+
+def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    if a.dtype != b.dtype:
+        return False
+    if a.dtype.kind in "fc":
+        return bool(np.array_equal(a, b, equal_nan=True))
+    if a.dtype.names:
+        return all(_same(a[name], b[name]) for name in a.dtype.names)
+    return bool(np.array_equal(a, b))
+
+
+def _checked(data: NDArray[S], info: StreamInfo) -> NDArray[S]:
+    array = np.asarray(data)
+    if array.ndim == 0 or array.shape[1:] != info.shape or array.dtype != info.dtype:
+        msg = (
+            f"{info.name}: data is {array.shape} {array.dtype}, "
+            f"its info says (n, *{info.shape}) {info.dtype}"
+        )
+        raise ChunkError(msg)
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _join_data(arrays: list[NDArray[S]]) -> NDArray[S]:
+    """Return arrays one after the other: a view where they lie so in memory, else a copy."""
+    filled = [a for a in arrays if len(a)]
+    if len(filled) < 2:
+        return filled[0] if filled else arrays[0]
+    first, base = filled[0], filled[0].base
+    if base is not None and first.flags.c_contiguous and first.size:
+        at = first.__array_interface__["data"][0] + first.nbytes
+        for array in filled[1:]:
+            if array.base is not base or array.__array_interface__["data"][0] != at:
+                break
+            if not array.flags.c_contiguous:
+                break
+            at += array.nbytes
+        else:
+            count = sum(map(len, filled))
+            joined = np.lib.stride_tricks.as_strided(
+                first, (count, *first.shape[1:]), first.strides, writeable=False
+            )
+            return cast("NDArray[S]", joined)
+    out = np.concatenate(filled)
+    out.flags.writeable = False
+    return out
+
+
+def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
+    """Return chunks of one stream as one chunk; gaps between them stay in it.
+
+    Chunks that lie side by side in memory, as those of a device do, are joined without a copy.
+    Those without samples tell of time only: their shape and dtype do not count.
+
+    Raises
+    ------
+    ChunkError
+        If there is none, if they are of different shape or dtype, or if one begins before the
+        one before it ends.
+    """
+    items = list(chunks)
+    if not items:
+        msg = "concat needs at least one chunk"
+        raise ChunkError(msg)
+    if len(items) == 1:
+        return items[0]
+    breaks: list[Break] = []
+    count, first, before = 0, items[0], items[0]
+    index: int | None = None
+    like = next((item for item in items if len(item)), first)
+    for item in items:
+        if item is not first:
+            _check_follows(before, item, like)
+        for at, gap in item.breaks:
+            here = count + at
+            if breaks and breaks[-1][0] == here:
+                last = breaks[-1][1]
+                if last.continues(gap):
+                    breaks[-1] = (here, last.join(gap))
+                    continue
+            breaks.append((here, gap))
+        if index is None and len(item):
+            index = item.index
+        count += len(item)
+        before = item
+    start = first.start
+    if breaks and breaks[0][0] == 0 and breaks[0][1].start <= start:
+        reach = start  # a gap that was cut at the seam has grown together again
+        for at, gap in breaks:
+            if at or gap.start > reach:
+                break
+            reach = max(reach, gap.end)
+        start = reach
+    return Chunk(
+        _join_data([item.data for item in items]),
+        join_axes(item.axis for item in items),
+        start,
+        before.end,
+        before.index if index is None else index,
+        like.info,
+        tuple(breaks),
+    )
+
+
+def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]", like: "Chunk[Any]") -> None:
+    shape, dtype = like.data.shape[1:], like.data.dtype
+    if len(item) and (item.data.shape[1:] != shape or item.data.dtype != dtype):
+        raise unlike(like.info, shape, dtype, item)
+    if item.extent < before.end:
+        raise overlapping(before.info, before.end, item)
+
+
+def overlapping(info: StreamInfo, end: int, item: "Chunk[Any]") -> ChunkError:
+    """Return the error that a chunk begins before the ``end`` [ns] of the one before it."""
+    remedy = "; use the operator on each stream before they are merged"
+    return ChunkError(
+        f"cannot join {item.info.name}: a chunk begins at {item.extent}, "
+        f"{end - item.extent} ns before the end of the one before it"
+        + (f", of {info.name}{remedy}" if info.name != item.info.name else "")
+    )
+
+
+def unlike(
+    info: StreamInfo, shape: tuple[int, ...], dtype: np.dtype[Any], item: "Chunk[Any]"
+) -> ChunkError:
+    """Return the error that samples of a chunk do not go with those of ``shape`` and ``dtype``."""
+    name, other = info.name, item.data
+    if name != item.info.name:
+        remedy = "use the operator on each stream before they are merged"
+    elif other.shape[1:] != shape:
+        remedy = "bring them to one shape before, with ops.map_data"
+    else:
+        kind = dtype if dtype.itemsize > other.dtype.itemsize else other.dtype
+        remedy = "bring them to one type before" + (
+            "" if kind.names else f", as with ops.map_data(lambda x: x.astype({kind.str!r}))"
+        )
+    return ChunkError(
+        f"cannot join {name} {shape} {dtype} "
+        f"and {item.info.name} {other.shape[1:]} {other.dtype}; {remedy}"
+    )

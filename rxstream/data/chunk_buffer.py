@@ -1,0 +1,473 @@
+"""Samples kept in slabs: large arrays filled once and never written again.
+
+A view of a slab stays valid for ever, so readers need neither a lock nor a copy; a slab is freed
+when the tape has passed it and no view is left. The same store serves the history of a device,
+`rechunk`, and sliding windows.
+"""
+
+import sys
+from bisect import bisect_right
+from sys import getrefcount
+from typing import Any, Generic
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import TypeVar
+
+from rxstream.data.axis import Axis, Grid, Stamps, cut_parts
+from rxstream.data.chunk import Chunk, overlapping, unlike
+from rxstream.data.gap import Break, Gap, cut_breaks
+from rxstream.data.stream_info import StreamInfo
+
+__all__ = ["Slabs", "Tape", "add_break"]
+
+S = TypeVar("S", bound=np.generic, default=Any)
+_LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 26
+_MUCH_BYTES = 1 << 24  # of what a slab begins with: save memory, and copy it more often
+_COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+_DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
+
+
+class Slabs(Generic[S]):
+    """Append-only samples with absolute positions.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of one sample.
+    slab
+        Samples in a slab, of 64 KiB to 64 MiB; more where what it begins with is more.
+    carry
+        How many of the last samples a new slab begins with, so that any range of up to that
+        many newest samples lies in one slab and is a view. Slabs grow with what has come.
+
+    Examples
+    --------
+    >>> slabs = Slabs((), np.dtype(int), slab=10_000)
+    >>> view = slabs.append(np.arange(5))
+    >>> slabs.view(1, 3)
+    array([1, 2])
+    """
+
+    __slots__ = ("_ends", "_fill", "_full", "_many", "_newest", "_size", "_slabs",
+                 "_spare", "_starts", "_views", "carry", "dtype", "newest", "newest_start", "shape",
+                 "start", "stop")  # fmt: skip
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, carry: int = 0
+    ) -> None:
+        self.shape, self.dtype, self.carry = shape, dtype, carry
+        sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
+        self._size = max(min(slab, _MOST_BYTES // sample), _LEAST_BYTES // sample, 1)
+        self._many = _MUCH_BYTES // sample
+        self._slabs: list[NDArray[S]] = []
+        self._views: list[NDArray[S]] = []  # of the same memory, read-only
+        self._starts: list[int] = []
+        self._ends: list[int] = []  # of all slabs but the newest
+        self._fill = self._full = 0
+        self._spare: tuple[NDArray[S], NDArray[S]] | None = None
+        self.start = self.stop = 0
+        self._new_slab(0)
+
+    def write(self, data: NDArray[S]) -> int:
+        """Copy ``data`` ``(n, *shape)`` in; return the position after it."""
+        at = self._fill
+        end = at + len(data)
+        if end > self._full:
+            self._new_slab(len(data))
+            at = self._fill
+            end = at + len(data)
+        self._newest[at:end] = data
+        self._fill = end
+        self.stop = stop = self.newest_start + end
+        return stop
+
+    def append(self, data: NDArray[S]) -> NDArray[S]:
+        """Copy ``data`` ``(n, *shape)`` in and return it as a read-only view of its slab."""
+        self.write(data)
+        return self.newest[self._fill - len(data) : self._fill]
+
+    def view(self, i: int, j: int) -> NDArray[S]:
+        """Return samples at positions ``i`` to ``j``: a view in one slab, else a copy."""
+        start = self.newest_start
+        if i >= start:
+            return self.newest[i - start : j - start]
+        starts, ends = self._starts, [*self._ends, self.stop]
+        k = bisect_right(starts, i) - 1
+        if j <= ends[k]:
+            return self._views[k][i - starts[k] : j - starts[k]]
+        pieces = []
+        while i < j:
+            k = bisect_right(starts, i) - 1
+            end = min(ends[k], j)
+            pieces.append(self._views[k][i - starts[k] : end - starts[k]])
+            i = end
+        out = np.concatenate(pieces)
+        out.flags.writeable = False
+        return out
+
+    def find(self, i: int, value: Any) -> int:
+        """Return the position, from ``i`` on, of the first that is not less; they are in order."""
+        first = i - self.newest_start
+        if first >= 0:
+            return i + int(self.newest[first : self._fill].searchsorted(value))
+        starts, ends = self._starts, [*self._ends, self.stop]
+        k = len(starts) - 1
+        while starts[k] > i and self._views[k][0] >= value:
+            k -= 1
+        i = max(i, starts[k])
+        return i + int(self._views[k][i - starts[k] : ends[k] - starts[k]].searchsorted(value))
+
+    def trim(self, position: int) -> None:
+        """Let go of what lies before ``position``."""
+        if position > self.stop:
+            position = self.stop
+        start = self.start
+        if position > start:
+            self.start = start = position
+        while self._ends and self._starts[1] <= start:  # the next slab has all that is wanted
+            self._starts.pop(0), self._ends.pop(0)
+            self._spare = self._slabs.pop(0), self._views.pop(0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all slabs held."""
+        return sum(slab.nbytes for slab in self._slabs)
+
+    def _new_slab(self, n: int) -> None:
+        carry = min(self.carry, self.stop - self.start)
+        most = min(self.carry, self.stop)  # what has not come yet may never come
+        # a longer slab would have its beginning copied less often, but touch more memory
+        size = max(self._size, n + carry, most + (most if most <= self._many else most // 2))
+        slab, view = self._recycled(size) or self._allocated(size)
+        if carry:
+            slab[:carry] = self.view(self.stop - carry, self.stop)
+        if self._slabs:
+            self._ends.append(self.stop)
+        self._slabs.append(slab)
+        self._views.append(view)
+        self._starts.append(self.stop - carry)
+        self._newest, self.newest, self.newest_start = slab, view, self.stop - carry
+        self._fill, self._full = carry, len(slab)
+        self.trim(self.start)
+
+    def _allocated(self, size: int) -> tuple[NDArray[S], NDArray[S]]:
+        return _new_pair((size, *self.shape), self.dtype)
+
+    def like(self, data: NDArray[Any]) -> bool:
+        """Whether ``data`` ``(n, *shape)`` has samples of the same kind."""
+        return data.shape[1:] == self.shape and data.dtype == self.dtype
+
+    def _recycled(self, size: int) -> tuple[NDArray[S], NDArray[S]] | None:
+        """Return the slab passed last if no view of it is left: fresh memory costs page faults.
+
+        Every view of a slab holds a reference to it, so CPython's count of references tells.
+        """
+        spare, self._spare = self._spare, None
+        if spare is None or len(spare[0]) < size or not _COUNTS:
+            return None
+        return spare if _references(spare) == _ALONE else None
+
+
+def _new_pair(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    slab = np.empty(shape, dtype)
+    view = slab.view()
+    view.flags.writeable = False
+    return slab, view
+
+
+def _references(pair: tuple[NDArray[Any], NDArray[Any]]) -> tuple[int, int]:
+    slab, view = pair
+    return getrefcount(slab), getrefcount(view)
+
+
+_ALONE = _references(_new_pair((1,), np.dtype(np.uint8)))
+"""Those of a pair that nobody else holds; which ones count differs between versions of Python."""
+
+
+class Tape(Generic[S]):
+    """Chunks of one stream as one long strip that can be cut anywhere, by position or by time.
+
+    Positions count the samples appended since the tape was made. All samples are of one shape and
+    dtype, those of the first; chunks without samples tell of time only, theirs does not count.
+
+    Parameters
+    ----------
+    carry
+        Samples that are cut out again and again, e.g. the length of a sliding window: such cuts
+        are views.
+
+    Examples
+    --------
+    >>> info = StreamInfo("ramp", rate=1000.0, dtype=np.int64)
+    >>> tape = Tape()
+    >>> for k in range(3):
+    ...     tape.append(Chunk.regular(np.arange(4) + 4 * k, info, start=k * 4_000_000, index=4 * k))
+    >>> tape.cut(3, 9).data
+    array([3, 4, 5, 6, 7, 8])
+    >>> tape.between(3_000_000, 5_000_000).data
+    array([3, 4])
+    """
+
+    __slots__ = ("_carry", "_growing", "_head", "_offset", "_offsets", "_part_starts", "_parts",
+                 "_slabs", "breaks", "end", "info", "low", "stop")  # fmt: skip
+
+    def __init__(self, *, carry: int = 0) -> None:
+        self._carry = carry
+        self._slabs: Slabs[S] | None = None
+        self._parts: list[Grid | Stamps] = []
+        self._part_starts: list[int] = []
+        self._head = 0
+        self.breaks: list[Break] = []
+        """Gaps kept, with the positions of the samples after them."""
+        self._growing: Grid | None = None  # the newest part, if it can
+        self._offsets: list[tuple[int, int]] = []  # (position, index - position) from there on
+        self._offset = 0  # the newest
+        self.info: StreamInfo | None = None
+        self.low = self.end = 0
+        self.stop = 0
+        """Position after the last sample."""
+
+    @property
+    def start(self) -> int:
+        """Position of the first sample kept."""
+        return self._slabs.start if self._slabs else 0
+
+    def append(self, chunk: Chunk[S]) -> None:
+        """Add the next chunk.
+
+        Raises
+        ------
+        ChunkError
+            If its samples are of another shape or dtype, or it begins before the tape ends.
+        """
+        slabs = self._slabs
+        # this runs for every chunk of every window, so it looks at what is in a chunk directly
+        if slabs is None or chunk._info is not self.info:  # noqa: SLF001
+            slabs = self._fitting(chunk)
+        elif chunk._start < self.end:  # noqa: SLF001
+            raise overlapping(chunk.info, self.end, chunk)
+        axis, growing = chunk._axis, self._growing  # noqa: SLF001
+        self.end = chunk._end  # noqa: SLF001
+        if (
+            chunk._breaks  # noqa: SLF001
+            or chunk._index - self.stop != self._offset  # noqa: SLF001
+            or not axis.count
+            or not (type(axis) is Grid or type(axis) is Stamps)
+        ):
+            self._append_slowly(chunk, slabs)
+            return
+        if growing is not None and type(axis) is Grid and axis.extends(growing):
+            growing.count += axis.count
+        else:  # as from a device that tells how it knows the times of each reading
+            self._add_part(axis, self.stop)
+        self.stop = slabs.write(chunk._data)  # noqa: SLF001
+
+    def _fitting(self, chunk: Chunk[S]) -> Slabs[S]:
+        """Return where samples of a chunk go that is the first, or of another info."""
+        slabs, info, data = self._slabs, self.info, chunk.data
+        if slabs is None or info is None:
+            self.low = chunk.extent
+            self._number(0, chunk.index)
+        else:
+            alike = slabs.like(data)
+            if not alike and len(data) and self.stop:
+                raise unlike(info, slabs.shape, slabs.dtype, chunk)
+            if chunk.start < self.end:
+                raise overlapping(info, self.end, chunk)
+            if not alike and not len(data):
+                return slabs
+            if not alike:  # only heartbeats have come so far
+                slabs = None
+        if slabs is None:
+            shape = data.shape[1:]
+            slabs = Slabs(shape, data.dtype, slab=4 * len(data), carry=self._carry)
+            self._slabs = slabs
+        self.info = chunk.info
+        return slabs
+
+    def _add_part(self, part: Grid | Stamps, position: int) -> None:
+        if type(part) is Grid:
+            part = self._growing = part.cut(0, part.count)  # a copy: ours alone, to grow
+        else:
+            self._growing = None
+        self._parts.append(part)
+        self._part_starts.append(position)
+
+    def _append_slowly(self, chunk: Chunk[S], slabs: Slabs[S]) -> None:
+        position = self.stop
+        self._number(position, chunk.index - position)
+        for at, gap in chunk.breaks:
+            add_break(self.breaks, position + at, gap)
+            if at and gap.lost:
+                self._number(position + at, self._offset + gap.lost)
+        if not len(chunk):
+            return
+        self.stop = slabs.write(chunk.data)
+        for part in chunk.axis.parts():
+            growing = self._growing
+            if growing is not None and type(part) is Grid and part.extends(growing):
+                growing.count += part.count
+            else:
+                self._add_part(part, position)
+            position += part.count
+
+    def _number(self, position: int, offset: int) -> None:
+        """Note that samples from ``position`` on have numbers ``offset`` higher than it."""
+        if not self._offsets or self._offset != offset:
+            self._offset = offset
+            self._offsets.append((position, offset))
+
+    def find(self, t: int) -> int:
+        """Return the position of the first sample kept that is not before ``t`` [ns]."""
+        parts, starts = self._parts, self._part_starts
+        if not parts:
+            return self.stop
+        k = len(parts) - 1
+        if parts[k].at(0) >= t:
+            low, high = self._head, k  # the last part that begins before t
+            while low < high:
+                middle = (low + high) // 2
+                if parts[middle].at(0) < t:
+                    low = middle + 1
+                else:
+                    high = middle
+            k = max(low - 1, self._head)
+        return max(starts[k] + parts[k].find(t), self.start)
+
+    def edge(self, position: int) -> int:
+        """Return the time [ns] where the sample before ``position`` ends.
+
+        That is by its own part, but not after what follows: a sample of another part, or a gap of
+        what is on another grid.
+        """
+        starts = self._part_starts
+        k = len(starts) - 1
+        if k >= 0 and starts[k] >= position:  # most often it is in the newest
+            k = bisect_right(starts, position - 1) - 1
+        if k < 0:  # nothing comes before it
+            return self.low
+        edge = self._parts[k].edge(position - starts[k])
+        if k + 1 < len(starts) and starts[k + 1] == position:
+            edge = min(edge, self._parts[k + 1].at(0))
+        for at, gap in self.breaks:
+            if at == position:
+                return min(edge, gap.start)
+        return edge
+
+    def ended(self, position: int) -> bool:
+        """Whether `edge` will not change any more, whatever comes."""
+        if position < self.stop or self.end >= self.edge(position):
+            return True
+        return bool(self.breaks) and self.breaks[-1][0] == position
+
+    def axis(self, i: int, j: int) -> Axis:
+        """Return the times of the samples at positions ``i`` to ``j``."""
+        if not self._parts:
+            return Stamps(np.empty(0, np.int64))
+        return cut_parts(self._parts, self._part_starts, i, j)
+
+    def index(self, position: int) -> int:
+        """Return the index since the session began of the sample at ``position``."""
+        offsets = self._offsets
+        if len(offsets) == 1:
+            return position + offsets[0][1]
+        found = [offset for at, offset in offsets if at <= position]
+        return position + (found[-1] if found else offsets[0][1])
+
+    def data(self, i: int, j: int) -> NDArray[S]:
+        """Return the samples at positions ``i`` to ``j``, read-only ``(j - i, *shape)``."""
+        if self._slabs is None:
+            msg = "the tape is empty"
+            raise ValueError(msg)
+        return self._slabs.view(i, j)
+
+    def cut(self, i: int, j: int, *, rest: bool = False) -> Chunk[S]:
+        """Return samples at positions ``i`` to ``j``.
+
+        It begins and ends at the edges of its samples, which do not depend on how the stream came
+        in chunks; a gap right after them is not theirs. With ``rest`` it goes on to the end.
+        """
+        if self.info is None:
+            msg = "the tape is empty"
+            raise ValueError(msg)
+        breaks: tuple[Break, ...] = ()
+        start = self.low if i == 0 else self.edge(i)
+        if self.breaks:
+            breaks = tuple(
+                (at - i, gap) for at, gap in self.breaks if i <= at < j or (rest and at == j)
+            )
+            if breaks and breaks[0][0] == 0 and j > i:
+                start = max([start, *(gap.end for at, gap in breaks if at == 0)])
+        end = self.end if rest else self.edge(j)
+        return Chunk(self.data(i, j), self.axis(i, j), start, end, self.index(i), self.info, breaks)
+
+    def between(self, t0: int, t1: int, i: int | None = None, j: int | None = None) -> Chunk[S]:
+        """Return what lies from ``t0`` to before ``t1`` [ns], as `Chunk.between` does.
+
+        The caller may give the positions ``i`` and ``j`` when it knows them from `find`.
+        """
+        if self.info is None:
+            msg = "the tape is empty"
+            raise ValueError(msg)
+        if i is None:
+            i = self.find(t0)
+        if j is None:
+            j = self.find(t1)
+        if not self.breaks:
+            return Chunk(self.data(i, j), self.axis(i, j), t0, t1, self.index(i), self.info)
+        start, shift, breaks = cut_breaks(
+            ((at - i, gap) for at, gap in self.breaks), 0, j - i, t0, t1, None
+        )
+        return Chunk(
+            self.data(i, j), self.axis(i, j), start, t1, self.index(i) + shift, self.info, breaks
+        )
+
+    def window(self, i: int, j: int, t0: int, t1: int) -> Chunk[S]:
+        """Return samples at positions ``i`` to ``j`` as the chunk from ``t0`` to ``t1`` [ns].
+
+        Quick, for a tape without gaps whose caller knows the positions.
+        """
+        slabs: Any = self._slabs
+        first = i - slabs.newest_start
+        data = slabs.newest[first : first + j - i] if first >= 0 else slabs.view(i, j)
+        grid, index = self._growing, i + self._offset
+        first = i - self._part_starts[-1] if i < j else -1
+        if grid is not None and first >= 0:
+            axis: Axis = Grid(
+                grid.origin, grid.period, j - i, grid.first + first, grid.uncertainty, grid.evidence
+            )
+        else:
+            axis, index = self.axis(i, j), self.index(i)
+        return Chunk(data, axis, t0, t1, index, self.info)  # type: ignore[arg-type]  # it has one
+
+    def keep(self, count: int) -> None:
+        """Expect that of the newest ``count`` samples views are wanted."""
+        if self._slabs is not None and count > self._slabs.carry:
+            self._slabs.carry = count + count // 4
+
+    def trim(self, position: int) -> None:
+        """Let go of the samples before ``position``, and of gaps before them."""
+        if self._slabs is None:
+            return
+        self._slabs.trim(position)
+        head, starts = self._head, self._part_starts
+        # the part of the sample before `position` stays: it tells where the first one kept begins
+        while head + 1 < len(starts) and starts[head + 1] < position:
+            head += 1
+        if head > _DEAD:
+            del starts[:head], self._parts[:head]
+            head = 0
+        self._head = head
+        if self.breaks and self.breaks[0][0] < position:
+            self.breaks = [item for item in self.breaks if item[0] >= position]
+        while len(self._offsets) > 1 and self._offsets[1][0] <= position:
+            self._offsets.pop(0)
+
+
+def add_break(breaks: list[Break], position: int, gap: Gap) -> None:
+    """Add a gap before ``position`` after all others; what was cut in two becomes one again."""
+    if breaks and breaks[-1][0] == position and breaks[-1][1].continues(gap):
+        breaks[-1] = (position, breaks[-1][1].join(gap))
+    else:
+        breaks.append((position, gap))

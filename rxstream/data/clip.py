@@ -1,0 +1,118 @@
+"""`Clip`: what several streams had to say around an event."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import format_time
+
+__all__ = ["Clip", "Missing", "Reason"]
+
+Reason: TypeAlias = Literal[
+    "older than the window", "not begun", "late", "stream ended", "stream failed", "events failed"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A part of a clip that one stream does not have.
+
+    Attributes
+    ----------
+    stream
+        Its name.
+    start, end
+        From when to when [ns].
+    why
+        ``older than the window``: the stream's history no longer held it; ``not begun``: the stream
+        began later; ``late``: it had not come by the clip's ``lateness``; ``stream ended``,
+        ``stream failed``; ``events failed``: the clip was given early for that.
+    """
+
+    stream: str
+    start: int
+    end: int
+    why: Reason
+
+    def __str__(self) -> str:
+        seconds = (self.end - self.start) / 1e9
+        return f"{self.stream}: {seconds:.6g} s from {format_time(self.start)} on ({self.why})"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Several streams around one event, or around several that lie close together.
+
+    Attributes
+    ----------
+    events
+        What happened, in order: a sample of a stream is a `Chunk` of one; anything else is as it
+        came.
+    times
+        When each event began [ns].
+    start, end
+        Of the clip [ns], end exclusive.
+    streams
+        By name, each cut to its own samples from `start` to before `end`. A stream that has never
+        given anything is not there.
+    missing
+        Which parts of which streams are not there, and why. What a device lost is told by the
+        gaps of its chunk, not here.
+    part
+        0, or which piece it is of one that was longer than ``longest``.
+    more
+        Whether the next piece follows.
+    """
+
+    events: tuple[Any, ...]
+    times: tuple[int, ...]
+    start: int
+    end: int
+    streams: Mapping[str, Chunk] = field(default_factory=dict)
+    missing: tuple[Missing, ...] = ()
+    part: int = 0
+    more: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "streams", MappingProxyType(dict(self.streams)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = self.start, self.end, dict(self.streams), self.missing, self.part, self.more
+        return Clip, (self.events, self.times, *parts)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def duration(self) -> float:
+        """Length [s]."""
+        return (self.end - self.start) / 1e9
+
+    @property
+    def complete(self) -> bool:
+        """Whether every stream has all of it."""
+        return not self.missing
+
+    def __getitem__(self, name: str) -> Chunk:
+        """Return what a stream had to say."""
+        if name in self.streams:
+            return self.streams[name]
+        why = [str(part) for part in self.missing if part.stream == name]
+        known = ", ".join(self.streams) or "none"
+        msg = why[0] if why else f"the clip has no stream {name!r}; it has {known}"
+        raise KeyError(msg)
+
+    def __repr__(self) -> str:
+        counted = f"{len(self.events)} event{'' if len(self.events) == 1 else 's'}"
+        lengths = [f"{name} {len(chunk)}" for name, chunk in self.streams.items()]
+        text = f"<Clip {format_time(self.start)} + {self.duration:.6g} s, {counted}"
+        text += f": {', '.join(lengths)}" if lengths else ""
+        text += f", part {self.part}" if self.part else ""
+        text += ", more follows" if self.more else ""
+        return text + "".join(f"; missing {part}" for part in self.missing) + ">"
+
+    def _repr_html_(self) -> str:
+        chunks = "".join(chunk._repr_html_() for chunk in self.streams.values())
+        return f"<p>{html.escape(repr(self)[1:-1])}</p>{chunks}"

@@ -1,0 +1,231 @@
+"""Open what a camera reads from, and say clearly what is wrong where that fails."""
+
+import os
+import re
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from rxstream.devices.camera.read import Colour, Input, Pictures, Video
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceNotFoundError,
+    FormatError,
+    ParameterError,
+)
+
+__all__ = [
+    "Kind",
+    "kind_of",
+    "open_camera",
+    "open_file",
+    "open_sequence",
+    "open_stream",
+    "shown",
+    "video_nodes",
+]
+
+Kind: TypeAlias = Literal["camera", "stream", "file", "sequence"]
+
+_NUMBER = re.compile(r"%0?\d*d")
+_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtmp": 1935}
+_quiet = threading.Lock()
+
+
+def kind_of(source: int | str) -> Kind:
+    """Return what a source is, by its looks alone."""
+    if isinstance(source, int) or source.startswith("/dev/"):
+        return "camera"
+    if " ! " in source or ("://" in source and not source.startswith("file://")):
+        return "stream"  # a URL, or a GStreamer pipeline
+    return "sequence" if _NUMBER.search(Path(source).name) else "file"
+
+
+def shown(source: int | str) -> str:
+    """Return a source as messages and files may show it: a URL without its password."""
+    return re.sub(r"://[^/@]*@", "://", str(source))
+
+
+def video_nodes() -> list[Path]:
+    """Return the video devices of Linux, in order of their numbers."""
+    nodes = Path("/dev").glob("video*")
+    return sorted((n for n in nodes if n.name[5:].isdigit()), key=lambda n: int(n.name[5:]))
+
+
+def open_camera(
+    cv2: Any, source: int | str, api: str | None, colour: Colour, wanted: Mapping[str, float | None]
+) -> Input:
+    """Open a camera by index or by its path below ``/dev``, and ask for what is ``wanted``."""
+    # On Linux it is V4L2 or nothing: the others only complain on stderr.
+    linux = sys.platform.startswith("linux")
+    capture = _capture(cv2, source, _backend(cv2, api or ("v4l2" if linux else None)), [])
+    if capture is None:
+        raise no_camera(source)
+    properties = {
+        "width": cv2.CAP_PROP_FRAME_WIDTH,
+        "height": cv2.CAP_PROP_FRAME_HEIGHT,
+        "rate": cv2.CAP_PROP_FPS,
+    }
+    for name, value in wanted.items():
+        if value is not None:
+            capture.set(properties[name], float(value))
+    return Video(cv2, capture, colour, None, recorded=False)
+
+
+def no_camera(source: int | str) -> DeviceError:
+    """Return the error for a camera that cannot be opened, or gives no picture."""
+    node = f"/dev/video{source}" if isinstance(source, int) else source
+    if os.path.exists(node):
+        msg = (
+            f"camera: {shown(source)} is there but gives no picture; close the program that uses "
+            "it, or join the group that may (usermod -aG video $USER)"
+        )
+        return DeviceBusyError(msg)
+    there = ", ".join(str(path) for path in video_nodes()) or "no /dev/video*"
+    if not sys.platform.startswith("linux"):
+        there = "its index counts from 0; another program may hold it"
+    return DeviceNotFoundError(f"camera: there is no camera {shown(source)} ({there})")
+
+
+def open_file(cv2: Any, path: str, api: str | None, colour: Colour, rate: float | None) -> Input:
+    """Open a video file."""
+    path = path.removeprefix("file://")
+    if not os.path.exists(path):
+        msg = f"camera: there is no file {path!r} (the folder is {os.getcwd()!r})"
+        raise DeviceNotFoundError(msg)
+    if os.path.isdir(path):
+        msg = f"camera: {path!r} is a folder; for its pictures give a pattern: 'name_%04d.png'"
+        raise FormatError(msg)
+    if not os.access(path, os.R_OK):
+        msg = f"camera: this user may not read {path!r}; change its permissions"
+        raise DeviceNotFoundError(msg)
+    capture = _capture(cv2, path, _backend(cv2, api), [])
+    if capture is None:
+        msg = (
+            f"camera: {path!r} ({os.path.getsize(path)} bytes) is no video that OpenCV can read; "
+            "an mp4 that was cut off while recording has no index: record to mkv or avi"
+        )
+        raise FormatError(msg)
+    video = Video(cv2, capture, colour, rate, recorded=True)
+    if _is_raw(path):
+        video.distrust()
+    return video
+
+
+def _is_raw(path: str) -> bool:
+    """Whether a file is a bare stream of pictures, JPEG or MPEG, in no container."""
+    with open(path, "rb") as file:
+        head = file.read(5)
+    code = head.find(b"\x00\x00\x01")  # a start code; of an MPEG program stream it is BA
+    return head.startswith((b"\xff\xd8", b"--")) or (code in (0, 1) and head[code + 3] != 0xBA)
+
+
+def open_sequence(cv2: Any, pattern: str, colour: Colour, rate: float | None) -> Input:
+    """Open numbered pictures by a pattern with one ``%d`` in the file name."""
+    path = Path(pattern)
+    parts = _NUMBER.split(path.name)
+    if len(parts) != 2:
+        msg = f"camera: {pattern!r} must have exactly one number, e.g. 'name_%04d.png'"
+        raise ParameterError(msg)
+    name = re.compile(re.escape(parts[0]) + r"(\d+)" + re.escape(parts[1]))
+    folder = list(path.parent.iterdir()) if path.parent.is_dir() else []
+    found = [(int(m[1]), file) for file in folder if (m := name.fullmatch(file.name))]
+    if not found:
+        msg = f"camera: no file is called {pattern!r} (the folder is {os.getcwd()!r})"
+        raise DeviceNotFoundError(msg)
+    return Pictures(cv2, sorted(found), colour, rate)
+
+
+def open_stream(
+    cv2: Any, url: str, api: str | None, colour: Colour, rate: float | None, timeout: float
+) -> Input:
+    """Open a URL or GStreamer pipeline, waiting no longer than ``timeout`` [s]."""
+    wait = round(timeout * 1000)
+    params = [
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait,
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait,
+        # By default FFmpeg takes a thread for each core, and H.264 comes as many pictures late.
+        cv2.CAP_PROP_N_THREADS, 1,
+    ]  # fmt: skip
+    backend = _backend(cv2, api or ("gstreamer" if " ! " in url else "ffmpeg"))
+    capture = _capture(cv2, url, backend, params if backend == cv2.CAP_FFMPEG else [])
+    if capture is None:
+        raise _no_stream(url, timeout)
+    video = Video(cv2, capture, colour, rate, recorded=None)
+    # A series of JPEG pictures over HTTP, as most cameras send it, holds no times.
+    if url.startswith("http") and video.invented and video.codec == "MJPG":
+        video.distrust()
+    return video
+
+
+def _no_stream(url: str, timeout: float) -> Exception:
+    """Return the error for a URL; OpenCV does not say why, so knock at the door to find out."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        port = None
+    if parts.hostname and port and parts.scheme not in ("udp", "rtp", "srt"):
+        try:
+            socket.create_connection((parts.hostname, port), min(timeout, 2.0)).close()
+        except OSError as error:
+            msg = f"camera: {shown(url)} does not answer ({error}); check its address and power"
+            return DeviceNotFoundError(msg)
+        msg = (
+            f"camera: {shown(url)} answers, but sent no video that OpenCV can read within "
+            f"{timeout:g} s; check the path and password, or make timeout longer"
+        )
+        return FormatError(msg)
+    msg = f"camera: {shown(url)} cannot be opened, or sent no video within {timeout:g} s"
+    return DeviceNotFoundError(msg)
+
+
+def _backend(cv2: Any, api: str | None) -> int:
+    if api is None:
+        return int(cv2.CAP_ANY)
+    backend = getattr(cv2, f"CAP_{api.upper()}", None)
+    if not isinstance(backend, int):
+        registry = cv2.videoio_registry
+        there = sorted({registry.getBackendName(b).lower() for b in registry.getBackends()})
+        msg = f"camera: OpenCV has no api {api!r}; it has {', '.join(there)}"
+        raise ParameterError(msg)
+    return backend
+
+
+def _capture(cv2: Any, source: int | str, backend: int, params: list[int]) -> Any | None:
+    with quiet(cv2):
+        try:
+            capture = cv2.VideoCapture(source, backend, params)
+        except cv2.error:  # where somebody has switched its exceptions on
+            return None
+    if capture.isOpened():
+        return capture
+    capture.release()
+    return None
+
+
+@contextmanager
+def quiet(cv2: Any) -> Iterator[None]:
+    """Keep OpenCV from writing to stderr what is raised as an error here.
+
+    Its log level belongs to the whole process, so it is put back at once. FFmpeg's is taken from
+    the environment when OpenCV first uses FFmpeg, and stays; if you have set it, yours is kept.
+    """
+    name, logging = "OPENCV_FFMPEG_LOGLEVEL", cv2.utils.logging
+    with _quiet:
+        ours = name not in os.environ
+        if ours:
+            os.environ[name] = "8"  # only what ends the process
+        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        try:
+            yield
+        finally:
+            logging.setLogLevel(before)
+            if ours:
+                del os.environ[name]

@@ -1,0 +1,176 @@
+"""Read pictures through OpenCV: from an opened capture, or from numbered files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.data.clock import now_ns
+from rxstream.devices.camera.clocks import Picture
+
+__all__ = ["Colour", "Input", "Pictures", "Video"]
+
+Colour: TypeAlias = Literal["bgr", "rgb", "gray"]
+
+
+class Input(Protocol):
+    """What pictures are read from."""
+
+    rate: float | None
+    """Pictures per second [Hz], as given, or as the driver or container says; None: unknown."""
+    recorded: bool
+    """Whether it is a recording, not something live."""
+    timed: bool
+    """Whether the positions of its pictures can be right at all."""
+
+    def read(self) -> Picture | None:
+        """Wait for the next picture; None at the end, or when the device is gone."""
+        ...
+
+    def missing(self) -> str:
+        """Return what a recording lacks at its end, or ''."""
+        ...
+
+    def release(self) -> None:
+        """Free the driver."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return what else is known, for `StreamInfo.extra`."""
+        ...
+
+
+class Video:
+    """An opened ``cv2.VideoCapture``.
+
+    Parameters
+    ----------
+    cv2, capture
+        The module and the capture.
+    colour
+        What pictures are converted to.
+    rate
+        If given, it overrides what the container says: of a recording, picture ``i`` was taken
+        ``i / rate`` after the first [Hz].
+    recorded
+        Whether it is a recording; None: if the container knows how long it is.
+    """
+
+    def __init__(
+        self, cv2: Any, capture: Any, colour: Colour, rate: float | None, recorded: bool | None
+    ) -> None:
+        self._cv2, self._capture = cv2, capture
+        self._code = {"rgb": cv2.COLOR_BGR2RGB, "gray": cv2.COLOR_BGR2GRAY}.get(colour)
+        claimed = float(capture.get(cv2.CAP_PROP_FPS))
+        # Some streams claim their ticks, e.g. 90 kHz, for want of a rate.
+        self._claimed = claimed if 0 < claimed <= 1000 else None
+        count = float(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._count = int(count) if count > 0 else 0  # hugely negative where nobody knows
+        self.recorded = self._count > 0 if recorded is None else recorded
+        self.rate, self._given = rate or self._claimed, rate
+        self.timed = True
+        self._read, self._position = 0, 0.0
+
+    @property
+    def invented(self) -> bool:
+        """Whether the rate is the one that FFmpeg makes up for formats that hold no times."""
+        return self._count == 0 and self._claimed == 25.0
+
+    @property
+    def codec(self) -> str:
+        """Four letters, or ''."""
+        number = int(self._capture.get(self._cv2.CAP_PROP_FOURCC))
+        code = (number & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
+        return code if code.isascii() and code.isprintable() else ""
+
+    def distrust(self) -> None:
+        """Believe nothing that the container says of time."""
+        self.timed = self.recorded and self._given is not None
+        self.rate = self._given
+
+    def read(self) -> Picture | None:
+        if not self._capture.grab():
+            return None
+        arrival = now_ns()  # before the picture is converted, which takes its time
+        good, data = self._capture.retrieve()
+        if not good:
+            return None
+        self._position = position = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC))
+        if self.recorded and self._given is not None:
+            position = self._read * 1000.0 / self._given
+        self._read += 1
+        if self._code is not None and data.ndim == 3:
+            data = self._cv2.cvtColor(data, self._code)
+        return Picture(data, position, arrival)
+
+    def missing(self) -> str:
+        if not self._count or not self._claimed or self._read >= self._count:
+            return ""
+        # The count is an estimate in some containers, and sound may go on after the pictures; so
+        # only what is missing both in number and in time is called missing.
+        duration = self._count / self._claimed
+        seen = self._position / 1000.0 + 1.0 / self._claimed
+        if duration - seen < max(0.5, 0.02 * duration):
+            return ""
+        return (
+            f"ends after {self._read} of {self._count} pictures, at {seen:.3g} of {duration:.3g} s;"
+            " it was cut off or is damaged"
+        )
+
+    def release(self) -> None:
+        self._capture.release()
+
+    def facts(self) -> dict[str, Any]:
+        return {"backend": self._capture.getBackendName(), "codec": self.codec}
+
+
+class Pictures:
+    """Numbered picture files; a number that is missing, or no picture, is told as lost.
+
+    OpenCV's own reader of sequences does not find the first number, unless it is small, and ends
+    at the first hole in silence.
+    """
+
+    recorded = True
+
+    def __init__(
+        self, cv2: Any, files: Sequence[tuple[int, Path]], colour: Colour, rate: float | None
+    ) -> None:
+        self._cv2, self._files, self.rate, self.timed = cv2, files, rate, rate is not None
+        self._flag = cv2.IMREAD_GRAYSCALE if colour == "gray" else cv2.IMREAD_COLOR
+        self._swap = colour == "rgb"
+        self._next = 0
+        self._expected = files[0][0]
+
+    def read(self) -> Picture | None:
+        while self._next < len(self._files):
+            number, path = self._files[self._next]
+            self._next += 1
+            data = self._load(path)
+            if data is None:
+                continue
+            lost, self._expected = number - self._expected, number + 1
+            position = (number - self._files[0][0]) * 1000.0 / (self.rate or 1.0)
+            return Picture(data, position, now_ns(), lost)
+        return None
+
+    def _load(self, path: Path) -> NDArray[Any] | None:
+        coded = np.fromfile(path, np.uint8)  # not cv2.imread: on Windows it fails for some paths
+        if not len(coded):
+            return None
+        data: NDArray[Any] | None = self._cv2.imdecode(coded, self._flag)
+        if data is not None and self._swap:
+            data = np.ascontiguousarray(data[:, :, ::-1])
+        return data
+
+    def missing(self) -> str:
+        lost = self._files[-1][0] + 1 - self._expected
+        return f"lacks its last {lost} pictures: their files cannot be read" if lost else ""
+
+    def release(self) -> None:
+        pass
+
+    def facts(self) -> dict[str, Any]:
+        return {"files": len(self._files)}

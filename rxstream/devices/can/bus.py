@@ -1,0 +1,258 @@
+"""Reading an open CAN bus: one wait, then everything that is there, as one reading."""
+
+import errno
+import itertools
+import logging
+import select
+import struct
+from collections import deque
+from collections.abc import Mapping
+from math import isnan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.acquisition.device import Fail
+from rxstream.data.clock import now_ns
+from rxstream.data.stream_info import Reading
+from rxstream.devices.can.clock import BusClock
+from rxstream.devices.can.decode import DecodeStep
+from rxstream.devices.can.messages import CAN_DTYPE, pack
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    FormatError,
+    MissingExtraError,
+    OverrunError,
+    ParameterError,
+)
+
+__all__ = ["BusReader", "forward_pieces", "open_bus"]
+
+_logger = logging.getLogger(__name__)
+
+_WAIT = 0.1  # how long closing may take [s]
+_DRAIN = 20_000_000  # how long a reading may gather messages [ns]
+_MOST = 4096  # messages in a reading
+_BACKWARD = 1_000_000  # stamps that go back by more [ns] begin a reading of their own
+_GARBLED = 100  # so many in a row are no noise
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, struct.error)
+# serial interfaces whose recv(0) waits for the next byte: ask the file first
+_WAITING = frozenset({"serial", "slcan"})
+_BUSY = frozenset({errno.EBUSY, errno.EACCES, errno.EPERM, errno.EAGAIN})
+
+
+class BusReader:
+    """Takes messages from an open bus until it is lost.
+
+    Parameters
+    ----------
+    can
+        The package.
+    bus
+        Open.
+    interface
+        python-can's name of it.
+    where
+        What messages call it.
+    clock
+        Maps its stamps to the host clock.
+    step
+        Decodes, or None.
+    fail
+        Takes what is survived.
+    """
+
+    def __init__(
+        self, can: Any, bus: Any, interface: str, where: str, clock: BusClock,
+        step: DecodeStep | None, fail: Fail,
+    ) -> None:  # fmt: skip
+        self._bus, self._where, self._clock = bus, where, clock
+        self._step, self._fail = step, fail
+        self._error: type[Exception] = can.CanError
+        self._serial = interface == "serial"  # its recv heeds no timeout, it has its own
+        self._waits = interface in _WAITING
+        self._ready: deque[Reading] = deque()
+        self._broken: Exception | None = None
+        self._garbled = 0
+        dtype = CAN_DTYPE if step is None else step.decoder.dtype
+        self._nothing = np.empty(0, dtype)
+
+    def read(self) -> Reading | None:
+        """Return the next messages; an empty reading says that the bus is silent.
+
+        Raises
+        ------
+        DeviceLostError
+            If the bus is gone.
+        FormatError
+            If what comes is no CAN traffic, or the database belongs to another bus.
+        """
+        if self._ready:
+            return self._ready.popleft()
+        if self._broken is not None:
+            raise self._broken
+        if self._step is not None:
+            self._step.check()
+        asked = now_ns()
+        message = self._receive(0.0 if self._serial else _WAIT)
+        if message is None:
+            return self._silence(asked)
+        messages, arrivals = [message], [now_ns()]
+        until = arrivals[0] + _DRAIN
+        while len(messages) < _MOST and arrivals[-1] < until:
+            message = self._receive(0.0) if not self._waits or self._more() else None
+            if message is None:
+                break
+            messages.append(message)
+            arrivals.append(now_ns())
+        return self._reading(messages, np.array(arrivals, np.int64))
+
+    def release(self) -> None:
+        """Close the bus; one that is lost may refuse."""
+        try:
+            self._bus.shutdown()
+        except Exception as error:  # noqa: BLE001 - there is nothing left to save
+            _logger.debug("%s: closing: %r", self._where, error)
+
+    def _receive(self, timeout: float) -> Any:
+        """Return a message or None; keep an error for after the messages that came before it."""
+        try:
+            message = self._bus.recv(timeout)
+        except self._error as error:
+            if self._serial and error.__cause__ is None:  # a wrong byte, not a lost port
+                self._skip(error)
+            else:
+                self._lose(error)
+        except _UNREADABLE as error:
+            self._skip(error)
+        except Exception as error:  # noqa: BLE001 - drivers raise what they like
+            self._lose(error)
+        else:
+            if message is not None:
+                self._garbled = 0
+            return message
+        return None
+
+    def _lose(self, error: Exception) -> None:
+        msg = f"can: {self._where} is lost ({error}); check cable and power, then open it again"
+        self._broken = DeviceLostError(msg)
+        self._broken.__cause__ = error
+
+    def _skip(self, error: Exception) -> None:
+        """Go on after something that python-can cannot read, as at the beginning of a stream."""
+        self._garbled += 1
+        if self._garbled >= _GARBLED:
+            msg = (
+                f"can: what comes from {self._where} is no CAN traffic ({error!r}, {_GARBLED} "
+                "times in a row); check interface, bitrate and the speed of the serial port"
+            )
+            self._broken = FormatError(msg)
+            self._broken.__cause__ = error
+        elif self._garbled == 1:
+            self._fail(OverrunError(f"can: {self._where}: a garbled message was skipped: {error}"))
+
+    def _more(self) -> bool:
+        try:
+            return bool(select.select([self._bus.fileno()], [], [], 0)[0])
+        except (NotImplementedError, OSError, ValueError):  # no such thing on Windows
+            return False
+
+    def _silence(self, asked: int) -> Reading | None:
+        if self._broken is not None or now_ns() - asked < _WAIT * 0.5e9:
+            return None
+        quiet = self._clock.quiet(asked)
+        return Reading(self._nothing, bounds=(quiet, quiet))
+
+    def _reading(self, messages: list[Any], arrivals: NDArray[np.int64]) -> Reading:
+        data = pack(messages)
+        stamps = np.array([m.timestamp for m in messages], np.float64)
+        times = self._clock.push(stamps, arrivals)
+        if self._step is not None:
+            data = self._step.decode(data)
+        doubt = self._clock.doubt
+        for part in forward_pieces(times):
+            last = int(times[part][-1])
+            bounds = None if isnan(doubt) else (last - round(doubt), last + round(doubt))
+            arrival = int(arrivals[part][-1])
+            self._ready.append(
+                Reading(data[part], device_time=times[part], bounds=bounds, arrival=arrival)
+            )
+        return self._ready.popleft()
+
+
+def forward_pieces(times: NDArray[np.int64]) -> list[slice]:
+    """Return the stretches in which times [ns] do not go back by more than noise."""
+    edges = [0, *(np.flatnonzero(np.diff(times) < -_BACKWARD) + 1).tolist(), len(times)]
+    return [slice(i, j) for i, j in itertools.pairwise(edges)]
+
+
+def open_bus(
+    can: Any, channel: Any, interface: str | None, where: str, options: Mapping[str, Any]
+) -> Any:
+    """Return an open bus of python-can.
+
+    Raises
+    ------
+    ParameterError
+        If python-can has no such interface, or that does not take an option.
+    MissingExtraError
+        If the driver of the interface is not installed.
+    DeviceBusyError, DeviceNotFoundError
+        If the bus is taken or not there.
+    """
+    if interface is not None and interface not in can.VALID_INTERFACES:
+        msg = f"python-can has no interface {interface!r}; there are {_listed(can)}"
+        raise ParameterError(msg)
+    try:
+        return can.Bus(channel=channel, interface=interface, **options)
+    except Exception as error:
+        raise _told(can, interface, where, error) from error
+
+
+def _listed(can: Any) -> str:
+    return ", ".join(sorted(can.VALID_INTERFACES))
+
+
+def _told(can: Any, interface: str | None, where: str, error: Exception) -> Exception:
+    """Return our error for one that opening a bus raised."""
+    if interface is None and isinstance(error, can.CanInterfaceNotImplementedError):
+        return ParameterError(
+            f"can: no interface for {where}: give interface=, one of {_listed(can)} (or the path "
+            f"of a log file, or a configuration of python-can); {error}"
+        )
+    if _is_missing(can, error):
+        return MissingExtraError(
+            f"can: the driver of {interface} cannot be loaded ({error}); install what the "
+            "documentation of python-can names for it"
+        )
+    if _is_busy(error):
+        return DeviceBusyError(
+            f"can: {where} is taken or may not be used ({error}); close the program that has it, "
+            "or ask for the right"
+        )
+    if isinstance(error, ValueError | TypeError) or isinstance(error.__cause__, ValueError):
+        return ParameterError(f"can: {where} does not take these options: {error}")
+    return DeviceNotFoundError(
+        f"can: {where} cannot be opened ({error}); check the channel, that the adapter is plugged "
+        "in, and on Linux that the network interface is up (ip link)"
+    )
+
+
+def _is_missing(can: Any, error: Exception) -> bool:
+    # kvaser without its library raises NameError, and pcan an OSError without a number
+    kinds = (can.CanInterfaceNotImplementedError, ImportError, NameError)
+    library = isinstance(error, OSError) and error.errno is None and "library" in str(error)
+    return isinstance(error, kinds) or library
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _BUSY:
+            return True
+        if "exclusively lock" in str(error):  # pyserial says so without a number
+            return True
+        error = error.__cause__ or error.__context__
+    return False

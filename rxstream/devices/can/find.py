@@ -1,0 +1,65 @@
+"""Which CAN buses there are, and what python-can calls an interface."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rxstream.devices.device_info import Found
+
+__all__ = ["find_buses", "interface_of"]
+
+# what is no hardware to find, or is found only by listening to the network for seconds
+_NOT_SOUGHT = frozenset({"serial", "socketcand", "udp_multicast", "virtual"})
+_TIMEOUT = 2.0  # [s]
+
+
+def find_buses(can: Any) -> "list[Found]":
+    """Return the buses that drivers list, and serial ports that may be slcan adapters."""
+    from rxstream.devices.device_info import Found
+
+    with _quiet():
+        sought = sorted(set(can.VALID_INTERFACES) - _NOT_SOUGHT)
+        configs = list(can.detect_available_configs(sought, timeout=_TIMEOUT))
+        ports = list(can.detect_available_configs("serial", timeout=_TIMEOUT))
+    found = []
+    for config in configs:
+        name = f"{config['interface']} {config.get('channel')}"
+        found.append(Found(name, _options(config), "CAN interface"))
+    for config in ports:
+        port = str(config["channel"])
+        if not port.startswith("/dev/ttyS"):  # those of the board are no adapters
+            options = {"channel": port, "interface": "slcan"}
+            found.append(Found(f"slcan {port}", options, "serial port, if it speaks slcan"))
+    return found
+
+
+def _options(config: dict[str, Any]) -> dict[str, Any]:
+    """Return options of `Can` for a configuration of python-can."""
+    known = {key: value for key, value in config.items() if key in ("interface", "channel")}
+    more = {key: value for key, value in config.items() if key not in known}
+    return known | ({"options": more} if more else {})
+
+
+def interface_of(can: Any, bus: Any) -> str:
+    """Return python-can's name of the interface of a bus that its configuration has chosen."""
+    for name, (module, cls) in can.interfaces.BACKENDS.items():
+        if type(bus).__name__ == cls and type(bus).__module__ == module:
+            return str(name)
+    return type(bus).__name__
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep python-can from telling of every driver that is not installed."""
+    logger = logging.getLogger("can")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,186 @@
+"""Reading a log file of CAN messages, many at a time."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.data.stream_info import Reading
+from rxstream.devices.can.bus import forward_pieces
+from rxstream.devices.can.decode import DecodeStep
+from rxstream.devices.can.messages import CanFlag, pack
+from rxstream.errors import (
+    DeviceNotFoundError,
+    EndOfStream,
+    FormatError,
+    MissingExtraError,
+    ParameterError,
+)
+
+__all__ = ["LOG_SUFFIXES", "LogReader", "is_log"]
+
+LOG_SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".mf4", ".trc")
+"""Of the log files that python-can reads; ``.gz`` may follow."""
+
+_BATCH = 1024
+_BLF_HEADER = 144  # [bytes]
+
+
+def is_log(channel: object) -> bool:
+    """Whether a channel is the path of a log file."""
+    if isinstance(channel, os.PathLike):
+        return True
+    if not isinstance(channel, str):
+        return False
+    suffixes = Path(channel.lower()).suffixes
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in LOG_SUFFIXES
+
+
+class LogReader:
+    """Takes messages from a log file until its end.
+
+    Parameters
+    ----------
+    can
+        The package.
+    path
+        Of the file.
+    start
+        Time of the first message [ns]; None: as in the log.
+    filters
+        Of python-can; empty: every message.
+    step
+        Decodes, or None.
+    """
+
+    def __init__(
+        self, can: Any, path: str, start: int | None, filters: Sequence[Mapping[str, Any]],
+        step: DecodeStep | None,
+    ) -> None:  # fmt: skip
+        self._can, self._path = can, path
+        self._filters, self._step = filters, step
+        self._shift = 0
+        self._ready: deque[Reading] = deque()
+        self._broken: Exception | None = None
+        self._reader: Any = None
+        self._messages: Iterator[Any] = iter(())
+        self._count = 0
+        first = self._first()
+        if start is not None:
+            self._shift = start - round(first.timestamp * 1e9)
+
+    def read(self) -> Reading:
+        """Return the next messages.
+
+        Raises
+        ------
+        EndOfStream
+            At the end.
+        FormatError
+            If the log goes on with something else, or the database knows none of its messages.
+        """
+        while not self._ready:
+            if self._broken is not None:
+                raise self._broken
+            self._fill()
+        return self._ready.popleft()
+
+    def release(self) -> None:
+        """Close the file."""
+        if self._reader is not None:
+            self._reader.stop()
+
+    def _first(self) -> Any:
+        """Look at the first message, so that a file that is no log is an error of opening."""
+        if not Path(self._path).is_file():
+            msg = f"can: there is no file {self._path!r}; give the path of a log"
+            raise DeviceNotFoundError(msg)
+        try:
+            reader, messages = self._open()
+            try:
+                first = next(messages, None)
+            finally:
+                reader.stop()
+        except ValueError as error:
+            if "No read support" not in str(error):
+                raise self._bad(error) from error
+            msg = (
+                f"can: {self._path!r} has no suffix that python-can reads: "
+                f"{', '.join(LOG_SUFFIXES)}, or one of these and .gz"
+            )
+            raise ParameterError(msg) from error
+        except NotImplementedError as error:
+            msg = f"can: {self._path!r}: {error} (for MF4: pip install asammdf)"
+            raise MissingExtraError(msg) from error
+        except Exception as error:
+            raise self._bad(error) from error
+        if first is None:
+            msg = f"can: {self._path!r} holds no CAN message that python-can can read"
+            raise FormatError(msg)
+        return first
+
+    def _open(self) -> tuple[Any, Iterator[Any]]:
+        path = Path(self._path)
+        if path.suffix.lower() == ".blf":  # python-can would leave it open
+            with path.open("rb") as file:
+                if len(header := file.read(_BLF_HEADER)) < _BLF_HEADER or header[:4] != b"LOGG":
+                    msg = "it does not begin as a BLF does"
+                    raise FormatError(msg)
+        reader = self._can.LogReader(self._path)
+        return reader, iter(reader)
+
+    def _bad(self, error: Exception) -> FormatError:
+        at = f"beyond message {self._count}" if self._count else "as a CAN log"
+        shown = error if isinstance(error, FormatError) else repr(error)
+        return FormatError(f"can: {self._path!r} cannot be read {at}: {shown}")
+
+    def _fill(self) -> None:
+        """Read a batch; what ends it is kept for after its messages."""
+        if self._reader is None:  # here, because SQLite wants to be used by the thread it knows
+            self._reader, self._messages = self._open()
+        messages: list[Any] = []
+        try:
+            for message in islice(self._messages, _BATCH):
+                messages.append(message)
+                self._count += 1
+        except Exception as error:  # noqa: BLE001 - parsers raise what they like
+            self._broken = self._bad(error)
+        if len(messages) < _BATCH and self._broken is None:
+            self._broken = EndOfStream(f"can: end of {self._path}")
+        if messages:
+            self._put(messages)
+        if isinstance(self._broken, EndOfStream) and self._step is not None:
+            try:
+                self._step.check(ended=True)
+            except FormatError as error:
+                self._broken = error
+
+    def _put(self, messages: list[Any]) -> None:
+        data = pack(messages)
+        stamps = np.array([m.timestamp for m in messages], np.float64)
+        times = np.rint(stamps * 1e9).astype(np.int64) + self._shift
+        if self._filters:
+            keep = self._passed(data)
+            data, times = data[keep], times[keep]
+        if self._step is not None:
+            data = self._step.decode(data)
+        for part in forward_pieces(times) if len(times) else ():
+            self._ready.append(Reading(data[part], device_time=times[part]))
+
+    def _passed(self, data: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which messages pass the filters, as they do on a bus."""
+        extended = data["flags"] & CanFlag.EXTENDED != 0
+        keep = np.zeros(len(data), np.bool_)
+        for wanted in self._filters:
+            same = (data["arbitration_id"] ^ wanted["can_id"]) & wanted["can_mask"] == 0
+            if "extended" in wanted:
+                same &= extended == wanted["extended"]
+            keep |= same
+        return keep

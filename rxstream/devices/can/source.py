@@ -1,0 +1,279 @@
+"""can: a CAN bus, or a log file of one, through python-can (``pip install 'rxstream[can]'``)."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from reactivex import Observable
+
+from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.polling import poll
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Time, to_ns
+from rxstream.data.stream_info import StreamInfo
+from rxstream.devices.can.bus import BusReader, open_bus
+from rxstream.devices.can.clock import BusClock, Stamps
+from rxstream.devices.can.decode import Decoder, DecodeStep
+from rxstream.devices.can.find import find_buses, interface_of
+from rxstream.devices.can.log import LogReader, is_log
+from rxstream.devices.can.messages import CAN_DTYPE, CanFlag
+from rxstream.errors import ParameterError
+from rxstream.optional import load_backend
+from rxstream.steps.lift import lift
+
+if TYPE_CHECKING:
+    from rxstream.devices.device_info import Found
+
+__all__ = ["CAN_DTYPE", "Can", "CanFlag", "decode_signals"]
+
+_BUS_ONLY = ("interface", "bitrate", "data_bitrate", "fd", "stamps", "options")
+
+
+@dataclass(frozen=True, slots=True)
+class Can:
+    """A CAN bus, by any interface of python-can, or a log file of one.
+
+    Emits messages as they come, structured samples `CAN_DTYPE` ``(n,)``: all that lay ready when
+    the bus was read are one chunk. Remote and error frames are samples too; see `CanFlag`. While
+    the bus is silent, empty chunks every 0.1 s say so.
+
+    **Times.** Those of the interface, on the host clock: if it or the kernel stamps with the wall
+    clock (socketcan, udp_multicast, virtual, slcan …), that stamp; if the adapter has a clock of
+    its own (kvaser, pcan, vector, serial …), its stamps, tied to the host clock by the messages
+    that took least time to arrive, so that its drift does no harm; else the time of arrival.
+    Which it is, is found out from the interface and the first message, unless ``stamps`` says.
+
+    **Log files** (ASC, BLF, candump ``.log``, CSV, SQLite ``.db``, TRC, MF4, or gzipped) are read
+    as fast as subscribers take them; the stream completes at their end. Times are those in the
+    log: an ASC counts from its beginning, so from 1970 on, unless ``start`` is given. Messages
+    that go back in time by more than 1 ms begin a chunk with a ``Gap(why="overlap")``.
+
+    **Losses.** CAN messages have no numbers: what an adapter dropped, nobody can see here.
+
+    Attributes
+    ----------
+    channel
+        As the interface wants it: ``"can0"``, ``"/dev/ttyUSB0"``, 0 …, or the path of a log file,
+        known by its suffix.
+    interface
+        python-can's name: ``"socketcan"``, ``"slcan"``, ``"pcan"``, ``"virtual"`` …; None: as
+        python-can is configured.
+    bitrate, data_bitrate
+        Of the bus, and of the data of CAN FD [bit/s]; None: as the interface is set.
+    fd
+        CAN FD.
+    filters
+        Which messages to take: identifiers (those above 0x7FF have 29 bits), or dicts of
+        python-can, ``{"can_id": 0x100, "can_mask": 0x700, "extended": False}``; empty: all.
+    decode
+        A database by which to decode: path of a DBC (or ARXML, KCD, SYM), the text of a DBC, or a
+        database of cantools. Samples then have more fields: ``message``, the index in
+        ``info.extra["messages"]``, and a float64 for each signal of the database, scaled to its
+        unit (``info.extra["units"]``), NaN where the message has no such signal. A field bears
+        the signal's name, or ``"Message.Signal"`` where several messages have one of that name.
+        Messages that the database does not know pass with ``message`` -1, and are logged once.
+    signals
+        Signals wanted, ``"Signal"`` or ``"Message.Signal"``; None: all. All signals are in every
+        sample, so of a large database choose some, or decode later, by `decode_signals`.
+    path
+        Of a log file with any suffix; instead of ``channel``.
+    start
+        Time of the first message of a log file; None: as in the file.
+    stamps
+        What the stamps of the interface are: ``"host"``, of the wall clock; ``"device"``, of the
+        adapter's own; ``"arrival"``: take none; ``"auto"``.
+    options
+        More options of the interface, e.g. ``{"sleep_after_open": 0}`` for slcan, which otherwise
+        waits 2 s for adapters that reset when they are opened.
+
+    Examples
+    --------
+    >>> import can
+    >>> from rxstream import Device
+    >>> with Device(Can("demo", interface="virtual")) as device, device.reader() as reader:
+    ...     with can.Bus("demo", interface="virtual") as bus:
+    ...         bus.send(can.Message(arbitration_id=0x123, data=b"abc", is_extended_id=False))
+    ...     chunk = reader.read(1, timeout=10)
+    >>> hex(chunk.data["arbitration_id"][0]), bytes(chunk.data["data"][0][:3])
+    ('0x123', b'abc')
+    """
+
+    channel: Any = None
+    interface: str | None = None
+    bitrate: int | None = None
+    data_bitrate: int | None = None
+    fd: bool = False
+    filters: Sequence[int | Mapping[str, Any]] = ()
+    decode: Any = None
+    signals: Iterable[str] | None = None
+    path: str | os.PathLike[str] | None = None
+    start: Time | None = None
+    stamps: Stamps = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    _decoder: Decoder | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("bitrate", "data_bitrate"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int) and value > 0):
+                msg = f"{name} must be a number of bits per second > 0, not {value!r}"
+                raise ParameterError(msg)
+        if self.data_bitrate is not None and not self.fd:
+            msg = f"data_bitrate={self.data_bitrate} is for CAN FD: add fd=True, or leave it out"
+            raise ParameterError(msg)
+        if self.stamps not in get_args(Stamps):
+            msg = f"stamps must be one of {', '.join(get_args(Stamps))}, not {self.stamps!r}"
+            raise ParameterError(msg)
+        self._check_kind()
+        _filters(self.filters)
+        if self.signals is not None and self.decode is None:
+            msg = f"signals={self.signals!r} needs the database they are in: add decode="
+            raise ParameterError(msg)
+        if self.decode is not None:
+            object.__setattr__(self, "_decoder", Decoder(self.decode, self.signals))
+
+    def _check_kind(self) -> None:
+        if self.path is not None and self.channel is not None:
+            msg = f"give channel or path, not both: {self.channel!r} and {self.path!r}"
+            raise ParameterError(msg)
+        if self._file is None:
+            if self.start is not None:
+                msg = f"start={self.start!r} is for log files; a bus is live"
+                raise ParameterError(msg)
+            return
+        if self.start is not None:
+            to_ns(self.start)
+        fields = type(self).__dataclass_fields__
+        for name in _BUS_ONLY:
+            value = getattr(self, name)
+            if value not in (fields[name].default, {}):
+                msg = f"{name}={value!r} is for a bus; {self._file!r} is a log file: leave it out"
+                raise ParameterError(msg)
+
+    @property
+    def _file(self) -> str | None:
+        """Path of the log file, or None for a bus."""
+        if self.path is not None:
+            return str(os.fspath(self.path))
+        if self.interface is None and is_log(self.channel):
+            return str(os.fspath(self.channel))
+        return None
+
+    @property
+    def live(self) -> bool:
+        """Whether it waits for nobody: a bus, not a file."""
+        return self._file is None
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known before the first message."""
+        extra: dict[str, Any] = {"path": self._file}
+        if self.live:
+            extra = {"interface": self.interface, "channel": self.channel, "bitrate": self.bitrate}
+        info = StreamInfo("can", None, (), CAN_DTYPE, device_clock="host", extra=extra)
+        return info if self._decoder is None else self._decoder.info(info)
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        """Open the bus or file and start reading.
+
+        Raises
+        ------
+        ParameterError
+            If python-can has no such interface, that does not take an option, or the file has a
+            suffix that python-can does not know.
+        DeviceNotFoundError
+            If there is no such bus or file.
+        DeviceBusyError
+            If the bus is taken.
+        FormatError
+            If the file is no log.
+        MissingExtraError
+            If python-can is not installed, or the driver of the interface.
+        """
+        can = load_backend("can", extra="can")
+        where = self._where
+        step = None if self._decoder is None else DecodeStep(self._decoder, where)
+        filters = _filters(self.filters)
+        if self._file is not None:
+            start = None if self.start is None else to_ns(self.start)
+            log = LogReader(can, self._file, start, filters, step)
+            return poll(log.read, emit, fail, name="can", release=log.release)
+        options: dict[str, Any] = dict(self.options)
+        wanted = {"bitrate": self.bitrate, "data_bitrate": self.data_bitrate,
+                  "fd": self.fd or None, "can_filters": filters or None}  # fmt: skip
+        options |= {key: value for key, value in wanted.items() if value is not None}
+        bus = open_bus(can, self.channel, self.interface, where, options)
+        interface = self.interface or interface_of(can, bus)
+        reader = BusReader(can, bus, interface, where, BusClock(interface, self.stamps), step, fail)
+        return poll(reader.read, emit, fail, name="can", release=reader.release)
+
+    @property
+    def _where(self) -> str:
+        if self._file is not None:
+            return repr(self._file)
+        return " ".join(str(part) for part in (self.interface, self.channel) if part is not None)
+
+    @staticmethod
+    def discover() -> "list[Found]":
+        """Return the buses that drivers list, and serial ports that may be slcan adapters."""
+        return find_buses(load_backend("can", extra="can"))
+
+
+def decode_signals(
+    database: Any, signals: Iterable[str] | None = None
+) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Return an operator that decodes a stream of CAN messages.
+
+    ``can.pipe(decode_signals("car.dbc"))`` gives the samples that ``Can(decode="car.dbc")`` does,
+    but the window of the device holds the plain messages, which need much less room, and another
+    subscriber may decode by another database.
+
+    Parameters
+    ----------
+    database, signals
+        As ``decode`` and ``signals`` of `Can`.
+
+    Raises
+    ------
+    ParameterError, FormatError
+        If there is no such database or signal, or the database cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> text = '''VERSION ""
+    ... BO_ 291 Engine: 2 Vector__XXX
+    ...  SG_ Speed : 0|16@1+ (0.25,0) [0|16000] "rpm" Vector__XXX
+    ... '''
+    >>> messages = np.zeros(1, CAN_DTYPE)
+    >>> messages["arbitration_id"], messages["dlc"] = 291, 2
+    >>> messages["data"][0, :2] = 160, 15
+    >>> Decoder(text).decode(messages)["Speed"]
+    array([1000.])
+    """
+    decoder = Decoder(database, signals)
+    return lift(lambda: DecodeStep(decoder))
+
+
+def _filters(filters: Sequence[int | Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return filters as python-can wants them."""
+    if isinstance(filters, str | Mapping) or not isinstance(filters, Iterable):
+        msg = f"filters must be a list of identifiers or dicts, not {filters!r}"
+        raise ParameterError(msg)
+    made: list[Mapping[str, Any]] = []
+    for wanted in filters:
+        if isinstance(wanted, Mapping) and {"can_id", "can_mask"} <= wanted.keys():
+            made.append(wanted)
+        elif isinstance(wanted, int | np.integer) and 0 <= wanted < 1 << 29:
+            long = wanted > 0x7FF
+            mask = 0x1FFF_FFFF if long else 0x7FF
+            made.append({"can_id": int(wanted), "can_mask": mask, "extended": long})
+        else:
+            msg = (
+                f"filters: {wanted!r} is neither an identifier from 0 to 0x1FFFFFFF nor a dict "
+                "with can_id and can_mask"
+            )
+            raise ParameterError(msg)
+    return made

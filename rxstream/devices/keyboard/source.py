@@ -1,0 +1,148 @@
+"""keyboard: the keys of a terminal (needs no extra)."""
+
+import sys
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.polling import poll
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import to_span
+from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.devices.device_info import Found
+from rxstream.devices.simulated import KEY_DTYPE
+from rxstream.errors import ParameterError
+
+__all__ = ["KEY_DTYPE", "Keyboard", "typed"]
+
+
+class _Keys(Protocol):
+    def read(self, timeout: float) -> list[str] | None: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Keyboard:
+    """The keys of a terminal: irregular samples of `KEY_DTYPE`, one for each key.
+
+    ``key`` is what was typed (``"a"``, ``"é"``) or the name of the key: ``space``, ``enter``,
+    ``tab``, ``backspace``, ``esc``, ``up``, ``page_down``, ``f5``, with ``ctrl+``, ``alt+`` and
+    ``shift+`` before it; an escape sequence that is not known is there as it came. A terminal tells
+    when a key goes down, not when it is let go: ``pressed`` is always true. `typed` makes text of
+    keys.
+
+    Keys come at once, without Enter, and are not shown. While nobody types, heartbeats tell so.
+    The terminal is left as it was found when the device is closed, and when the program ends
+    however it ends but by SIGKILL or SIGTERM (whose default ends it at once). Times are those of
+    arrival.
+
+    Attributes
+    ----------
+    tty
+        Path of a terminal or file descriptor; None: the program's own, also if its input comes
+        from elsewhere. In a notebook there is none. Windows: the console, always (not tested).
+    heartbeat
+        How often to tell that nothing was typed [s].
+    signals
+        Whether Ctrl-C interrupts the program, as usual; else it is the key ``"ctrl+c"``.
+    echo
+        Whether the terminal shows what is typed.
+
+    Examples
+    --------
+    >>> Keyboard().info.dtype.names
+    ('key', 'pressed')
+    """
+
+    tty: str | int | None = None
+    heartbeat: float = 0.1
+    signals: bool = True
+    echo: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.tty, bool) or not isinstance(self.tty, str | int | None):
+            msg = f"Keyboard: tty must be a path or a file descriptor, not {self.tty!r}"
+            raise ParameterError(msg)
+        to_span(self.heartbeat, "Keyboard: heartbeat")
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known before the first key."""
+        where = "own" if self.tty is None else str(self.tty)
+        return StreamInfo("keyboard", None, (), KEY_DTYPE, extra={"tty": where})
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        """Listen to the keys.
+
+        Raises
+        ------
+        DeviceNotFoundError
+            If there is no such terminal, or the program has none.
+        DeviceBusyError
+            If another `Keyboard` of the program reads it, or the program is in the background.
+        """
+        keys = self._keys()
+        nothing = Reading(np.empty(0, KEY_DTYPE))
+
+        def read() -> Reading | None:
+            found = keys.read(self.heartbeat)
+            if not found:
+                return None if found is None else nothing
+            data = np.zeros(len(found), KEY_DTYPE)
+            data["key"], data["pressed"] = found, True
+            return Reading(data)
+
+        stop = poll(read, emit, fail, name="keyboard", release=keys.close)
+
+        def close() -> None:
+            keys.wake()
+            stop()
+
+        return close
+
+    @staticmethod
+    def discover() -> list[Found]:
+        """Return the terminal of the program, if it has one."""
+        if sys.platform == "win32":
+            return [Found("console", {})]
+        from rxstream.devices.keyboard.tty import find_terminal
+
+        name = find_terminal()
+        return [Found("this terminal", {}, name)] if name else []
+
+    def _keys(self) -> _Keys:
+        if sys.platform == "win32":
+            from rxstream.devices.keyboard.windows import Console
+
+            return Console(signals=self.signals)
+        from rxstream.devices.keyboard.tty import open_terminal
+
+        return open_terminal(self.tty, signals=self.signals, echo=self.echo)
+
+
+def typed(keys: Chunk) -> str:
+    """Return the text that keys make: characters, space, tab, enter; backspace takes one away.
+
+    Parameters
+    ----------
+    keys
+        Of a `Keyboard`, or of ``Twin.keyboard()``; a key that is let go is no character.
+
+    Examples
+    --------
+    >>> data = np.zeros(5, KEY_DTYPE)
+    >>> data["key"], data["pressed"] = ["o", "n", "backspace", "k", "space"], True
+    >>> typed(Chunk.stamped(data, range(5), Keyboard().info))
+    'ok '
+    """
+    text: list[str] = []
+    special = {"space": " ", "enter": "\n", "tab": "\t"}
+    for key, pressed in keys.data.tolist():
+        if pressed and (len(key) == 1 or key in special):
+            text.append(special.get(key, key))
+        elif pressed and key == "backspace" and text:
+            text.pop()
+    return "".join(text)

@@ -1,0 +1,177 @@
+"""What a twin's options mean: values, arrivals, and readings in virtual time."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.data.stream_info import Reading
+from rxstream.devices.simulated.delivery import Blocks, Model, Timeline, Truth
+from rxstream.devices.simulated.live import Arrival, Script
+from rxstream.devices.simulated.options import block_of
+from rxstream.devices.simulated.signals import make_values
+from rxstream.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rxstream.devices.simulated.source import Twin
+
+__all__ = ["World"]
+
+Ints: TypeAlias = NDArray[np.int64]
+
+_HEARTBEAT = 100_000_000  # [ns]; how often an irregular twin says that nothing has happened
+_BATCH = 1 << 16  # numbers made at once: enough for speed, few enough not to be late
+
+
+class World:
+    """The world of one twin.
+
+    Parameters
+    ----------
+    twin
+        Its options.
+    """
+
+    def __init__(self, twin: "Twin") -> None:
+        self._twin = twin
+        self._dtype = np.dtype(twin.dtype)
+        self._blocksize = block_of(twin)
+        self._timeline = Timeline(
+            twin.rate, twin.irregular, twin.seed, twin.ppm, twin.drift, twin.wander
+        )
+        self._model = Model(
+            self._timeline, twin.irregular, self._blocksize,
+            twin.delay, twin.stalls, twin.drops, twin.seed,
+        )  # fmt: skip
+
+    def truth(self, start: int) -> Truth:
+        """Return the truth of a run whose sample 0 is at host time ``start`` [ns]."""
+        return Truth(start, self._timeline)
+
+    def values(self, index: Ints) -> NDArray[Any]:
+        """Return samples ``(n, *shape)`` by their numbers ``(n,)``."""
+        twin = self._twin
+        if not callable(twin.signal):
+            seconds = self._timeline.device(index) / 1e9
+            return make_values(
+                twin.signal, index, seconds, twin.shape, self._dtype,
+                seed=twin.seed, frequency=twin.frequency,
+            )  # fmt: skip
+        values = np.asarray(twin.signal(index))
+        expected = (len(index), *twin.shape)
+        if values.shape != expected or not np.can_cast(values.dtype, self._dtype, "same_kind"):
+            msg = (
+                f"{twin.name}: signal returned {values.shape} {values.dtype} for {len(index)} "
+                f"samples; it must be {expected} {self._dtype}"
+            )
+            raise ParameterError(msg)
+        return values.astype(self._dtype, copy=False)
+
+    def script(self, *, stamped: bool) -> Script:
+        """Return what it does; readings get an arrival time if ``stamped``."""
+        twin = self._twin
+        unplugs = tuple((round(at * 1e9), round((at + lasts) * 1e9)) for at, lasts in twin.unplugs)
+        end = None if twin.duration is None else round(twin.duration * 1e9)
+        return Script(twin.name, unplugs, end, partial(self._arrivals, stamped))
+
+    def readings(self, truth: Truth, until: int | None) -> Iterator[Reading]:
+        """Yield what arrives up to an offset [ns], unplugged and plugged in again on the way."""
+        script = self.script(stamped=True)
+        opened, first = 0, 0
+        for back in (*(end for _, end in script.unplugs), None):
+            cut, is_end = script.next_cut(opened)
+            for at, k, reading in script.arrivals(first, opened, truth.start):
+                if until is not None and at > until:
+                    return
+                if cut is not None and at >= cut:
+                    break
+                truth.note(k, len(reading.data))
+                yield reading
+            if is_end or back is None:
+                return
+            opened, first = back, self._timeline.find(back)
+
+    def _arrivals(self, stamped: bool, first: int, opened: int, start: int) -> Iterator[Arrival]:
+        size = self._blocksize * int(np.prod(self._twin.shape, dtype=np.int64))
+        step = max(1, _BATCH // size)
+        power, beat = first, opened
+        for page in self._model.blocks(first):
+            for low in range(0, len(page.first), step):
+                blocks = Blocks(*(column[low : low + step] for column in page))
+                for arrival in self._batch(blocks, power, start, stamped=stamped):
+                    if self._twin.irregular:
+                        yield from self._heartbeats(beat, arrival, start, stamped=stamped)
+                        beat = arrival.at
+                    yield arrival
+
+    def _heartbeats(
+        self, since: int, upto: Arrival, start: int, *, stamped: bool
+    ) -> Iterator[Arrival]:
+        """Yield empty readings; what is on its way already is "still to come"."""
+        if upto.at - since <= _HEARTBEAT:
+            return
+        ready = int(self._timeline.host(np.array([upto.first]))[0])
+        empty = np.empty((0, *self._twin.shape), self._dtype)
+        for at in range(since + _HEARTBEAT, upto.at, _HEARTBEAT):
+            bounds = (start + min(at, ready), start + at)
+            arrival = start + at if stamped else None
+            yield Arrival(at, upto.first, Reading(empty, bounds=bounds, arrival=arrival))
+
+    def _batch(self, blocks: Blocks, power: int, start: int, *, stamped: bool) -> Iterator[Arrival]:
+        ends = np.cumsum(blocks.size)
+        begins = ends - blocks.size
+        index = np.arange(ends[-1]) + np.repeat(blocks.first - begins, blocks.size)
+        data = self.values(index)
+        counters = self._counters(blocks.first + blocks.size - 1, power)
+        stamps = self._stamps(index, power, start)
+        each = self._twin.irregular or self._twin.stamps == "host"
+        told = self._twin.drops is not None and self._twin.drops.told
+        rows = zip(
+            begins.tolist(), ends.tolist(), blocks.first.tolist(), blocks.lost.tolist(),
+            blocks.arrival.tolist(), counters, strict=True,
+        )  # fmt: skip
+        for i, j, first, lost, at, counter in rows:
+            stamp: int | Ints | None = None
+            if stamps is not None:
+                stamp = stamps[i:j] if each else int(stamps[i])
+            yield Arrival(
+                at,
+                first,
+                Reading(
+                    data[i:j],
+                    counter,
+                    stamp,
+                    None,
+                    lost if told and lost else None,
+                    "dropped",
+                    start + at if stamped else None,
+                ),
+            )
+
+    def _counters(self, last: Ints, power: int) -> list[int] | list[None]:
+        counter = self._twin.counter
+        if counter is None:
+            return [None] * len(last)
+        if counter.kind == "samples":
+            counts = last - power
+        else:
+            ticks = (counter.rate or 0.0) / 1e9
+            counts = np.floor(self._since_power(last, power) * ticks).astype(np.int64)
+        mask = (1 << counter.bits) - 1
+        return [count & mask for count in counts.tolist()]
+
+    def _stamps(self, index: Ints, power: int, start: int) -> Ints | None:
+        kind, step = self._twin.stamps, self._twin.resolution * 1e9
+        if kind is None:
+            return None
+        if kind == "host":
+            stamps, whole = self._timeline.host(index) + start, max(1, round(step))
+            return stamps // whole * whole
+        return np.rint(np.floor(self._since_power(index, power) / step) * step).astype(np.int64)
+
+    def _since_power(self, index: Ints, power: int) -> NDArray[np.float64]:
+        zero = self._timeline.device(np.array([power]))[0]
+        since: NDArray[np.float64] = self._timeline.device(index) - zero
+        return since

@@ -1,0 +1,126 @@
+"""A chunk as a pandas or xarray object."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.optional import load_backend
+
+__all__ = ["chunk_to_pandas", "chunk_to_xarray"]
+
+
+def chunk_to_pandas(chunk: Any) -> Any:
+    """Return a DataFrame with a row for each sample.
+
+    The index is the time, UTC in nanoseconds. Columns are the channels by their labels, the
+    numbers of a sample in their order, or the fields of a structured one: a field of bytes
+    (``uint8``) stays together as ``bytes``, other arrays become ``field[0]``, ``field[1]`` …
+    ``attrs`` has name, rate [Hz], unit, and gaps with times [ns].
+
+    Raises
+    ------
+    MissingExtraError
+        If pandas is not installed.
+    """
+    pd = load_backend("pandas", extra="frames")
+    index = pd.DatetimeIndex(_times(chunk), tz="UTC", name="time")
+    if chunk.data.dtype.names:
+        frame = pd.DataFrame(dict(_fields(chunk)), index=index)
+    else:
+        frame = pd.DataFrame(_flat(chunk.data), index=index, columns=_labels(chunk))
+    frame.attrs = _facts(chunk) | {"gaps": _gaps(chunk)}
+    return frame
+
+
+def chunk_to_xarray(chunk: Any) -> Any:
+    """Return a DataArray with the coordinate ``time``, or of structured samples a Dataset.
+
+    The other dimensions are ``channel`` (with its labels), ``y, x[, channel]`` of pictures, or
+    ``dim_1`` … ``attrs`` has name, rate [Hz], unit (as ``units`` too, where xarray's plots look
+    for it), and gaps as JSON, since a netCDF file takes nothing richer.
+
+    Raises
+    ------
+    MissingExtraError
+        If xarray is not installed.
+    """
+    xr = load_backend("xarray", extra="frames")
+    data, info = chunk.data, chunk.info
+    attrs = _facts(chunk)
+    if info.unit:
+        attrs["units"] = info.unit
+    if chunk.gaps:
+        attrs["gaps"] = json.dumps(_gaps(chunk))
+    coords: dict[str, Any] = {"time": _times(chunk)}
+    if data.dtype.names:
+        fields = {}
+        for name in data.dtype.names:  # a field may be called "time" too
+            part, label = data[name], name if name not in coords else f"{name}_"
+            fields[label] = (_dims(part, prefix=name), part)
+        return xr.Dataset(fields, coords=coords, attrs=attrs)
+    dims = _dims(data)
+    if info.channels and len(info.channels) == data.shape[-1] and data.ndim > 1:
+        dims = (*dims[:-1], "channel")
+        coords["channel"] = list(info.channels)
+    return xr.DataArray(data, dims=dims, coords=coords, name=info.name, attrs=attrs)
+
+
+def _times(chunk: Any) -> NDArray[np.datetime64]:
+    stamps: NDArray[np.datetime64] = np.asarray(chunk.time, np.int64).astype("datetime64[ns]")
+    return stamps
+
+
+def _facts(chunk: Any) -> dict[str, Any]:
+    info = chunk.info
+    return {"name": info.name, "unit": info.unit} | (
+        {} if info.rate is None else {"rate": info.rate}
+    )
+
+
+def _gaps(chunk: Any) -> list[dict[str, Any]]:
+    return [
+        {"start": int(gap.start), "end": int(gap.end), "lost": gap.lost, "why": gap.why}
+        for gap in chunk.gaps
+    ]
+
+
+def _dims(data: NDArray[Any], prefix: str = "dim") -> tuple[str, ...]:
+    inner = data.ndim - 1
+    if prefix == "dim" and inner == 1:
+        return ("time", "channel")
+    if prefix == "dim" and inner in (2, 3) and min(data.shape[1:3]) >= 8:
+        return ("time", "y", "x", "channel")[: inner + 1]
+    return ("time", *(f"{prefix}_{i + 1}" for i in range(inner)))
+
+
+def _flat(data: NDArray[Any]) -> NDArray[Any]:
+    return data.reshape(len(data), int(np.prod(data.shape[1:], dtype=np.int64)))
+
+
+def _labels(chunk: Any) -> list[Any]:
+    data, info = chunk.data, chunk.info
+    if data.ndim == 1:
+        return [info.name]
+    count = int(np.prod(data.shape[1:], dtype=np.int64))
+    return list(info.channels) if len(info.channels) == count else list(range(count))
+
+
+def _fields(chunk: Any) -> Iterator[tuple[str, Any]]:
+    for name in chunk.data.dtype.names:
+        yield from _field(name, chunk.data[name])
+
+
+def _field(name: str, values: NDArray[Any]) -> Iterator[tuple[str, Any]]:
+    if values.dtype.names:
+        for inner in values.dtype.names:
+            yield from _field(f"{name}.{inner}", values[inner])
+    elif values.ndim == 1:
+        yield name, values
+    elif values.dtype == np.uint8 and values.ndim == 2:
+        yield name, [row.tobytes() for row in values]
+    else:
+        for i, column in enumerate(_flat(values).T):
+            yield f"{name}[{i}]", column

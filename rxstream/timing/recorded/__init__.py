@@ -1,0 +1,1 @@
+"""The clock model over recordings, where the future is known."""

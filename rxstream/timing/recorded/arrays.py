@@ -1,0 +1,159 @@
+"""The clock model over arrays, for stamps that exist already."""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rxstream.data.stream_info import Counter
+from rxstream.errors import ParameterError
+from rxstream.timing.recorded.passes import Corrected, Evidence, run_offline, run_online
+from rxstream.timing.settings import Correction
+
+__all__ = ["Corrected", "correct_arrays"]
+
+_ALIKE = 0.01  # a counter of samples goes on by n a chunk, but for losses
+_NEAR = 0.05  # of a usual rate of ticks, by arrivals that scatter
+_SPEEDS = [10.0**k for k in range(2, 10)] + [32_768.0, 44_100.0, 48_000.0, 90_000.0]
+_REMEDY = "tell what it counts with counter_spec=Counter(...), or leave it out"
+
+Ints = NDArray[np.int64]
+
+
+def correct_arrays(
+    n: ArrayLike,
+    arrival: ArrayLike,
+    rate: float | None,
+    *,
+    counter: ArrayLike | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    quantum: int | None = None,
+    latency: float = 0.0,
+    online: bool = True,
+    counter_spec: Counter | None = None,
+    **settings: Any,
+) -> Corrected:
+    """Return true times of chunks whose arrival is known.
+
+    Parameters
+    ----------
+    n
+        Samples of each chunk ``(m,)``, or one number for all.
+    arrival
+        When each chunk arrived ``(m,)`` int [ns], on a clock that never jumps.
+    rate
+        Nominal samples per second [Hz], or None for irregular samples.
+    counter
+        The device's counter at the last sample of each chunk ``(m,)`` int, raw.
+    lower, upper
+        Bounds on the time of the last sample ``(m,)`` int [ns]; ``upper`` defaults to `arrival`.
+    quantum
+        If samples are lost, multiples of this many are.
+    latency
+        Least delay [s], subtracted from every time.
+    online
+        Whether each time may only depend on what came before it, as in a live stream; else the
+        future is looked at too, which is better.
+    counter_spec
+        What the counter is: its bits, and its rate if it counts ticks. Without it this is found
+        from the data: a counter that advances by `n` a chunk counts samples, one that runs at a
+        usual rate (1 kHz, 1 MHz, 90 kHz, ...) ticks; what is neither is refused.
+    **settings
+        Others of `Correction`.
+
+    Returns
+    -------
+    Corrected
+        ``first`` and ``last`` [ns], ``uncertainty`` [ns], ``events``.
+
+    Raises
+    ------
+    ParameterError
+        If arrays differ in length, are not of integers, bounds or arrivals go back, a setting is
+        unknown, or it is not clear what the counter counts: without a rate, it never is.
+
+    Examples
+    --------
+    >>> arrival = [1_000_000_000, 1_130_000_000, 1_200_000_000]  # the second is 30 ms late
+    >>> int(correct_arrays(100, arrival, 1000.0).last[2])
+    1200000000
+    """
+    arrivals = _column("arrival", arrival, None)
+    counts = np.full(len(arrivals), n) if np.ndim(n) == 0 else np.asarray(n)
+    counts = _column("n", counts, len(arrivals))
+    if len(counts) and counts.min() < 1:
+        msg = f"n must be at least 1 sample a chunk, not {counts.min()}"
+        raise ParameterError(msg)
+    if (np.diff(arrivals) < 0).any():
+        at = int(np.flatnonzero(np.diff(arrivals) < 0)[0]) + 1
+        msg = f"arrival goes back at chunk {at}; give stamps of a monotonic clock, in order"
+        raise ParameterError(msg)
+    numbers = None if counter is None else _column("counter", counter, len(arrivals))
+    low = None if lower is None else _column("lower", lower, len(arrivals))
+    high = arrivals if upper is None else _column("upper", upper, len(arrivals))
+    high = np.minimum(high, arrivals)
+    if low is not None and (low > high).any():
+        at = int(np.flatnonzero(low > high)[0])
+        msg = f"lower is after upper, or after arrival, at chunk {at}: {low[at]} > {high[at]}"
+        raise ParameterError(msg)
+    if low is None:
+        arrivals = np.maximum.accumulate(high)
+    if numbers is not None and counter_spec is None:
+        counter_spec = _kind_of(numbers, arrivals, counts, rate)
+    known = {field.name for field in fields(Correction)} - {"hold"}
+    for name in settings.keys() - known:
+        why = "is for operators" if name == "hold" else "is no setting of the clock model"
+        msg = f"correct_arrays: {name} {why}; there are {', '.join(sorted(known))}"
+        raise ParameterError(msg)
+    chosen = Correction(rate, quantum, counter_spec, latency=latency, **settings)
+    evidence = Evidence(counts, arrivals, numbers, low, high)
+    return run_online(chosen, evidence) if online else run_offline(chosen, evidence)
+
+
+def _column(name: str, values: ArrayLike, length: int | None) -> Ints:
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        msg = f"{name} must be (m,) integers, not {array.shape} {array.dtype}"
+        raise ParameterError(msg)
+    if length is not None and len(array) != length:
+        msg = f"{name} has {len(array)} chunks, arrival has {length}"
+        raise ParameterError(msg)
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        msg = f"{name} must fit into int64 [ns since 1970], not {array.max()}"
+        raise ParameterError(msg)
+    return array.astype(np.int64)
+
+
+def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> Counter:
+    """Find out what a counter counts, and its bits."""
+    top = int(counter.max(initial=0))
+    steps = np.diff(counter)
+    bits = 64
+    if (steps < 0).any():  # wraps, or restarts: a counter that wraps comes near its end
+        bits = next((b for b in (8, 16, 24, 32) if top < 1 << b and top >= 7 << (b - 3)), 64)
+    usual = steps[steps > 0]
+    if rate is None:
+        what = "numbers samples, which is no clock without a rate" if _alike(steps, count) else (
+            "may number chunks or count ticks, and irregular samples do not tell which"
+        )  # fmt: skip
+        raise ParameterError(f"counter {what}; {_REMEDY}")
+    if not len(usual) or _alike(steps, count):
+        return Counter(bits)
+    speed = float(np.median(usual) / max(float(np.median(np.diff(arrival))), 1.0)) * 1e9
+    if bits == 64:
+        good = steps > 0
+        speed = float(steps[good].sum() / max(int(np.diff(arrival)[good].sum()), 1)) * 1e9
+    nearest = min(_SPEEDS, key=lambda known: abs(known / speed - 1))
+    if abs(nearest / speed - 1) > _NEAR:
+        msg = (
+            f"counter does not go on by n a chunk, and {speed:.6g} a second is no usual rate of "
+            f"ticks; {_REMEDY}"
+        )
+        raise ParameterError(msg)
+    return Counter(bits, nearest, "ticks")
+
+
+def _alike(steps: Ints, count: Ints) -> bool:
+    return len(steps) == 0 or abs(float(np.median(steps / count[1:])) - 1) < _ALIKE

@@ -1,0 +1,106 @@
+"""What becomes of odd evidence: counters that begin anew, decisions that come late."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import MS
+from numpy.typing import NDArray
+
+from rxstream import Chunk, Counter, Reading, StreamInfo
+from rxstream import operators as ops
+from rxstream.acquisition.stamper import Stamper
+from rxstream.errors import ClockEvent
+from rxstream.testing import run
+
+START = 10**18
+
+
+def stamped(
+    info: StreamInfo, seconds: NDArray[np.float64], mode: Any = "corrected"
+) -> tuple[list[Chunk[Any]], list[ClockEvent]]:
+    """Return what becomes of blocks of ``info.quantum`` samples that arrive so."""
+    stamper, size = Stamper(info, mode), info.quantum or 1
+    samples = np.zeros(size, np.int64)
+    chunks = [
+        stamper.stamp(Reading(samples), samples, START + round(s * 1e9)) for s in seconds.tolist()
+    ]
+    return [chunk for chunk in chunks if chunk is not None], stamper.found
+
+
+@pytest.mark.parametrize("rate", [1000.0, None])
+@pytest.mark.parametrize("bits", [16, 32])
+@pytest.mark.parametrize("mode", ["arrival", "corrected"])
+def test_a_counter_that_begins_anew_is_no_loss(rate: float | None, bits: int, mode: Any) -> None:
+    stamper = Stamper(StreamInfo("x", rate, (), np.dtype(int), counter=Counter(bits)), mode)
+    gaps, samples = [], np.arange(10)
+    counters = [*range(5000, 5100, 10), *range(0, 50, 10), *range(70, 100, 10)]
+    for k, counter in enumerate(counters):
+        late = 20 * MS if k >= 15 else 0
+        arrival = START + k * 10 * MS + late
+        chunk = stamper.stamp(Reading(samples, counter=counter), samples, arrival)
+        assert chunk is not None
+        gaps += chunk.gaps
+    assert [(gap.why, gap.lost) for gap in gaps] == [("restart", None), ("dropped", 20)]
+    assert chunk.index == 190
+
+
+@pytest.mark.parametrize("rate", [1000.0, None])
+def test_a_reading_without_its_counter_is_no_loss(rate: float | None) -> None:
+    info = StreamInfo("x", rate, (), np.dtype(int), counter=Counter(8))
+    stamper, gaps, samples = Stamper(info, "arrival"), [], np.arange(10)
+    for k in range(60):
+        counter = None if k in (20, 21, 40) else 10 * (k + (k >= 40)) % 256
+        chunk = stamper.stamp(Reading(samples, counter=counter), samples, START + k * 10 * MS)
+        assert chunk is not None
+        gaps += chunk.gaps
+    assert [(gap.why, gap.lost) for gap in gaps] == [("dropped", 10)]
+
+
+def test_a_delay_that_changes_is_told_and_moves_no_times() -> None:
+    rng = np.random.default_rng(1)
+    delay = rng.exponential(0.5e-3, 3000) + np.repeat([4e-3, 0, 6e-3], 1000)
+    taken = np.arange(1, 3001) * 0.1
+    info = StreamInfo("net", 25600.0, (), np.dtype(int), quantum=2560)
+    chunks, found = stamped(info, taken + delay)
+    assert [event.kind for event in found] == ["latency", "latency"]
+    fell, rose = found
+    assert fell.delay == pytest.approx(-4e6, abs=5e5)
+    assert "fell by" in str(fell)
+    assert rose.delay == pytest.approx(6e6, abs=5e5)
+    assert "times stay right" in str(rose)
+    assert rose.correction == 0
+    ends = np.array([chunk.end for chunk in chunks[rose.first // 2560 : rose.last // 2560]])
+    true = taken[rose.first // 2560 : rose.last // 2560]
+    assert np.abs((ends - START) / 1e9 - true).mean() < 0.5e-3
+
+
+def test_a_loss_that_was_none_is_taken_back() -> None:
+    rng = np.random.default_rng(11)
+    seconds = np.arange(600) / 30 + rng.exponential(2e-3, 600)
+    seconds[400:404] += 0.0333  # late by just one picture, for a while
+    chunks, found = stamped(StreamInfo("cam", 30.0, (), np.dtype(int), quantum=1), seconds)
+    gaps = [(gap.why, gap.lost) for chunk in chunks for gap in chunk.gaps]
+    assert gaps == [("dropped", 1), ("overlap", 0)]
+    assert [(event.kind, event.samples) for event in found] == [("gap", 1), ("overlap", -1)]
+    assert "an earlier gap was none" in str(found[1])
+    assert chunks[-1].index == 600  # numbers that are out stay
+
+
+def test_the_size_of_an_unplugging_is_no_evidence() -> None:
+    """It was made from times: a second correction finds the clock anew, as the first did."""
+    info = StreamInfo("mic", 48_000.0, (), np.dtype(int), quantum=480)
+    stamper, samples, rng = Stamper(info), np.zeros(480, int), np.random.default_rng(2)
+    chunks = []
+    for k in range(4000):
+        if k == 2000:
+            stamper.restart("disconnect")
+        away = 7.3 if k >= 2000 else 0.0
+        late = max(0.0, 0.05 - 0.01 * (k - 2000)) if k >= 2000 else 0.0
+        arrival = k * 0.01 + away + late + rng.exponential(2e-4)
+        chunk = stamper.stamp(Reading(samples), samples, START + round(arrival * 1e9))
+        assert chunk is not None
+        chunks.append(chunk)
+    again = run(ops.timestamp_correct(), chunks)
+    assert [c.gaps for c in again] == [c.gaps for c in chunks]
+    np.testing.assert_array_equal([c.time for c in again], [c.time for c in chunks])

@@ -1,0 +1,158 @@
+"""Device.stats: rate, jitter, losses, and how each subscriber keeps up."""
+
+import threading
+
+import numpy as np
+from fakes import INFO, MS, Manual, eventually, ramp
+from reactivex.scheduler import ImmediateScheduler
+
+from rxstream import Chunk, Device, Gap, Reading, StreamInfo
+from rxstream import operators as ops
+from rxstream.acquisition.stats import Stats, Tally
+from rxstream.data.axis import Evidence
+from rxstream.devices.simulated import Delay, Twin
+from rxstream.testing import run
+from rxstream.window.log import Log
+
+
+def modelled(chunk: Chunk, state: str = "locked") -> Chunk:
+    """Return a chunk as a clock model has stamped it."""
+    (grid,) = chunk.axis.parts()
+    grid.evidence = Evidence(chunk.end, len(chunk), state=state)
+    return chunk
+
+
+def stats_of(chunks: list[Chunk]) -> Stats:
+    tally = Tally()
+    for chunk in chunks:
+        tally.push(modelled(chunk))
+    return tally.stats("x", "open", "locked", Log(10**9, 10**6, "x"))
+
+
+def test_counts_and_rate() -> None:
+    gap = Gap(100 * MS, 150 * MS, 50, "dropped")
+    stats = stats_of([ramp(0, 100), ramp(150, 100, gap)])
+    assert (stats.chunks, stats.samples, stats.lost, stats.gaps) == (2, 200, 50, 1)
+    assert (stats.nominal, stats.rate, stats.ppm) == (1000.0, None, None)  # too soon to say
+
+
+def test_the_rate_of_events_is_known_at_once() -> None:
+    info = StreamInfo("keys", dtype=np.dtype(np.int64))
+    stats = stats_of([Chunk.stamped(np.arange(10), range(10), info, start=0, end=10**9)])
+    assert (stats.nominal, stats.rate, stats.ppm) == (None, 10.0, None)
+
+
+def test_nothing_has_come() -> None:
+    stats = stats_of([])
+    assert (stats.samples, stats.rate, stats.ppm, stats.jitter_p99) == (0, None, None, None)
+    assert "0 samples" in str(stats)
+
+
+def test_the_first_two_seconds_do_not_count_for_the_rate() -> None:
+    wrong = Chunk.regular(np.arange(2000), INFO, start=0, period=1.02e6)  # 2 % too slow
+    right = [
+        Chunk.regular(np.arange(1000), INFO, start=2040 * MS + k * 1000 * MS, index=2000 + 1000 * k)
+        for k in range(3)
+    ]
+    assert stats_of([wrong, *right]).rate == 1000.0
+    assert stats_of([wrong, *right]).samples == 5000
+
+
+def test_after_a_disconnect_the_rate_settles_anew() -> None:
+    first = [ramp(k * 1000, 1000) for k in range(4)]
+    gap = Gap(4000 * MS, 5000 * MS, 1000, "disconnect")
+    again = Chunk.regular(
+        np.arange(2000), INFO, start=5000 * MS, index=5000, gap=gap, period=1.02e6
+    )
+    last = [ramp(k * 1000, 1000) for k in range(8, 10)]
+    stats = stats_of([*first, again, *last])
+    assert stats.rate == 1000.0
+    assert (stats.samples, stats.lost) == (8000, 1000)
+
+
+def test_a_slow_subscriber_is_seen_and_named() -> None:
+    source, go, seen = Manual(), threading.Event(), threading.Event()
+
+    def wait(_chunk: Chunk) -> None:
+        seen.set()
+        go.wait(10)
+
+    with Device(source, name="mic", timestamps="arrival") as device:
+        slow = device.pipe(ops.on_lag("gap", name="slow")).subscribe(wait)
+        fast = device.pipe(ops.latest(name="fast")).subscribe(lambda _: None)
+        source.emit(np.arange(100))
+        assert seen.wait(10)
+        for k in range(1, 6):
+            source.emit(Reading(np.arange(100) + 100 * k))
+        assert eventually(lambda: device.stats().subscribers[1].behind == 0)
+        one, two = device.stats().subscribers
+        assert (one.name, one.policy, one.behind, one.delivered) == ("slow", "gap", 5, 1)
+        assert one.lag > 0.0
+        assert two.lag == 0.0
+        assert "slow" in str(device.stats())
+        go.set()
+        assert eventually(lambda: device.stats().subscribers[0].behind == 0)
+        stats = device.stats()
+        slow.dispose()
+        fast.dispose()
+    assert (stats.name, stats.state, stats.chunks, stats.samples) == ("mic", "open", 6, 600)
+    assert stats.nbytes >= 6 * 800
+    assert stats.held > 0.1
+    after = device.stats()
+    assert (after.state, after.clock, after.samples, after.subscribers) == (
+        "closed", "closed", 600, (),
+    )  # fmt: skip
+
+
+def test_stats_of_a_device_that_was_never_open() -> None:
+    stats = Device(Manual()).stats()
+    assert (stats.state, stats.samples, stats.held, stats.subscribers) == ("closed", 0, 0.0, ())
+
+
+def test_a_new_session_counts_anew() -> None:
+    device, source = Device(Manual(), timestamps="arrival"), None
+    source = device.source
+    with device:
+        source.emit(np.arange(100))
+        assert device.stats().samples == 100
+    with device:
+        assert device.stats().samples == 0
+
+
+def test_the_meter_does_not_measure_while_the_clock_model_warms_up() -> None:
+    wrong = Chunk.regular(np.arange(2000), INFO, start=0, period=1.02e6)  # 2 % too slow
+    right = Chunk.regular(np.arange(2000, 4000), INFO, start=2040 * MS, index=2000)
+    flows = run(
+        ops.meter(every=1.9), [modelled(wrong, "warming"), modelled(right), ramp(4040, 1000)]
+    )
+    assert [flow.state for flow in flows] == ["warming", "locked", "raw"]
+    assert [flow.ppm for flow in flows] == [None, 0.0, 0.0]
+    assert [flow.samples for flow in flows] == [2000, 4000, 5000]
+
+
+def test_what_went_through_no_clock_model_is_measured_at_once() -> None:
+    (flow,) = run(ops.meter(every=10), [ramp(0, 100)])
+    assert (flow.rate, flow.state) == (1000.0, "raw")
+
+
+def test_the_meter_tells_what_the_clock_model_says_of_itself() -> None:
+    twin = Twin(rate=1000.0, delay=Delay(0.001, 0.0002))
+    source, states = Manual(twin.info), list[str]()
+    with Device(source) as device:
+        device.pipe(ops.meter(every=0.5)).subscribe(
+            lambda flow: states.append(flow.state), scheduler=ImmediateScheduler()
+        )
+        for reading in twin.readings(20, start=10**18):
+            source.emit(reading)
+        assert device.stats().clock == states[-1] == "locked"
+    assert states[0] == "warming"
+
+
+def test_ppm_of_a_twin_that_is_too_fast() -> None:
+    twin = Twin(rate=1000.0, ppm=20_000.0, delay=Delay(0.0, 0.0), duration=3.2)
+    with Device(twin) as device:
+        assert device.wait(20)
+        stats = device.stats()
+    assert stats.ppm is not None
+    assert abs(stats.ppm - 20_000) < 5000
+    assert stats.jitter_p50 is not None

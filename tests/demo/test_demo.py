@@ -1,0 +1,299 @@
+"""rxstream demo: what it stores, what it says, and when its exit code is not 0."""
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+from rich.console import Console
+
+from rxstream import Chunk, Device, StreamInfo
+from rxstream.demo import run_demo
+from rxstream.demo.analysis import Loudness
+from rxstream.demo.inputs import Input, find_inputs, spare_input
+from rxstream.demo.moment import draw_moment
+from rxstream.demo.readers import start_readers
+from rxstream.demo.report import judge, print_report, time_error, truly_lost
+from rxstream.demo.scene import Scene
+from rxstream.demo.story import Moment, Plan
+from rxstream.devices import Found
+from rxstream.devices.can import CAN_DTYPE, Can
+from rxstream.devices.simulated import Drops, Twin, frame_number
+
+
+def numbers_in(path: Path) -> list[int]:
+    video, numbers = cv2.VideoCapture(str(path)), []
+    while True:
+        fine, picture = video.read()
+        if not fine:
+            video.release()
+            return numbers
+        numbers.append(frame_number(picture))
+
+
+def read_log(path: Path) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    log = Device(Can(path))
+    log.subscribe(chunks.append)
+    with log:
+        assert log.wait(20)
+    return [chunk for chunk in chunks if len(chunk)]
+
+
+def loudest(path: Path) -> float:
+    """Return when a sound file is loudest [s]."""
+    sound, rate = soundfile.read(path, always_2d=True)
+    return float(np.abs(sound[:, 0]).argmax()) / rate
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return the folder and the output of a short demo with twins."""
+    folder, out = tmp_path_factory.mktemp("demo") / "new" / "folder", io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, color_system=None)
+    assert run_demo(console, 4.0, folder, twins=True) == 0, out.getvalue()
+    return folder, out.getvalue()
+
+
+def test_it_says_what_it_does_and_how_it_went(demo: tuple[Path, str]) -> None:
+    text = demo[1]
+    for words in (
+        "microphone  simulated (as you asked)", "slow on purpose", "the microphone is unplugged",
+        "plugged in again", "a loud noise, at 2.", "Samples", "time error", "µs",
+        "How far each reader was behind", "Nothing was lost except on purpose.",
+    ):  # fmt: skip
+        assert words in text
+    tables = text[text.index("Samples") : text.index("Files")].splitlines()
+    assert max(len(line.rstrip()) for line in tables) <= 80
+
+
+def test_on_a_terminal_there_is_a_table_and_a_progress_bar(demo: tuple[Path, str]) -> None:
+    for words in ("━", "of 4 s", "turns/min", "behind", "unplugged"):
+        assert words in demo[1]
+
+
+def test_it_writes_all_files(demo: tuple[Path, str]) -> None:
+    assert {path.name for path in demo[0].iterdir()} == {
+        "microphone.wav", "camera.avi", "camera.avi.times.csv", "can.blf", "moment.wav",
+        "moment.png",
+    }  # fmt: skip
+
+
+def test_the_sound_keeps_its_time_over_the_pulled_cable(demo: tuple[Path, str]) -> None:
+    sound, rate = soundfile.read(demo[0] / "microphone.wav", dtype="float32")
+    assert rate == 48_000
+    assert 3.5 < len(sound) / rate < 8.0
+    silent = np.flatnonzero(sound == 0.0)
+    assert 0.2 < len(silent) / rate < 3.0
+    assert 2.0 < loudest(demo[0] / "microphone.wav") < 3.0  # the bang, at 2.4 s
+
+
+def test_the_moment_began_before_the_event(demo: tuple[Path, str]) -> None:
+    before = Plan.of(4).before
+    assert abs(loudest(demo[0] / "moment.wav") - before) < 0.1
+
+
+def test_the_video_has_every_picture_once(demo: tuple[Path, str]) -> None:
+    numbers = numbers_in(demo[0] / "camera.avi")
+    assert len(numbers) > 60
+    assert numbers == list(range(len(numbers)))
+    with (demo[0] / "camera.avi.times.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(numbers)
+    steps = np.diff([int(row["time_ns"]) for row in rows])
+    assert abs(np.median(steps) / 1e9 - 1 / 30) < 0.002
+
+
+def test_the_log_has_every_message(demo: tuple[Path, str]) -> None:
+    data = np.concatenate([chunk.data for chunk in read_log(demo[0] / "can.blf")])
+    engine = data[data["arbitration_id"] == 0x100]["data"][:, 7]
+    assert len(data) > 1000
+    assert (np.diff(engine.astype(int)) % 256 == 1).all()  # its counter misses none
+
+
+def test_the_picture_is_a_picture(demo: tuple[Path, str]) -> None:
+    picture = cv2.imread(str(demo[0] / "moment.png"))
+    assert picture.shape[1] >= 1000
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 200
+
+
+def test_ctrl_c_ends_it_with_the_table(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "rxstream.cli.app", "demo", "--twins", "--out", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert process.stdout is not None
+    while "samples so far" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=40)
+    assert process.returncode == 0, output + errors
+    assert "Traceback" not in errors
+    assert "you pressed Ctrl-C" in output
+    assert "Nothing was lost except on purpose." in output
+    assert (tmp_path / "moment.png").exists()
+
+
+# -- parts of it ------------------------------------------------------------------------------
+
+
+def follow(twin: Twin, folder: Path, device: Device | None = None) -> list[str]:
+    """Let the demo's readers read a twin to its end; return what they complain about."""
+    device = (device or Device(twin, name="sensor")).open()
+    source = Input("sensor", device, "simulated", twin=twin)
+    readers = start_readers(source, folder, slow=1.0, hurry=Event(), loud=lambda _: None)
+    device.wait(20)
+    device.close()
+    for reader in readers.all:
+        assert reader.sink.wait(10)
+    return list(judge(readers).problems)
+
+
+def test_a_pulled_cable_is_no_problem_when_the_window_has_forgotten_it(tmp_path: Path) -> None:
+    twin = Twin(rate=1000.0, unplugs=((0.3, 0.2),), duration=1.2)
+    device = Device(twin, name="sensor", history=0.2, reconnect=0.05)
+    assert follow(twin, tmp_path, device) == []
+    assert device.stats().gaps == 1
+    held: list[Chunk] = []
+    device.past().subscribe(held.append)
+    assert not any(chunk.gaps for chunk in held)
+
+
+def test_what_is_lost_without_a_word_is_a_problem(tmp_path: Path) -> None:
+    # no counter, no stamps of its own, and too few at once to be seen by when they arrive
+    drops = Drops(every=0.2, least=1, most=1, unit="samples", told=False)
+    told = follow(Twin(rate=1000.0, duration=1.0, drops=drops), tmp_path)
+    assert len(told) == 1
+    assert "lost without a word" in told[0]
+
+
+def test_only_what_came_before_a_received_sample_counts_as_lost() -> None:
+    truth = Twin(rate=1000.0).truth
+    truth.note(0, 10)
+    truth.note(15, 10)
+    truth.note(30, 10)
+    assert [truly_lost(truth, received) for received in (10, 11, 20, 21, 30)] == [0, 5, 5, 10, 10]
+
+
+def test_a_real_device_that_does_not_come_back_is_a_problem(tmp_path: Path) -> None:
+    twin = Twin(rate=1000.0, duration=0.3)
+    device = Device(twin, name="sensor").open()
+    source = Input("sensor", device, "a real one")
+    readers = start_readers(source, tmp_path, slow=1.0, hurry=Event(), loud=lambda _: None)
+    assert device.wait(20)
+    device.close()
+    readers.gone = True
+    assert "did not come back" in judge(readers).problems[0]
+
+
+def test_a_problem_beside_those_of_the_devices_is_told() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    assert print_report(console, [], 0, []) is True
+    assert print_report(console, [], 0, [], ["saving the moment: [disk] full"]) is False
+    assert "NOT AS IT SHOULD BE: saving the moment: [disk] full" in out.getvalue()
+
+
+def test_what_is_lost_unexpectedly_is_a_problem(tmp_path: Path) -> None:
+    drops = Drops(every=0.2, told=True)
+    told = follow(Twin(rate=1000.0, duration=0.9, drops=drops), tmp_path)
+    assert len(told) == 1
+    assert "samples were lost by the device" in told[0]
+
+
+def test_what_is_well_is_no_problem(tmp_path: Path) -> None:
+    assert follow(Twin(rate=1000.0, duration=0.5), tmp_path) == []
+
+
+def test_a_sink_that_fails_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "sensor.csv").write_text("")
+    twin = Twin(rate=100.0, duration=0.4, shape=(80, 80))  # too many columns for a table
+    told = follow(twin, tmp_path)
+    assert any("storing" in line and "columns" in line for line in told)
+
+
+def test_the_time_error_is_known_after_a_pulled_cable() -> None:
+    twin = Twin(rate=1000.0, stamps="host", unplugs=((0.5, 0.3),), duration=1.2)
+    with Device(twin, reconnect=0.05) as device:
+        assert device.wait(20)
+    error = time_error(device, twin.truth, device.stats().samples)
+    assert error is not None
+    assert error.p95 < 2e-3
+    assert sum(lost.samples for lost in twin.truth.lost) >= 290
+
+
+def test_a_real_device_is_preferred_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    # python-can does not list virtual buses, and a machine under test has no other
+    found = [Found("test bus", {"interface": "virtual", "channel": "rxstream-demo"})]
+    monkeypatch.setattr(Can, "discover", staticmethod(lambda: found))
+    opened: list[Input] = []
+    inputs = find_inputs(Scene(), opened=opened.append)
+    try:
+        assert inputs[2].source == "test bus"
+        assert inputs[2].twin is None
+        assert {item.key for item in opened} == {"microphone", "camera", "can"}
+    finally:
+        for item in opened:
+            item.device.close(0.0)
+
+
+def test_a_device_that_does_not_open_is_simulated_and_it_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [Found("broken", {"interface": "nosuch", "channel": "x"})]
+    monkeypatch.setattr(Can, "discover", staticmethod(lambda: found))
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    opened: list[Input] = []
+    inputs = {item.key: item for item in find_inputs(Scene(), opened=opened.append)}
+    for item in opened:
+        item.device.close(0.0)
+    assert inputs["can"].source == inputs["microphone"].source == "simulated"
+    assert "nosuch" in inputs["can"].why
+    assert "pip install 'rxstream[audio]'" in inputs["microphone"].why
+
+
+def test_where_everything_is_real_a_spare_one_is_unplugged() -> None:
+    spare = spare_input(Scene())
+    spare.device.close(0.0)
+    assert spare.twin is not None
+    assert "unplug" in spare.why
+
+
+def test_a_loud_moment_is_found_to_the_sample() -> None:
+    info, heard = StreamInfo("mic", 1000.0, (1,), np.dtype(np.float32)), []
+    loudness = Loudness(heard.append)
+    rng = np.random.default_rng(0)
+    for k in range(10):
+        sound = 0.001 * rng.standard_normal((200, 1)).astype(np.float32)
+        if k == 8:
+            sound[50:] += 0.9
+        loudness(Chunk.regular(sound, info, start=k * 200_000_000))
+    assert heard == [1_650_000_000]
+    assert "loudest -2 dB at 1.7 s" in loudness.found(0)
+
+
+def test_a_moment_without_anything_can_be_drawn(tmp_path: Path) -> None:
+    bus = StreamInfo("can", dtype=CAN_DTYPE)
+    messages = np.zeros(3, CAN_DTYPE)
+    messages["arbitration_id"] = 1, 2, 1
+    moment = Moment(10**9, "test", 0, 2 * 10**9)
+    sound = StreamInfo("mic", 1000.0, (1,), np.dtype(np.float32))
+    gray = StreamInfo("camera", None, (24, 32), np.dtype(np.uint8))
+    chunks = {
+        "microphone": Chunk.regular(np.empty((0, 1), np.float32), sound, start=0),
+        "camera": Chunk.stamped(np.zeros((1, 24, 32), np.uint8), [5 * 10**8], gray),
+        "can": Chunk.stamped(messages, [1, 2, 3], bus),
+    }
+    draw_moment(tmp_path / "a.png", moment, chunks)
+    assert cv2.imread(str(tmp_path / "a.png")) is not None
+    chunks["camera"], chunks["can"] = chunks["camera"][:0], chunks["can"][:0]
+    draw_moment(tmp_path / "b.png", moment, chunks)
+    assert cv2.imread(str(tmp_path / "b.png")) is not None

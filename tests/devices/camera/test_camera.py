@@ -1,0 +1,551 @@
+"""Camera: files, picture files, live TCP by ffmpeg, MJPEG over HTTP, and what goes wrong."""
+
+import contextlib
+import datetime as dt
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from videos import (
+    HEIGHT,
+    WIDTH,
+    HttpFile,
+    LiveTcp,
+    MjpegHttp,
+    StalledTcp,
+    coded,
+    make_raw_mjpeg,
+    make_sequence,
+    make_video,
+    number_of,
+)
+
+from rxstream.data.clock import host_clock, now_ns
+from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.devices import _camera_open as opening
+from rxstream.devices.camera import Camera
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    EndOfStream,
+    FormatError,
+    OverrunError,
+    ParameterError,
+)
+
+WAIT = 20.0  # [s]; far more than any of these needs
+MS = 1_000_000
+START = 1_700_000_000_000_000_000
+
+
+class Taker:
+    """Takes what a source says, and when."""
+
+    def __init__(self) -> None:
+        self.readings: queue.Queue[tuple[int, Reading]] = queue.Queue()
+        self.errors: queue.Queue[Exception] = queue.Queue()
+        self.info = StreamInfo("none")
+
+    def emit(self, reading: Reading) -> None:
+        self.readings.put((now_ns(), reading))
+
+    @contextlib.contextmanager
+    def open(self, camera: Camera) -> Iterator["Taker"]:
+        close, self.info = camera.open(self.emit, self.errors.put)
+        try:
+            yield self
+        finally:
+            close()
+            close()  # twice does no harm
+
+    def take(self, count: int) -> list[Reading]:
+        return [self.readings.get(timeout=WAIT)[1] for _ in range(count)]
+
+    def rest(self) -> list[Reading]:
+        """Return what has come already."""
+        return [self.readings.get_nowait()[1] for _ in range(self.readings.qsize())]
+
+    def all(self) -> list[Reading]:
+        """Return everything up to the end of the file."""
+        error = self.errors.get(timeout=WAIT)
+        assert isinstance(error, EndOfStream), error
+        return self.rest()
+
+
+def read_all(camera: Camera) -> list[Reading]:
+    with Taker().open(camera) as taker:
+        return taker.all()
+
+
+def numbers(readings: list[Reading]) -> np.ndarray:
+    return np.array([number_of(data) for reading in readings for data in reading.data])
+
+
+def times(readings: list[Reading]) -> np.ndarray:
+    return np.concatenate([np.asarray(reading.device_time) for reading in readings])
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds."""
+    return make_video(tmp_path_factory.mktemp("video") / "clip.avi", 60, 30.0)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds: long enough not to begin again in a test."""
+    return make_video(tmp_path_factory.mktemp("video") / "film.avi", 300, 30.0)
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv"])
+def test_a_file_gives_every_picture_once_at_its_time(tmp_path: Path, suffix: str) -> None:
+    path = make_video(tmp_path / f"clip{suffix}", 60, 25.0)
+    with Taker().open(Camera(path, pace="max", start=START)) as taker:
+        readings = taker.all()
+    assert taker.info.rate == 25.0
+    assert taker.info.shape == (HEIGHT, WIDTH, 3)
+    assert taker.info.channels == ("b", "g", "r")
+    assert numbers(readings).tolist() == list(range(60))
+    assert np.abs(times(readings) - START - np.arange(60) * 40 * MS).max() < MS
+    assert all(reading.data.shape == (1, HEIGHT, WIDTH, 3) for reading in readings)
+
+
+def test_start_is_any_time_and_by_default_the_opening(clip: Path) -> None:
+    when = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
+    assert times(read_all(Camera(clip, pace="max", start=when)))[0] == when.timestamp() * 1e9
+    before = now_ns()
+    first = times(read_all(Camera(f"file://{clip}", pace="max")))[0]
+    assert before < first < now_ns()
+
+
+def test_a_file_is_paced_like_a_camera(clip: Path) -> None:
+    with Taker().open(Camera(clip)) as taker:
+        rows = [taker.readings.get(timeout=WAIT) for _ in range(60)]
+        taker.errors.get(timeout=WAIT)
+    late = np.array([at for at, _ in rows]) - times([reading for _, reading in rows])
+    assert late.min() > 0  # none before its time
+    assert np.median(late) < 50 * MS
+    assert rows[-1][0] - rows[0][0] > 1.9e9
+
+
+def test_close_does_not_wait_for_the_pace(film: Path) -> None:
+    with Taker().open(Camera(film, rate=0.01)) as taker:
+        taker.take(1)
+        before = now_ns()
+    assert now_ns() - before < 400 * MS
+    assert taker.errors.empty()
+
+
+def test_a_given_rate_overrides_the_file(clip: Path) -> None:
+    with Taker().open(Camera(clip, rate=240.0, pace="max", start=START)) as taker:
+        readings = taker.all()
+    assert taker.info.rate == 240.0
+    assert np.abs(times(readings) - START - np.arange(60) * 1e9 / 240).max() <= 1
+
+
+@pytest.mark.parametrize("colour", ["bgr", "rgb", "gray"])
+def test_colours(clip: Path, tmp_path: Path, colour: Any) -> None:
+    pattern = make_sequence(tmp_path, range(2))
+    for source in (clip, pattern):
+        with Taker().open(Camera(source, colour=colour, pace="max")) as taker:
+            data = taker.all()[1].data[0]
+        assert number_of(data) == 1
+        assert data.dtype == np.uint8
+        red = data[170:210, 10:70].mean(axis=(0, 1))
+        if colour == "gray":
+            assert taker.info.shape == data.shape == (HEIGHT, WIDTH)
+            assert taker.info.channels == ()
+        else:
+            assert taker.info.channels == tuple(colour)
+            assert int(np.argmax(red)) == colour.index("r")
+
+
+def test_a_bare_stream_has_the_given_rate_or_arrival(tmp_path: Path) -> None:
+    path = make_raw_mjpeg(tmp_path / "bare.mjpeg", 30)
+    with Taker().open(Camera(path, rate=30.0, pace="max", start=START)) as taker:
+        readings = taker.all()
+    assert numbers(readings).tolist() == list(range(30))
+    assert np.abs(times(readings) - START - np.arange(30) * 1e9 / 30).max() <= 1
+    before = now_ns()
+    with Taker().open(Camera(path)) as taker:
+        readings = taker.all()
+    assert taker.info.rate is None  # not the 25 that FFmpeg invents
+    assert before < times(readings)[0] <= times(readings)[-1] < now_ns()
+
+
+def test_a_file_that_is_cut_off_is_told(clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.avi"
+    path.write_bytes(clip.read_bytes()[: clip.stat().st_size // 3])
+    with Taker().open(Camera(path, pace="max")) as taker:
+        error = taker.errors.get(timeout=WAIT)
+        readings = taker.all()
+    assert isinstance(error, OverrunError)
+    assert f"cut.avi ends after {len(readings)} of 60 pictures" in str(error)
+    whole = len(readings) - 1  # FFmpeg gives what it has of the last one
+    assert numbers(readings)[:whole].tolist() == list(range(whole))
+
+
+# -- picture files ----------------------------------------------------------------------------
+
+
+def test_picture_files_begin_anywhere_and_tell_their_holes(tmp_path: Path) -> None:
+    pattern = make_sequence(tmp_path, [107, 108, 109, 112, 113, 114])
+    (tmp_path / "p_0113.png").write_bytes(b"no picture")
+    (tmp_path / "p_0113.png.bak").write_bytes(coded(3))
+    with Taker().open(Camera(pattern, rate=10.0, pace="max", start=START)) as taker:
+        readings = taker.all()
+    assert taker.info.rate == 10.0
+    assert numbers(readings).tolist() == [107, 108, 109, 112, 114]
+    assert [reading.lost for reading in readings] == [None, None, None, 2, 1]
+    assert ((times(readings) - START) // (100 * MS)).tolist() == [0, 1, 2, 5, 7]
+
+
+def test_picture_files_without_rate_have_the_time_of_arrival(tmp_path: Path) -> None:
+    pattern = make_sequence(tmp_path, range(5), "p%d.jpg")
+    before = now_ns()
+    with Taker().open(Camera(pattern)) as taker:
+        readings = taker.all()
+    assert taker.info.rate is None
+    assert before < times(readings)[0] <= times(readings)[-1] < now_ns()
+
+
+def test_a_last_picture_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    pattern = make_sequence(tmp_path, range(3))
+    (tmp_path / "p_0002.png").write_bytes(b"")
+    with Taker().open(Camera(pattern)) as taker:
+        error = taker.errors.get(timeout=WAIT)
+        assert len(taker.all()) == 2
+    assert isinstance(error, OverrunError)
+    assert "lacks its last 1 pictures" in str(error)
+
+
+# -- live -------------------------------------------------------------------------------------
+
+
+def test_live_tcp_has_the_times_of_the_container(film: Path) -> None:
+    with LiveTcp(film) as server, Taker().open(Camera(server.url)) as taker:
+        readings = taker.take(80)
+    number = numbers(readings)
+    assert taker.info.rate == 30.0
+    assert (np.diff(number) == 1).all()  # every picture once, from the first on
+    assert number[0] == 0
+    container = np.rint(number * 1000 / 30) * MS  # Matroska counts milliseconds
+    error = times(readings) - container
+    assert np.ptp(error) < MS
+    assert all(len(reading.data) == 1 for reading in readings[1:])
+    arrival = np.array([reading.arrival for reading in readings])
+    delay = arrival - [np.asarray(reading.device_time)[-1] for reading in readings]
+    assert np.median(delay) < 100 * MS
+    assert delay.min() > -50 * MS
+
+
+def test_http_mjpeg_is_stamped_on_arrival() -> None:
+    with MjpegHttp(rate=30.0) as server, Taker().open(Camera(server.url)) as taker:
+        readings = taker.take(50)
+    number = numbers(readings)
+    assert (np.diff(number) == 1).all()
+    assert taker.info.rate is None  # FFmpeg says 25
+    assert (times(readings) == [reading.arrival for reading in readings]).all()
+    late = times(readings) - np.array(server.sent)[number]
+    assert late.min() >= 0
+    assert np.median(late) < 20 * MS  # with the container's times it would be 300 ms
+
+
+def test_a_recording_over_http_is_a_recording(clip: Path, film: Path) -> None:
+    with HttpFile(clip) as server:
+        readings = read_all(Camera(server.url, pace="max", start=START))
+    assert numbers(readings).tolist() == list(range(60))
+    assert np.abs(times(readings) - START - np.arange(60) * 1e9 / 30).max() < MS
+    with (
+        HttpFile(film, film.stat().st_size // 2) as server,
+        Taker().open(Camera(server.url, pace="max")) as taker,
+    ):
+        error = taker.errors.get(timeout=WAIT)
+    assert isinstance(error, DeviceLostError)  # a file would be damaged; this was cut off
+
+
+def test_unplugging_is_noticed_at_once(film: Path) -> None:
+    with LiveTcp(film) as server, Taker().open(Camera(server.url)) as taker:
+        taker.take(3)
+        before = now_ns()
+        server.unplug()
+        error = taker.errors.get(timeout=WAIT)
+    assert isinstance(error, DeviceLostError)
+    assert server.url in str(error)
+    assert now_ns() - before < 2e9
+
+
+def test_unplugging_while_it_finds_its_time_loses_nothing(film: Path) -> None:
+    with LiveTcp(film) as server, Taker().open(Camera(server.url)) as taker:
+        server.unplug()  # less than 0.3 s after the first picture
+        taker.errors.get(timeout=WAIT)
+        number = numbers(taker.rest())
+    assert number.tolist() == list(range(len(number)))
+    assert len(number) >= 1
+
+
+def test_a_stream_that_stalls_is_lost_after_its_timeout(film: Path) -> None:
+    with LiveTcp(film) as server, Taker().open(Camera(server.url, timeout=1.0)) as taker:
+        taker.take(3)
+        server.freeze()
+        before = now_ns()
+        error = taker.errors.get(timeout=WAIT)
+    assert isinstance(error, DeviceLostError)
+    assert 0.5e9 < now_ns() - before < 5e9
+
+
+def test_closing_does_not_wait_for_a_stream_that_stalls(film: Path) -> None:
+    with LiveTcp(film) as server:
+        with Taker().open(Camera(server.url, timeout=3.0)) as taker:
+            taker.take(3)
+            server.freeze()
+            before = now_ns()
+        assert now_ns() - before < 2e9  # although the driver cannot be interrupted
+        count = taker.readings.qsize()
+        for thread in threading.enumerate():
+            if thread.name == "rxstream-camera":
+                thread.join(WAIT)
+        assert taker.readings.qsize() == count  # and not a word after close
+        assert taker.errors.empty()
+
+
+# -- what goes wrong --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"source": -1}, "-1"),
+        ({"source": ""}, "''"),
+        ({"source": True}, "True"),
+        ({"source": 1.5}, "1.5"),
+        ({"colour": "yuv"}, "yuv"),
+        ({"pace": "slow"}, "slow"),
+        ({"width": 0}, "width .* 0"),
+        ({"height": 1.5}, "height .* 1.5"),
+        ({"rate": 0.0}, "rate .* 0.0"),
+        ({"rate": -30}, "-30"),
+        ({"timeout": 0}, "timeout .* 0"),
+        ({"source": "a.avi", "start": 1.5}, "1.5"),
+        ({"source": "a.avi", "start": dt.datetime(2024, 1, 1)}, "time zone"),  # noqa: DTZ001
+        ({"source": "a.avi", "width": 640}, "a.avi has its own size"),
+        ({"start": START}, "for recordings"),
+        ({"pace": "max"}, "for recordings"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], word: str) -> None:
+    with pytest.raises(ParameterError, match=word):
+        Camera(**options)
+
+
+def fails(camera: Camera, error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        camera.open(lambda _: None, lambda _: None)
+
+
+def test_files_that_are_not_there_or_no_video(tmp_path: Path) -> None:
+    text = tmp_path / "letter.mp4"
+    text.write_bytes(b"Dear Sir or Madam, " * 100)
+    (tmp_path / "empty.avi").touch()
+    whole = make_video(tmp_path / "whole.mp4", 30)
+    (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[:5000])
+    fails(Camera(tmp_path / "no.mp4"), DeviceNotFoundError, r"there is no file .*no\.mp4")
+    fails(Camera(tmp_path), FormatError, "is a folder")
+    fails(Camera(text), FormatError, r"letter\.mp4' \(1900 bytes\) is no video")
+    fails(Camera(tmp_path / "empty.avi"), FormatError, r"empty\.avi' \(0 bytes\)")
+    fails(Camera(tmp_path / "cut.mp4"), FormatError, "cut off while recording")
+    fails(Camera(tmp_path / "x_%03d.png"), DeviceNotFoundError, "no file is called")
+    fails(Camera(tmp_path / "x_%d_%d.png"), ParameterError, "exactly one number")
+    (tmp_path / "x_001.png").write_bytes(b"no picture")
+    fails(Camera(tmp_path / "x_%03d.png"), FormatError, "no picture that OpenCV can decode")
+    fails(Camera(whole, api="betamax"), ParameterError, "no api 'betamax'; it has .*ffmpeg")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_must_not_be_read(clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "secret.avi"
+    path.write_bytes(clip.read_bytes())
+    path.chmod(0)
+    fails(Camera(path), DeviceNotFoundError, "may not read")
+
+
+def test_urls_that_do_not_answer_or_send_no_video() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    url = f"http://user:secret@127.0.0.1:{port}/video"
+    with pytest.raises(DeviceNotFoundError, match=r"does not answer .*refused") as told:
+        Camera(url).open(lambda _: None, lambda _: None)
+    assert "secret" not in str(told.value)
+    assert "secret" not in str(Camera(url).info)
+    fails(Camera("http://no.such.host.invalid/x"), DeviceNotFoundError, "does not answer")
+    fails(Camera("udp://127.0.0.1:0", timeout=0.2), DeviceNotFoundError, "cannot be opened")
+    fails(Camera("http://127.0.0.1:x/"), DeviceNotFoundError, "cannot be opened")
+    with StalledTcp(b"HTTP/1.0 404 Not Found\r\n\r\n") as server:
+        web = server.url.replace("tcp:", "http:")
+        fails(Camera(web, timeout=0.5), FormatError, "answers, but sent no video")
+    with StalledTcp(b"") as server:
+        before = now_ns()
+        fails(Camera(server.url, timeout=0.5), FormatError, r"within 0\.5 s")
+        assert now_ns() - before < 5e9
+
+
+def test_start_and_pace_are_not_for_live_streams() -> None:
+    with MjpegHttp(rate=100.0) as server:
+        fails(Camera(server.url, pace="max"), ParameterError, "is live")
+        fails(Camera(server.url, start=START), ParameterError, "is live")
+
+
+def test_a_missing_camera() -> None:
+    fails(Camera(97), DeviceNotFoundError, "there is no camera 97")
+    fails(Camera("/dev/video98"), DeviceNotFoundError, "there is no camera /dev/video98")
+
+
+def test_opencv_and_ffmpeg_write_nothing_besides(tmp_path: Path) -> None:
+    (tmp_path / "letter.mp4").write_bytes(b"Dear Sir or Madam, " * 100)
+    whole = make_video(tmp_path / "whole.mp4", 30).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[:5000])
+    make_sequence(tmp_path, [1])
+    program = (  # in a process of its own: FFmpeg asks only once how much it may say
+        "import sys\n"
+        "from rxstream.devices.camera import Camera\n"
+        "for source in (97, *sys.argv[1:]):\n"
+        "    try:\n"
+        "        Camera(source).open(print, print)\n"
+        "    except (OSError, ValueError) as error:\n"
+        "        print(type(error).__name__)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"tcp://127.0.0.1:{nobody.getsockname()[1]}"
+    command = [sys.executable, "-c", program, "letter.mp4", "cut.mp4", "no_%d.png", url]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.split() == [
+        "DeviceNotFoundError", "FormatError", "FormatError", "DeviceNotFoundError",
+        "DeviceNotFoundError",
+    ]  # fmt: skip
+
+
+def test_the_environment_and_the_log_level_are_left_as_they_were(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cv2
+
+    before = cv2.utils.logging.getLogLevel()
+    monkeypatch.delenv("OPENCV_FFMPEG_LOGLEVEL", raising=False)
+    read_all(Camera(clip, pace="max"))
+    assert "OPENCV_FFMPEG_LOGLEVEL" not in os.environ
+    monkeypatch.setenv("OPENCV_FFMPEG_LOGLEVEL", "8")
+    read_all(Camera(clip, pace="max"))
+    assert os.environ["OPENCV_FFMPEG_LOGLEVEL"] == "8"
+    assert cv2.utils.logging.getLogLevel() == before
+
+
+# -- a camera by index: imitated, for the machines of the tests have none -----------------------
+
+
+class FakeCapture:
+    """Imitates ``cv2.VideoCapture`` on V4L2: kernel stamps as position, then unplugged."""
+
+    def __init__(self, source: int | str, backend: int, params: list[int]) -> None:
+        import cv2
+
+        self.source, self.backend, self.params = source, backend, params
+        self.settings: dict[int, float] = {cv2.CAP_PROP_FPS: 30.0}
+        self.count = 0
+        self.released = False
+        self.stamp = 0
+        CAMERAS.append(self)
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def getBackendName(self) -> str:  # noqa: N802 - OpenCV's name
+        return "V4L2"
+
+    def set(self, prop: int, value: float) -> bool:
+        self.settings[prop] = value
+        return True
+
+    def get(self, prop: int) -> float:
+        import cv2
+
+        if prop == cv2.CAP_PROP_POS_MSEC:
+            return self.stamp / MS
+        return self.settings.get(prop, -1.0)
+
+    def grab(self) -> bool:
+        self.count += 1
+        self.stamp = now_ns() - host_clock.from_monotonic(0) - 20 * MS  # taken 20 ms ago
+        return self.count <= PICTURES
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, np.zeros((720, 1280, 3), np.uint8)
+
+    def release(self) -> None:
+        self.released = True
+
+
+CAMERAS: list[FakeCapture] = []
+PICTURES = 5
+
+
+def test_a_camera_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    CAMERAS.clear()
+    camera = Camera(2, width=1280, height=720, rate=60.0)
+    assert camera.live
+    assert camera.info.shape == (720, 1280, 3)
+    with Taker().open(camera) as taker:
+        readings = taker.take(PICTURES)
+        error = taker.errors.get(timeout=WAIT)
+    assert isinstance(error, DeviceLostError)
+    assert taker.info.rate == 60.0
+    assert taker.info.extra["backend"] == "V4L2"
+    delay = np.array([reading.arrival for reading in readings]) - times(readings)
+    assert np.abs(delay - 20 * MS).max() < 15 * MS
+    (capture,) = CAMERAS
+    assert capture.source == 2
+    assert capture.released
+    if sys.platform.startswith("linux"):
+        assert capture.backend == cv2.CAP_V4L2
+    assert capture.settings[cv2.CAP_PROP_FRAME_WIDTH] == 1280
+
+
+def test_a_camera_that_is_there_and_gives_nothing_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(f"{__name__}.PICTURES", 0)
+    CAMERAS.clear()
+    fails(Camera("/dev/null"), DeviceBusyError, "/dev/null is there but gives no picture")
+    assert CAMERAS[0].released
+
+
+def test_discover(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = Camera.discover()
+    assert [device.options["source"] for device in found] == [
+        int(node.name[5:]) for node in opening.video_nodes()
+    ]
+    nodes = [Path("/dev/video0"), Path("/dev/video10")]
+    monkeypatch.setattr("rxstream.devices.camera.video_nodes", lambda: nodes)
+    assert [device.options for device in Camera.discover()] == [{"source": 0}, {"source": 10}]
+
+
+def test_without_opencv(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    fails(Camera(clip), ImportError, r"rxstream\[video\]")
+    assert Camera(clip).info == StreamInfo("camera", dtype=np.uint8, device_clock="host")

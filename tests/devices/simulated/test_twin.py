@@ -1,0 +1,615 @@
+"""Twin: values, clock, delays, losses in virtual time; thread, plug and Device in real time."""
+
+import dataclasses
+import queue
+import threading
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rxstream import Counter, Device, Reading
+from rxstream.data.clock import host_clock
+from rxstream.devices.can import CAN_DTYPE
+from rxstream.devices.simulated import Delay, Drops, Stalls, Twin, frame_number
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    EndOfStream,
+    OverrunError,
+    ParameterError,
+)
+
+WAIT = 20.0  # [s]; far more than any of these needs
+
+
+def ramp(rate: float = 1000.0, **options) -> Twin:
+    return Twin(**{"rate": rate, "signal": "ramp", "dtype": np.int64} | options)
+
+
+def samples(readings: list[Reading]) -> np.ndarray:
+    return np.concatenate([reading.data for reading in readings])
+
+
+class Sink:
+    """Takes what a source says, and when."""
+
+    def __init__(self) -> None:
+        self.readings: queue.Queue[tuple[int, Reading]] = queue.Queue()
+        self.errors: queue.Queue[Exception] = queue.Queue()
+
+    def emit(self, reading: Reading) -> None:
+        self.readings.put((host_clock.now(), reading))
+
+    def take(self, count: int) -> list[tuple[int, Reading]]:
+        return [self.readings.get(timeout=WAIT) for _ in range(count)]
+
+    def error(self) -> Exception:
+        return self.errors.get(timeout=WAIT)
+
+    def open(self, twin: Twin):
+        return twin.open(self.emit, self.errors.put)
+
+
+def twin_threads(name: str) -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name == f"rxstream-{name}"]
+
+
+# -- values -----------------------------------------------------------------------------------
+
+FIELDS = np.dtype([("a", "f4"), ("b", "i2", (3,)), ("c", "u1"), ("d", "?")])
+KINDS = [
+    ((), np.float32),
+    ((2,), np.int16),
+    ((3, 2), np.float64),
+    ((), np.uint8),
+    ((), np.complex64),
+    ((), np.bool_),
+    ((), FIELDS),
+]
+
+
+@pytest.mark.parametrize("signal", ["sine", "noise", "ramp", "knocks", "zeros"])
+@pytest.mark.parametrize(("shape", "dtype"), KINDS)
+def test_values_depend_on_the_sample_number_alone(signal, shape, dtype):
+    one = Twin(rate=1000, signal=signal, shape=shape, dtype=dtype, seed=3, blocksize=10)
+    other = dataclasses.replace(one, blocksize=7, delay=Delay(0.5), ppm=50.0)
+    a, b = samples(list(one.readings(0.5))), samples(list(other.readings(1.5)))
+    assert a.dtype == np.dtype(dtype)
+    assert a.shape[1:] == shape
+    np.testing.assert_array_equal(a[:400], b[:400])
+    np.testing.assert_array_equal(a[100:200], one.data(np.arange(100, 200)))
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=20))
+def test_values_asked_alone_and_together_are_the_same(index):
+    twin = Twin(signal="noise", shape=(2,), seed=5)
+    together = twin.data(np.array(index, np.int64))
+    for k, value in zip(index, together, strict=True):
+        np.testing.assert_array_equal(twin.data(np.array([k]))[0], value)
+
+
+def test_noise_is_noise():
+    data = Twin(signal="noise", dtype=np.float64, shape=(2,), seed=1).data(np.arange(100_000))
+    assert abs(data.mean()) < 0.005
+    assert abs(data.std() - 0.25) < 0.005
+    spectrum = np.abs(np.fft.rfft(data[:, 0]))[1:] ** 2
+    assert spectrum.max() < 20 * spectrum.mean()
+    assert abs(np.corrcoef(data.T)[0, 1]) < 0.02
+    other = Twin(signal="noise", dtype=np.float64, shape=(2,), seed=2).data(np.arange(1000))
+    assert abs(np.corrcoef(other[:, 0], data[:1000, 0])[0, 1]) < 0.15
+
+
+def test_sine_has_its_frequency():
+    data = Twin(rate=8000, frequency=440.0).data(np.arange(8000))
+    assert np.abs(np.fft.rfft(data)).argmax() == 440
+
+
+def test_a_function_is_a_signal():
+    twin = Twin(rate=100, signal=lambda k: np.stack([k, -k], axis=1), shape=(2,))
+    data = samples(list(twin.readings(1)))
+    assert data.dtype == np.float32
+    np.testing.assert_array_equal(data[50], [50, -50])
+
+
+@pytest.mark.parametrize("shape", [(240, 320, 3), (16, 24), (100, 130, 1)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_pictures_bear_their_number(shape, dtype):
+    twin = Twin(rate=30, signal="video", shape=shape, dtype=dtype)
+    numbers = np.array([0, 1, 2, 1000, 2**24 - 1])
+    assert [frame_number(picture) for picture in twin.data(numbers)] == numbers.tolist()
+
+
+def test_pictures_move():
+    a, b = Twin.camera().data(np.array([0, 1])).astype(int)
+    assert np.abs(a - b).mean() > 1
+
+
+# -- clock ------------------------------------------------------------------------------------
+
+
+def test_a_fast_clock_gains_and_drifts():
+    twin = ramp(ppm=100.0)
+    assert twin.truth.time(10_000_000)[0] == pytest.approx(1e13 / 1.0001)
+    hour = 3_600_000
+    drifting = ramp(drift=10.0)  # after an hour 10 ppm fast: on average 5
+    assert drifting.truth.time(hour)[0] == pytest.approx(3600e9 * (1 - 5e-6), abs=100)
+    swinging = ramp(wander=2.0)
+    error = swinging.truth.time(np.arange(0, 2 * hour, 1000)) - np.arange(0, 7200) * 10**9
+    assert 0.5e6 < np.ptp(error) < 0.8e6  # 2 ppm * 1200 s / pi
+    assert np.abs(np.diff(error)).max() <= 2000
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 10**7),
+    st.floats(-500, 500),
+    st.floats(-20, 20),
+    st.floats(0, 5),
+    st.sampled_from([1.0, 30.0, 1000.0, 48_000.0]),
+    st.integers(-1, 1),
+)
+def test_find_is_the_inverse_of_time(k, ppm, drift, wander, rate, off):
+    truth = ramp(rate, ppm=ppm, drift=drift, wander=wander).truth
+    t = int(truth.time(k)[0]) + off
+    assert truth.find(t) == (k if off <= 0 else k + 1)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 20_000), st.integers(0, 5))
+def test_find_is_the_inverse_of_time_for_events(k, seed):
+    truth = ramp(500.0, irregular=True, seed=seed, ppm=40.0).truth
+    t = int(truth.time(k)[0])
+    assert truth.time(truth.find(t))[0] == t
+    assert truth.time(truth.find(t + 1))[0] > t
+
+
+def test_events_are_a_poisson_process():
+    truth = ramp(100.0, irregular=True).truth
+    steps = np.diff(truth.time(np.arange(20_000))) / 1e9
+    assert (steps >= 0).all()
+    assert steps.mean() == pytest.approx(0.01, rel=0.05)
+    assert steps.std() == pytest.approx(0.01, rel=0.05)
+
+
+def test_there_is_no_sample_before_the_first():
+    with pytest.raises(ParameterError, match="-1 does not exist"):
+        ramp().truth.time([-1])
+
+
+# -- arrivals, in virtual time ----------------------------------------------------------------
+
+
+def test_readings_are_the_same_every_time_and_start_anywhere():
+    options = {"stalls": Stalls(1.0), "drops": Drops(1.0), "seed": 7, "counter": Counter(16)}
+    a = list(ramp(**options).readings(20))
+    b = list(ramp(**options).readings(20, start=10**18))
+    assert [r.arrival + 10**18 for r in a] == [r.arrival for r in b]
+    assert [r.counter for r in a] == [r.counter for r in b]
+    np.testing.assert_array_equal(samples(a), samples(b))
+    c = list(ramp(**options | {"seed": 8}).readings(20))
+    assert [r.arrival for r in a] != [r.arrival for r in c]
+
+
+@pytest.mark.parametrize("kind", ["exponential", "lognormal", "uniform"])
+def test_delays_have_a_floor_and_a_mean(kind):
+    twin = ramp(100.0, blocksize=1, delay=Delay(0.02, 0.001, kind))
+    readings = list(twin.readings(100))
+    delays = np.array([r.arrival for r in readings]) - twin.truth.time(samples(readings))
+    assert delays.min() >= 20e6
+    assert delays.mean() == pytest.approx(21e6, rel=0.01)
+
+
+def test_a_stall_holds_up_what_comes_after_it():
+    twin = ramp(stalls=Stalls(every=5.0, length=0.2), delay=Delay(0.001, 0.0))
+    readings = list(twin.readings(60))
+    arrivals = np.array([r.arrival for r in readings])
+    last = np.array([r.data[-1] for r in readings])
+    late = (arrivals - twin.truth.time(last)) / 1e9
+    assert late.min() == pytest.approx(0.001)
+    assert late.max() > 0.1
+    assert (np.diff(arrivals) > 0).all()
+    assert np.diff(arrivals).min() < 1e6  # a burst
+    np.testing.assert_array_equal(samples(readings), np.arange(len(samples(readings))))
+
+
+def test_a_host_that_polls_gets_events_together():
+    twin = ramp(500.0, irregular=True, delay=Delay(1e-4, 1e-5, poll=0.01))
+    readings = [r for r in twin.readings(10) if len(r.data)]
+    assert all(r.arrival % 10_000_000 == 0 for r in readings)
+    assert max(len(r.data) for r in readings) > 5
+    np.testing.assert_array_equal(samples(readings), np.arange(len(samples(readings))))
+    few = dataclasses.replace(twin, blocksize=2)
+    assert max(len(r.data) for r in few.readings(10)) == 2
+
+
+@pytest.mark.parametrize("irregular", [False, True])
+@pytest.mark.parametrize("unit", ["blocks", "samples"])
+def test_what_is_lost_is_known_to_the_truth_and_to_the_counter(unit, irregular):
+    twin = ramp(
+        drops=Drops(0.2, 2, 30, unit, told=True), counter=Counter(32), irregular=irregular, seed=4
+    )
+    readings = [r for r in twin.readings(10) if len(r.data)]
+    got, lost = samples(readings), twin.truth.lost
+    assert len(lost) > 20
+    gone = np.concatenate([np.arange(k, k + count) for k, count in lost])
+    np.testing.assert_array_equal(np.sort(np.concatenate([got, gone])), np.arange(got[-1] + 1))
+    assert [r.counter for r in readings] == [r.data[-1] for r in readings]
+    assert [r.lost for r in readings if r.lost] == [count for _, count in lost]
+    if unit == "blocks" and not irregular:
+        assert twin.info.quantum == 10
+        assert all(count % 10 == 0 for _, count in lost)
+    silent = dataclasses.replace(twin, drops=Drops(0.2, 2, 30, unit), counter=None)
+    assert all(r.lost is None and r.counter is None for r in silent.readings(1))
+
+
+def test_counters_wrap():
+    frames = [r.counter for r in ramp(blocksize=1, counter=Counter(8)).readings(1)]
+    assert frames[250:260] == [250, 251, 252, 253, 254, 255, 0, 1, 2, 3]
+    ticks = Counter(16, rate=1e6, kind="ticks")
+    counts = [r.counter for r in ramp(blocksize=1, counter=ticks, ppm=80.0).readings(1)]
+    assert counts[60:70] == [1000 * k % 65_536 for k in range(60, 70)]
+
+
+def test_stamps_are_of_its_own_clock_or_of_the_host():
+    own = ramp(stamps="own", ppm=300.0, resolution=0.004, blocksize=10)
+    assert [r.device_time for r in islice(own.readings(), 3)] == [0, 8_000_000, 20_000_000]
+    assert own.info.device_clock == "own"
+    host = ramp(irregular=True, stamps="host", ppm=300.0, resolution=1e-6)
+    readings = [r for r in host.readings(2, start=10**9 + 1) if len(r.data)]
+    stamps = np.concatenate([r.device_time for r in readings])
+    error = host.truth.time(samples(readings)) - stamps
+    assert host.info.device_clock == "host"
+    assert error.min() >= 0
+    assert error.max() < 1000
+
+
+def test_a_heartbeat_never_lies():
+    twin = ramp(3.0, irregular=True, delay=Delay(0.05, 0.05), seed=2)
+    readings = list(twin.readings(60))
+    beats = [i for i, r in enumerate(readings) if not len(r.data)]
+    assert len(beats) > 100
+    for i in beats:
+        later = next((r for r in readings[i:] if len(r.data)), None)
+        if later is not None:
+            assert readings[i].bounds[0] <= twin.truth.time(later.data)[0]
+    assert max(b.arrival - a.arrival for a, b in pairwise(readings)) <= 100_000_001
+
+
+def test_unplugged_it_is_silent_and_then_starts_again():
+    twin = ramp(unplugs=((1.0, 2.0), (5.0, 0.5)), counter=Counter(32), stamps="own")
+    readings = list(twin.readings(10))
+    arrivals = np.array([r.arrival for r in readings]) / 1e9
+    assert not ((arrivals >= 1.0) & (arrivals < 3.0)).any()
+    assert not ((arrivals >= 5.0) & (arrivals < 5.5)).any()
+    back = next(r for r in readings if r.arrival > 3e9)
+    assert back.data[0] == 3000
+    assert back.counter == 9
+    assert back.device_time == 0
+    (first, count), (second, _) = twin.truth.lost
+    assert (first + count, second) == (3000, 4990)
+    assert first in (980, 990)
+
+
+def test_an_hour_takes_a_moment():
+    before = host_clock.now()
+    hour = list(Twin(rate=1000.0, signal="zeros", ppm=40.0).readings(3600))
+    assert sum(len(r.data) for r in hour) in (3_600_130, 3_600_140)
+    assert host_clock.now() - before < 20e9
+
+
+# -- live -------------------------------------------------------------------------------------
+
+
+def test_live_and_virtual_give_the_same_readings():
+    twin = ramp(2000.0, drops=Drops(0.05), counter=Counter(16), stamps="own", seed=1)
+    sink = Sink()
+    close = sink.open(twin)
+    got = sink.take(20)
+    live = twin.truth
+    close()
+    for (_, a), b in zip(got, twin.readings(), strict=False):
+        np.testing.assert_array_equal(a.data, b.data)
+        assert (a.counter, a.device_time, a.lost, a.arrival) == (
+            b.counter, b.device_time, b.lost, None,
+        )  # fmt: skip
+    virtual = twin.truth.lost
+    assert virtual
+    assert live.lost[: len(virtual)] == virtual
+
+
+def test_live_readings_come_no_earlier_than_they_can():
+    twin, sink = ramp(delay=Delay(0.03, 0.001)), Sink()
+    before = host_clock.now()
+    close = sink.open(twin)
+    got = sink.take(20)
+    close()
+    assert before <= twin.truth.start <= host_clock.now()
+    late = [at - twin.truth.time(reading.data[-1])[0] for at, reading in got]
+    assert min(late) >= 30e6
+    assert np.median(late) < 80e6  # 31 ms and what a loaded machine needs
+
+
+def test_closing_stops_it_at_once_and_twice():
+    twin, sink = ramp(0.01, name="slow-twin", blocksize=1), Sink()
+    close = sink.open(twin)
+    sink.take(1)
+    before = host_clock.now()
+    close()
+    assert host_clock.now() - before < 1e9  # the next sample would come after 100 s
+    close()
+    assert not twin_threads("slow-twin")
+    assert sink.errors.empty()
+
+
+def test_closing_from_its_own_thread():
+    twin, closed = ramp(name="self-closer"), threading.Event()
+    opened, closes = threading.Event(), []
+
+    def emit(_reading: Reading) -> None:
+        opened.wait(WAIT)
+        closes[0]()
+        closed.set()
+
+    closes.append(twin.open(emit, pytest.fail))
+    opened.set()
+    assert closed.wait(WAIT)
+    closes[0]()
+    assert not twin_threads("self-closer")
+
+
+def test_reopened_after_a_close_it_begins_anew():
+    twin, sink = ramp(), Sink()
+    for _ in range(2):
+        close = sink.open(twin)
+        (_, reading), _ = sink.take(2)
+        close()
+        assert reading.data[0] == 0
+        sink.readings.queue.clear()
+
+
+def test_only_one_can_open_it():
+    twin, sink = ramp(), Sink()
+    close = sink.open(twin)
+    with pytest.raises(DeviceBusyError, match="twin is open already"):
+        sink.open(twin)
+    close()
+    sink.open(twin)()
+
+
+def test_it_ends_after_its_duration():
+    twin, sink = ramp(duration=0.1, delay=Delay(0.0, 0.0)), Sink()
+    close = sink.open(twin)
+    assert isinstance(sink.error(), EndOfStream)
+    close()
+    live = samples([reading for _, reading in sink.readings.queue])
+    np.testing.assert_array_equal(live, samples(list(twin.readings())))
+    assert len(live) == 100
+
+
+def test_unplugged_by_its_schedule():
+    twin, sink = ramp(unplugs=((0.05, 0.4),)), Sink()
+    close = sink.open(twin)
+    assert isinstance(sink.error(), DeviceLostError)
+    assert host_clock.now() - twin.truth.start >= 50_000_000
+    with pytest.raises(DeviceNotFoundError, match="unplugged"):
+        sink.open(twin)
+    close()
+    before = sink.readings.queue[-1][1].data[-1] if sink.readings.queue else -1
+    sink.readings.queue.clear()
+    back = threading.Event()
+    while True:
+        try:
+            close = sink.open(twin)
+            break
+        except DeviceNotFoundError:
+            back.wait(0.05)
+    opened = host_clock.now() - twin.truth.start
+    assert opened >= 450_000_000
+    ((_, reading),) = sink.take(1)
+    close()
+    first = int(reading.data[0])
+    assert 450 <= first <= opened / 1e6 + 1
+    assert twin.truth.lost == [(before + 1, first - before - 1)]
+    assert sink.errors.empty()
+
+
+def test_unplugged_by_hand():
+    twin, sink = ramp(name="pulled"), Sink()
+    close = sink.open(twin)
+    sink.take(2)
+    twin.unplug()
+    assert isinstance(sink.error(), DeviceLostError)
+    close()
+    assert not twin_threads("pulled")
+    with pytest.raises(DeviceNotFoundError, match=r"replug\(\)"):
+        sink.open(twin)
+    twin.replug()
+    sink.readings.queue.clear()
+    close = sink.open(twin)
+    ((_, reading),) = sink.take(1)
+    close()
+    assert reading.data[0] > 20
+    assert reading.data[0] == sum(twin.truth.lost[-1])
+    assert twin.truth.lost[0].first >= 20
+
+
+def test_a_quick_pull_is_noticed():
+    twin, sink = ramp(duration=30.0), Sink()
+    close = sink.open(twin)
+    twin.unplug()
+    twin.replug()
+    assert isinstance(sink.error(), DeviceLostError)
+    close()
+
+
+def test_a_signal_that_raises_is_told():
+    def signal(index):
+        if index[-1] > 100:
+            raise ZeroDivisionError
+        return index
+
+    twin, sink = Twin(rate=1000, signal=signal, dtype=np.int64), Sink()
+    close = sink.open(twin)
+    assert isinstance(sink.error(), ZeroDivisionError)
+    close()
+    sink.open(dataclasses.replace(twin, signal="ramp"))()
+
+
+def test_copies_have_a_plug_of_their_own():
+    twin, sink = ramp(), Sink()
+    close = sink.open(twin)
+    sink.open(dataclasses.replace(twin, seed=1))()
+    close()
+    assert twin == ramp()
+
+
+# -- in a Device ------------------------------------------------------------------------------
+
+
+def test_a_device_gets_every_sample_with_nearly_true_times():
+    twin = ramp(ppm=50.0, delay=Delay(0.002, 0.001))
+    with Device(twin, latency=0.002) as device, device.reader() as reader:
+        chunk = reader.read(500, timeout=WAIT)
+    np.testing.assert_array_equal(chunk.data, np.arange(500))
+    error = chunk.time - twin.truth.time(chunk.data)
+    assert np.median(np.abs(error)) < 20e6  # on a loaded machine; 0.5e6 on a quiet one
+
+
+def test_a_device_is_told_of_losses():
+    twin, faults = ramp(drops=Drops(0.05, told=True), counter=Counter(32), seed=3), []
+    device = Device(twin)
+    device.faults.subscribe(faults.append)
+    with device, device.reader() as reader:
+        chunk = reader.read(300, timeout=WAIT)
+    assert any(isinstance(fault, OverrunError) for fault in faults)
+    assert chunk.lost >= 10
+    assert [gap.lost for gap in chunk.gaps] == [n for _, n in twin.truth.lost][: len(chunk.gaps)]
+
+
+def test_a_device_reconnects():
+    twin = ramp(unplugs=((0.2, 0.3),))
+    with Device(twin, reconnect=0.05) as device, device.reader() as reader:
+        chunk = reader.read(600, timeout=WAIT)
+    (gap,) = [gap for gap in chunk.gaps if gap.why == "disconnect"]
+    ((first, count),) = twin.truth.lost
+    assert first <= 200
+    assert gap.duration > 0.25
+    assert gap.lost == pytest.approx(count, abs=150)  # a loaded machine is late
+
+
+# -- presets ----------------------------------------------------------------------------------
+
+
+def test_microphone():
+    twin = Twin.microphone(seed=2)
+    (reading,) = islice(twin.readings(), 1)
+    assert (twin.info.unit, reading.data.shape, reading.data.dtype) == ("FS", (480, 1), np.float32)
+    second = Twin.microphone(stalls=None).data(np.arange(48_000))[:, 0]
+    assert np.abs(second[:4800]).max() > 0.5
+    assert np.abs(second[-4800:]).max() < 0.1
+
+
+def test_camera():
+    twin = Twin.camera(width=160, height=120)
+    assert twin.info.channels == ("B", "G", "R")
+    readings = list(twin.readings(2))
+    assert [frame_number(r.data[0]) for r in readings] == list(range(len(readings)))
+    assert 57 <= len(readings) <= 60
+
+
+def test_keyboard():
+    twin = Twin.keyboard(rate=20.0)
+    strokes = samples([r for r in twin.readings(20) if len(r.data)])
+    assert strokes["key"][strokes["pressed"]][:9].tolist() == [*"the", "space", *"quick"]
+    assert twin.info.rate is None
+
+
+def test_can():
+    twin = Twin.can()
+    assert (twin.dtype, twin.info.rate, twin.info.device_clock) == (CAN_DTYPE, None, "host")
+    readings = [r for r in twin.readings(4) if len(r.data)]
+    frames = samples(readings)
+    assert max(len(r.data) for r in readings) > 4
+    assert set(frames["arbitration_id"].tolist()) == {0x100, 0x200, 0x310}
+    assert set(frames["flags"].tolist()) == {64}  # received
+    engine = frames[frames["arbitration_id"] == 0x100]
+    assert (engine["dlc"] == 8).all()
+    assert engine["data"][:300, 7].tolist() == [k % 256 for k in range(300)]
+    speed = engine["data"][:, :2].copy().view("<u2")[:, 0] / 4
+    assert 790 < speed.min() < speed.max() < 3210
+    doors = frames[frames["arbitration_id"] == 0x310]
+    assert (doors["dlc"] == 1).all()
+    assert not doors["data"][:, 1:].any()
+    stamps = np.concatenate([r.device_time for r in readings])
+    error = twin.truth.time(np.arange(len(frames))) - stamps
+    assert 0 <= error.min() <= error.max() < 1000
+
+
+def test_presets_take_options():
+    assert Twin.camera(rate=5.0).info.rate == 5.0
+    assert Twin.microphone(name="mic").info.name == "mic"
+
+
+# -- bad input --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rate": 0.0}, "rate must be > 0.*irregular=True"),
+        ({"rate": float("nan")}, "rate"),
+        ({"signal": "cosine"}, "'cosine' is unknown; take one of sine"),
+        ({"signal": "sine", "dtype": "U8"}, "cannot be written as <U8"),
+        ({"signal": "video"}, "height >= 16"),
+        ({"shape": (0,)}, r"shape must be of numbers >= 1, not \(0,\)"),
+        ({"blocksize": 0}, "blocksize must be >= 1, not 0"),
+        ({"frequency": -1.0}, "frequency"),
+        ({"resolution": 0.0}, "resolution must be > 0"),
+        ({"duration": 0.0}, "duration must be > 0"),
+        ({"ppm": 1e6}, "ppm must be within"),
+        ({"drift": float("nan")}, "drift must be within"),
+        ({"seed": -1}, "seed must be an integer >= 0, not -1"),
+        ({"channels": ("L", "R")}, "2 channel labels do not fit"),
+        ({"stamps": "utc"}, "'own' or 'host', not 'utc'"),
+        ({"unplugs": ((2.0, 1.0), (1.0, 1.0))}, "one after the other"),
+        ({"unplugs": ((0.0, 1.0),)}, "seconds > 0"),
+    ],
+)
+def test_options_that_cannot_work(options, message):
+    with pytest.raises(ParameterError, match=message):
+        Twin(**options)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Delay(-0.1), "Delay.floor must be >= 0 and finite, not -0.1"),
+        (lambda: Delay(kind="gauss"), "'gauss' is unknown; take one of exponential"),
+        (lambda: Stalls(every=0), "Stalls.every must be > 0"),
+        (lambda: Stalls(length=-1), "Stalls.length"),
+        (lambda: Drops(every=-1), "Drops.every must be > 0"),
+        (lambda: Drops(least=3, most=2), "least=3, most=2"),
+        (lambda: Drops(unit="seconds"), "'blocks' or 'samples', not 'seconds'"),
+    ],
+)
+def test_parts_that_cannot_work(make, message):
+    with pytest.raises(ParameterError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "signal", [lambda k: k[:-1], lambda k: np.zeros((len(k), 2)), lambda k: k.astype(complex)]
+)
+def test_a_function_that_returns_something_else(signal):
+    twin = Twin(signal=signal)
+    with pytest.raises(ParameterError, match=r"signal returned .*; it must be \(1,\) float32"):
+        Sink().open(twin)
+
+
+def test_negative_length_of_readings():
+    with pytest.raises(ParameterError, match="seconds"):
+        ramp().readings(-1)

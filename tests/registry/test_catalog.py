@@ -1,0 +1,121 @@
+"""What can be opened, and how it is written on a command line."""
+
+import datetime as dt
+import sys
+
+import numpy as np
+import pytest
+
+from rxstream import Counter, registry
+from rxstream.devices.can import Can
+from rxstream.devices.simulated import Delay, Twin
+from rxstream.errors import DeviceNotFoundError, ParameterError
+from rxstream.registry.catalog import list_devices, parse_source, to_spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "option", "value"),
+    [
+        ("twin", "rate", 48_000.0),
+        ("twin:rate=8e3", "rate", 8000.0),
+        ("twin:shape=480x640x3,signal=video,dtype=uint8", "shape", (480, 640, 3)),
+        ("twin:shape=2", "shape", (2,)),
+        ("twin:shape=(2,),channels=left+right", "channels", ("left", "right")),
+        ("twin:dtype=int16", "dtype", np.dtype("int16")),
+        ("twin:irregular=yes", "irregular", True),
+        ("twin:irregular=off", "irregular", False),
+        ("twin:duration=none", "duration", None),
+        ("twin:stamps=host", "stamps", "host"),
+        ("twin:delay=(0.01,0.002)", "delay", Delay(0.01, 0.002)),
+        ("twin:counter=32", "counter", Counter(32)),
+        ("twin: seed=7 , ppm=5", "seed", 7),
+        ("audio:device=3", "device", 3),
+        ("audio:device=USB mic, left", "device", "USB mic, left"),
+        ("can:channel=can0,interface=socketcan", "channel", "can0"),
+        ("can:channel=0,interface=pcan", "channel", 0),
+        ("can:channel=x,filters=0x100+0x7ff", "filters", (0x100, 0x7FF)),
+        ("can:channel=x,options={'a': 1}", "options", {"a": 1}),
+        ("camera:source=0", "source", 0),
+        ("camera:source=rtsp://host:554/x,y?a=b,rate=25", "source", "rtsp://host:554/x,y?a=b"),
+        (
+            "camera:source=a.mp4,start=2026-01-31T12:00:00Z",
+            "start",
+            dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC),
+        ),
+    ],
+)
+def test_options_are_read_by_their_types(spec: str, option: str, value: object) -> None:
+    found = getattr(parse_source(spec), option)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("twin:rte=3", ["no option 'rte'", "did you mean rate?", "irregular"]),
+        ("twin:xyzzy=3", ["no option 'xyzzy'", "It has rate"]),
+        ("twin:rate=fast", ["rate", "a number", "'fast'"]),
+        ("twin:seed=1.5", ["seed", "a whole number", "'1.5'"]),
+        ("twin:irregular=maybe", ["irregular", "yes or no", "'maybe'"]),
+        ("twin:counter=abc", ["counter", "Counter or none", "'abc'"]),
+        ("twin:rate=-1", ["twin", "rate", "-1.0"]),
+        ("twin:rate", ["'rate' is no option", "twin:option=value"]),
+        ("twin:signal=sinus", ["'sinus'", "sine"]),
+        ("audio:dtype=float", ["dtype", "int16", "'float'"]),
+        ("twin:shape=(2", ["shape", "'(2'"]),
+        ("can:bitrate=x,interface=pcan", ["bitrate", "a whole number or none", "'x'"]),
+    ],
+)
+def test_wrong_options_are_explained(spec: str, words: list[str]) -> None:
+    with pytest.raises(ParameterError) as caught:
+        parse_source(spec)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unknown_device_is_explained() -> None:
+    with pytest.raises(DeviceNotFoundError, match=r"'telescope'; there are audio, camera, can"):
+        parse_source("telescope:zoom=3")
+
+
+def test_a_spec_is_read_back() -> None:
+    options = {"interface": "socketcan", "channel": "can0", "bitrate": 500_000}
+    assert parse_source(to_spec("can", options)) == Can(**options)
+    assert to_spec("twin", {}) == "twin"
+
+
+def test_every_registered_device_is_listed() -> None:
+    listings = {item.name: item for item in list_devices()}
+    assert set(listings) == set(registry.device_names())
+    assert listings["twin"].sought is False
+    assert listings["audio"].sought is True
+    assert all(item.about for item in listings.values())
+
+
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    audio = next(item for item in list_devices() if item.name == "audio")
+    assert "pip install 'rxstream[audio]'" in audio.problem
+
+
+def test_a_broken_device_of_somebody_else_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> type[Twin]:
+        if name == "can":
+            msg = "no such module"
+            raise ImportError(msg)
+        if name == "camera":
+
+            class Camera(Twin):
+                @staticmethod
+                def discover() -> list[object]:
+                    msg = "the driver is confused"
+                    raise RuntimeError(msg)
+
+            return Camera
+        return Twin
+
+    monkeypatch.setattr("rxstream.registry.catalog.source_class", broken)
+    listings = {item.name: item for item in list_devices()}
+    assert "no such module" in listings["can"].problem
+    assert "RuntimeError: the driver is confused" in listings["camera"].problem

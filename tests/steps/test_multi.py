@@ -1,0 +1,282 @@
+"""lift_joint: several inputs, one at a time; what comes at once, in the order of its times."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import reactivex as rx
+from fakes import MS, eventually, ramp
+from reactivex import operators as rxo
+from reactivex.disposable import Disposable
+from reactivex.scheduler import ImmediateScheduler
+from reactivex.subject import Subject
+
+from rxstream import Chunk, TimeWindowSubject
+from rxstream.errors import ParameterError
+from rxstream.steps.multi import lift_joint, stream_names
+from rxstream.steps.watermark import FOREVER, NEVER, Watermarks
+
+HERE = ImmediateScheduler()
+SECOND = 1000 * MS
+
+
+class Notes:
+    """Give what came, and who was late by then."""
+
+    def __init__(self, ports: int = 2, lateness: int = 10 * MS, last: int | None = None) -> None:
+        self.marks = Watermarks(ports, lateness)
+        self.finished = False
+        self.last = last
+
+    def push(self, port: int, chunk: Chunk) -> Iterable[tuple[int, int, list[int]]]:
+        if len(chunk) == 13:
+            raise ValueError(port)
+        self.marks.see(port, chunk)
+        self.finished = chunk.index == self.last
+        yield port, chunk.index, self.marks.behind()
+
+    def done(self, port: int) -> Iterable[tuple[int, str]]:
+        self.marks.done(port)
+        if self.last == -1 - port:
+            raise ValueError(port)
+        return ((port, "end"),)
+
+
+def join(*sources: Any, **options: Any) -> tuple[list[Any], Any]:
+    """Return what comes out, and the subscription."""
+    out: list[Any] = []
+    joined = sources[0].pipe(
+        lift_joint(lambda: Notes(len(sources), **options), sources[1:], "notes")
+    )
+    return out, joined.subscribe(out.append, out.append, lambda: out.append("done"))
+
+
+def pieces(count: int, n: int = 4) -> list[Chunk[Any]]:
+    return [ramp(k * n, n) for k in range(count)]
+
+
+@pytest.mark.parametrize("scheduler", [None, HERE])
+def test_what_comes_at_once_is_taken_in_the_order_of_its_times(scheduler: Any) -> None:
+    """RxPY's cold sources give after all are subscribed to, or while they are: both at once."""
+    a, b = pieces(200), pieces(100, 8)
+    out, _ = join(*(rx.from_iterable(items, scheduler=scheduler) for items in (a, b)))
+    got = [(index, port) for port, index, *_ in out[:-3]]
+    assert [i for i, port in got if port == 0] == [chunk.index for chunk in a]
+    assert [i for i, _ in got] == sorted(chunk.index for chunk in a + b)
+    assert all(item[2] == [] for item in out[:-3]), "nobody is late"
+    assert out[-3:] == [(1, "end"), (0, "end"), "done"]
+
+
+def test_pasts_come_at_once_too() -> None:
+    subjects = [TimeWindowSubject(60, clock=lambda: 0) for _ in range(3)]
+    for subject in subjects:
+        for chunk in pieces(100):
+            subject.on_next(chunk)
+    out, _ = join(*(subject.past() for subject in subjects))
+    assert out[-1] == "done"
+    assert len(out) == 304
+    assert all(item[2] == [] for item in out[:300])
+    for subject in subjects:
+        subject.on_completed()
+
+
+def test_then_in_the_order_they_come() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    out, _ = join(a, b)
+    b.on_next(ramp(50, 4))
+    a.on_next(ramp(0, 4))
+    a.on_completed()
+    b.on_completed()
+    assert out == [(1, 50, []), (0, 0, [0]), (0, "end"), (1, "end"), "done"]
+
+
+def test_it_may_be_finished_early() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    out, _ = join(a, b, last=4)
+    b.on_next(ramp(4, 4))
+    a.on_next(ramp(4, 4))
+    b.on_error(RuntimeError())
+    assert out == [(1, 4, []), "done"]
+    assert not a.observers, "it let go of its inputs"
+    assert not b.observers
+
+
+@pytest.mark.parametrize("port", [0, 1])
+def test_an_error_of_an_input_goes_on_and_tells_whose_it_was(port: int) -> None:
+    inputs: list[Any] = [TimeWindowSubject(60, name="mic", clock=lambda: 0), Subject[Any]()]
+    if port == 0:
+        inputs.reverse()
+    out, _ = join(*inputs)
+    boom = RuntimeError("boom")
+    inputs[port].on_error(boom)
+    inputs[1 - port].on_completed()
+    assert out == [boom]
+    assert boom.__notes__ == [f"notes: this came from {['its source', 'input 1'][port]}"]
+    named = RuntimeError("boom")
+    mic: Any = Subject()
+    mic.name = "mic"
+    join(Subject(), mic)
+    mic.on_error(named)
+    assert named.__notes__ == ["notes: this came from input 1, mic"]
+
+
+def test_an_error_comes_after_what_was_before_it() -> None:
+    boom = RuntimeError("boom")
+
+    def fail_later(observer: Any, _: Any = None) -> Any:
+        for chunk in pieces(2):
+            observer.on_next(chunk)
+        observer.on_error(boom)
+        return Disposable()
+
+    failing: Any = rx.create(fail_later)
+    out, _ = join(rx.of(*pieces(9)), failing)
+    assert out[-1] is boom
+    assert [item[1] for item in out[:-1]] == [0, 0, 4, 4]
+
+
+def test_an_error_of_the_joint_goes_downstream() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    out, _ = join(a, b)
+    b.on_next(ramp(0, 13))
+    a.on_next(ramp(0, 4))
+    assert [repr(item) for item in out] == ["ValueError(1)"]
+    out, _ = join(rx.of(ramp(0, 2)), rx.empty(), last=-2)
+    assert [repr(item) for item in out] == ["ValueError(1)"]
+
+
+def test_nothing_comes_after_dispose() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    out, subscription = join(a, b)
+    a.on_next(ramp(0, 4))
+    subscription.dispose()
+    b.on_next(ramp(0, 4))
+    a.on_completed()
+    assert len(out) == 1
+    assert not a.observers
+    assert not b.observers
+
+
+def test_dispose_from_within_stops_at_once() -> None:
+    a = rx.from_iterable(pieces(9))
+    got: list[Any] = []
+    joined = a.pipe(lift_joint(Notes, [rx.from_iterable(pieces(9))], "notes"), rxo.take(3))
+    joined.subscribe(got.append)
+    assert len(got) == 3
+
+
+def test_what_is_fed_back_comes_after_what_is_being_given() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    got: list[Any] = []
+
+    def on_next(item: Any) -> None:
+        if item[:2] == (0, 0):
+            b.on_next(ramp(8, 4))
+        got.append(item[:2])
+
+    a.pipe(lift_joint(Notes, [b], "notes")).subscribe(on_next)
+    a.on_next(ramp(0, 4))
+    assert got == [(0, 0), (1, 8)]
+
+
+def test_a_subscriber_that_raises_is_not_told_so_by_the_joint() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    errors: list[Any] = []
+
+    def on_next(_: Any) -> None:
+        raise KeyError
+
+    a.pipe(lift_joint(Notes, [b], "notes")).subscribe(on_next, errors.append)
+    with pytest.raises(KeyError):
+        a.on_next(ramp(0, 4))
+    assert not errors
+
+
+def test_the_observer_never_sees_two_at_once() -> None:
+    sources = [Subject[Any]() for _ in range(4)]
+    inside, most, seen = [0], [0], [0]
+
+    def on_next(_: Any) -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        threading.Event().wait(0.0001)
+        seen[0] += 1
+        inside[0] -= 1
+
+    make = lift_joint(lambda: Notes(4, 10 * SECOND), sources[1:], "notes")
+    sources[0].pipe(make).subscribe(on_next)
+
+    def feed(source: Any) -> None:
+        for chunk in pieces(100):
+            source.on_next(chunk)
+
+    threads = [threading.Thread(target=feed, args=(source,)) for source in sources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most[0], seen[0]) == (1, 400)
+
+
+def test_threads_that_replay_wait_for_each_other() -> None:
+    """Each input has a worker of its own, which gives 20 s as fast as it can."""
+    subjects = [TimeWindowSubject(60, clock=lambda: 0) for _ in range(3)]
+    for subject in subjects:
+        for chunk in pieces(1000, 20):
+            subject.on_next(chunk)
+        subject.on_completed()
+    views = [subject.rewind(to=-1) for subject in subjects]
+    out, _ = join(*views, lateness=100 * MS)
+    assert eventually(lambda: out[-1:] == ["done"])
+    assert len(out) == 3004
+    assert [item for item in out[:-1] if item[1] != "end" and item[2]] == []
+
+
+def test_a_silent_input_is_waited_for_a_moment_only() -> None:
+    ahead, silent = TimeWindowSubject(3600, clock=lambda: 0), Subject[Any]()
+    out, _ = join(ahead, silent)
+    for chunk in pieces(1000, 100):
+        ahead.on_next(chunk)
+    assert eventually(lambda: len(out) == 1000)
+    silent.on_next(ramp(99_990, 4))  # it has caught up, and is silent again
+    for chunk in pieces(1010, 100)[1000:]:
+        ahead.on_next(chunk)
+    assert eventually(lambda: len(out) == 1011)
+    ahead.on_completed()
+
+
+def test_dispose_wakes_who_waits() -> None:
+    ahead = TimeWindowSubject(3600, clock=lambda: 0)
+    _, subscription = join(ahead, rx.never())
+    for chunk in pieces(10, 100):
+        ahead.on_next(chunk)
+    subscription.dispose()
+    ahead.on_completed()
+    assert ahead.drain(10) == []
+
+
+def test_watermarks() -> None:
+    marks = Watermarks(3, 10)
+    assert (marks.low(0), marks.front, marks.behind()) == (None, NEVER, [])
+    marks.see(0, ramp(0, 4))
+    assert (marks.low(0), marks.low(1), marks.front) == (4 * MS, -10, -10)
+    marks.see(0, ramp(4, 1))
+    marks.see(1, ramp(2, 2))
+    assert (marks.low(2), marks.front, marks.behind()) == (4 * MS - 10, 4 * MS - 10, [2])
+    assert marks.behind(4 * MS + 11) == [1, 2]
+    assert (marks.end(1), marks.end(2)) == (4 * MS, NEVER)
+    marks.done(2)
+    assert (marks.front, marks.behind()) == (4 * MS, [])
+    marks.done(0)
+    marks.done(1)
+    assert marks.front == FOREVER
+
+
+def test_others_are_streams() -> None:
+    subject: Any = TimeWindowSubject(60, name="mic")
+    assert stream_names([subject, rx.never()], "f") == ["mic", None]
+    with pytest.raises(ParameterError, match="f needs another stream"):
+        stream_names([], "f")
+    with pytest.raises(ParameterError, match="5 is no stream"):
+        stream_names([5], "f")
