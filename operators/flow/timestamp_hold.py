@@ -22,6 +22,7 @@ class Held:
         self._chunks: list[Chunk] = []
 
     def push(self, chunk: Chunk, state: str, found: list[ClockEvent]) -> list[Chunk]:
+        """Process one chunk; return what is ready."""
         held = self._chunks
         held.append(chunk)
         for event in found:
@@ -34,6 +35,7 @@ class Held:
         return held[: len(held) - len(self._chunks)]
 
     def flush(self) -> list[Chunk]:
+        """Return what is held back."""
         held, self._chunks = self._chunks, []
         return held
 

@@ -41,6 +41,7 @@ class FillGaps:
         self._shift = 0  # samples put in that nobody had counted
 
     def push(self, chunk: Chunk) -> list[Chunk]:
+        """Process one chunk; return what is ready."""
         if chunk.info is not self._info:
             self._begin(chunk.info)
         if not chunk.breaks and not self._run:
@@ -61,6 +62,7 @@ class FillGaps:
         return out
 
     def flush(self) -> list[Chunk]:
+        """Return what is held back."""
         seen = self._seen
         if seen is None or not self._run:
             return []

@@ -90,6 +90,7 @@ class Frames:
         self._whole: tuple[Gap, Gap] | None = None  # the last gap that was cut; the same of results
 
     def push(self, chunk: Chunk) -> list[Chunk]:
+        """Process one chunk; return what is ready."""
         out: list[Chunk] = []
         if chunk.info is not self._given:
             self._take_info(chunk, out)
@@ -108,6 +109,7 @@ class Frames:
         return out
 
     def flush(self) -> list[Chunk]:
+        """Return what is held back."""
         out: list[Chunk] = []
         tape, end = self._tape, self._end
         if self._told is None:

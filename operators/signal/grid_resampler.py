@@ -58,6 +58,7 @@ class Raster:
         self._whole: tuple[Gap, Gap] | None = None  # the last gap that was cut; the same of points
 
     def push(self, chunk: Chunk) -> list[Chunk]:
+        """Process one chunk; return what is ready."""
         out: list[Chunk] = []
         if chunk.info is not self._given:
             self._take_info(chunk)
@@ -71,6 +72,7 @@ class Raster:
         return out
 
     def flush(self) -> tuple[()]:
+        """Return what is held back."""
         return ()
 
     def _take_info(self, chunk: Chunk) -> None:

@@ -53,6 +53,7 @@ class Polyphase:
         self._whole: tuple[Gap, Gap] | None = None  # the last gap that was cut; the same of results
 
     def push(self, chunk: Chunk) -> list[Chunk]:
+        """Process one chunk; return what is ready."""
         out: list[Chunk] = []
         if chunk.info is not self._given:
             self._take_info(chunk, out)
@@ -67,6 +68,7 @@ class Polyphase:
         return out
 
     def flush(self) -> list[Chunk]:
+        """Return what is held back."""
         out: list[Chunk] = []
         self._close(self._end, out)
         return out

@@ -58,6 +58,7 @@ class Filter:
         load_compiled()  # here, as compiling in the stream's thread would hold it up
 
     def push(self, chunk: Chunk) -> tuple[Chunk]:
+        """Process one chunk; return what is ready."""
         if chunk.info is not self._given:
             self._begin(chunk.info)
         data = chunk.data
@@ -80,6 +81,7 @@ class Filter:
         return (Chunk(filtered, axis, start, end, chunk.index, self._info, breaks),)
 
     def flush(self) -> tuple[()]:
+        """Return what is held back."""
         return ()
 
     def _begin(self, info: StreamInfo) -> None:

@@ -57,11 +57,13 @@ class RecordedClock:
         self._last = start - 1
 
     def push(self, picture: Picture) -> Sequence[Timed]:
+        """Process one frame; return what is ready."""
         position = picture.position if math.isfinite(picture.position) else 0.0
         self._last = max(self._last + 1, self._start + round(position * 1e6))
         return ((picture, self._last),)
 
     def flush(self) -> Sequence[Timed]:
+        """Return what is held back."""
         return ()
 
 
@@ -82,6 +84,7 @@ class ArrivalClock:
         self.doubt = math.nan
 
     def push(self, picture: Picture) -> Sequence[Timed]:
+        """Process one frame; return what is ready."""
         time, self.doubt = self._time(picture)
         self._last = max(self._last + 1, time)
         return ((picture, self._last),)
@@ -96,6 +99,7 @@ class ArrivalClock:
         return (arrival, math.nan) if found is None else found
 
     def flush(self) -> Sequence[Timed]:
+        """Return what is held back."""
         return ()
 
 
@@ -142,6 +146,7 @@ class LiveClock:
         self.trusted = True
 
     def push(self, picture: Picture) -> Sequence[Timed]:
+        """Process one frame; return what is ready."""
         if self.trusted and self._anchor is None:
             self._held.append(picture)
             self._bytes += picture.data.nbytes
@@ -154,6 +159,7 @@ class LiveClock:
         return (self._stamp(picture),)
 
     def flush(self) -> Sequence[Timed]:
+        """Return what is held back."""
         held, self._held = self._held, []
         if held:
             self._anchor = min(_distance(picture) for picture in held)

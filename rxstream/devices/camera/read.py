@@ -91,6 +91,7 @@ class Video:
         self.rate = self._given
 
     def read(self) -> Picture | None:
+        """Return the next frame; None at the end."""
         if not self._capture.grab():
             return None
         arrival = now_ns()  # before the picture is converted, which takes its time
@@ -106,6 +107,7 @@ class Video:
         return Picture(data, position, arrival)
 
     def missing(self) -> str:
+        """Return what the source lacks at its end; empty: nothing."""
         if not self._count or not self._claimed or self._read >= self._count:
             return ""
         # The count is an estimate in some containers, and sound may go on after the pictures; so
@@ -120,9 +122,11 @@ class Video:
         )
 
     def release(self) -> None:
+        """Close the source."""
         self._capture.release()
 
     def facts(self) -> dict[str, Any]:
+        """Return what is known of the source, for `StreamInfo.extra`."""
         return {"backend": self._capture.getBackendName(), "codec": self.codec}
 
 
@@ -145,6 +149,7 @@ class Pictures:
         self._expected = files[0][0]
 
     def read(self) -> Picture | None:
+        """Return the next frame; None at the end."""
         while self._next < len(self._files):
             number, path = self._files[self._next]
             self._next += 1
@@ -166,11 +171,13 @@ class Pictures:
         return data
 
     def missing(self) -> str:
+        """Return what the source lacks at its end; empty: nothing."""
         lost = self._files[-1][0] + 1 - self._expected
         return f"lacks its last {lost} pictures: their files cannot be read" if lost else ""
 
     def release(self) -> None:
-        pass
+        """Close the source."""
 
     def facts(self) -> dict[str, Any]:
+        """Return what is known of the source, for `StreamInfo.extra`."""
         return {"files": len(self._files)}

@@ -99,6 +99,7 @@ def fields_of(messages: list[Any]) -> dict[tuple[str, str], str]:
 
 
 def chosen(fields: dict[tuple[str, str], str], signals: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the fields of the wanted signals, in their order; all of them for None."""
     if signals is None:
         return tuple(fields.values())
     if isinstance(signals, str):
