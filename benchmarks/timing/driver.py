@@ -4,8 +4,8 @@ python benchmarks/timing/driver.py [--seeds 10]
 
 The stamps are simulated, after what PortAudio on PulseAudio reports
 (`rxstream/timing/online/driver.py`), at 48 kHz with a clock that is 80 ppm off; the truth is known.
-Errors are those of each block's end
-after the first 5 s. The peers are those of `timing/peers.py`, which take each block for an arrival.
+Errors are those of each block's end after the first 5 s. The peers are those of `timing/peers.py`,
+which take each block for an arrival.
 """
 
 import argparse

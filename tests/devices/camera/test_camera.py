@@ -30,8 +30,8 @@ from videos import (
 
 from rxstream.data.clock import host_clock, now_ns
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.devices import _camera_open as opening
 from rxstream.devices.camera import Camera
+from rxstream.devices.camera import open as opening
 from rxstream.errors import (
     DeviceBusyError,
     DeviceLostError,

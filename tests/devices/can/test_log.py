@@ -14,8 +14,8 @@ from fakes import eventually
 
 from rxstream import Chunk, Device, concat
 from rxstream import operators as ops
-from rxstream.devices import _can_log
 from rxstream.devices.can import Can, CanFlag
+from rxstream.devices.can import log as reading
 from rxstream.errors import (
     DeviceNotFoundError,
     FormatError,
@@ -115,7 +115,7 @@ def recut(chunks: list[Chunk]) -> list[Chunk]:
 def test_the_cut_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "drive.blf", messages())
     usual = read(Can(path))
-    monkeypatch.setattr(_can_log, "_BATCH", 77)
+    monkeypatch.setattr(reading, "_BATCH", 77)
     other = read(Can(path))
     assert len(other) > len(usual)
     assert concat(usual) == concat(other)

@@ -17,9 +17,10 @@ from scenes import HERE, KEYS, Scene, key, silence, values
 
 from rxstream import Chunk, Device, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.data.clip import Clip, Missing, state
+from rxstream.data.clip import Clip, Missing
 from rxstream.devices.simulated import Twin
 from rxstream.errors import ParameterError
+from rxstream.operators.clips import capture_step as state
 
 
 def test_past_and_future_without_a_seam() -> None:

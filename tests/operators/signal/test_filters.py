@@ -13,7 +13,7 @@ from signals import CUTS, MS, RATE, SHARES, chunk, noise
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
-from rxstream.operators import _signal_kernels as kernels
+from rxstream.operators.signal import kernels
 from rxstream.testing import (
     assert_live_equals_replay,
     check_operator,
