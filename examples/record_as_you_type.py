@@ -20,7 +20,7 @@ from rxstream import operators as ops
 from rxstream.data.clip import Clip
 from rxstream.data.clock import format_time
 from rxstream.devices.keyboard import typed
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 from rxstream.registry.catalog import parse_source
 from rxstream.sinks import wav
 
@@ -53,13 +53,13 @@ def main(argv: list[str] | None = None) -> None:
     """Record until it is over, then wait for the end of the last session."""
     args = arguments(argv)
     args.out.mkdir(parents=True, exist_ok=True)
-    mic = Device(Twin.microphone() if args.twin else parse_source(args.mic), name="mic")
-    keys = Device(Twin.keyboard(rate=2.0) if args.twin else parse_source(args.keys))
+    mic = Device(Simulated.microphone() if args.twin else parse_source(args.mic), name="mic")
+    keys = Device(Simulated.keyboard(rate=2.0) if args.twin else parse_source(args.keys))
 
     over = threading.Event()
     keys.pipe(
         ops.sessions(args.gap),
-        ops.capture(mic, before=args.before, after=args.after, span="chunk", merge=False),
+        ops.capture(mic, before=args.before, after=args.after, events="chunks", merge=False),
     ).subscribe(lambda clip: save(clip, args.out), print, over.set)
 
     with mic:

@@ -24,7 +24,7 @@ from rxstream import Device
 from rxstream import operators as ops
 from rxstream.data.clip import Clip
 from rxstream.data.clock import format_time
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 from rxstream.registry.catalog import parse_source
 from rxstream.sinks import video, wav
 
@@ -83,8 +83,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def devices(args: argparse.Namespace) -> tuple[Device, Device]:
     """Return the microphone and the camera."""
     if args.twin:
-        sound = Twin(shape=(1,), signal=beeps)
-        pictures = Twin(rate=30.0, shape=(48, 64, 3), dtype=np.uint8, signal=lights)
+        sound = Simulated(shape=(1,), signal=beeps)
+        pictures = Simulated(rate=30.0, shape=(48, 64, 3), dtype=np.uint8, signal=lights)
         return Device(sound, name="mic"), Device(pictures, name="cam", history=20)
     mic, cam = parse_source(args.mic), parse_source(args.cam)
     return Device(mic, name="mic"), Device(cam, name="cam", history=20)
@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     red = cam.pipe(ops.map_data(redness, name="red"), ops.gate(args.red))
     over = threading.Event()
     rx.merge(loud, red).pipe(
-        ops.capture(mic, cam, before=args.before, after=args.after, span="chunk")
+        ops.capture(mic, cam, before=args.before, after=args.after, events="chunks")
     ).subscribe(lambda clip: save(clip, args.out), print, over.set)
     with mic, cam, suppress(KeyboardInterrupt):
         print("Watching and listening; Ctrl-C ends it.", flush=True)

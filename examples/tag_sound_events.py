@@ -21,7 +21,7 @@ from rxstream import Chunk, Device
 from rxstream import operators as ops
 from rxstream.data.clip import Clip
 from rxstream.data.clock import format_time
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 from rxstream.registry.catalog import parse_source
 from rxstream.sinks import wav
 
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / "tags.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow(COLUMNS)
-    mic = Device(Twin.microphone() if args.twin else parse_source(args.mic), name="mic")
+    mic = Device(Simulated.microphone() if args.twin else parse_source(args.mic), name="mic")
     dtype = mic.info.dtype
     full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
     level = full * 10 ** (args.level / 20)
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     over = threading.Event()
     mic.pipe(
         ops.gate(loud, hold=PAUSE),
-        ops.capture(mic, before=args.pad, after=args.pad, span="chunk"),
+        ops.capture(mic, before=args.pad, after=args.pad, events="chunks"),
     ).subscribe(lambda clip: save(clip, args.out), print, over.set)
     with mic, suppress(KeyboardInterrupt):
         print("Listening; Ctrl-C ends it.", flush=True)

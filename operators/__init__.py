@@ -12,7 +12,6 @@ from rxstream.operators.cutting.gate import gate
 from rxstream.operators.cutting.rechunk import rechunk
 from rxstream.operators.cutting.sessions import sessions
 from rxstream.operators.cutting.window_by_time import window_by_time
-from rxstream.operators.flow.compose import compose
 from rxstream.operators.flow.map_async import map_async
 from rxstream.operators.flow.map_parallel import map_parallel
 from rxstream.operators.flow.meter import meter
@@ -25,10 +24,10 @@ from rxstream.operators.joins.align import align
 from rxstream.operators.joins.align_step import Unmatched
 from rxstream.operators.joins.join_windows import JoinedWindow, join_windows
 from rxstream.operators.joins.merge_by_time import merge_by_time
-from rxstream.operators.losses.continuity import continuity
-from rxstream.operators.losses.drop_gaps import drop_gaps
+from rxstream.operators.losses.detect_gaps import detect_gaps
 from rxstream.operators.losses.fill_gaps import fill_gaps
 from rxstream.operators.losses.gaps import gaps
+from rxstream.operators.losses.ignore_gaps import ignore_gaps
 from rxstream.operators.signal.decimate import decimate
 from rxstream.operators.signal.filter_band import filter_band
 from rxstream.operators.signal.onset import onset
@@ -46,14 +45,13 @@ __all__ = [
     "Unmatched",
     "align",
     "capture",
-    "compose",
-    "continuity",
     "decimate",
-    "drop_gaps",
+    "detect_gaps",
     "fill_gaps",
     "filter_band",
     "gaps",
     "gate",
+    "ignore_gaps",
     "join_windows",
     "latest",
     "map_async",

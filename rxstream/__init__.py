@@ -8,7 +8,7 @@ from rxstream.acquisition.device import Backoff, Device, Source
 from rxstream.data.chunk import Chunk, concat
 from rxstream.data.clip import Clip
 from rxstream.data.gap import Gap
-from rxstream.data.stream_info import Counter, Reading, StreamInfo
+from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.registry.entry_points import open_device
 from rxstream.steps.lift import Step, lift
 from rxstream.window.subject import TimeWindowSubject
@@ -20,8 +20,8 @@ __all__ = [
     "Backoff",
     "Chunk",
     "Clip",
-    "Counter",
     "Device",
+    "DeviceCounter",
     "Gap",
     "Reading",
     "Source",

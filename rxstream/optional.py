@@ -5,10 +5,10 @@ from typing import Any
 
 from rxstream.errors import MissingExtraError
 
-__all__ = ["load_backend"]
+__all__ = ["import_optional"]
 
 
-def load_backend(module: str, *, extra: str, system: str = "") -> Any:
+def import_optional(module: str, *, extra: str, system: str = "") -> Any:
     """Import ``module`` or raise an error that names the remedy.
 
     Parameters
@@ -27,7 +27,7 @@ def load_backend(module: str, *, extra: str, system: str = "") -> Any:
 
     Examples
     --------
-    >>> load_backend("json", extra="none").loads("[1]")
+    >>> import_optional("json", extra="none").loads("[1]")
     [1]
     """
     try:

@@ -32,7 +32,7 @@ __all__ = [
     "infos",
     "recut",
     "recut_by_time",
-    "run",
+    "run_operator",
     "streams",
 ]
 
@@ -144,13 +144,13 @@ def recut_by_time(chunks: Sequence[Chunk], shares: Sequence[float]) -> list[Chun
     Cuts fall between samples and inside gaps, so chunks without samples are among them.
     """
     whole = concat(chunks)
-    low, high = whole.extent, whole.end
+    low, high = whole.covered_from, whole.end
     times = sorted({low + round(share * (high - low)) for share in shares} | {low, high})
     pieces = [whole.between(x, y) for x, y in pairwise(times)]
     return pieces or [whole]
 
 
-def run(operator: Operator, chunks: Sequence[Chunk]) -> list[Any]:
+def run_operator(operator: Operator, chunks: Sequence[Chunk]) -> list[Any]:
     """Return what an operator gives for a stream; raise what it fails with."""
     out: list[Any] = []
     errors: list[Exception] = []
@@ -211,7 +211,7 @@ def assert_live_equals_replay(
     past: list[Any] = []
     subject.past().pipe(operator).subscribe(past.append, errors.append)
     again: list[Any] = []
-    start = subject.rewind(to=chunks[0].extent - 1)
+    start = subject.rewind(to=chunks[0].covered_from - 1)
     start.pipe(operator).subscribe(again.append, errors.append, scheduler=here)
     if errors:
         raise errors[0]
@@ -289,16 +289,16 @@ def check_operator(
     Raises
     ------
     AssertionError
-        With the smallest stream that breaks a law.
+        With the smallest stream that gap_positions a law.
     """
     joined = not regroups
 
     def laws(chunks: list[Chunk], cuts: list[int], shares: list[float]) -> None:
         operator = make()
-        out = run(operator, chunks)
-        assert_same(run(operator, chunks), out)  # the same operator again: fresh state
-        assert_same(run(operator, recut(chunks, cuts)), out, joined=joined)
-        assert_same(run(operator, recut_by_time(chunks, shares)), out, joined=joined)
+        out = run_operator(operator, chunks)
+        assert_same(run_operator(operator, chunks), out)  # the same operator again: fresh state
+        assert_same(run_operator(operator, recut(chunks, cuts)), out, joined=joined)
+        assert_same(run_operator(operator, recut_by_time(chunks, shares)), out, joined=joined)
         for item in out:
             if isinstance(item, Chunk) and len(item):
                 assert item.start <= item.time[0] <= item.time[-1] < item.end

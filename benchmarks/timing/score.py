@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rxstream.timing.online.model import ClockModel, Stamp
 from rxstream.timing.recorded.arrays import correct_arrays
-from rxstream.timing.settings import Correction
+from rxstream.timing.settings import ClockSettings
 from timing import peers
 from timing.traces import Trace
 
@@ -36,7 +36,7 @@ def follow(trace: Trace) -> tuple[list[Stamp], NDArray[np.float64]]:
     if trace.lower is not None and trace.upper is not None:
         bounds = list(zip(trace.lower.tolist(), trace.upper.tolist(), strict=True))
     rows = list(zip(trace.count.tolist(), trace.arrival.tolist(), counter, bounds, strict=True))
-    push = ClockModel(Correction(trace.rate, trace.quantum, trace.spec)).push
+    push = ClockModel(ClockSettings(trace.rate, trace.quantum, trace.spec)).push
     stamps, clock = [], time.perf_counter_ns
     at = [clock()]
     for n, arrival, c, b in rows:

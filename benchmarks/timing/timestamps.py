@@ -81,11 +81,11 @@ def picture(results: dict[str, Figures], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(9, 6.5), layout="constrained")
     names = list(results)[::-1]
-    colours = plt.get_cmap("tab20").colors
+    colors = plt.get_cmap("tab20").colors
     for i, who in enumerate(name for name in COLUMNS if not name.startswith("rxstream")):
         at = [(rows[who]["p95"], k) for k, n in enumerate(names) if who in (rows := results[n])]
         if at:
-            axes.plot(*zip(*at, strict=True), "o", color=colours[i + 2], label=who, alpha=0.8, ms=5)
+            axes.plot(*zip(*at, strict=True), "o", color=colors[i + 2], label=who, alpha=0.8, ms=5)
     for who, mark in (("rxstream", "D"), ("rxstream offline", "d")):
         at = [(results[name][who]["p95"], k) for k, name in enumerate(names)]
         axes.plot(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.stream_info import Counter
+from rxstream.data.stream_info import DeviceCounter
 
 __all__ = ["TRACES", "Trace", "cut", "numbered", "regular"]
 
@@ -35,7 +35,7 @@ class Trace:
     floor: float = 0.0
     """Least delay [s], which nobody can see."""
     quantum: int | None = None
-    spec: Counter | None = None
+    spec: DeviceCounter | None = None
     counter: NDArray[np.int64] | None = None
     lower: NDArray[np.int64] | None = None
     upper: NDArray[np.int64] | None = None
@@ -177,7 +177,10 @@ def numbered(trace: Trace, bits: int = 32, start: int = 0) -> Trace:
         lost[at] = samples
     index = np.cumsum(trace.count + lost) + start
     return replace(
-        trace, counter=index % (1 << bits), spec=Counter(bits), units=index / (trace.rate or 1.0)
+        trace,
+        counter=index % (1 << bits),
+        spec=DeviceCounter(bits),
+        units=index / (trace.rate or 1.0),
     )
 
 
@@ -237,7 +240,7 @@ def _can(seed: int, name: str, bits: int, seconds: float, stall: float) -> Trace
     start = 2**32 - int(seconds / 2 * 1e6) if bits == 32 else int(rng.integers(0, 2**bits))
     return Trace(
         name, None, np.diff(last, prepend=-1), ns(polls[poll[last]]), ns(truth[last]), 0.2e-3,
-        spec=Counter(bits, 1e6, "ticks"), counter=(ticks[last] + start) % 2**bits,
+        spec=DeviceCounter(bits, 1e6, "ticks"), counter=(ticks[last] + start) % 2**bits,
         units=_unwrapped((ticks[last] + start) % 2**bits, bits) / 1e6,
     )  # fmt: skip
 
@@ -278,7 +281,7 @@ def e2_plc_rr_tick(seed: int) -> Trace:
     x = 2 * x - device_clock(x, 45e-6, rng.uniform(0, 2 * np.pi))
     ticks = np.floor(x * 1e3 + rng.random()).astype(np.int64) + 12_345
     return replace(
-        trace, name="e2_plc_rr_tick", spec=Counter(32, 1e3, "ticks"), counter=ticks,
+        trace, name="e2_plc_rr_tick", spec=DeviceCounter(32, 1e3, "ticks"), counter=ticks,
         units=ticks / 1e3,
     )  # fmt: skip
 
@@ -298,7 +301,7 @@ def f_restart(seed: int) -> Trace:
     index = np.cumsum(trace.count)
     index[half:] -= index[half - 1]
     return replace(
-        trace, truth=truth, arrival=arrival, counter=index, spec=Counter(32), restarts=(half,)
+        trace, truth=truth, arrival=arrival, counter=index, spec=DeviceCounter(32), restarts=(half,)
     )
 
 

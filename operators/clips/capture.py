@@ -10,13 +10,13 @@ from rxstream.data.clip import Clip
 from rxstream.data.clock import Duration, Time, to_span
 from rxstream.errors import ParameterError
 from rxstream.operators.clips.capture_run import Run
-from rxstream.operators.clips.capture_step import Capture, Options, Span
-from rxstream.operators.clips.clip_buffer import Strip
-from rxstream.window.starts import Past, Rewindable, Start
+from rxstream.operators.clips.capture_step import CaptureStep, Events, Options
+from rxstream.operators.clips.clip_buffer import ClipBuffer
+from rxstream.window.starts import Replay, Rewindable, StartPosition
 
 __all__ = ["capture"]
 
-_LONGEST = 60.0  # [s]
+_MAX_DURATION = 60.0  # [s]
 
 
 def capture(
@@ -24,9 +24,9 @@ def capture(
     before: Duration = 0.0,
     after: Duration = 0.0,
     merge: bool = True,
-    longest: Duration | None = None,
+    max_duration: Duration | None = None,
     lateness: Duration = 2.0,
-    span: Span = "samples",
+    events: Events = "samples",
     time: Callable[[Any], Time] | None = None,
     **named: Observable[Chunk],
 ) -> Callable[[Observable[Any]], Observable[Clip]]:
@@ -54,17 +54,17 @@ def capture(
     merge
         Whether events whose clips would overlap share one; else each has its own. To share, a clip
         waits until no event that is ``before`` after its end can come any more.
-    longest
+    max_duration
         A longer clip is given in pieces of this length [s] (`Clip.part`, `Clip.more`); default:
         60 s, or ``before + after`` where that is more.
     lateness
         By how much a stream, or the events, may be behind the most advanced of all [s], in stream
         time, until they are waited for no more. What is missing then, the clip tells; an event that
         comes when its clip has been given begins another.
-    span
-        What is an event in a chunk: ``"samples"``, each of them, as of keys; ``"chunk"``, the
+    events
+        What is an event in a chunk: ``"samples"``, each of them, as of keys; ``"chunks"``, the
         whole, from its start to its end, as ``sessions`` makes them. Of a stream with a rate,
-        ``"chunk"`` makes one event of each stretch without a pause or a gap, however it comes in
+        ``"chunks"`` makes one event of each stretch without a pause or a gap, however it comes in
         chunks: take that for what ``gate`` passes, or each of its samples is an event.
     time
         For events that are no chunks: tells when one was.
@@ -82,13 +82,13 @@ def capture(
     ------
     ParameterError
         If there is no stream, one keeps no past or less than ``before``, two are called the same,
-        a length is negative, or a clip would have none or be longer than ``longest``; downstream,
-        for an event that is no chunk, without ``time``.
+        a length is negative, or a clip would have none or be longer than ``max_duration``;
+        downstream, for an event that is no chunk, without ``time``.
 
     See Also
     --------
     replay_window : give any stream a past.
-    sessions, gate : events made of keys, messages and signals; with ``span="chunk"``.
+    sessions, gate : events made of keys, messages and signals; with ``events="chunks"``.
     onset : events made of signals.
 
     Examples
@@ -109,7 +109,7 @@ def capture(
     sources = _named(streams, named)
     for name, stream in sources.items():
         _check_stream(name, stream)
-    options = _checked(before, after, merge, longest, lateness, span, time)
+    options = _checked(before, after, merge, max_duration, lateness, events, time)
     for name, stream in sources.items():
         _check_history(name, stream, options.before)
 
@@ -117,8 +117,8 @@ def capture(
         def subscribe(
             observer: abc.ObserverBase[Clip], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            strips = [Strip(name, stream.between) for name, stream in sources.items()]
-            run = Run(Capture(strips, options), observer)
+            strips = [ClipBuffer(name, stream.between) for name, stream in sources.items()]
+            run = Run(CaptureStep(strips, options), observer)
             return run.start(events, sources.values(), scheduler)
 
         return Observable(subscribe)
@@ -130,14 +130,14 @@ def _checked(
     before: Duration,
     after: Duration,
     merge: bool,
-    longest: Duration | None,
+    max_duration: Duration | None,
     lateness: Duration,
-    span: Span,
+    events: Events,
     time: Callable[[Any], Time] | None,
 ) -> Options:
     past, future = to_span(before, "before", zero=True), to_span(after, "after", zero=True)
-    if span not in ("samples", "chunk"):
-        msg = f"span must be 'samples' or 'chunk', not {span!r}"
+    if events not in ("samples", "chunks"):
+        msg = f"events must be 'samples' or 'chunks', not {events!r}"
         raise ParameterError(msg)
     if not isinstance(merge, bool):
         msg = f"merge must be True or False, not {merge!r}"
@@ -145,17 +145,20 @@ def _checked(
     if time is not None and not callable(time):
         msg = f"time must be a function that tells when an event was, not {time!r}"
         raise ParameterError(msg)
-    if past + future == 0 and span == "samples":
+    if past + future == 0 and events == "samples":
         msg = "capture needs before or after > 0: a clip of one moment has no samples"
         raise ParameterError(msg)
-    most = max(to_span(_LONGEST, "longest"), past + future)
-    if longest is not None:
-        most = to_span(longest, "longest")
+    most = max(to_span(_MAX_DURATION, "max_duration"), past + future)
+    if max_duration is not None:
+        most = to_span(max_duration, "max_duration")
         if most < past + future:
-            msg = f"longest={longest!r} is less than before + after, {(past + future) / 1e9:g} s"
+            msg = (
+                f"max_duration={max_duration!r} is less than before + after, "
+                f"{(past + future) / 1e9:g} s"
+            )
             raise ParameterError(msg)
     late = to_span(lateness, "lateness", zero=True)
-    return Options(past, future, merge, most, late, span, time)
+    return Options(past, future, merge, most, late, events, time)
 
 
 def _named(streams: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +184,7 @@ def _check_stream(name: str, stream: Any) -> None:
     if not isinstance(stream, Observable):
         msg = f"capture has no option {name!r}, and {stream!r:.80} is no stream"
         raise ParameterError(msg)
-    if isinstance(stream, Past):
+    if isinstance(stream, Replay):
         return
     if not isinstance(stream, Rewindable) or not hasattr(stream, "between"):
         msg = (
@@ -195,7 +198,7 @@ def _check_history(name: str, stream: Any, before: int) -> None:
     check = getattr(stream, "check_start", None)
     try:
         if check is not None:
-            check(Start(seconds=before))
+            check(StartPosition(seconds=before))
     except ParameterError as error:
         msg = (
             f"capture: before={before / 1e9:g} s is more than {name!r} keeps; make its history= "

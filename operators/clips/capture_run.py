@@ -11,9 +11,9 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clip import Clip, Reason
+from rxstream.data.clip import Clip, MissingReason
 from rxstream.errors import ParameterError
-from rxstream.operators.clips.capture_step import Capture
+from rxstream.operators.clips.capture_step import CaptureStep
 
 __all__ = ["Run"]
 
@@ -21,7 +21,7 @@ __all__ = ["Run"]
 class Run:
     """One subscription: the streams' and the events' threads, one at a time."""
 
-    def __init__(self, state: Capture, observer: abc.ObserverBase[Clip]) -> None:
+    def __init__(self, state: CaptureStep, observer: abc.ObserverBase[Clip]) -> None:
         self._state, self._observer = state, observer
         self._lock = RLock()
         self._early: list[Any] | None = []  # events that came while streams were subscribed to
@@ -98,8 +98,8 @@ class Run:
             self._stopped = True
             self._ending()
 
-    def _over(self, port: int, why: Reason, _error: Exception | None) -> None:
-        self._do(lambda _: setattr(self._state.strips[port], "over", why), None)
+    def _over(self, port: int, reason: MissingReason, _error: Exception | None) -> None:
+        self._do(lambda _: setattr(self._state.strips[port], "over", reason), None)
 
     def _completed(self) -> None:
         self._do(lambda _: setattr(self._state, "events_over", True), None)

@@ -7,15 +7,15 @@ from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 from rxstream.data.chunk import Chunk, concat
-from rxstream.data.clip import Clip, Reason
+from rxstream.data.clip import Clip, MissingReason
 from rxstream.data.clock import Time, to_ns
 from rxstream.data.gap import Gap
 from rxstream.errors import ParameterError
-from rxstream.operators.clips.clip_buffer import Strip
+from rxstream.operators.clips.clip_buffer import ClipBuffer
 
-__all__ = ["Capture", "Options", "Span"]
+__all__ = ["CaptureStep", "Events", "Options"]
 
-Span: TypeAlias = Literal["samples", "chunk"]
+Events: TypeAlias = Literal["samples", "chunks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Options:
     before: int
     after: int
     merge: bool
-    longest: int
+    max_duration: int
     lateness: int
-    span: Span
+    events: Events
     time: Callable[[Any], Time] | None
 
 
-class Open:
+class PendingClip:
     """A clip to be: from when to when [ns], and its events with their times."""
 
     __slots__ = ("end", "events", "in_order", "part", "start")
@@ -43,7 +43,7 @@ class Open:
     def __len__(self) -> int:
         return len(self.events)
 
-    def join(self, other: "Open") -> None:
+    def join(self, other: "PendingClip") -> None:
         """Take another in; what a given part has had does not come again."""
         parts = [one.start for one in (self, other) if one.part]
         self.start = max(parts, default=min(self.start, other.start))
@@ -64,15 +64,15 @@ class Open:
         return taken
 
 
-class Capture:
+class CaptureStep:
     """What is to be captured: no Rx, threads or clocks in it."""
 
     __slots__ = ("_events_at", "_first", "_most", "_open", "_options", "_seen", "_torn",
                  "events_over", "strips")  # fmt: skip
 
-    def __init__(self, strips: list[Strip], options: Options) -> None:
+    def __init__(self, strips: list[ClipBuffer], options: Options) -> None:
         self.strips, self._options = strips, options
-        self._open: list[Open] = []
+        self._open: list[PendingClip] = []
         self._events_at: int | None = None
         self._most: int | None = None  # up to when [ns] the most advanced of all inputs has come
         self._first = 0  # what that was when the last input came for the first time
@@ -100,25 +100,25 @@ class Capture:
         self.strips[port].push(chunk)
         self._reach(port, chunk.end)
 
-    def settle(self, why: Reason | None = None) -> list[Clip]:
+    def settle(self, reason: MissingReason | None = None) -> list[Clip]:
         """Return the clips that are ready; or all there are, early, for a reason."""
         out = []
-        line, longest = self._line(), self._options.longest
+        line, max_duration = self._line(), self._options.max_duration
         while self._open:
             clip = self._open[0]
-            stop = min(clip.end, clip.start + longest)
-            if why is None and not self._settled(clip, stop, line):
+            stop = min(clip.end, clip.start + max_duration)
+            if reason is None and not self._settled(clip, stop, line):
                 break
-            ready = [strip.ready(stop, stop if why else line) for strip in self.strips]
+            ready = [strip.ready(stop, stop if reason else line) for strip in self.strips]
             if not all(ready):
                 break
-            out.append(self._give(clip, stop, why or "late"))
+            out.append(self._give(clip, stop, reason or "late"))
         return out
 
-    def _clips_of(self, item: Any) -> Iterator[Open]:
+    def _clips_of(self, item: Any) -> Iterator[PendingClip]:
         """Yield the clips of the events of an item; those that share one, together."""
         before, after, merge = self._options.before, self._options.after, self._options.merge
-        clip: Open | None = None
+        clip: PendingClip | None = None
         events: list[tuple[int, Any]] = []
         for at, until, event in self._events_of(item):
             start, end = at - before, until + after
@@ -126,14 +126,14 @@ class Capture:
                 if clip is not None:
                     yield clip
                 events = []
-                clip = Open(start, end, events)
+                clip = PendingClip(start, end, events)
             elif end > clip.end:
                 clip.end = end
             events.append((at, event))
         if clip is not None:
             yield clip
 
-    def _joined(self, new: Open) -> Open:
+    def _joined(self, new: PendingClip) -> PendingClip:
         """Take out the clips that one overlaps, and return all as one."""
         last = first = bisect_left(self._open, new.end, key=_start_of)
         while first and self._open[first - 1].end > new.start:  # no two overlap
@@ -161,7 +161,7 @@ class Capture:
             msg = f"capture: {item!r:.80} is no chunk; tell by time= when such an event was"
             raise ParameterError(msg)
         self._events_at = item.end if before is None else max(item.end, before)
-        if options.span == "chunk":
+        if options.events == "chunks":
             for part in self._parts(item):
                 yield *_extent(part), part
             return
@@ -171,11 +171,11 @@ class Capture:
         """Return what are events in a chunk; of a regular stream, a gap ends one."""
         name = chunk.info.name
         if chunk.rate is None or not len(chunk):
-            if chunk.breaks:
-                self._torn[name] = chunk.breaks[-1][1]
+            if chunk.gap_positions:
+                self._torn[name] = chunk.gap_positions[-1][1]
             return [chunk] if len(chunk) else []
         torn = self._torn.pop(name, None)
-        places = sorted({0, len(chunk), *(at for at, _ in chunk.breaks)})
+        places = sorted({0, len(chunk), *(at for at, _ in chunk.gap_positions)})
         parts = [chunk[i:j] for i, j in pairwise(places)]
         return [parts[0].with_gap(torn), *parts[1:]] if torn else parts
 
@@ -195,7 +195,7 @@ class Capture:
             return None
         return most - lateness
 
-    def _settled(self, clip: Open, stop: int, line: int | None) -> bool:
+    def _settled(self, clip: PendingClip, stop: int, line: int | None) -> bool:
         """Whether no event is still to come that would change a clip."""
         if not self._options.merge or self.events_over:
             return True
@@ -203,12 +203,12 @@ class Capture:
         needed = stop if stop < clip.end else clip.end + self._options.before
         return bool(known) and max(known) >= needed
 
-    def _give(self, clip: Open, stop: int, why: Reason) -> Clip:
+    def _give(self, clip: PendingClip, stop: int, reason: MissingReason) -> Clip:
         more = stop < clip.end
         here = clip.take(stop if more else None)
         streams, missing = {}, []
         for strip in self.strips:
-            chunk, lacks = strip.cut(clip.start, stop, why)
+            chunk, lacks = strip.cut(clip.start, stop, reason)
             missing += lacks
             if chunk is not None:
                 streams[strip.name] = chunk
@@ -222,7 +222,7 @@ class Capture:
                 strip.trim(self._open[0].start)
             else:
                 strip.clear()
-        if self._options.span == "chunk":
+        if self._options.events == "chunks":
             here = _stretches(here)
         return Clip(
             tuple(event for _, event in here), tuple(at for at, _ in here), start, stop, streams,
@@ -234,7 +234,7 @@ def _samples(chunk: Chunk) -> Iterator[tuple[int, int, Chunk]]:
     """Yield each sample as an event, the same however the stream came in chunks."""
     data, axis, info, index, i = chunk.data, chunk.axis, chunk.info, chunk.index, 0
     times = chunk.time.tolist()
-    for j, gap in (*chunk.breaks, (len(chunk), None)):
+    for j, gap in (*chunk.gap_positions, (len(chunk), None)):
         for k in range(i, j):
             at = times[k]
             yield at, at, Chunk(data[k : k + 1], axis.cut(k, k + 1), at, at + 1, index + k, info)
@@ -274,7 +274,11 @@ def _stretches(events: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
 
 
 def _follows(last: Chunk, event: Chunk) -> bool:
-    return last.info == event.info and event.gap is None and not any(at for at, _ in last.breaks)
+    return (
+        last.info == event.info
+        and event.gap is None
+        and not any(at for at, _ in last.gap_positions)
+    )
 
 
 def _stretch(run: list[Any]) -> Any:
@@ -289,9 +293,9 @@ def _time_of(event: tuple[int, Any]) -> int:
     return event[0]
 
 
-def _start_of(clip: Open) -> int:
+def _start_of(clip: PendingClip) -> int:
     return clip.start
 
 
-def _extent_of(clip: Open) -> tuple[int, int]:
+def _extent_of(clip: PendingClip) -> tuple[int, int]:
     return clip.start, clip.end

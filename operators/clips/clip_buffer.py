@@ -1,19 +1,19 @@
-"""`Strip`: one stream, collected for the clips that are under way."""
+"""`ClipBuffer`: one stream, collected for the clips that are under way."""
 
 from bisect import bisect_right
 from collections.abc import Callable
 
 from rxstream.data.chunk import Chunk, concat
-from rxstream.data.clip import Missing, Reason
+from rxstream.data.clip import Missing, MissingReason
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError
 
-__all__ = ["Strip"]
+__all__ = ["ClipBuffer"]
 
 _EVER = -(1 << 62)  # [ns]
 
 
-class Strip:
+class ClipBuffer:
     """One stream, kept without a hole from the earliest time that a clip wants.
 
     Its past comes from the window, its future as it is delivered; `upto` is the seam, so nothing
@@ -42,14 +42,14 @@ class Strip:
     def __init__(self, name: str, look: Callable[[int, int], Chunk]) -> None:
         self.name, self._look = name, look
         self.at: int | None = None
-        self.over: Reason | None = None
+        self.over: MissingReason | None = None
         self._like: Chunk | None = None  # any chunk of the stream, to know what its samples are
         self.clear()
 
     def clear(self) -> None:
         """Keep nothing: no clip is open."""
         self._chunks: list[Chunk] = []
-        self._holes: list[tuple[int, int, Reason]] = []
+        self._holes: list[tuple[int, int, MissingReason]] = []
         self._low: int | None = None
         self.upto = self._need = _EVER
 
@@ -60,8 +60,8 @@ class Strip:
         if self._low is None:
             return
         if self.upto < self._need:
-            if chunk.extent > self.upto:  # the first one delivered: what was before it?
-                self.look(chunk.extent)
+            if chunk.covered_from > self.upto:  # the first one delivered: what was before it?
+                self.look(chunk.covered_from)
             self._join(chunk)
 
     def want(self, start: int, end: int) -> None:
@@ -81,8 +81,8 @@ class Strip:
     def look(self, end: int) -> None:
         """Take what the window holds up to ``end`` [ns]."""
         found = self._ask(self.upto, end) if self.upto < end else None
-        if found is not None and not _tells(found) and found.extent >= end:
-            found = self._ask(found.extent, found.extent + 1)  # all it holds is later
+        if found is not None and not _tells(found) and found.covered_from >= end:
+            found = self._ask(found.covered_from, found.covered_from + 1)  # all it holds is later
         if found is not None and _tells(found):
             self._join(found)
 
@@ -101,24 +101,26 @@ class Strip:
             return True
         return self.upto >= end
 
-    def cut(self, start: int, end: int, why: Reason) -> tuple[Chunk | None, list[Missing]]:
+    def cut(
+        self, start: int, end: int, reason: MissingReason
+    ) -> tuple[Chunk | None, list[Missing]]:
         """Return what lies from ``start`` to before ``end`` [ns], and what of it is missing.
 
-        What has not come is missing for the reason that the stream is `over`, or ``why``.
+        What has not come is missing for the reason that the stream is `over`, or ``reason``.
         """
         holes = [(a, b, reason) for a, b, reason in self._holes if a < end and b > start]
         if self.upto < end:
-            holes.append((self.upto, end, self.over or why))
+            holes.append((self.upto, end, self.over or reason))
         missing = [Missing(self.name, max(a, start), min(b, end), w) for a, b, w in holes]
         first = bisect_right(self._chunks, start, key=_end)
         found = []
         for chunk in self._chunks[first:]:
-            if chunk.extent >= end:
+            if chunk.covered_from >= end:
                 break
             found.append(chunk)
         if found and found[-1].end > end:
-            found[-1] = found[-1].between(found[-1].extent, end)
-        if found and found[0].extent < start:
+            found[-1] = found[-1].between(found[-1].covered_from, end)
+        if found and found[0].covered_from < start:
             found[0] = found[0].between(start, found[0].end)
         return (concat(found) if found else self._nothing(start)), missing
 
@@ -129,7 +131,7 @@ class Strip:
         self._low, self.upto = start, max(self.upto, start)
 
     def _join(self, chunk: Chunk) -> None:
-        low, upto = chunk.extent, self.upto
+        low, upto = chunk.covered_from, self.upto
         if chunk.end < upto or (chunk.end == upto and self._knows(chunk)):
             return
         if low < upto:
@@ -141,7 +143,7 @@ class Strip:
 
     def _knows(self, chunk: Chunk) -> bool:
         """Whether a chunk that ends at `upto` says nothing new: it may have gaps without length."""
-        if chunk.extent < self.upto or not self._chunks:
+        if chunk.covered_from < self.upto or not self._chunks:
             return True
         told: set[Gap] = set()
         for last in reversed(self._chunks):
@@ -152,10 +154,15 @@ class Strip:
 
     def _tell_hole(self, chunk: Chunk, low: int) -> Chunk:
         """Note why nothing is there from `upto` to a chunk, if it is not just silence."""
-        number = chunk.index - sum(gap.lost or 0 for at, gap in chunk.breaks if at == 0)
+        number = chunk.index - sum(gap.lost or 0 for at, gap in chunk.gap_positions if at == 0)
         if self._chunks:
             last = self._chunks[-1]
-            lost = number - last.index - len(last) - sum(g.lost or 0 for at, g in last.breaks if at)
+            lost = (
+                number
+                - last.index
+                - len(last)
+                - sum(g.lost or 0 for at, g in last.gap_positions if at)
+            )
             if lost <= 0:
                 return chunk
             self._holes.append((self.upto, low, "older than the window"))
@@ -169,7 +176,7 @@ class Strip:
     def _has_older(self) -> bool:
         """Whether the window reaches back beyond `upto`: then nothing was said, nothing lost."""
         older = self._ask(_EVER, self.upto)
-        return older is not None and older.extent < self.upto
+        return older is not None and older.covered_from < self.upto
 
     def _nothing(self, start: int) -> Chunk | None:
         like = self._like
@@ -180,7 +187,7 @@ class Strip:
 
 def _tells(chunk: Chunk) -> bool:
     """Whether it says anything, and is not just an empty answer."""
-    return chunk.extent < chunk.end or bool(chunk.breaks)
+    return chunk.covered_from < chunk.end or bool(chunk.gap_positions)
 
 
 def _end(chunk: Chunk) -> int:

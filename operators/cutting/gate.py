@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Tape
+from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.hysteresis import Flags, Hysteresis, Test
@@ -25,7 +25,7 @@ class _Gate:
 
     def __init__(self, state: Hysteresis, before: int, after: int) -> None:
         self._state, self._before, self._after = state, before, after
-        self._tape: Tape[Any] = Tape()  # what may still pass if the gate opens
+        self._tape: ChunkBuffer[Any] = ChunkBuffer()  # what may still pass if the gate opens
         self._done = 0  # position up to which that is decided
         self._told: int | None = None  # up to where chunks are out [ns]
         self._end = 0  # of the stream so far [ns]
@@ -33,15 +33,15 @@ class _Gate:
     def push(self, chunk: Chunk) -> list[Chunk]:
         told = self._told
         if told is None:
-            told = self._told = chunk.extent
+            told = self._told = chunk.covered_from
         self._end = chunk.end
         passes, opens = self._ask(chunk)
         tape, horizon = self._tape, self._horizon(told)
         if (
             horizon == chunk.end
-            and told >= chunk.extent
+            and told >= chunk.covered_from
             and self._done == tape.stop
-            and not tape.breaks
+            and not tape.gap_positions
             and (passes.all() or not passes.any())
         ):  # nothing is kept, and all of it passes, or none
             self._told = chunk.end
@@ -62,7 +62,7 @@ class _Gate:
         if told < end or self._done < tape.stop:
             out = self._give(np.zeros(tape.stop - self._done, bool), end)
         stop = tape.stop
-        rest = tuple((0, gap) for _, gap in tape.breaks)
+        rest = tuple((0, gap) for _, gap in tape.gap_positions)
         if rest:  # without length, at the very end
             info: Any = tape.info
             empty = (tape.data(stop, stop), tape.axis(stop, stop), end, end, tape.index(stop), info)
@@ -73,7 +73,7 @@ class _Gate:
         """Return which samples pass as far as is known, and at which ones the gate opens."""
         n, state = len(chunk), self._state
         on, off = state.ask(chunk)
-        if not chunk.breaks and state.stays(on, off):
+        if not chunk.gap_positions and state.stays(on, off):
             if state.open:
                 return np.ones(n, bool), _NONE
             if state.closed + self._after <= chunk.start:
@@ -81,7 +81,7 @@ class _Gate:
         times = chunk.time
         passes, opens = np.zeros(n, bool), np.zeros(n, bool)
         i = 0
-        for j, gap in (*chunk.breaks, (n, None)):
+        for j, gap in (*chunk.gap_positions, (n, None)):
             if i < j:
                 was_open = state.open
                 is_open, closed = state.push(on[i:j], off[i:j], times[i:j])
@@ -128,8 +128,10 @@ class _Gate:
             told = until
         self._done, self._told = stop, told
         tape.trim(stop)
-        if tape.breaks:
-            tape.breaks = [b for b in tape.breaks if b[1].end > told or b[1].start >= told]
+        if tape.gap_positions:
+            tape.gap_positions = [
+                b for b in tape.gap_positions if b[1].end > told or b[1].start >= told
+            ]
         return out
 
 
@@ -142,7 +144,7 @@ def _without_samples(chunk: Chunk) -> list[Chunk]:
     if not n:
         return [chunk]
     empty, info = (chunk.data[:0], chunk.axis.cut(0, 0)), chunk.info
-    if not chunk.breaks:
+    if not chunk.gap_positions:
         return [Chunk(*empty, chunk.start, chunk.end, chunk.index + n, info)]
     out: list[Chunk] = []
     for gaps, piece in stretches(chunk):

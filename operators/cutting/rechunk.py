@@ -6,7 +6,7 @@ from typing import Any, Literal
 from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Tape
+from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
@@ -25,7 +25,7 @@ class _Rechunk:
     ) -> None:
         self._size, self._hop, self._split = size, hop, split
         self._span, self._hop_span = span, hop_span
-        self._tape: Tape[Any] | None = None
+        self._tape: ChunkBuffer[Any] | None = None
         # where the next chunk begins; up to where samples are out; the last gap that split them
         self._at = self._done = self._gap = 0
 
@@ -35,7 +35,7 @@ class _Rechunk:
             tape = self._begin(chunk)
         tape.append(chunk)
         out: list[Chunk] = []
-        if self._split and tape.breaks:
+        if self._split and tape.gap_positions:
             self._split_at_gaps(tape, out)
         at, size, hop, stop = self._at, self._size, self._hop, tape.stop
         while stop - at > size or (stop - at == size and tape.ended(stop)):
@@ -52,17 +52,17 @@ class _Rechunk:
         if tape is None:
             return []
         at = min(self._at, tape.stop)
-        told = any(position >= max(at, self._done) for position, _ in tape.breaks)
+        told = any(position >= max(at, self._done) for position, _ in tape.gap_positions)
         if tape.stop > self._done or told:
             return [tape.cut(at, tape.stop, rest=True)]
         return []
 
-    def _begin(self, chunk: Chunk) -> Tape[Any]:
+    def _begin(self, chunk: Chunk) -> ChunkBuffer[Any]:
         period = chunk.info.period
         if self._span is not None:
             if period is None:
                 msg = (
-                    f"rechunk(seconds=...): {chunk.info.name} has no rate; use a number of "
+                    f"rechunk(duration=...): {chunk.info.name} has no rate; use a number of "
                     "samples, or ops.window_by_time"
                 )
                 raise ParameterError(msg)
@@ -70,11 +70,11 @@ class _Rechunk:
             self._hop = self._size
             if self._hop_span is not None:
                 self._hop = max(1, round(self._hop_span / period))
-        self._tape = Tape(carry=self._size)
+        self._tape = ChunkBuffer(overlap=self._size)
         return self._tape
 
-    def _split_at_gaps(self, tape: Tape[Any], out: list[Chunk]) -> None:
-        for position, _ in tape.breaks:
+    def _split_at_gaps(self, tape: ChunkBuffer[Any], out: list[Chunk]) -> None:
+        for position, _ in tape.gap_positions:
             if position <= self._gap:
                 continue
             while position - self._at >= self._size:
@@ -89,7 +89,7 @@ class _Rechunk:
 def rechunk(
     size: int | None = None,
     *,
-    seconds: Duration | None = None,
+    duration: Duration | None = None,
     hop: float | None = None,
     on_gap: OnGap = "mark",
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
@@ -105,14 +105,14 @@ def rechunk(
     ----------
     size
         Samples in a chunk, >= 1; or
-    seconds
+    duration
         how long a chunk is [s], rounded to samples of the nominal rate.
     hop
         From the beginning of one chunk to that of the next, in samples, or in seconds [s] if
-        ``seconds`` is given; less than the length: they overlap. Default: the length.
+        ``duration`` is given; less than the length: they overlap. Default: the length.
     on_gap
-        ``"mark"``: a gap stays inside its chunk (`Chunk.breaks`); ``"split"``: a chunk ends, short,
-        before a gap.
+        ``"mark"``: a gap stays inside its chunk (`Chunk.gap_positions`); ``"split"``: a chunk ends,
+        short, before a gap.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def rechunk(
     Raises
     ------
     ParameterError
-        If the length is not positive, or both or neither are given; downstream, if ``seconds`` is
+        If the length is not positive, or both or neither are given; downstream, if ``duration`` is
         asked of a stream without a rate.
 
     See Also
@@ -140,15 +140,15 @@ def rechunk(
     [4. 5. 6. 7.]
     [8. 9.]
     """
-    if (size is None) == (seconds is None):
-        msg = f"rechunk takes size or seconds=, one of them, not {size!r} and {seconds!r}"
+    if (size is None) == (duration is None):
+        msg = f"rechunk takes size or duration=, one of them, not {size!r} and {duration!r}"
         raise ParameterError(msg)
     if on_gap not in ("mark", "split"):
         msg = f"on_gap must be 'mark' or 'split', not {on_gap!r}"
         raise ParameterError(msg)
     split = on_gap == "split"
-    if seconds is not None:
-        span = to_span(seconds, "seconds")
+    if duration is not None:
+        span = to_span(duration, "duration")
         hop_span = None if hop is None else to_span(hop, "hop")
         return lift(lambda: _Rechunk(0, 0, span, hop_span, split=split))
     for name, value in (("size", size), ("hop", size if hop is None else hop)):

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
+from rxstream.data.axis import equal_again
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Tape
+from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ChunkError
 from rxstream.steps.lift import lift
@@ -17,13 +18,18 @@ __all__ = ["sessions"]
 
 
 class _Sessions:
-    __slots__ = ("_after", "_before", "_begin", "_first", "_gap", "_last", "_longest", "_tape")
+    __slots__ = ("_after", "_before", "_begin", "_end", "_first", "_last", "_max_duration",
+                 "_opened", "_pause", "_tape")  # fmt: skip
 
-    def __init__(self, gap: int, before: int, after: int, longest: int) -> None:
-        self._gap, self._before, self._after, self._longest = gap, before, after, longest
-        self._tape: Tape[Any] | None = None
+    def __init__(self, pause: int, before: int, after: int, max_duration: int) -> None:
+        self._pause, self._max_duration = pause, max_duration
+        self._before, self._after = before, after
+        self._tape: ChunkBuffer[Any] | None = None
         self._first: int | None = None  # position of the first event of the open session
-        self._begin = self._last = 0  # times of its first and last event [ns]
+        self._begin = self._end = 0  # times of its first and last event [ns]
+        # Pauses lie between the stamps that events had before equal ones were set apart.
+        self._opened = 0  # stamp of its first event [ns]
+        self._last: tuple[int, int] | None = None  # time and stamp of the last event [ns]
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         tape = self._tape
@@ -34,7 +40,7 @@ class _Sessions:
                     "samples never pause; for stretches of a regular stream use ops.gate"
                 )
                 raise ChunkError(msg)
-            tape = self._tape = Tape()
+            tape = self._tape = ChunkBuffer()
         base = tape.stop
         tape.append(chunk)
         out: list[Chunk] = []
@@ -52,29 +58,36 @@ class _Sessions:
 
     def _closes(self) -> int:
         """Return the time [ns] from which on an event is not of the open session."""
-        return min(self._last + self._gap, self._begin + self._longest)
+        last = self._opened if self._last is None else self._last[1]
+        return min(last + self._pause, self._opened + self._max_duration)
 
-    def _take(self, tape: Tape[Any], base: int, times: NDArray[np.int64], out: list[Chunk]) -> None:
-        pauses = np.flatnonzero(times[1:] - times[:-1] >= self._gap) + 1
+    def _take(
+        self, tape: ChunkBuffer[Any], base: int, times: NDArray[np.int64], out: list[Chunk]
+    ) -> None:
+        stamps = equal_again(times, self._last)
+        pauses = np.flatnonzero(stamps[1:] - stamps[:-1] >= self._pause) + 1
         i = 0
         for j in (*pauses.tolist(), len(times)):  # stretches without a pause
             while i < j:
-                if self._first is not None and times[i] >= self._closes():
+                if self._first is not None and stamps[i] >= self._closes():
                     self._close(tape, base + i, out)
                 if self._first is None:
                     self._first, self._begin = base + i, int(times[i])
-                i = max(i, min(j, int(times.searchsorted(self._begin + self._longest))))
-                self._last = int(times[i - 1])
+                    self._opened = int(stamps[i])
+                i = max(i, min(j, int(stamps.searchsorted(self._opened + self._max_duration))))
+                self._end = int(times[i - 1])
+                self._last = self._end, int(stamps[i - 1])
 
-    def _close(self, tape: Tape[Any], stop: int, out: list[Chunk]) -> None:
+    def _close(self, tape: ChunkBuffer[Any], stop: int, out: list[Chunk]) -> None:
         i, info = self._first, tape.info
         if i is None or info is None:  # pragma: no cover - the caller has looked
             raise AssertionError
-        breaks = tuple((at - i, gap) for at, gap in tape.breaks if i <= at < stop)
-        start, end = self._begin - self._before, self._last + max(self._after, 1)
+        gap_positions = tuple((at - i, gap) for at, gap in tape.gap_positions if i <= at < stop)
+        start, end = self._begin - self._before, self._end + max(self._after, 1)
         out.append(
             Chunk(
-                tape.data(i, stop), tape.axis(i, stop), start, end, tape.index(i), info, breaks
+                tape.data(i, stop), tape.axis(i, stop), start, end, tape.index(i), info,
+                gap_positions
             )
         )  # fmt: skip
         self._first = None
@@ -82,11 +95,11 @@ class _Sessions:
 
 
 def sessions(
-    gap: Duration,
+    pause: Duration,
     *,
     before: Duration = 0.0,
     after: Duration = 0.0,
-    longest: Duration = 3600.0,
+    max_duration: Duration = 3600.0,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Group events that follow each other closely into one chunk each.
 
@@ -101,12 +114,12 @@ def sessions(
 
     Parameters
     ----------
-    gap
+    pause
         An event belongs to the session of the one before if it comes less than this later [s].
     before, after
         How much earlier than its first event a session begins, and how much later than its last it
-        ends [s]. Sessions may so overlap, unless ``gap`` is at least the sum.
-    longest
+        ends [s]. Sessions may so overlap, unless ``pause`` is at least the sum.
+    max_duration
         An event that comes so long after the first of its session begins a new one [s]: what never
         pauses would fill the memory.
 
@@ -114,14 +127,14 @@ def sessions(
     -------
     operator
         A chunk for each session, with all its events, from ``first - before`` to ``last + after``;
-        as soon as the end of the stream (heartbeats count) is ``gap`` past its last event. Gaps
+        as soon as the end of the stream (heartbeats count) is ``pause`` past its last event. Gaps
         before and between its events are in it, and neither begin nor end a session; those after
         the last event of all are told by `gaps`.
 
     Raises
     ------
     ParameterError
-        If a duration is negative, or ``gap`` or ``longest`` is zero.
+        If a duration is negative, or ``pause`` or ``max_duration`` is zero.
     ChunkError
         Downstream, for a stream with a rate, whose samples never pause.
 
@@ -141,6 +154,6 @@ def sessions(
     ['h' 'i'] 0.0 2.2
     ['!'] 8.0 10.0
     """
-    pause, most = to_span(gap, "gap"), to_span(longest, "longest")
+    quiet, most = to_span(pause, "pause"), to_span(max_duration, "max_duration")
     early, late = to_span(before, "before", zero=True), to_span(after, "after", zero=True)
-    return lift(lambda: _Sessions(pause, early, late, most))
+    return lift(lambda: _Sessions(quiet, early, late, most))

@@ -6,14 +6,13 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
-from reactivex import Observable
+from reactivex import Observable, compose
 
 from rxstream.data.chunk import Chunk, concat
-from rxstream.data.chunk_buffer import Tape
+from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, Time, to_ns, to_span
-from rxstream.data.gap import Break, Gap
+from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.flow.compose import compose
 from rxstream.operators.losses.fill_gaps import FillGaps
 from rxstream.steps.lift import lift
 
@@ -32,7 +31,7 @@ class _WindowByTime:
 
     def __init__(self, span: int, every: int, origin: int, on_gap: OnGap) -> None:
         self._span, self._every, self._origin, self._on_gap = span, every, origin, on_gap
-        self._tape: Tape[Any] | None = None
+        self._tape: ChunkBuffer[Any] | None = None
         self._close = 0  # where the next window ends [ns]
         self._told = 0  # where the last one ended [ns]
         # since when [ns] and which sample windows have been left out; None if nobody can count
@@ -53,7 +52,7 @@ class _WindowByTime:
         if end < close:
             return ()
         later, marks = close + self._every, self._marks
-        if not self._known or tape.breaks or end >= later:
+        if not self._known or tape.gap_positions or end >= later:
             return self._push_slowly(tape)
         # the quick way: one window, where it begins is known, no gap is near
         i, j = marks[0], tape.stop if end == close else tape.find(close)
@@ -63,7 +62,7 @@ class _WindowByTime:
             self._forget(tape, i)
         return (tape.window(i, j, close - self._span, close),)
 
-    def _push_slowly(self, tape: Tape[Any]) -> list[Chunk]:
+    def _push_slowly(self, tape: ChunkBuffer[Any]) -> list[Chunk]:
         end = tape.end
         if (end - self._close) // self._every > _MOST and self._count(tape) > _MOST:
             msg = (
@@ -73,18 +72,18 @@ class _WindowByTime:
             raise ChunkError(msg)
         out: list[Chunk] = []
         while self._close <= end:
-            if not tape.breaks or not self._skip(tape):
+            if not tape.gap_positions or not self._skip(tape):
                 out += self._cut(tape, self._close)
                 self._close += self._every
         self._known = 0 < self._want == len(self._marks)
         self._forget(tape, self._first(tape))
         return out
 
-    def _count(self, tape: Tape[Any]) -> int:
+    def _count(self, tape: ChunkBuffer[Any]) -> int:
         """Return about how many windows are due; those that lie wholly in a gap are left out."""
         begin, every = self._close - self._span, self._every
         count = (tape.end - self._close) // every
-        for _, gap in tape.breaks:
+        for _, gap in tape.gap_positions:
             inside = min(gap.end, tape.end) - max(gap.start, begin)
             count -= max(0, inside - self._span) // every
         return count
@@ -95,7 +94,7 @@ class _WindowByTime:
         if tape is None:
             return out
         while self._close - self._span < tape.end:
-            if not tape.breaks or not self._skip(tape):
+            if not tape.gap_positions or not self._skip(tape):
                 end = min(self._close, tape.end)
                 out += self._cut(tape, end)
                 self._close += self._every
@@ -103,36 +102,36 @@ class _WindowByTime:
                     break  # a later window would only repeat the end of this one
         if self._on_gap == "drop":
             out += self._dropped_last(tape)
-        elif tape.breaks:
+        elif tape.gap_positions:
             out += self._rest(tape)
         return out
 
-    def _begin(self, chunk: Chunk) -> Tape[Any]:
-        period, carry = chunk.info.period, 0
+    def _begin(self, chunk: Chunk) -> ChunkBuffer[Any]:
+        period, overlap = chunk.info.period, 0
         if period is not None:  # a true rate may be above the nominal one
-            carry = int(self._span / period * 1.01) + 2
+            overlap = int(self._span / period * 1.01) + 2
         self._regular = period is not None
-        self._tape = Tape(carry=carry)
-        self._told = chunk.extent
-        first = (chunk.extent - self._origin - self._span) // self._every + 1
+        self._tape = ChunkBuffer(overlap=overlap)
+        self._told = chunk.covered_from
+        first = (chunk.covered_from - self._origin - self._span) // self._every + 1
         self._close = self._origin + first * self._every + self._span
         few = _BATCH_BYTES // max(1, chunk.info.sample_bytes)
         self._batch = min(_BATCH * max(1, len(chunk)), few)
         return self._tape
 
-    def _first(self, tape: Tape[Any]) -> int:
+    def _first(self, tape: ChunkBuffer[Any]) -> int:
         """Return the position of the first sample of the next window."""
         if self._want and len(self._marks) == self._want:
             return self._marks[0]
         return tape.find(self._close - self._span)
 
-    def _forget(self, tape: Tape[Any], position: int) -> None:
+    def _forget(self, tape: ChunkBuffer[Any], position: int) -> None:
         if not self._regular:
-            tape.keep(tape.stop - position)
+            tape.reserve(tape.stop - position)
         tape.trim(position)
         self._forgotten = position + self._batch
 
-    def _cut(self, tape: Tape[Any], end: int) -> Sequence[Chunk]:
+    def _cut(self, tape: ChunkBuffer[Any], end: int) -> Sequence[Chunk]:
         """Return what to give for the next window, which ends at ``end`` [ns]."""
         i = self._first(tape)
         j = tape.stop if end >= tape.end else tape.find(end)
@@ -143,7 +142,7 @@ class _WindowByTime:
         out: Sequence[Chunk] = (window,)
         if self._on_gap == "drop":
             out = self._drop(tape, window)
-        elif tape.breaks:
+        elif tape.gap_positions:
             if self._left_out is not None:
                 since, self._left_out = self._left_out[0], None
                 if since < begin:
@@ -152,17 +151,17 @@ class _WindowByTime:
         self._told = end
         return out
 
-    def _skip(self, tape: Tape[Any]) -> bool:
+    def _skip(self, tape: ChunkBuffer[Any]) -> bool:
         """Pass over windows that lie wholly in a gap; the next one tells of all of it."""
         begin = self._close - self._span
-        for _, gap in tape.breaks:
+        for _, gap in tape.gap_positions:
             if gap.start <= begin and self._close <= gap.end:
                 self._leave_out(tape, begin, (gap,))
                 self._close += ((gap.end - self._close) // self._every + 1) * self._every
                 return True
         return False
 
-    def _leave_out(self, tape: Tape[Any], begin: int, gaps: Sequence[Gap]) -> None:
+    def _leave_out(self, tape: ChunkBuffer[Any], begin: int, gaps: Sequence[Gap]) -> None:
         if self._every > self._span:
             return  # what lies between windows is not told either
         if self._left_out is None:
@@ -173,9 +172,9 @@ class _WindowByTime:
         if any(gap.lost is None for gap in gaps):
             self._left_out = (self._left_out[0], None)
 
-    def _drop(self, tape: Tape[Any], window: Chunk) -> Sequence[Chunk]:
-        if window.breaks:
-            self._leave_out(tape, window.extent, window.gaps)
+    def _drop(self, tape: ChunkBuffer[Any], window: Chunk) -> Sequence[Chunk]:
+        if window.gap_positions:
+            self._leave_out(tape, window.covered_from, window.gaps)
             return ()
         if self._left_out is None:
             return (window,)
@@ -185,7 +184,7 @@ class _WindowByTime:
         lost = None if index is None else window.index - index
         return (window.with_gap(Gap(since, window.start, lost, "dropped")),)
 
-    def _dropped_last(self, tape: Tape[Any]) -> list[Chunk]:
+    def _dropped_last(self, tape: ChunkBuffer[Any]) -> list[Chunk]:
         """Return a chunk without samples for what has been dropped and no window comes after."""
         if self._left_out is None:
             return []
@@ -193,28 +192,28 @@ class _WindowByTime:
         lost = None if index is None else tape.index(tape.stop) - index
         return [_empty(tape, ((0, Gap(since, tape.end, lost, "dropped")),))]
 
-    def _rest(self, tape: Tape[Any]) -> list[Chunk]:
+    def _rest(self, tape: ChunkBuffer[Any]) -> list[Chunk]:
         """Return a chunk without samples for gaps at the very end that no window has told."""
         end = tape.end
         since = end if self._left_out is None else self._left_out[0]
         rest = tuple(
             (0, gap.between(since, end))
-            for _, gap in tape.breaks
+            for _, gap in tape.gap_positions
             if gap.end > since or gap.start == end
         )
         return [_empty(tape, rest)] if rest else []
 
 
-def _empty(tape: Tape[Any], breaks: tuple[Break, ...]) -> Chunk:
+def _empty(tape: ChunkBuffer[Any], gap_positions: tuple[GapAt, ...]) -> Chunk:
     """Return a chunk without samples at the end of the stream, with gaps."""
     end, stop = tape.end, tape.stop
     info: Any = tape.info
     empty = tape.data(stop, stop), tape.axis(stop, stop)
-    return Chunk(*empty, end, end, tape.index(stop), info, breaks)
+    return Chunk(*empty, end, end, tape.index(stop), info, gap_positions)
 
 
 def _split(window: Chunk) -> list[Chunk]:
-    cuts = sorted({0, len(window), *(at for at, _ in window.breaks)})
+    cuts = sorted({0, len(window), *(at for at, _ in window.gap_positions)})
     return [window[a:b] for a, b in pairwise(cuts)] or [window]
 
 
@@ -247,12 +246,12 @@ def window_by_time(
         A time at which a window begins; default: the Unix epoch, so that windows of one second
         begin on the second.
     on_gap
-        ``"mark"``: gaps stay inside the window (`Chunk.breaks`, `Chunk.fill`). ``"split"``: a
-        window with gaps comes in pieces, which have gaps only before their first or after their
-        last sample. ``"nan"``: lost samples come as NaN, as ``fill_gaps(nan, limit=duration)`` puts
-        them in; gaps that it leaves, above all those longer than a window, are marked.
-        ``"drop"``: a window with a gap is left out; the next one that is given tells
-        of what was left out, as its `Chunk.gap`, and at the end a chunk without samples.
+        ``"mark"``: gaps stay inside the window (`Chunk.gap_positions`, `Chunk.coverage`).
+        ``"split"``: a window with gaps comes in pieces, which have gaps only before their first or
+        after their last sample. ``"nan"``: lost samples come as NaN, as ``fill_gaps(nan,
+        limit=duration)`` puts them in; gaps that it leaves, above all those longer than a window,
+        are marked. ``"drop"``: a window with a gap is left out; the next one that is given tells of
+        what was left out, as its `Chunk.gap`, and at the end a chunk without samples.
 
     Returns
     -------

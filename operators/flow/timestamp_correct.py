@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from reactivex import Observable
 
 from rxstream.acquisition.stamper import Stamper
-from rxstream.data.axis import Stamps
+from rxstream.data.axis import IrregularAxis
 from rxstream.data.chunk import Chunk, concat
-from rxstream.data.gap import Break, Gap
-from rxstream.data.stream_info import Counter, Reading, StreamInfo
+from rxstream.data.gap import Gap, GapAt
+from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.errors import ChunkError
 from rxstream.operators.flow.timestamp_hold import Held
 from rxstream.steps.lift import lift
-from rxstream.timing.settings import Correction, OnStep
+from rxstream.timing.settings import ClockSettings, OnStep
 
 __all__ = ["timestamp_correct"]
 
@@ -29,7 +29,7 @@ _OF_THE_MODEL = (
 
 def _pieces(chunk: Chunk) -> Iterator[tuple[int, Chunk]]:
     """Give what a chunk was made of, at most one reading each, and nothing with a gap inside."""
-    edges = {0, len(chunk), *(at for at, _ in chunk.breaks)}
+    edges = {0, len(chunk), *(at for at, _ in chunk.gap_positions)}
     edges.update(accumulate(part.count for part in chunk.axis.parts()))
     for a, b in pairwise(sorted(edges)):
         yield a, chunk[a:b]
@@ -53,19 +53,19 @@ def _reading(pieces: list[Chunk], lost: Gap | None) -> Reading:
     So a part keeps the times that it has.
     """
     whole = concat(pieces)
-    part, why = whole.axis.parts()[0], lost.why if lost else "dropped"
+    part, reason = whole.axis.parts()[0], lost.reason if lost else "dropped"
     evidence, count = part.evidence, lost.lost if lost else None
     if evidence is not None and evidence.samples == len(whole):
         return Reading(
             whole.data, counter=evidence.counter, device_time=evidence.device_time,
-            bounds=evidence.bounds, lost=count, why=why, arrival=evidence.arrival,
+            bounds=evidence.bounds, lost=count, reason=reason, arrival=evidence.arrival,
         )  # fmt: skip
     times: int | NDArray[np.int64] | None = None
     if _has_stamps(whole):
         stamps = evidence.device_time if evidence else None
         times = part.at(0) if isinstance(stamps, int) else whole.time
     return Reading(
-        whole.data, device_time=times, lost=count, why=why, arrival=whole.axis.at(len(whole))
+        whole.data, device_time=times, lost=count, reason=reason, arrival=whole.axis.at(len(whole))
     )
 
 
@@ -79,7 +79,7 @@ def _has_stamps(chunk: Chunk) -> bool:
 def _joined(before: Gap | None, gap: Gap) -> Gap:
     if before is None:
         return gap
-    return before.join(gap, gap.why if gap.why in _ANEW else before.why)
+    return before.join(gap, gap.reason if gap.reason in _ANEW else before.reason)
 
 
 class _TimestampCorrect:
@@ -87,7 +87,7 @@ class _TimestampCorrect:
 
     __slots__ = ("_correction", "_held", "_last", "_pending", "_pieces", "_stamper")
 
-    def __init__(self, correction: Correction) -> None:
+    def __init__(self, correction: ClockSettings) -> None:
         self._correction = correction
         self._held = Held(round(correction.hold * 1e9)) if correction.hold else None
         self._pieces: list[Chunk] = []  # of the reading under way
@@ -99,7 +99,7 @@ class _TimestampCorrect:
         if self._stamper is None:
             self._stamper = self._begin(chunk)
         gaps: dict[int, Gap] = {}
-        for at, gap in chunk.breaks:
+        for at, gap in chunk.gap_positions:
             gaps[at] = _joined(gaps.get(at), gap)
         out: list[Chunk] = []
         for at, piece in _pieces(chunk):
@@ -125,7 +125,7 @@ class _TimestampCorrect:
         if gap is not None and self._last is not None:
             last = self._last
             start, end = last.end, last.end + gap.end - gap.start
-            told = (0, Gap(start, end, gap.lost, gap.why))
+            told = (0, Gap(start, end, gap.lost, gap.reason))
             out.append(_empty(last, end, (told,)))
         return out
 
@@ -145,9 +145,9 @@ class _TimestampCorrect:
         if not self._pieces:
             return []
         lost, self._pending = self._pending, None
-        if lost is not None and (lost.lost is None or lost.why in _ANEW):
+        if lost is not None and (lost.lost is None or lost.reason in _ANEW):
             # a hole of unknown size, or one that is only guessed: the clock is found anew
-            stamper.restart(lost.why)
+            stamper.restart(lost.reason)
             lost = None
         if _has_stamps(self._pieces[0]):
             self._check_stamped(self._pieces[0].info)
@@ -162,13 +162,13 @@ class _TimestampCorrect:
 
     def _check_stamped(self, info: StreamInfo) -> None:
         """Refuse what cannot act where there is nothing for the clock model to do."""
-        given, usual = self._correction, Correction(None)
+        given, usual = self._correction, ClockSettings(None)
         idle = [name for name in _OF_THE_MODEL if getattr(given, name) != getattr(usual, name)]
         if idle:
             msg = (
                 f"timestamp_correct: {info.name} comes with stamps on the host clock, and its "
                 f"clock model is not used; {', '.join(idle)} cannot act: leave out all but "
-                "rate and latency"
+                "rate and path_delay"
             )
             raise ChunkError(msg)
 
@@ -188,18 +188,18 @@ class _TimestampCorrect:
         )
 
 
-def _empty(last: Chunk, at: int, breaks: tuple[Break, ...]) -> Chunk:
-    none = Stamps(np.empty(0, np.int64))
-    index = last.index + len(last) + sum(gap.lost or 0 for _, gap in breaks)
-    return Chunk(last.data[:0], none, at, at, index, last.info, breaks)
+def _empty(last: Chunk, at: int, gap_positions: tuple[GapAt, ...]) -> Chunk:
+    none = IrregularAxis(np.empty(0, np.int64))
+    index = last.index + len(last) + sum(gap.lost or 0 for _, gap in gap_positions)
+    return Chunk(last.data[:0], none, at, at, index, last.info, gap_positions)
 
 
 def timestamp_correct(
     rate: float | None = None,
     *,
     quantum: int | None = None,
-    counter: Counter | None = None,
-    latency: float = 0.0,
+    counter: DeviceCounter | None = None,
+    path_delay: float = 0.0,
     skew: float = 0.0,
     skew_tol: float = 50e-6,
     drift: float = 5e-9,
@@ -228,11 +228,11 @@ def timestamp_correct(
     quantum
         If samples are lost, multiples of this many.
     counter
-        The device's counter, which the readings carry; default: that of the stream.
-    latency
+        The device's counter, which the readings overlap; default: that of the stream.
+    path_delay
         The least delay, which nobody can see in stamps [s].
     skew, skew_tol, drift, window, on_step, p_false, restart_gap
-        As in `rxstream.timing.settings.Correction`; most people need none of them.
+        As in `rxstream.timing.settings.ClockSettings`; most people need none of them.
     hold
         How long to keep a chunk back while a loss before it is suspected [s]; then its times come
         right, and the gap where it was. 0: nothing waits, and the gap comes some chunks later.
@@ -249,7 +249,7 @@ def timestamp_correct(
     ChunkError
         Downstream, if the stream has no rate and none is given, or if it comes with stamps on the
         host clock, as from a camera or a sound driver, and settings are given that cannot act on
-        these: all but ``rate`` and ``latency``.
+        these: all but ``rate`` and ``path_delay``.
 
     Examples
     --------
@@ -267,8 +267,8 @@ def timestamp_correct(
     0.301
     0.401
     """
-    correction = Correction(
-        rate=rate, quantum=quantum, counter=counter, latency=latency, skew=skew,
+    correction = ClockSettings(
+        rate=rate, quantum=quantum, counter=counter, path_delay=path_delay, skew=skew,
         skew_tol=skew_tol, drift=drift, window=window, on_step=on_step, p_false=p_false,
         restart_gap=restart_gap, hold=hold,
     )  # fmt: skip

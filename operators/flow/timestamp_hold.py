@@ -1,8 +1,8 @@
 """Chunks kept back by `timestamp_correct` while a loss before them is suspected."""
 
-from rxstream.data.axis import Grid
+from rxstream.data.axis import RegularAxis
 from rxstream.data.chunk import Chunk
-from rxstream.data.gap import Break, Gap
+from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ClockEvent
 
 __all__ = ["Held"]
@@ -30,7 +30,7 @@ class Held:
                 _move_gap(held, event)
         # the first chunk after a loss is merely late: only the next makes it suspicious, so one
         # always waits; while there is suspicion, all that are not too old do
-        wait = held[-1:] if state != "undecided" else held
+        wait = held[-1:] if state != "suspect" else held
         self._chunks = [c for c in wait if chunk.end - c.start <= self._span]
         return held[: len(held) - len(self._chunks)]
 
@@ -44,27 +44,27 @@ def _move_gap(held: list[Chunk], event: ClockEvent) -> None:
     """Put a gap that the last chunk tells before the first chunk that came after the loss."""
     decided = held[-1]
     late = [k for k, c in enumerate(held[:-1]) if c.index >= event.first]
-    if not late or not decided.breaks:
+    if not late or not decided.gap_positions:
         return
     lost = event.samples or 0
     for k in late:
         c = held[k]
         grid = c.axis.parts()[0]
-        if not isinstance(grid, Grid):  # pragma: no cover - the stamper makes grids
+        if not isinstance(grid, RegularAxis):  # pragma: no cover - the stamper makes grids
             return
-        moved = Grid(
+        moved = RegularAxis(
             grid.origin + event.correction, grid.period, grid.count, grid.first, grid.uncertainty,
             grid.evidence,
         )  # fmt: skip
         start, end = c.start + event.correction, c.end + event.correction
-        breaks: tuple[Break, ...] = c.breaks
+        gap_positions: tuple[GapAt, ...] = c.gap_positions
         if k == late[0]:
-            breaks = (*breaks, (0, Gap(c.start, start, lost, "dropped")))
-        held[k] = Chunk(c.data, moved, start, end, c.index + lost, c.info, breaks)
+            gap_positions = (*gap_positions, (0, Gap(c.start, start, lost, "dropped")))
+        held[k] = Chunk(c.data, moved, start, end, c.index + lost, c.info, gap_positions)
     begin, n = held[late[-1]].end, len(decided)
     end = max(decided.end, begin + n)
     last = decided.axis.parts()[-1]
-    axis = Grid(begin, (end - begin) / n, n, 0, last.uncertainty, last.evidence)
+    axis = RegularAxis(begin, (end - begin) / n, n, 0, last.uncertainty, last.evidence)
     held[-1] = Chunk(
-        decided.data, axis, begin, end, decided.index, decided.info, decided.breaks[1:]
+        decided.data, axis, begin, end, decided.index, decided.info, decided.gap_positions[1:]
     )

@@ -20,7 +20,7 @@ def latest(*, name: str | None = None) -> Callable[[Observable[Chunk]], Observab
         --1--2--3--4--5--6--7-->
           x=========x                  the subscriber is busy
         [       latest()      ]
-          1         4-5--6--7-->       4 carries Gap(lost=2, why="lag")
+          1         4-5--6--7-->       4 carries Gap(lost=2, reason="lag")
 
     Parameters
     ----------

@@ -24,12 +24,12 @@ def on_lag(
         --1--2--3--4--5--6--7-->       a window of two
           x=========x                  the subscriber is busy
         [    on_lag("gap")    ]
-          1         4-5--6--7-->       4 carries Gap(lost=2, why="lag")
+          1         4-5--6--7-->       4 carries Gap(lost=2, reason="lag")
 
     Parameters
     ----------
     policy
-        ``"gap"``: go on at the oldest kept, with a ``Gap(why="lag")`` (the default of live
+        ``"gap"``: go on at the oldest kept, with a ``Gap(reason="lag")`` (the default of live
         devices); ``"latest"``: always the newest chunk, what is left out told as a gap;
         ``"error"``: end with a `LagError`; ``"block"``: hold the producer until there is room
         (the default of files; lossless).

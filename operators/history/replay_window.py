@@ -9,11 +9,11 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxstream.data.chunk import Chunk, unlike
-from rxstream.data.chunk_buffer import Slabs
+from rxstream.data.chunk_buffer import SlabStore
 from rxstream.data.clock import Duration, Time, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.window.log import Policy
-from rxstream.window.starts import Start, View
+from rxstream.window.starts import StartPosition, WindowView
 from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
 
 __all__ = ["replay_window"]
@@ -31,7 +31,7 @@ class _Store:
 
     def __init__(self, subject: TimeWindowSubject, max_bytes: int) -> None:
         self._subject, self._most = subject, max_bytes // _SLABS
-        self._slabs: Slabs[Any] | None = None
+        self._slabs: SlabStore[Any] | None = None
         self._info: StreamInfo | None = None
 
     def on_next(self, chunk: Chunk) -> None:
@@ -43,7 +43,7 @@ class _Store:
             return
         if slabs is None or info is None:
             samples = min(16 * len(data), len(data) * self._most // max(1, data.nbytes))
-            slabs = self._slabs = Slabs(data.shape[1:], data.dtype, slab=samples)
+            slabs = self._slabs = SlabStore(data.shape[1:], data.dtype, slab=samples)
             self._info = chunk.info
         elif info is not chunk.info:
             if not slabs.like(data):  # ours end; the source and who else listens to it go on
@@ -56,7 +56,15 @@ class _Store:
 
     def _give(self, chunk: Chunk, kept: NDArray[Any]) -> None:
         self._subject.on_next(
-            Chunk(kept, chunk.axis, chunk.start, chunk.end, chunk.index, chunk.info, chunk.breaks)
+            Chunk(
+                kept,
+                chunk.axis,
+                chunk.start,
+                chunk.end,
+                chunk.index,
+                chunk.info,
+                chunk.gap_positions,
+            )
         )
 
 
@@ -77,13 +85,13 @@ class _Replayed(Observable[Chunk]):
     def _subscribe_core(
         self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        return self.attach(observer, scheduler, Start())
+        return self.attach(observer, scheduler, StartPosition())
 
     def attach(
         self,
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None,
-        start: Start,
+        start: StartPosition,
     ) -> abc.DisposableBase:
         """Subscribe from a start on; the first subscriber sets the source going."""
         with self._guard:
@@ -109,17 +117,17 @@ class _Replayed(Observable[Chunk]):
 
         return Disposable(leave)
 
-    def check_start(self, start: Start) -> None:
+    def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` if a start lies further back than the window reaches."""
         self._subject.check_start(start)
 
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> View:
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> WindowView:
         """Begin in the past and go on live."""
-        return View(self, Start()).rewind(seconds, to=to)
+        return WindowView(self, StartPosition()).rewind(seconds, to=to)
 
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> View:
+    def on_lag(self, policy: Policy, *, name: str | None = None) -> WindowView:
         """Choose what happens to a subscriber that is too slow."""
-        return View(self, Start()).on_lag(policy, name=name)
+        return WindowView(self, StartPosition()).on_lag(policy, name=name)
 
     def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
         """Return the newest ``seconds`` [s] as one chunk."""
@@ -131,7 +139,7 @@ class _Replayed(Observable[Chunk]):
 
 
 def replay_window(
-    seconds: Duration, *, max_bytes: int = DEFAULT_BYTES
+    duration: Duration, *, max_bytes: int = DEFAULT_BYTES
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Give any pipeline a past: hot, shared, and rewindable, like a device.
 
@@ -148,7 +156,7 @@ def replay_window(
 
     Parameters
     ----------
-    seconds
+    duration
         Sample time kept [s].
     max_bytes
         Bytes kept, whichever is less; of memory, a sixteenth more at most, or two chunks.
@@ -161,7 +169,7 @@ def replay_window(
     Raises
     ------
     ParameterError
-        If ``seconds`` is not positive, or ``max_bytes`` no whole number >= 1.
+        If ``duration`` is not positive, or ``max_bytes`` no whole number >= 1.
     ChunkError
         Downstream, if the shape or dtype of the samples changes.
 
@@ -181,6 +189,6 @@ def replay_window(
     [16 18]
     >>> second.dispose(); first.dispose()
     """
-    span = to_span(seconds, "replay_window")
+    span = to_span(duration, "replay_window")
     check_bytes(max_bytes)
     return lambda source: _Replayed(source, span, max_bytes)

@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import NotRewindableError, ParameterError
-from rxstream.window.starts import Past, Rewindable
+from rxstream.window.starts import Replay, Rewindable
 
 __all__ = ["rewind"]
 
@@ -81,7 +81,7 @@ def rewind(
 
 def _instead(source: object, seconds: Duration | None, to: Time | None) -> str:
     """Return what to write where rewind comes after something that keeps no past."""
-    if isinstance(source, Past):
+    if isinstance(source, Replay):
         return "rewind: past(...) is the past already; subscribe to it, or say past(seconds)"
     if seconds is None:
         here, span, ask = f"rewind(to={to!r})", "seconds", f"start={to!r}"

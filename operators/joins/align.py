@@ -9,11 +9,11 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.operators.joins.align_step import Align, Aligned, Unmatched
-from rxstream.operators.joins.join_side import Partner
-from rxstream.operators.signal.grid_resampler import Raster
+from rxstream.operators.joins.join_side import JoinSide
+from rxstream.operators.signal.grid_resampler import GridResampler
 from rxstream.operators.signal.resample import checked_rate
 from rxstream.steps.lift import lift
-from rxstream.steps.multi import lift_joint, stream_names
+from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.validation import is_number
 
 __all__ = ["Unmatched", "align"]
@@ -75,9 +75,9 @@ def align(
         next match tells how many; where it goes on over a gap of the source, that is in it.
 
         What is decided at once comes in one tuple, with such gaps between its samples
-        (`Chunk.breaks`). A tuple comes as soon as all its partners are known: with ``"previous"``
-        when they have told of its time, else when it is sure that no better one comes, at most
-        ``tolerance`` later. It ends when the source has ended and all is decided.
+        (`Chunk.gap_positions`). A tuple comes as soon as all its partners are known: with
+        ``"previous"`` when they have told of its time, else when it is sure that no better one
+        comes, at most ``tolerance`` later. It ends when the source has ended and all is decided.
 
         What comes does not depend on how the streams are cut, or which one comes first, as long as
         none is later than ``lateness``. Nor do the reasons, but for ``"late"``: a stream without
@@ -123,10 +123,10 @@ def align(
 
     def make() -> Align:
         each = zip(names, shifts, strict=True)
-        partners = [Partner(k, name, method, reach, by) for k, (name, by) in enumerate(each, 1)]
+        partners = [JoinSide(k, name, method, reach, by) for k, (name, by) in enumerate(each, 1)]
         return Align(partners, late, tell=told is not None)
 
-    join: Callable[[Observable[Chunk]], Observable[Any]] = lift_joint(make, others, "align")
+    join: Callable[[Observable[Chunk]], Observable[Any]] = lift_multi(make, others, "align")
     onto = None if rate is None else _onto(rate)
 
     def operator(source: Observable[Chunk]) -> Observable[Aligned]:
@@ -143,12 +143,12 @@ class _Onto:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._raster: Raster | None = None
+        self._raster: GridResampler | None = None
 
     def push(self, chunk: Chunk) -> Iterable[Chunk]:
         if self._raster is None:
             lines = chunk.info.dtype.kind in "fc"
-            self._raster = Raster(self._rate, "linear" if lines else "previous", None)
+            self._raster = GridResampler(self._rate, "linear" if lines else "previous", None)
         return self._raster.push(chunk)
 
     def flush(self) -> Iterable[Chunk]:

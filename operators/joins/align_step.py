@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rxstream.data.axis import Axis
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Slabs, Tape
-from rxstream.data.gap import Break, Gap
-from rxstream.operators.joins.join_side import FOREVER, Partner, Reason, reason
+from rxstream.data.chunk_buffer import ChunkBuffer, SlabStore
+from rxstream.data.gap import Gap, GapAt
+from rxstream.operators.joins.join_side import FOREVER, JoinSide, UnmatchedReason, reason_of
 from rxstream.operators.joins.value_runs import pick_axis, runs
 from rxstream.steps.watermark import Watermarks
 
@@ -31,7 +31,7 @@ class Unmatched:
         The samples of the source.
     partner
         The name of the other stream.
-    why
+    reason
         ``nothing within tolerance``; ``gap``: it lost what may have been there; ``late``: it had
         not told of that time by ``lateness``, or the source itself was so late; ``ended``,
         ``not begun``: it was over, or had not begun.
@@ -39,10 +39,10 @@ class Unmatched:
 
     chunk: Chunk
     partner: str
-    why: Reason
+    reason: UnmatchedReason
 
     def __str__(self) -> str:
-        return f"{len(self.chunk)} samples of {self.chunk.info.name}: {self.partner}: {self.why}"
+        return f"{len(self.chunk)} samples of {self.chunk.info.name}: {self.partner}: {self.reason}"
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class _Part:
     stop: int  # position after the last one
     count: int
     start: int  # of the chunk [ns]
-    breaks: list[Break]
+    gap_positions: list[GapAt]
 
 
 class Align:
@@ -72,11 +72,15 @@ class Align:
     __slots__ = ("_done", "_gaps", "_hole", "_next", "_out", "_partners", "_position", "_tape",
                  "_tell", "_times", "_told", "finished", "marks")  # fmt: skip
 
-    def __init__(self, partners: Sequence[Partner], lateness: int, *, tell: bool) -> None:
+    def __init__(self, partners: Sequence[JoinSide], lateness: int, *, tell: bool) -> None:
         self._partners, self._tell = partners, tell
         self.marks = Watermarks(len(partners) + 1, lateness)
-        self._tape: Tape[Any] = Tape()  # of the source, from the first sample not decided on
-        self._times: Slabs[np.int64] = Slabs((), np.dtype(np.int64), slab=_SLAB)  # of its samples
+        self._tape: ChunkBuffer[Any] = (
+            ChunkBuffer()
+        )  # of the source, from the first sample not decided on
+        self._times: SlabStore[np.int64] = SlabStore(
+            (), np.dtype(np.int64), slab=_SLAB
+        )  # of its samples
         self._position = 0  # of that sample
         self._next = FOREVER  # its time [ns], if it has come
         self._told: int | None = None  # end of what has been given [ns]
@@ -155,11 +159,11 @@ class Align:
         data, reasons = [], []
         bad: NDArray[np.bool_] | None = None
         for partner in self._partners:
-            values, why = partner.match(times)
+            values, misses = partner.match(times)
             data.append(values)
-            reasons.append(why)
-            if why is not None:
-                bad = why != 0 if bad is None else bad | (why != 0)
+            reasons.append(misses)
+            if misses is not None:
+                bad = misses != 0 if bad is None else bad | (misses != 0)
         if bad is not None and self._tell:
             self._report(reasons, i, j)
         self._sort(data, i, times, bad)
@@ -193,10 +197,10 @@ class Align:
                 part = _Part(i, i, 0, self._start(tape.edge(i), gaps), [])
             count = part.count
             for gap in gaps:
-                part.breaks.append((count, gap))
-            if tape.breaks:
-                inside = [(at - i, gap) for at, gap in tape.breaks if i < at < j]
-                part.breaks += [(count + at, gap) for at, gap in inside]
+                part.gap_positions.append((count, gap))
+            if tape.gap_positions:
+                inside = [(at - i, gap) for at, gap in tape.gap_positions if i < at < j]
+                part.gap_positions += [(count + at, gap) for at, gap in inside]
             part.stop, part.count = j, count + j - i
         if part is not None:
             self._give(part, data, base, bad)
@@ -213,21 +217,23 @@ class Align:
                 good = ~bad[i - base : j - base]
                 values, axis = [each[good] for each in values], pick_axis(axis, good)
                 values[0].flags.writeable = False
-        waits = j < tape.stop or (tape.breaks and tape.breaks[-1][0] == j)
+        waits = j < tape.stop or (tape.gap_positions and tape.gap_positions[-1][0] == j)
         self._told = end = tape.edge(j) if waits else tape.end
-        self._put(values, axis, part.start, end, tape.index(i), tuple(part.breaks))
+        self._put(values, axis, part.start, end, tape.index(i), tuple(part.gap_positions))
 
     def _put(
         self, data: Sequence[NDArray[Any]], axis: Axis, start: int, end: int, index: int,
-        breaks: tuple[Break, ...],
+        gap_positions: tuple[GapAt, ...],
     ) -> None:  # fmt: skip
         """Give samples of the source and of each partner, all at the same times."""
         info: Any = self._tape.info
-        out = [Chunk(data[0], axis, start, end, index, info, breaks)]
+        out = [Chunk(data[0], axis, start, end, index, info, gap_positions)]
         for k, partner in enumerate(self._partners, 1):
             values = data[k]
             values.flags.writeable = False
-            out.append(Chunk(values, axis, start, end, index, partner.info_at(info.rate), breaks))
+            out.append(
+                Chunk(values, axis, start, end, index, partner.info_at(info.rate), gap_positions)
+            )
         self._out.append(tuple(out))
 
     def _leave_out(self, i: int, j: int, t: int) -> None:
@@ -236,7 +242,7 @@ class Align:
         if self._hole is not None:  # however long it goes on, it is one gap
             t, before = self._hole
             lost = None if before is None else before + j - i
-        for at, gap in self._tape.breaks:
+        for at, gap in self._tape.gap_positions:
             if at == i and self._hole is None:
                 self._gaps.append(gap)
             elif i <= at < j:  # it holds what the source lost within
@@ -251,23 +257,23 @@ class Align:
         if self._hole is not None:
             (start, lost), self._hole = self._hole, None
             gaps = [*gaps, Gap(start, self._tape.edge(position), lost, "unmatched")]
-        if self._tape.breaks:
-            gaps = gaps + [gap for at, gap in self._tape.breaks if at == position]
+        if self._tape.gap_positions:
+            gaps = gaps + [gap for at, gap in self._tape.gap_positions if at == position]
         return gaps
 
     def _report(self, reasons: Sequence[NDArray[np.uint8] | None], i: int, j: int) -> None:
-        for partner, why in zip(self._partners, reasons, strict=True):
-            if why is None:
+        for partner, misses in zip(self._partners, reasons, strict=True):
+            if misses is None:
                 continue
-            for a, b in pairwise([*runs(why), j - i]):
-                if why[a]:
+            for a, b in pairwise([*runs(misses), j - i]):
+                if misses[a]:
                     chunk = self._tape.cut(i + a, i + b)
-                    self._out.append(Unmatched(chunk, partner.name, reason(int(why[a]))))
+                    self._out.append(Unmatched(chunk, partner.name, reason_of(int(misses[a]))))
 
     def _beat(self) -> None:
         """Tell that the source goes on, if all before that has been told."""
         tape = self._tape
-        idle = self._next == FOREVER and self._hole is None and not tape.breaks
+        idle = self._next == FOREVER and self._hole is None and not tape.gap_positions
         if not idle or any(p.end is None for p in self._partners):
             return
         told = tape.low if self._told is None else self._told
@@ -275,11 +281,11 @@ class Align:
             self._told = tape.end
             self._empty(told, ())
 
-    def _empty(self, start: int, breaks: tuple[Break, ...]) -> None:
+    def _empty(self, start: int, gap_positions: tuple[GapAt, ...]) -> None:
         tape, stop = self._tape, self._tape.stop
         data = [np.empty((0, *p.info.shape), p.info.dtype) for p in self._partners]
         data.insert(0, tape.data(stop, stop))
-        self._put(data, tape.axis(stop, stop), start, tape.end, tape.index(stop), breaks)
+        self._put(data, tape.axis(stop, stop), start, tape.end, tape.index(stop), gap_positions)
 
     def _end(self) -> None:
         """Tell what is left to tell: up to where the source was, and gaps before that."""

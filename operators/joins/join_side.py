@@ -6,20 +6,22 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import Stamps
+from rxstream.data.axis import IrregularAxis
 from rxstream.data.chunk import Chunk
-from rxstream.data.gap import Break
+from rxstream.data.gap import GapAt
 from rxstream.data.interpolation import GAP, Method, Sampled, check_line, sample_at
 from rxstream.data.stream_info import StreamInfo
-from rxstream.operators.joins.timed_buffer import Recent
+from rxstream.operators.joins.timed_buffer import TimedBuffer
 
-__all__ = ["FOREVER", "Match", "Partner", "Reason"]
+__all__ = ["FOREVER", "JoinSide", "Match", "UnmatchedReason"]
 
-Reason: TypeAlias = Literal["nothing within tolerance", "gap", "late", "ended", "not begun"]
+UnmatchedReason: TypeAlias = Literal[
+    "nothing within tolerance", "gap", "late", "ended", "not begun"
+]
 FOREVER = np.iinfo(np.int64).max
 _NOTHING, _GAP, _LATE, _ENDED, _NOT_BEGUN = range(1, 6)
 _MANY = 4096  # samples of which those around some times are looked for first
-_REASONS: tuple[Reason, ...] = get_args(Reason)
+_REASONS: tuple[UnmatchedReason, ...] = get_args(UnmatchedReason)
 
 
 Match: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8] | None]
@@ -27,12 +29,12 @@ Match: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8] | None]
 ``(m,)``, 0 where there is a match, else the number of a reason, or None: all match."""
 
 
-def reason(number: int) -> Reason:
+def reason_of(number: int) -> UnmatchedReason:
     """Return the reason with a number."""
     return _REASONS[number - 1]
 
 
-class Partner:
+class JoinSide:
     """Its samples, from the last one that may still be needed on.
 
     Parameters
@@ -63,7 +65,7 @@ class Partner:
     ) -> None:
         self._port, self._name = port, name
         self._method, self._tolerance, self._offset = method, tolerance, offset
-        self._tape = Recent(offset)
+        self._tape = TimedBuffer(offset)
         self._known: tuple[StreamInfo | None, float | None, StreamInfo] | None = None
         self._needed: int | None = None  # nothing is known any more of what was before [ns]
         self._last: int | None = None  # time of the last sample before the end [ns]
@@ -149,19 +151,19 @@ class Partner:
         data = self._quickly(times, i, j)
         if data is not None:
             return data, None
-        breaks = tuple([(at - i, gap) for at, gap in tape.breaks])
-        stamps = Stamps(tape.times(i, j))
-        buffer = Chunk(tape.data(i, j), stamps, tape.low, tape.end, 0, tape.info, breaks)
+        gap_positions = tuple([(at - i, gap) for at, gap in tape.gap_positions])
+        stamps = IrregularAxis(tape.times(i, j))
+        buffer = Chunk(tape.data(i, j), stamps, tape.low, tape.end, 0, tape.info, gap_positions)
         found = sample_at(buffer, times, self._method, self._tolerance)
         missing = found.reason != 0
         if self._needed is not None and times[0] < self._needed:
             missing |= times < self._needed
-        why = None
+        misses = None
         if missing.any():
-            why = np.zeros(len(times), np.uint8)
-            why[missing] = self._why(found, missing, times[missing], breaks)
+            misses = np.zeros(len(times), np.uint8)
+            misses[missing] = self._why(found, missing, times[missing], gap_positions)
         tape.trim(tape.find(times.item(-1) + 1) - 1)
-        return found.data, why
+        return found.data, misses
 
     def _quickly(self, times: NDArray[np.int64], i: int, j: int) -> NDArray[Any] | None:
         """Return those of samples ``i`` to ``j`` that `sample_at` finds, if each has one; or None.
@@ -169,7 +171,7 @@ class Partner:
         Most often they all have: to look at that alone takes a third of the time.
         """
         tape, method, needed = self._tape, self._method, self._needed
-        if i == j or method == "linear" or (tape.breaks and method == "previous"):
+        if i == j or method == "linear" or (tape.gap_positions and method == "previous"):
             return None
         stamps, first = tape.times(i, j), times.item(0)
         if first < stamps.item(0) or (needed is not None and first < needed):
@@ -195,29 +197,31 @@ class Partner:
         found: Sampled,
         missing: NDArray[np.bool_],
         times: NDArray[np.int64],
-        breaks: tuple[Break, ...],
+        gap_positions: tuple[GapAt, ...],
     ) -> NDArray[np.uint8]:
         tape, tolerance = self._tape, self._tolerance
-        why = np.full(len(times), _NOTHING, np.uint8)
+        misses = np.full(len(times), _NOTHING, np.uint8)
         if not self.done:
-            why[times > self.decided(None)] = _LATE
-        if breaks:
-            places, starts, ends = np.array([(at, g.start, g.end) for at, g in breaks], np.int64).T
+            misses[times > self.decided(None)] = _LATE
+        if gap_positions:
+            places, starts, ends = np.array(
+                [(at, g.start, g.end) for at, g in gap_positions], np.int64
+            ).T
             if self._method == "nearest":
                 # the reason is a gap where the sample may have been
                 k = starts.searchsorted(times + tolerance, "right") - 1
-                why[(k >= 0) & (ends[k] >= times - tolerance)] = _GAP
+                misses[(k >= 0) & (ends[k] >= times - tolerance)] = _GAP
             else:
                 gap = found.reason[missing] == GAP
                 k = places.searchsorted(found.source[missing] + 1)
                 # not one too far away to be known of already, however it came in chunks
-                why[gap & (starts[np.minimum(k, len(starts) - 1)] <= times + tolerance)] = _GAP
-        why[times < tape.low] = _NOT_BEGUN
+                misses[gap & (starts[np.minimum(k, len(starts) - 1)] <= times + tolerance)] = _GAP
+        misses[times < tape.low] = _NOT_BEGUN
         if self.done:
-            why[times >= tape.end] = _ENDED
+            misses[times >= tape.end] = _ENDED
         if self._needed is not None:
-            why[times < self._needed] = _LATE
-        return why
+            misses[times < self._needed] = _LATE
+        return misses
 
     def forget(self, needed: int, *, trim: bool) -> None:
         """Be asked for times before ``needed`` [ns] no more; ``trim``: `match` has not done it."""

@@ -7,11 +7,11 @@ from typing import Any
 from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Tape
+from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError
-from rxstream.steps.multi import lift_joint, stream_names
+from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks, without_late
 
 __all__ = ["JoinedWindow", "join_windows"]
@@ -37,21 +37,21 @@ class JoinedWindow:
     chunks: tuple[Chunk | None, ...]
 
 
-class _Lane:
+class _WindowInput:
     """One stream, from the begin of the next window on."""
 
     __slots__ = ("_ended", "_told", "done", "tape")
 
     def __init__(self) -> None:
         self.done = self._ended = False
-        self.tape: Tape[Any] = Tape()
+        self.tape: ChunkBuffer[Any] = ChunkBuffer()
         self._told: int | None = None  # up to when [ns] windows have told of it
 
     def push(self, chunk: Chunk, needed: int) -> None:
         """Take its next chunk; windows before ``needed`` [ns] have been given."""
         chunk = without_late(chunk, needed)
         if self._told is None:
-            self._told = chunk.extent
+            self._told = chunk.covered_from
         self.tape.append(chunk)
 
     def skips(self, begin: int, end: int) -> int:
@@ -62,7 +62,8 @@ class _Lane:
         if tape.low >= end:
             return tape.low
         return max(
-            (g.end for _, g in tape.breaks if g.start <= begin and end <= g.end), default=begin
+            (g.end for _, g in tape.gap_positions if g.start <= begin and end <= g.end),
+            default=begin,
         )
 
     @property
@@ -70,7 +71,7 @@ class _Lane:
         """Whether it ends with a gap that no window has told."""
         told = self._told
         return told is not None and (
-            any(gap.end > told for _, gap in self.tape.breaks)
+            any(gap.end > told for _, gap in self.tape.gap_positions)
             or (not self._ended and bool(self._last_gaps()))
         )
 
@@ -79,7 +80,7 @@ class _Lane:
         end, told = self.tape.end, self._told
         if told is None or end < told:
             return []
-        return [gap for _, gap in self.tape.breaks if gap.start == end]
+        return [gap for _, gap in self.tape.gap_positions if gap.start == end]
 
     def cut(self, begin: int, end: int) -> Chunk | None:
         """Return what it has in a window, and before it the gaps that no window has told."""
@@ -87,7 +88,7 @@ class _Lane:
         if told is None:
             return None
         since = max(tape.low, begin)
-        for _, gap in tape.breaks:
+        for _, gap in tape.gap_positions:
             if gap.start < begin and (gap.end > told or gap.start == gap.end == told):
                 since = min(since, max(gap.start, told))
         until = min(end, tape.end)
@@ -100,9 +101,11 @@ class _Lane:
         i, j = tape.find(begin), tape.stop if until == tape.end else tape.find(until)
         chunk = tape.between(since, until, min(i, j), j)
         if last:  # nothing comes after them that could tell
-            breaks = (*chunk.breaks, *((len(chunk), gap) for gap in last))
+            gap_positions = (*chunk.gap_positions, *((len(chunk), gap) for gap in last))
             index = chunk.index + (0 if len(chunk) else sum(gap.lost or 0 for gap in last))
-            chunk = Chunk(chunk.data, chunk.axis, chunk.start, chunk.end, index, chunk.info, breaks)
+            chunk = Chunk(
+                chunk.data, chunk.axis, chunk.start, chunk.end, index, chunk.info, gap_positions
+            )
         return chunk
 
     def forget(self, end: int, needed: int) -> None:
@@ -112,11 +115,15 @@ class _Lane:
             return
         self._told = tape.end if tape.end < end else max(end, needed)
         self._ended = self.done and tape.end < end
-        if tape.breaks:  # a stream that is always late has one after the other, and no samples
+        if (
+            tape.gap_positions
+        ):  # a stream that is always late has one after the other, and no samples
             t = min(self._told, needed)
-            tape.breaks = [item for item in tape.breaks if item[1].end > t or item[1].start == t]
+            tape.gap_positions = [
+                item for item in tape.gap_positions if item[1].end > t or item[1].start == t
+            ]
         position = tape.find(needed)
-        tape.keep(tape.stop - position)
+        tape.reserve(tape.stop - position)
         tape.trim(position)
 
 
@@ -126,7 +133,7 @@ class _JoinWindows:
     def __init__(self, ports: int, span: int, every: int, origin: int, lateness: int) -> None:
         self.marks = Watermarks(ports, lateness)
         self.finished = False
-        self._lanes = [_Lane() for _ in range(ports)]
+        self._lanes = [_WindowInput() for _ in range(ports)]
         self._span, self._every, self._origin = span, every, origin
         self._close: int | None = None  # where the next window ends [ns]
 
@@ -224,8 +231,8 @@ def join_windows(
     -------
     operator
         A `JoinedWindow` each, with a chunk of each stream, or None. Gaps stay inside the chunks
-        (`Chunk.breaks`, `Chunk.fill`). Windows without samples come too, unless every stream has
-        nothing but a gap there: then the next one tells of all of it.
+        (`Chunk.gap_positions`, `Chunk.coverage`). Windows without samples come too, unless every
+        stream has nothing but a gap there: then the next one tells of all of it.
 
         The window of a stream that is later than ``lateness`` holds what it has told so far; what
         comes afterwards is in later windows, if it belongs there, else a `Gap` with why ``"lag"``
@@ -258,4 +265,4 @@ def join_windows(
     span = to_span(duration, "duration")
     step = span if every is None else to_span(every, "every")
     begin, late = to_ns(origin), to_span(lateness, "lateness")
-    return lift_joint(lambda: _JoinWindows(ports, span, step, begin, late), others, "join_windows")
+    return lift_multi(lambda: _JoinWindows(ports, span, step, begin, late), others, "join_windows")

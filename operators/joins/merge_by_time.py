@@ -9,7 +9,7 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
-from rxstream.steps.multi import lift_joint, stream_names
+from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.watermark import NEVER, Watermarks, without_late
 
 __all__ = ["merge_by_time"]
@@ -41,7 +41,7 @@ class _MergeByTime:
         self._given = front
         pieces: list[Chunk] = []
         for waiting in self._waiting:
-            while waiting and waiting[0].extent < front:
+            while waiting and waiting[0].covered_from < front:
                 chunk = waiting.popleft()
                 j = chunk.axis.find(front)
                 if j == len(chunk):
@@ -134,4 +134,4 @@ def merge_by_time(
     """
     ports = 1 + len(stream_names(others, "merge_by_time"))
     late = to_span(lateness, "lateness")
-    return lift_joint(lambda: _MergeByTime(ports, late), others, "merge_by_time")
+    return lift_multi(lambda: _MergeByTime(ports, late), others, "merge_by_time")

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Slabs, add_break
-from rxstream.data.gap import Break
+from rxstream.data.chunk_buffer import SlabStore, add_gap
+from rxstream.data.gap import GapAt
 from rxstream.data.stream_info import StreamInfo
 
-__all__ = ["Recent"]
+__all__ = ["TimedBuffer"]
 
 
-class Recent:
+class TimedBuffer:
     """Samples with a time each, and the gaps between them; on what grid they were is forgotten.
 
     So their times are made once, when they come, and any part of them is a view.
@@ -26,19 +26,29 @@ class Recent:
     Examples
     --------
     >>> from rxstream.data.stream_info import StreamInfo
-    >>> recent = Recent(100)
+    >>> recent = TimedBuffer(100)
     >>> recent.append(Chunk.regular(np.arange(4), StreamInfo("a", 1e9, (), np.int64), start=5))
     >>> recent.times(1, 4), recent.find(107), recent.end
     (array([106, 107, 108]), 2, 109)
     """
 
-    __slots__ = ("_data", "_offset", "_times", "breaks", "end", "info", "low", "start", "stop")
+    __slots__ = (
+        "_data",
+        "_offset",
+        "_times",
+        "end",
+        "gap_positions",
+        "info",
+        "low",
+        "start",
+        "stop",
+    )
 
     def __init__(self, offset: int = 0) -> None:
         self._offset = offset
-        self._times: Slabs[np.int64]
-        self._data: Slabs[Any]  # both from the first chunk on
-        self.breaks: list[Break] = []
+        self._times: SlabStore[np.int64]
+        self._data: SlabStore[Any]  # both from the first chunk on
+        self.gap_positions: list[GapAt] = []
         """Gaps kept, with the positions of the samples after them."""
         self.info: StreamInfo | None = None
         self.low = self.end = 0
@@ -49,12 +59,12 @@ class Recent:
         """Add the next chunk."""
         times, data, offset = chunk.time, chunk.data, self._offset
         if self.info is None:
-            self.low = chunk.extent + offset
-            self._times = Slabs((), np.dtype(np.int64), slab=4 * len(data))
-            self._data = Slabs(data.shape[1:], data.dtype, slab=4 * len(data))
+            self.low = chunk.covered_from + offset
+            self._times = SlabStore((), np.dtype(np.int64), slab=4 * len(data))
+            self._data = SlabStore(data.shape[1:], data.dtype, slab=4 * len(data))
         self.info, self.end = chunk.info, chunk.end + offset
-        for at, gap in chunk.breaks:
-            add_break(self.breaks, self.stop + at, gap.shifted(offset) if offset else gap)
+        for at, gap in chunk.gap_positions:
+            add_gap(self.gap_positions, self.stop + at, gap.shifted(offset) if offset else gap)
         if len(data):
             self._times.write(times + offset if offset else times)
             self.stop = self._data.write(data)
@@ -85,5 +95,5 @@ class Recent:
             times.trim(position)
         if data.start < data.newest_start:
             data.trim(position)
-        if self.breaks and self.breaks[0][0] < position:
-            self.breaks = [item for item in self.breaks if item[0] >= position]
+        if self.gap_positions and self.gap_positions[0][0] < position:
+            self.gap_positions = [item for item in self.gap_positions if item[0] >= position]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import Axis, Stamps, join_axes
+from rxstream.data.axis import Axis, IrregularAxis, join_axes
 
 __all__ = ["pick_axis", "runs"]
 
@@ -29,10 +29,10 @@ def pick_axis(axis: Axis, good: NDArray[np.bool_]) -> Axis:
     for part in axis.parts():
         here = good[at : at + part.count]
         at += part.count
-        if type(part) is Stamps:
+        if type(part) is IrregularAxis:
             stamps = part.stamps[here]
             stamps.flags.writeable = False
-            out.append(Stamps(stamps, part.uncertainty, part.evidence))
+            out.append(IrregularAxis(stamps, part.uncertainty, part.evidence))
         else:
             cuts = [*runs(here), part.count]
             out += [part.cut(a, b) for a, b in pairwise(cuts) if a < b and here[a]]

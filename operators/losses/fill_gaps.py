@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.data.axis import Grid
+from rxstream.data.axis import RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
-from rxstream.data.gap import Break, Gap
+from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.losses.gaps import join_cut, stretches
@@ -18,7 +18,7 @@ from rxstream.steps.lift import lift
 
 __all__ = ["FillGaps", "fill_gaps"]
 
-Way = Literal["hold", "interpolate"]
+Way = Literal["previous", "linear"]
 _LEAST = 1_000_000_000  # what is filled without being asked [ns],
 _FEW = 10  # or so many samples
 
@@ -44,7 +44,7 @@ class FillGaps:
         """Process one chunk; return what is ready."""
         if chunk.info is not self._info:
             self._begin(chunk.info)
-        if not chunk.breaks and not self._run:
+        if not chunk.gap_positions and not self._run:
             if len(chunk):
                 self._last = chunk
             return [self._give(chunk, ())]
@@ -83,11 +83,11 @@ class FillGaps:
         self._most = max(_LEAST, round(_FEW * period)) if self._limit is None else self._limit
         if not isinstance(self._how, str):
             self._value = _value(self._how, info, self._name)
-        elif self._how == "interpolate" and info.dtype.kind not in "iufc":
-            msg = f"{self._name}: {info.name} is {info.dtype}; between numbers only, use 'hold'"
+        elif self._how == "linear" and info.dtype.kind not in "iufc":
+            msg = f"{self._name}: {info.name} is {info.dtype}; between numbers only, use 'previous'"
             raise ChunkError(msg)
 
-    def _give(self, chunk: Chunk, kept: tuple[Break, ...]) -> Chunk:
+    def _give(self, chunk: Chunk, kept: tuple[GapAt, ...]) -> Chunk:
         if not kept and not self._shift:
             return chunk
         return Chunk(
@@ -95,11 +95,11 @@ class FillGaps:
             kept,
         )  # fmt: skip
 
-    def _fill(self, after: Chunk | None) -> tuple[list[Chunk], tuple[Break, ...]]:
+    def _fill(self, after: Chunk | None) -> tuple[list[Chunk], tuple[GapAt, ...]]:
         """Return what comes for the gaps of the run, and those of them that stay."""
         run, self._run = self._run, []
         out: list[Chunk] = []
-        kept: list[Break] = []
+        kept: list[GapAt] = []
         if not run:
             return out, ()
         info: Any = self._info
@@ -110,7 +110,7 @@ class FillGaps:
             # a counter that was misread may claim more than there is time for, or less
             fits = span <= self._most and room / 2 <= count <= 2 * room
             if count and fits and self._can(after):
-                axis = Grid(gap.start, (gap.end - gap.start) / count, count, 0, float(span))
+                axis = RegularAxis(gap.start, (gap.end - gap.start) / count, count, 0, float(span))
                 values = self._values(axis, after)
                 out.append(
                     Chunk(values, axis, gap.start, gap.end, index + self._shift, info, tuple(kept))
@@ -126,16 +126,16 @@ class FillGaps:
         """Whether the samples are there that the values are made from."""
         if self._value is not None:
             return True
-        return self._last is not None and (self._how == "hold" or after is not None)
+        return self._last is not None and (self._how == "previous" or after is not None)
 
-    def _values(self, axis: Grid, after: Chunk | None) -> NDArray[Any]:
+    def _values(self, axis: RegularAxis, after: Chunk | None) -> NDArray[Any]:
         info: Any = self._info
         shape, last = (axis.count, *info.shape), self._last
         if self._value is not None:  # no memory is taken for what is the same all over
             return np.broadcast_to(self._value, shape)
         if last is None:  # pragma: no cover - the caller has looked
             raise AssertionError
-        if after is None or self._how == "hold":
+        if after is None or self._how == "previous":
             return np.broadcast_to(last.data[-1:], shape)
         t0, t1 = last.axis.at(len(last) - 1), after.axis.at(0)
         share = (axis.times() - t0) / (t1 - t0)
@@ -189,15 +189,15 @@ def fill_gaps(
     .. marble::
 
         --ab--c--x--e--f---|     x: lost
-        [ fill_gaps("hold") ]
+        [ fill_gaps("previous") ]
         --ab--c-----ce--f--|
 
     Parameters
     ----------
     how
-        A value, for all samples or of the shape of one, e.g. ``0`` or ``np.nan``; ``"hold"``: the
-        last value before; ``"interpolate"``: on the line between the last value before and the
-        first after, whole numbers rounded.
+        A value, for all samples or of the shape of one, e.g. ``0`` or ``np.nan``; ``"previous"``:
+        the last value before; ``"linear"``: on the line between the last value before and the first
+        after, whole numbers rounded.
     limit
         The longest gap that is filled [s]; gaps one right after the other count together. Longer
         ones stay gaps. Default: 1 s, or ten samples where they take longer, so that three hours
@@ -212,8 +212,8 @@ def fill_gaps(
         of their part of `Chunk.axis`: the value is from up to that long ago.
 
         A gap stays a gap if it has no length, if its time is less than half or more than twice
-        that of the samples it lost, or if there is no sample before (``"hold"``), or before and
-        after (``"interpolate"``).
+        that of the samples it lost, or if there is no sample before (``"previous"``), or before and
+        after (``"linear"``).
 
     Raises
     ------
@@ -225,7 +225,7 @@ def fill_gaps(
 
     See Also
     --------
-    drop_gaps : only take the marks away.
+    ignore_gaps : only take the marks away.
 
     Examples
     --------
@@ -235,17 +235,17 @@ def fill_gaps(
     >>> a = Chunk.regular(np.array([1.0, 2.0]), info, start=0)
     >>> lost = Gap(a.end, a.end + 200_000_000, 2, "dropped")
     >>> b = Chunk.regular(np.array([5.0, 6.0]), info, start=lost.end, index=4, gap=lost)
-    >>> rx.of(a, b).pipe(fill_gaps("interpolate")).subscribe(lambda c: print(c.data)).dispose()
+    >>> rx.of(a, b).pipe(fill_gaps("linear")).subscribe(lambda c: print(c.data)).dispose()
     [1. 2.]
     [3. 4.]
     [5. 6.]
     """
     if isinstance(how, str):
         if how not in get_args(Way):
-            msg = f"fill_gaps takes a value, 'hold' or 'interpolate', not {how!r}"
+            msg = f"fill_gaps takes a value, 'previous' or 'linear', not {how!r}"
             raise ParameterError(msg)
     elif not isinstance(how, tuple) and not _is_value(how):
-        msg = f"fill_gaps takes a value, 'hold' or 'interpolate', not {how!r}"
+        msg = f"fill_gaps takes a value, 'previous' or 'linear', not {how!r}"
         raise ParameterError(msg)
     longest = None if limit is None else to_span(limit, "limit")
     return lift(lambda: FillGaps(how, longest, f"fill_gaps({how!r})"))

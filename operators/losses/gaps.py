@@ -26,7 +26,7 @@ def stretches(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
     The first stretch may be one without gaps, and each may be one without samples.
     """
     groups: dict[int, list[Gap]] = {}
-    for at, gap in chunk.breaks:
+    for at, gap in chunk.gap_positions:
         groups.setdefault(at, []).append(gap)
     n = len(chunk)
     start = chunk.start
@@ -60,7 +60,7 @@ class _Gaps:
 
     def push(self, chunk: Chunk) -> list[Gap]:
         out: list[Gap] = []
-        for _, gap in chunk.breaks:
+        for _, gap in chunk.gap_positions:
             held = self._held
             if held is not None and held.continues(gap):
                 self._held = held.join(gap)  # it was cut where the chunks were
@@ -70,7 +70,7 @@ class _Gaps:
             self._held = gap
         held = self._held
         if held is not None and (chunk.end > held.end or len(chunk)):
-            at = chunk.breaks[-1][0] if chunk.breaks else 0
+            at = chunk.gap_positions[-1][0] if chunk.gap_positions else 0
             if at < len(chunk) or chunk.end > held.end:
                 out.append(held)
                 self._held = None

@@ -12,7 +12,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
-from rxstream.operators.signal.frames import Frames, Plan
+from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.runs import (
     Initial,
@@ -41,7 +41,7 @@ class _Filtered:
 
     __slots__ = ("_filter", "_frames")
 
-    def __init__(self, filtered: Filter, frames: Frames) -> None:
+    def __init__(self, filtered: Filter, frames: FramedStep) -> None:
         self._filter, self._frames = filtered, frames
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -135,26 +135,26 @@ def decimate(
             return Design(sos, group_delay(sos, check_rate(info, "decimate"), 0.0), steady)
 
         return lift(lambda: _Filtered(
-            Filter("decimate", design, "reset"), Frames(lambda info: _every(info, q))
+            Filter("decimate", design, "reset"), FramedStep(lambda info: _every(info, q))
         ))  # fmt: skip
     if order % 2:
         msg = f"decimate: order must be even, for a tap in the middle, not {order!r}"
         raise ParameterError(msg)
     taps: NDArray[Any] = signal.firwin(order + 1, 1.0 / q, window="hamming")
-    return lift(lambda: Frames(lambda info: _averaged(info, q, taps, initial)))
+    return lift(lambda: FramedStep(lambda info: _averaged(info, q, taps, initial)))
 
 
-def _every(info: StreamInfo, q: int) -> Plan:
+def _every(info: StreamInfo, q: int) -> FrameSpec:
     """Return the plan to keep every ``q``-th sample."""
     fewer = replace(info, rate=check_rate(info, "decimate") / q)
 
     def pick(data: NDArray[Any], _number: int) -> NDArray[Any]:
         return data[::q].copy()  # a view would hold the memory of all
 
-    return Plan(fewer, lambda: pick, width=1, hop=q, middle=0, anchor=0)
+    return FrameSpec(fewer, lambda: pick, width=1, hop=q, middle=0, anchor=0)
 
 
-def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) -> Plan:
+def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) -> FrameSpec:
     """Return the plan to take a weighted mean around every ``q``-th sample."""
     check_numbers(info, "decimate")
     rate = check_rate(info, "decimate")
@@ -167,4 +167,4 @@ def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) ->
         return y.view(dtype).astype(out).reshape(len(y), *info.shape)
 
     fewer = replace(info, rate=rate / q, dtype=out)
-    return Plan(fewer, lambda: compute, width, q, middle=width // 2, anchor=0, pad=initial)
+    return FrameSpec(fewer, lambda: compute, width, q, middle=width // 2, anchor=0, pad=initial)

@@ -7,21 +7,21 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import Axis, Stamps, thin_axis
+from rxstream.data.axis import Axis, IrregularAxis, thin_axis
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Tape
-from rxstream.data.gap import Break, Gap
+from rxstream.data.chunk_buffer import ChunkBuffer
+from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.operators.losses.gaps import stretches
 from rxstream.operators.signal.runs import Initial
 
-__all__ = ["Compute", "Frames", "Plan"]
+__all__ = ["Compute", "FrameSpec", "FramedStep"]
 
 Compute: TypeAlias = Callable[[NDArray[Any], int], NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FrameSpec:
     """Which windows of a stream are taken, and what is made of them.
 
     Attributes
@@ -65,7 +65,7 @@ class Plan:
         return -((self.anchor - index) // self.hop)
 
 
-class Frames:
+class FramedStep:
     """A `Step`: results for the windows of each stretch of adjacent samples.
 
     Where windows are not padded there is no result for samples nearer to a gap than half a window;
@@ -75,12 +75,12 @@ class Frames:
     __slots__ = ("_base", "_begin", "_compute", "_end", "_given", "_had", "_late", "_next",
                  "_plan", "_tape", "_told", "_whole", "_zero")  # fmt: skip
 
-    def __init__(self, plan: Callable[[StreamInfo], Plan]) -> None:
+    def __init__(self, plan: Callable[[StreamInfo], FrameSpec]) -> None:
         self._begin = plan
         self._given: StreamInfo | None = None
-        self._plan: Plan
+        self._plan: FrameSpec
         self._compute: Compute
-        self._tape: Tape[Any] | None = None  # the stretch, if it has samples
+        self._tape: ChunkBuffer[Any] | None = None  # the stretch, if it has samples
         self._base = self._zero = 0  # number and time [ns] of its first sample
         self._had = 0  # position in it up to which windows have been given
         self._late = False  # it came after a gap, and that gap is still to be told whole
@@ -95,9 +95,9 @@ class Frames:
         if chunk.info is not self._given:
             self._take_info(chunk, out)
         if self._told is None:
-            self._told = chunk.extent
+            self._told = chunk.covered_from
         tape = self._tape
-        if not chunk.breaks and tape is not None and self._follows(chunk, tape):
+        if not chunk.gap_positions and tape is not None and self._follows(chunk, tape):
             self._extend(chunk, out)
         else:
             for gaps, piece in stretches(chunk):
@@ -133,7 +133,7 @@ class Frames:
             self._plan = plan
         self._given = chunk.info
 
-    def _follows(self, piece: Chunk, tape: Tape[Any]) -> bool:
+    def _follows(self, piece: Chunk, tape: ChunkBuffer[Any]) -> bool:
         return not len(piece) or piece.index == self._base + tape.stop
 
     # -- within a stretch ---------------------------------------------------------------------
@@ -145,20 +145,20 @@ class Frames:
             if not len(piece):
                 self._tell(piece.end, (), out)
                 return
-            tape = self._tape = Tape(carry=plan.width if plan.again else plan.hop)
+            tape = self._tape = ChunkBuffer(overlap=plan.width if plan.again else plan.hop)
             self._compute, self._had = plan.begin(), 0
             self._base, self._zero = piece.index, piece.axis.at(0)
             least = self._base if plan.pad else self._base + plan.middle
             self._next = plan.number(least)
         tape.append(piece)
-        breaks: tuple[Break, ...] = ()
+        gap_positions: tuple[GapAt, ...] = ()
         is_open = plan.pad is not None or tape.stop >= plan.width
         if self._late and is_open:
             self._late = False
             lost = self._next - plan.number(self._base)
             if lost > 0:
                 edge = tape.axis(plan.middle, plan.middle + 1).at(0)
-                breaks = ((0, Gap(self._zero, edge, lost, "dropped")),)
+                gap_positions = ((0, Gap(self._zero, edge, lost, "dropped")),)
         if self._late:
             end = self._zero
         elif plan.after:
@@ -166,10 +166,15 @@ class Frames:
             end = tape.axis(at, at + 1).at(0) if at > 0 and is_open else self._zero
         else:
             end = piece.end
-        self._give(tape, tape.stop - plan.after, end, breaks, out)
+        self._give(tape, tape.stop - plan.after, end, gap_positions, out)
 
     def _give(
-        self, tape: Tape[Any], stop: int, end: int, breaks: tuple[Break, ...], out: list[Chunk]
+        self,
+        tape: ChunkBuffer[Any],
+        stop: int,
+        end: int,
+        gap_positions: tuple[GapAt, ...],
+        out: list[Chunk],
     ) -> None:
         """Give the results whose middle lies before position ``stop``, and tell up to ``end``."""
         plan = self._plan
@@ -181,14 +186,14 @@ class Frames:
             window = self._window(tape, first if plan.again else max(first, self._had), stop)
             data, self._had = self._compute(window, self._next), stop
             axis = thin_axis(tape.axis(middle, last + 1), plan.hop)
-            self._tell(end, breaks, out, axis, data)
+            self._tell(end, gap_positions, out, axis, data)
             self._next += count
             middle += count * plan.hop
-        elif breaks or end > (self._told or 0):
-            self._tell(end, breaks, out)
+        elif gap_positions or end > (self._told or 0):
+            self._tell(end, gap_positions, out)
         tape.trim(max(0, min(middle - plan.middle, tape.stop - plan.after - 1)))
 
-    def _window(self, tape: Tape[Any], i: int, j: int) -> NDArray[Any]:
+    def _window(self, tape: ChunkBuffer[Any], i: int, j: int) -> NDArray[Any]:
         """Return samples at positions ``i`` to ``j``, padded where there are none."""
         before, after = max(0, -i), max(0, j - tape.stop)
         data = tape.data(i + before, j - after)
@@ -199,11 +204,11 @@ class Frames:
             ends = [np.zeros_like(end) for end in ends]
         return np.concatenate((ends[0], data, ends[1]))
 
-    def _give_rest(self, tape: Tape[Any], end: int, out: list[Chunk]) -> None:
+    def _give_rest(self, tape: ChunkBuffer[Any], end: int, out: list[Chunk]) -> None:
         self._give(tape, tape.stop, end, (), out)
 
     def _tell(
-        self, end: int, breaks: tuple[Break, ...], out: list[Chunk],
+        self, end: int, gap_positions: tuple[GapAt, ...], out: list[Chunk],
         axis: Axis | None = None, data: NDArray[Any] | None = None, index: int | None = None,
     ) -> None:  # fmt: skip
         """Give a chunk up to ``end``, of nothing but time if there are no results.
@@ -212,23 +217,23 @@ class Frames:
         """
         info, start = self._plan.info, self._told or 0
         if data is None or axis is None:
-            if end <= start and not breaks:
+            if end <= start and not gap_positions:
                 return
             data, axis = np.empty((0, *info.shape), info.dtype), _NOWHERE
         end = max(end, start)
         self._told = end
-        for _, gap in breaks:
+        for _, gap in gap_positions:
             start = gap.end if gap.start == start else start
         data.flags.writeable = False
         number = self._next if index is None else index
-        out.append(Chunk(data, axis, start, end, number, info, breaks))
+        out.append(Chunk(data, axis, start, end, number, info, gap_positions))
 
     # -- between stretches --------------------------------------------------------------------
 
     def _close(self, gaps: Sequence[Gap], after: Chunk, out: list[Chunk]) -> None:
         """End the stretch before ``after``; tell gaps as those of results."""
         plan, tape = self._plan, self._tape
-        until = gaps[0].start if gaps else max(after.extent, self._told or 0)
+        until = gaps[0].start if gaps else max(after.covered_from, self._told or 0)
         edges: list[Gap] = []
         if tape is not None and plan.pad:
             self._give_rest(tape, until, out)
@@ -242,10 +247,10 @@ class Frames:
         self._tape, self._late = None, bool(gaps) and plan.pad is None
         self._next = plan.number(after.index)
         if gaps:
-            breaks = tuple((0, gap) for gap in (*edges, *told))
-            self._tell(gaps[-1].end, breaks, out, index=self._number_after(gaps[-1], number))
+            gap_positions = tuple((0, gap) for gap in (*edges, *told))
+            self._tell(gaps[-1].end, gap_positions, out, index=self._number_after(gaps[-1], number))
 
-    def _edge(self, tape: Tape[Any], gap: Gap) -> list[Gap]:
+    def _edge(self, tape: ChunkBuffer[Any], gap: Gap) -> list[Gap]:
         """Return the gap of the results that would have needed samples lost in ``gap``."""
         plan = self._plan
         stop, begin = tape.stop, self._zero
@@ -255,7 +260,7 @@ class Frames:
         elif self._late:
             known = plan.number(self._base)
         lost = plan.number(self._base + stop) - known
-        return [Gap(begin, gap.start, lost, gap.why)] if lost > 0 else []
+        return [Gap(begin, gap.start, lost, gap.reason)] if lost > 0 else []
 
     def _number_after(self, gap: Gap, number: int) -> int:
         """Return the number of the result after a gap; in one that was cut as it shares them.
@@ -278,8 +283,8 @@ class Frames:
                 span = whole.end - whole.start
                 first = number - (lost * (gap.start - whole.start) // span if span else 0)
                 lost = self._plan.number(first + lost) - self._plan.number(first)
-            self._whole = (whole, Gap(whole.start, whole.end, lost, whole.why))
+            self._whole = (whole, Gap(whole.start, whole.end, lost, whole.reason))
         return self._whole[1].between(gap.start, gap.end)
 
 
-_NOWHERE = Stamps(np.empty(0, np.int64))
+_NOWHERE = IrregularAxis(np.empty(0, np.int64))

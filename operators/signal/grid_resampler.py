@@ -9,17 +9,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import Grid, Stamps, join_axes, widest
+from rxstream.data.axis import IrregularAxis, RegularAxis, join_axes, max_uncertainty
 from rxstream.data.chunk import Chunk
-from rxstream.data.gap import Break, Gap
+from rxstream.data.gap import Gap, GapAt
 from rxstream.data.interpolation import check_line, sample_at
 from rxstream.data.stream_info import StreamInfo
 from rxstream.operators.losses.gaps import stretches
 
-__all__ = ["Raster", "as_fraction"]
+__all__ = ["GridResampler", "as_fraction"]
 
 _SECOND = 1_000_000_000
-_NOWHERE = Stamps(np.empty(0, np.int64))
+_NOWHERE = IrregularAxis(np.empty(0, np.int64))
 
 
 def as_fraction(rate: float) -> Fraction:
@@ -32,7 +32,7 @@ def as_fraction(rate: float) -> Fraction:
     return 1 / Fraction(1 / rate).limit_denominator(1_000_000)
 
 
-class Raster:
+class GridResampler:
     """A `Step`: the values at every ``k / rate`` seconds since the epoch.
 
     Points without a value are told as gaps, the points before the first sample are not. After a
@@ -48,7 +48,7 @@ class Raster:
         self._rate, self._method, self._tolerance = as_fraction(rate), method, tolerance
         self._given: StreamInfo | None = None
         self._info: StreamInfo  # of the results
-        self._grid: Grid
+        self._grid: RegularAxis
         self._last: Chunk | None = None  # the last sample, if what comes next follows it
         self._expected: int | None = None  # its number + 1
         self._next = 0  # number of the next point, counted from the grid's origin
@@ -62,7 +62,7 @@ class Raster:
         out: list[Chunk] = []
         if chunk.info is not self._given:
             self._take_info(chunk)
-        for gaps, piece in stretches(chunk) if chunk.breaks else (([], chunk),):
+        for gaps, piece in stretches(chunk) if chunk.gap_positions else (([], chunk),):
             if gaps:
                 self._decide(None, gaps[0].start, out)
                 self._pass(gaps, out)
@@ -81,17 +81,17 @@ class Raster:
             if self._method == "linear":
                 check_line(info)
             if self._given is None:
-                self._told = self._end = chunk.extent
-                self._grid = self._aligned(chunk.extent)
+                self._told = self._end = chunk.covered_from
+                self._grid = self._aligned(chunk.covered_from)
             else:
                 self._part()
             self._info = replace(info, rate=float(self._rate))
         self._given = info
 
-    def _aligned(self, t: int) -> Grid:
+    def _aligned(self, t: int) -> RegularAxis:
         """Return the grid from a point not after ``t`` that has a whole number of ns."""
         step = _SECOND * self._rate.denominator
-        return Grid(t // step * step, float(_SECOND / self._rate), 0)
+        return RegularAxis(t // step * step, float(_SECOND / self._rate), 0)
 
     def _number(self, t: int) -> int:
         """Return which point is the first not before ``t`` [ns]."""
@@ -155,18 +155,18 @@ class Raster:
         runs: Sequence[tuple[int, int]] = (),
         uncertainty: float = 0.0,
         decided: int | None = None,
-        breaks: tuple[Break, ...] = (),
+        gap_positions: tuple[GapAt, ...] = (),
         first: int | None = None,
     ) -> None:
         """Give ``runs`` of points, what is missing between them, and the time up to now.
 
         Without points the chunk has the number ``first``, default: that of the next.
         """
-        grid, axes, found, count = self._grid, list[Grid](), list(breaks), 0
+        grid, axes, found, count = self._grid, list[RegularAxis](), list(gap_positions), 0
         for a, b in runs:
             if a > self._next:
                 found.append((count, self._missing(grid.at(a), a, "dropped")))
-            axes.append(Grid(grid.origin, grid.period, b - a, a, uncertainty))
+            axes.append(RegularAxis(grid.origin, grid.period, b - a, a, uncertainty))
             count += b - a
             self._next, self._hole = b, None
         if decided is not None and decided > self._next and self._hole is None:
@@ -188,10 +188,10 @@ class Raster:
             self._info, tuple(found),
         ))  # fmt: skip
 
-    def _missing(self, end: int, stop: int, why: Any) -> Gap:
+    def _missing(self, end: int, stop: int, reason: Any) -> Gap:
         """Return the gap of the points up to number ``stop``, at ``end`` [ns]."""
         start = self._grid.at(self._next) if self._hole is None else self._hole
-        return Gap(start, end, stop - self._next, why)
+        return Gap(start, end, stop - self._next, reason)
 
     # -- between stretches --------------------------------------------------------------------
 
@@ -203,19 +203,19 @@ class Raster:
 
     def _pass(self, gaps: Sequence[Gap], out: list[Chunk]) -> None:
         """Tell gaps as those of points."""
-        breaks: list[Break] = []
+        gap_positions: list[GapAt] = []
         for gap in gaps:
             stop = self._number(gap.start)
             if self._base is None:
                 self._base = self._next = stop
             if stop > self._next:
-                breaks.append((0, self._missing(gap.start, stop, gap.why)))
-            breaks.append((0, self._of_points(gap)))
+                gap_positions.append((0, self._missing(gap.start, stop, gap.reason)))
+            gap_positions.append((0, self._of_points(gap)))
             self._next = max(self._next, stop, self._number(gap.end))
             self._hole = gap.end
         self._last = self._expected = None
         self._end = max(self._end, gaps[-1].end)
-        self._tell(out, breaks=tuple(breaks), first=self._after_gap(gaps[-1]))
+        self._tell(out, gap_positions=tuple(gap_positions), first=self._after_gap(gaps[-1]))
 
     def _after_gap(self, gap: Gap) -> int:
         """Return the number of the point after a gap; in one that was cut as it shares them."""
@@ -229,7 +229,7 @@ class Raster:
         whole = gap.whole or gap
         if gap.whole is None or self._whole is None or self._whole[0] != whole:
             lost = self._number(whole.end) - self._number(whole.start)
-            self._whole = (whole, Gap(whole.start, whole.end, lost, whole.why))
+            self._whole = (whole, Gap(whole.start, whole.end, lost, whole.reason))
         return self._whole[1].between(gap.start, gap.end)
 
 
@@ -237,7 +237,7 @@ def _after(last: Chunk, piece: Chunk) -> Chunk:
     """Return samples with the last one before them."""
     data = np.concatenate((last.data, piece.data))
     stamps = np.concatenate((last.axis.times(), piece.axis.times()))
-    uncertainty = widest((*last.axis.parts(), *piece.axis.parts()))
+    uncertainty = max_uncertainty((*last.axis.parts(), *piece.axis.parts()))
     return Chunk(
-        data, Stamps(stamps, uncertainty), last.start, piece.end, last.index, piece.info
+        data, IrregularAxis(stamps, uncertainty), last.start, piece.end, last.index, piece.info
     )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.errors import MissingExtraError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 __all__ = ["Bank", "bank", "load_compiled", "load_kernel", "load_scipy"]
 
@@ -77,7 +77,7 @@ def load_compiled() -> Kernel | None:
     takes a second, once: numba keeps the result on the disk.
     """
     try:
-        module = load_backend("rxstream.operators.signal.compiled", extra="fast")
+        module = import_optional("rxstream.operators.signal.compiled", extra="fast")
     except (MissingExtraError, RuntimeError):  # no numba for this numpy; nowhere to keep the result
         return None
     kernel: Kernel = module.filter_rows
@@ -98,7 +98,7 @@ def load_kernel() -> Kernel:
         state[...] = after.swapaxes(0, 1)
 
     try:
-        module = load_backend("scipy.signal._sosfilt", extra="signal")
+        module = import_optional("scipy.signal._sosfilt", extra="signal")
         kernel: Kernel = module._sosfilt  # noqa: SLF001 - checked here, and not relied on
         sos = np.array([[0.5, 0.25, 0.125, 1, -0.5, 0.25], [1, 0.5, 0, 1, 0.25, 0]])
         want, got = (np.arange(20.0).reshape(2, 10) for _ in range(2))
@@ -113,4 +113,4 @@ def load_kernel() -> Kernel:
 
 def load_scipy() -> Any:
     """Return ``scipy.signal``, which the extra ``signal`` installs."""
-    return load_backend("scipy.signal", extra="signal")
+    return import_optional("scipy.signal", extra="signal")

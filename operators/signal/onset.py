@@ -10,14 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.data.axis import Axis, Stamps, join_axes
+from rxstream.data.axis import Axis, IrregularAxis, join_axes
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.kernels import load_kernel, load_scipy
-from rxstream.operators.signal.runs import OnGap, Runs, check_choice, check_numbers, check_rate
+from rxstream.operators.signal.runs import (
+    ContiguousRuns,
+    OnGap,
+    check_choice,
+    check_numbers,
+    check_rate,
+)
 from rxstream.steps.lift import lift
 from rxstream.validation import is_number
 
@@ -32,7 +38,7 @@ class _Options:
     above: float  # ratios to the background
     below: float
     mean: int | None  # of the background, if there is one [ns]
-    rest: int  # [ns]
+    holdoff: int  # [ns]
     bridge: bool
 
 
@@ -82,7 +88,7 @@ class _Onset:
                  "_options", "_runs")  # fmt: skip
 
     def __init__(self, options: _Options) -> None:
-        self._options, self._runs = options, Runs()
+        self._options, self._runs = options, ContiguousRuns()
         self._background: _Background | None = None
         self._begun = False
         self._is_on = True  # until it has been seen off, nobody knows when it rose
@@ -97,17 +103,17 @@ class _Onset:
         found = [i + self._rises(chunk.data[i:j], broken)
                  for i, j, broken in self._runs.cut(chunk)]  # fmt: skip
         at = np.concatenate(found) if found else _NONE
-        if len(at) and self._options.rest:
+        if len(at) and self._options.holdoff:
             at = self._rested(at, chunk.axis.times()[at])
         index = self._count
         self._count += len(at)
         data = chunk.data[at]
         data.flags.writeable = False
-        breaks = tuple(
-            (int(at.searchsorted(place)), _of_onsets(gap)) for place, gap in chunk.breaks
+        gap_positions = tuple(
+            (int(at.searchsorted(place)), _of_onsets(gap)) for place, gap in chunk.gap_positions
         )
         axis = _axis(chunk.axis, at)
-        return (Chunk(data, axis, chunk.start, chunk.end, index, self._info, breaks),)
+        return (Chunk(data, axis, chunk.start, chunk.end, index, self._info, gap_positions),)
 
     def flush(self) -> tuple[()]:
         return ()
@@ -161,7 +167,7 @@ class _Onset:
         k = 0 if self._next is None else int(times.searchsorted(self._next))
         while k < len(at):
             kept.append(k)
-            self._next = int(times[k]) + self._options.rest
+            self._next = int(times[k]) + self._options.holdoff
             k = int(times.searchsorted(self._next))
         return at[kept]
 
@@ -172,13 +178,13 @@ _NONE = np.empty(0, np.intp)
 def _of_onsets(gap: Gap) -> Gap:
     """Return a gap of which nobody knows how many onsets were in it."""
     whole = None if gap.whole is None else _of_onsets(gap.whole)
-    return Gap(gap.start, gap.end, None, gap.why, whole)
+    return Gap(gap.start, gap.end, None, gap.reason, whole)
 
 
 def _axis(axis: Axis, at: NDArray[np.intp]) -> Axis:
     """Return the times of some samples, each with the evidence and uncertainty it has there."""
     if not len(at):
-        return Stamps(np.empty(0, np.int64))
+        return IrregularAxis(np.empty(0, np.int64))
     parts = axis.parts()
     starts = [0, *accumulate(part.count for part in parts)]
     out = list[Axis]()
@@ -186,7 +192,7 @@ def _axis(axis: Axis, at: NDArray[np.intp]) -> Axis:
         i, j = at.searchsorted((a, b))
         stamps = np.array([part.at(int(k) - a) for k in at[i:j]], np.int64)
         stamps.flags.writeable = False
-        out.append(Stamps(stamps, part.uncertainty, part.evidence))
+        out.append(IrregularAxis(stamps, part.uncertainty, part.evidence))
     return join_axes(out)
 
 
@@ -196,7 +202,7 @@ def onset(
     off: float | None = None,
     above: float | None = None,
     background: Duration = 5.0,
-    rest: Duration = 0.0,
+    holdoff: Duration = 0.0,
     on_gap: OnGap = "bridge",
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Give the moments at which a level rises over a threshold: a stream of events.
@@ -221,7 +227,7 @@ def onset(
     background
         Over how long the background is a mean [s], an exponential one of each channel's magnitude
         before the sample. What is on for as long becomes the background.
-    rest
+    holdoff
         After an onset there is no other for so long [s].
     on_gap
         ``"bridge"``: if it was off before a gap, or where the numbers of the samples jump, and is
@@ -274,7 +280,7 @@ def onset(
         msg = f"onset: off must not be higher than what turns it on; {off!r} > {ratio:g}"
         raise ParameterError(msg)
     check_choice(on_gap, OnGap, "on_gap")
-    mean, pause = to_span(background, "background"), to_span(rest, "rest", zero=True)
+    mean, pause = to_span(background, "background"), to_span(holdoff, "holdoff", zero=True)
     bridge = on_gap == "bridge"
     if above is None:
         options = _Options(high, low, 0.0, 0.0, None, pause, bridge)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import Axis, Grid, Sparse, Stamps, join_axes
+from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, StridedAxis, join_axes
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import Tape
-from rxstream.data.gap import Break, Gap
+from rxstream.data.chunk_buffer import ChunkBuffer
+from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
 from rxstream.operators.losses.gaps import stretches
@@ -25,7 +25,7 @@ __all__ = ["Polyphase"]
 _FINEST = 10_000  # parts of a ratio; more taps than 20 times that are no use
 _COARSEST = 100_000
 _CLOSE = 1e-6  # a ratio that is off by less is as good as equal: clocks are off by more
-_NOWHERE = Stamps(np.empty(0, np.int64))
+_NOWHERE = IrregularAxis(np.empty(0, np.int64))
 
 
 class Polyphase:
@@ -45,7 +45,7 @@ class Polyphase:
         self._ratio = (1, 1)  # up, down
         self._taps: NDArray[np.float64]
         self._half = 0  # taps before the middle
-        self._tape: Tape[Any] | None = None  # the stretch, if it has samples
+        self._tape: ChunkBuffer[Any] | None = None  # the stretch, if it has samples
         self._base = 0  # number of its first sample
         self._m = 0  # results given of it
         self._next = 0  # number of the next result
@@ -57,12 +57,12 @@ class Polyphase:
         out: list[Chunk] = []
         if chunk.info is not self._given:
             self._take_info(chunk, out)
-        for gaps, piece in stretches(chunk) if chunk.breaks else (([], chunk),):
+        for gaps, piece in stretches(chunk) if chunk.gap_positions else (([], chunk),):
             tape = self._tape
             if gaps:
                 self._pass(gaps, piece, out)
             elif tape is not None and len(piece) and piece.index != self._base + tape.stop:
-                self._close(max(piece.extent, self._told), out)
+                self._close(max(piece.covered_from, self._told), out)
             self._extend(piece, out)
         self._end = chunk.end
         return out
@@ -94,11 +94,11 @@ class Polyphase:
                 )
                 raise ChunkError(msg)
             if self._given is not None:
-                self._close(max(chunk.extent, self._told), out)
+                self._close(max(chunk.covered_from, self._told), out)
             self._ratio = up, down
             if self._given is None:
-                self._told = chunk.extent
-                before = sum(gap.lost or 0 for at, gap in chunk.breaks if at == 0)
+                self._told = chunk.covered_from
+                before = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at == 0)
                 self._next = self._number(chunk.index - before)
             self._half, self._taps = _design(up, down)
             kind, self._dtype = result_type(info.dtype)
@@ -113,7 +113,7 @@ class Polyphase:
             if not len(piece):
                 self._tell(piece.end, out)
                 return
-            tape = self._tape = Tape(carry=2 * (self._half // up + 1))
+            tape = self._tape = ChunkBuffer(overlap=2 * (self._half // up + 1))
             self._base, self._m = piece.index, 0
             self._next = max(self._next, self._number(piece.index))
         tape.append(piece)
@@ -125,7 +125,7 @@ class Polyphase:
         self._give(tape, ready, end, out)
         tape.trim(min(at, max(0, -((self._half - ready * down) // up))))
 
-    def _give(self, tape: Tape[Any], stop: int, end: int, out: list[Chunk]) -> None:
+    def _give(self, tape: ChunkBuffer[Any], stop: int, end: int, out: list[Chunk]) -> None:
         """Give the results of the stretch before number ``stop``, and tell up to ``end`` [ns]."""
         first, count = self._m, stop - self._m
         if count <= 0:
@@ -133,12 +133,12 @@ class Polyphase:
             return
         axis = self._axis(tape, first, count)
         if axis.at(count - 1) >= end:  # the stretch ends before the time of the last sample does
-            axis = Stamps(np.minimum(axis.times(), end - 1))
+            axis = IrregularAxis(np.minimum(axis.times(), end - 1))
         data = self._filtered(tape, first, count)
         self._m = stop
         self._tell(end, out, axis, data)
 
-    def _filtered(self, tape: Tape[Any], first: int, count: int) -> NDArray[Any]:
+    def _filtered(self, tape: ChunkBuffer[Any], first: int, count: int) -> NDArray[Any]:
         (up, down), half, shape = self._ratio, self._half, self._info.shape
         i = max(0, -((half - first * down) // up))
         j = min(tape.stop, ((first + count - 1) * down + half) // up + 1)
@@ -153,7 +153,7 @@ class Polyphase:
             out[...] = y[skip : skip + count].reshape(out.shape)
         return out
 
-    def _axis(self, tape: Tape[Any], first: int, count: int) -> Axis:
+    def _axis(self, tape: ChunkBuffer[Any], first: int, count: int) -> Axis:
         """Return the times of results number ``first`` on."""
         up, down = self._ratio
         i = first * down // up
@@ -162,18 +162,18 @@ class Polyphase:
 
     def _tell(
         self, end: int, out: list[Chunk], axis: Axis = _NOWHERE, data: NDArray[Any] | None = None,
-        breaks: tuple[Break, ...] = (),
+        gap_positions: tuple[GapAt, ...] = (),
     ) -> None:  # fmt: skip
         info, start, count = self._info, self._told, axis.count
-        if not count and not breaks and end <= start:
+        if not count and not gap_positions and end <= start:
             return
         self._told = end = max(start, end)
-        for _, gap in breaks:
+        for _, gap in gap_positions:
             start = max(start, gap.end) if gap.start <= start else start
         if data is None:
             data = np.empty((0, *info.shape), info.dtype)
         data.flags.writeable = False
-        out.append(Chunk(data, axis, start, end, self._next, info, breaks))
+        out.append(Chunk(data, axis, start, end, self._next, info, gap_positions))
         self._next += count
 
     # -- between stretches --------------------------------------------------------------------
@@ -189,13 +189,13 @@ class Polyphase:
         """End the stretch, and tell gaps as those of results."""
         self._close(gaps[0].start, out)
         number = after.index - sum(gap.lost or 0 for gap in gaps)
-        breaks: list[Break] = []
+        gap_positions: list[GapAt] = []
         for gap in gaps:
             found = self._of_results(gap, number)
-            breaks.append((0, found))
+            gap_positions.append((0, found))
             number += gap.lost or 0
             self._next += found.lost or 0
-        self._tell(gaps[-1].end, out, breaks=tuple(breaks))
+        self._tell(gaps[-1].end, out, gap_positions=tuple(gap_positions))
 
     def _number(self, index: int) -> int:
         """Return which result is the first for a sample from number ``index`` on."""
@@ -214,7 +214,7 @@ class Polyphase:
                 if gap.start == whole.start:  # a stretch may have given one more than its share
                     begin = max(begin, self._next)
                 lost = max(0, self._number(first + lost) - begin)
-            self._whole = (whole, Gap(whole.start, whole.end, lost, whole.why))
+            self._whole = (whole, Gap(whole.start, whole.end, lost, whole.reason))
         return self._whole[1].between(gap.start, gap.end)
 
 
@@ -251,15 +251,15 @@ def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, i
         after = parts[k + 1].at(0) if k + 1 < len(parts) else None
         stop = last if after is None else min(last, -(-end * up // down))
         if stop > m:
-            if isinstance(part, Grid):
-                step = part.step if isinstance(part, Sparse) else 1
-                dense = Grid(
+            if isinstance(part, RegularAxis):
+                step = part.step if isinstance(part, StridedAxis) else 1
+                dense = RegularAxis(
                     part.origin, part.period / up, 0, 0, part.uncertainty, part.evidence
                 )  # fmt: skip
                 at = part.first * up + (m * down - offset * up) * step
-                piece: Axis = Sparse(dense, at, down * step, stop - m)
+                piece: Axis = StridedAxis(dense, at, down * step, stop - m)
                 if after is not None and piece.at(stop - m - 1) > after:  # times were made better
-                    piece = Stamps(np.minimum(piece.times(), after), part.uncertainty)
+                    piece = IrregularAxis(np.minimum(piece.times(), after), part.uncertainty)
             else:
                 at_samples = (np.arange(m, stop) * down - offset * up) / up
                 piece = _between(part, after, at_samples)
@@ -269,11 +269,11 @@ def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, i
     return join_axes(out)
 
 
-def _between(part: Stamps, after: int | None, at: NDArray[np.float64]) -> Stamps:
+def _between(part: IrregularAxis, after: int | None, at: NDArray[np.float64]) -> IrregularAxis:
     """Return times between stamps, ``at`` samples after the first; later ones as far as before."""
     stamps, zero = part.stamps, int(part.stamps[0])
     if after is None:
         after = int(stamps[-1]) + (int(stamps[-1] - stamps[-2]) if part.count > 1 else 0)
     known = np.append(stamps, after) - zero
     times = np.interp(at, np.arange(len(known)), known)
-    return Stamps(np.rint(times).astype(np.int64) + zero, part.uncertainty, part.evidence)
+    return IrregularAxis(np.rint(times).astype(np.int64) + zero, part.uncertainty, part.evidence)

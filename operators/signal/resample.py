@@ -8,7 +8,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
-from rxstream.operators.signal.grid_resampler import Raster
+from rxstream.operators.signal.grid_resampler import GridResampler
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.polyphase import Polyphase
 from rxstream.operators.signal.resample_onto import resample_onto
@@ -18,7 +18,7 @@ from rxstream.validation import is_number
 
 __all__ = ["checked_rate", "resample"]
 
-Method = Literal["linear", "hold", "polyphase"]
+Method = Literal["linear", "previous", "polyphase"]
 
 
 def resample(
@@ -42,10 +42,10 @@ def resample(
     rate
         Of the results [Hz], up to 1e9; or
     onto
-        the stream whose times they have, for ``"linear"`` and ``"hold"``.
+        the stream whose times they have, for ``"linear"`` and ``"previous"``.
     method
         ``"linear"``: on the line between the samples before and after, whole numbers rounded, as
-        ``numpy.interp``; given when the sample after has come. ``"hold"``: the last sample not
+        ``numpy.interp``; given when the sample after has come. ``"previous"``: the last sample not
         later, of any kind; given at once, and while nothing comes. Both take irregular streams
         too, and results lie at ``k / rate`` seconds since the epoch, so that several streams
         resampled have the same times. They do not keep what the lower rate cannot hold from
@@ -55,7 +55,7 @@ def resample(
         what ``scipy.signal.resample_poly`` makes of it, its first result at its first sample.
         Given ten periods of the lower rate later.
     tolerance
-        For ``"linear"`` and ``"hold"``: how far the samples that a value is made of may be [s].
+        For ``"linear"`` and ``"previous"``: how far the samples that a value is made of may be [s].
         Default: however far; for lines with ``onto``, whose samples are kept meanwhile, 10 s.
     lateness
         With ``onto``: by how much one of the two may be behind the other [s], in stream time, until
@@ -99,7 +99,8 @@ def resample(
     >>> keys = Chunk.stamped(np.array([0.0, 4.0, 5.2]), times, StreamInfo("x", None, (), float))
     >>> rx.of(keys).pipe(resample(5)).subscribe(lambda c: print(c.data)).dispose()
     [0.  2.  4.  4.4 4.8 5.2]
-    >>> rx.of(keys).pipe(resample(5, method="hold")).subscribe(lambda c: print(c.data)).dispose()
+    >>> held = rx.of(keys).pipe(resample(5, method="previous"))
+    >>> held.subscribe(lambda c: print(c.data)).dispose()
     [0.  0.  4.  4.  4.  5.2]
     """
     check_choice(method, Method, "method")
@@ -109,7 +110,7 @@ def resample(
     span = None if tolerance is None else to_span(tolerance, "tolerance")
     late = to_span(lateness, "lateness")
     if method == "polyphase" and (span is not None or onto is not None):
-        msg = "resample: tolerance= and onto= are for 'linear' and 'hold', not for 'polyphase'"
+        msg = "resample: tolerance= and onto= are for 'linear' and 'previous', not for 'polyphase'"
         raise ParameterError(msg)
     way: Literal["linear", "previous"] = "linear" if method == "linear" else "previous"
     if onto is not None:
@@ -121,7 +122,7 @@ def resample(
     if method == "polyphase":
         load_scipy()
         return lift(lambda: Polyphase(hz))
-    return lift(lambda: Raster(hz, way, span))
+    return lift(lambda: GridResampler(hz, way, span))
 
 
 def checked_rate(rate: object, operator: str = "resample") -> float:

@@ -9,8 +9,8 @@ from reactivex import operators as rx_ops
 
 from rxstream.data.chunk import Chunk
 from rxstream.operators.joins.align_step import Align
-from rxstream.operators.joins.join_side import Partner
-from rxstream.steps.multi import lift_joint
+from rxstream.operators.joins.join_side import JoinSide
+from rxstream.steps.multi import lift_multi
 
 __all__ = ["resample_onto"]
 
@@ -31,10 +31,10 @@ def resample_onto(
     reach = (_LINE if method == "linear" else _UNLIMITED) if tolerance is None else tolerance
 
     def make() -> Align:
-        return Align([Partner(1, None, method, reach, 0)], lateness, tell=False)
+        return Align([JoinSide(1, None, method, reach, 0)], lateness, tell=False)
 
     def operator(source: Observable[Chunk]) -> Observable[Chunk]:
-        pairs: Observable[Any] = lift_joint(make, [source], "resample")(other)
+        pairs: Observable[Any] = lift_multi(make, [source], "resample")(other)
         return pairs.pipe(rx_ops.map(itemgetter(1)))
 
     return operator

@@ -12,7 +12,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
-from rxstream.operators.signal.frames import Frames, Plan
+from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.runs import by_channel, check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
 
@@ -22,7 +22,7 @@ _FEW = 32  # so many windows over a sample are added up one by one
 
 
 def rms(
-    seconds: Duration, *, every: Duration | None = None
+    duration: Duration, *, every: Duration | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Take the root mean square over windows of time, of each channel, in units of the data.
 
@@ -34,11 +34,11 @@ def rms(
 
     Parameters
     ----------
-    seconds
+    duration
         Length of a window [s], rounded to samples of the nominal rate.
     every
         From one window to the next [s], rounded to samples, at least one; ``1 / rate`` gives the
-        level at each sample. Default: ``seconds``.
+        level at each sample. Default: ``duration``.
 
     Returns
     -------
@@ -74,12 +74,12 @@ def rms(
     ...     lambda c: len(c) and print(c.data.round(3), c.time / 1e9)).dispose()
     [0.707 0.707 2.121 2.121] [0.05 0.15 0.25 0.35]
     """
-    span = to_span(seconds, "seconds")
+    span = to_span(duration, "duration")
     step = span if every is None else to_span(every, "every")
-    return lift(lambda: Frames(lambda info: _plan(info, span, step)))
+    return lift(lambda: FramedStep(lambda info: _plan(info, span, step)))
 
 
-def _plan(info: StreamInfo, span: int, step: int) -> Plan:
+def _plan(info: StreamInfo, span: int, step: int) -> FrameSpec:
     check_numbers(info, "rms")
     rate = check_rate(info, "rms")
     width, hop = (max(1, round(length * rate / 1e9)) for length in (span, step))
@@ -105,7 +105,7 @@ def _plan(info: StreamInfo, span: int, step: int) -> Plan:
 
     about = replace(info, rate=rate / hop, dtype=dtype)
     blocks = 1 < width // hop < width and width % hop == 0
-    return Plan(
+    return FrameSpec(
         about, (lambda: _Blocks(wide, width, hop, levels)) if blocks else (lambda: compute),
         width, hop, middle=width // 2, anchor=width // 2, again=not blocks,
     )  # fmt: skip

@@ -9,8 +9,17 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 
-__all__ = ["Initial", "OnGap", "Run", "Runs", "by_channel", "check_choice", "check_numbers",
-           "check_rate", "result_type"]  # fmt: skip
+__all__ = [
+    "ContiguousRuns",
+    "Initial",
+    "OnGap",
+    "Run",
+    "by_channel",
+    "check_choice",
+    "check_numbers",
+    "check_rate",
+    "result_type",
+]  # fmt: skip
 
 OnGap = Literal["reset", "bridge"]
 Initial = Literal["rest", "steady"]
@@ -18,7 +27,7 @@ Run = tuple[int, int, bool]
 """From which sample to which, and whether it does not follow the one before."""
 
 
-class Runs:
+class ContiguousRuns:
     """Tells where samples of a chunk do not follow the ones before them.
 
     That is after a gap, and where their numbers jump, as behind a gate or in a new session.
@@ -32,14 +41,14 @@ class Runs:
     def cut(self, chunk: Chunk) -> tuple[Run, ...]:
         """Return the runs of a chunk that has samples in order; none is empty."""
         n, index = len(chunk), chunk.index
-        breaks = chunk.breaks
-        if not breaks:
+        gap_positions = chunk.gap_positions
+        if not gap_positions:
             if not n:
                 return ()
             broken = self._broken or index != self._next
             self._broken, self._next = False, index + n
             return ((0, n, broken),)
-        places = {at for at, _ in breaks}
+        places = {at for at, _ in gap_positions}
         out: list[Run] = []
         broken = self._broken or (n > 0 and index != self._next)
         edges = sorted(places | {0, n})
@@ -49,7 +58,7 @@ class Runs:
                 out.append((a, edges[k + 1], broken))
                 broken = False
         self._broken = broken
-        self._next = index + n + sum(gap.lost or 0 for at, gap in breaks if at)
+        self._next = index + n + sum(gap.lost or 0 for at, gap in gap_positions if at)
         return tuple(out)
 
 

@@ -13,9 +13,9 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
 from rxstream.operators.signal.runs import (
+    ContiguousRuns,
     Initial,
     OnGap,
-    Runs,
     check_numbers,
     check_rate,
     result_type,
@@ -73,12 +73,12 @@ class Filter:
         if out is not dtype:
             filtered = filtered.astype(out)
         filtered.setflags(write=False)
-        by, breaks = -self._designed.delay, chunk.breaks
-        if breaks:
-            breaks = tuple((at, gap.shifted(by)) for at, gap in breaks)
+        by, gap_positions = -self._designed.delay, chunk.gap_positions
+        if gap_positions:
+            gap_positions = tuple((at, gap.shifted(by)) for at, gap in gap_positions)
         axis = chunk.axis.shifted(by) if by else chunk.axis
         start, end = chunk.start + by, chunk.end + by
-        return (Chunk(filtered, axis, start, end, chunk.index, self._info, breaks),)
+        return (Chunk(filtered, axis, start, end, chunk.index, self._info, gap_positions),)
 
     def flush(self) -> tuple[()]:
         """Return what is held back."""
@@ -96,7 +96,7 @@ class Filter:
         self._info = replace(info, dtype=out, extra={**info.extra, "delay": delay})
         self._signals = int(np.prod(info.shape, dtype=np.int64))
         self._bank = bank(self._designed.sos, self._signals, dtype)
-        self._runs, self._begun = Runs(), False
+        self._runs, self._begun = ContiguousRuns(), False
 
 
 def steady_state(sos: NDArray[np.float64], initial: Initial) -> NDArray[np.float64] | None:

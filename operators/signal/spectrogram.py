@@ -13,7 +13,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.signal.frames import Frames, Plan
+from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.runs import check_choice, check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
@@ -25,7 +25,7 @@ Detrend = Literal["constant", "none"]
 
 
 def spectrogram(
-    seconds: Duration,
+    duration: Duration,
     *,
     every: Duration | None = None,
     window: str | tuple[Any, ...] | ArrayLike = "hann",
@@ -44,12 +44,12 @@ def spectrogram(
 
     Parameters
     ----------
-    seconds
+    duration
         Length of a window [s], rounded to samples of the nominal rate, at least two; frequencies
-        are ``1 / seconds`` apart.
+        are ``1 / duration`` apart.
     every
         From one window to the next [s], rounded to samples, at least one. Default: half of
-        ``seconds``.
+        ``duration``.
     window
         As ``scipy.signal.get_window`` takes it: a name, e.g. ``"boxcar"``; a name with values, e.g.
         ``("tukey", 0.25)``; or the weights themselves, as many as there are samples.
@@ -76,7 +76,7 @@ def spectrogram(
     ------
     ParameterError
         If a duration is not positive, there is no such window, or an option is wrong; downstream,
-        if ``seconds`` is less than two samples, or weights are not as many as samples.
+        if ``duration`` is less than two samples, or weights are not as many as samples.
     MissingExtraError
         Without scipy (extra ``signal``).
     ChunkError
@@ -92,7 +92,7 @@ def spectrogram(
     >>> frames.info.shape, frames.info.unit, frames.info.channels[5]
     ((51,), 'V²', '50 Hz')
     """
-    span = to_span(seconds, "seconds")
+    span = to_span(duration, "duration")
     step = span // 2 if every is None else to_span(every, "every")
     check_choice(scaling, Scaling, "scaling")
     check_choice(detrend, Detrend, "detrend")
@@ -106,7 +106,7 @@ def spectrogram(
                 f"spectrogram: window={window!r} is none that scipy.signal.get_window has: {error}"
             )
             raise ParameterError(msg) from error
-    return lift(lambda: Frames(lambda info: _plan(info, span, step, shape, scaling, detrend)))
+    return lift(lambda: FramedStep(lambda info: _plan(info, span, step, shape, scaling, detrend)))
 
 
 def _weights(window: Any) -> NDArray[np.float64]:
@@ -122,7 +122,7 @@ def _weights(window: Any) -> NDArray[np.float64]:
 
 def _plan(
     info: StreamInfo, span: int, step: int, window: Any, scaling: Scaling, detrend: Detrend
-) -> Plan:
+) -> FrameSpec:
     check_numbers(info, "spectrogram")
     rate = check_rate(info, "spectrogram")
     if info.dtype.kind == "c":
@@ -148,7 +148,7 @@ def _plan(
             powers = np.sqrt(powers)
         return np.ascontiguousarray(np.moveaxis(powers, -1, 1), out)
 
-    return Plan(
+    return FrameSpec(
         _frames_info(info, out, width, hop, scaling), lambda: compute, width, hop,
         middle=width // 2, anchor=width // 2,
     )  # fmt: skip
@@ -156,13 +156,13 @@ def _plan(
 
 def _window(window: Any, width: int, name: str, rate: float) -> NDArray[np.float64]:
     if width < 2:
-        msg = f"spectrogram: seconds is less than two samples of {name} at {rate:g} Hz; use more"
+        msg = f"spectrogram: duration is less than two samples of {name} at {rate:g} Hz; use more"
         raise ParameterError(msg)
     if isinstance(window, str | tuple):
         return np.asarray(load_scipy().get_window(window, width))
     if len(window) != width:
         msg = (
-            f"spectrogram: window has {len(window)} weights, and seconds are {width} samples of "
+            f"spectrogram: window has {len(window)} weights, the duration is {width} samples of "
             f"{name} at {rate:g} Hz; use as many"
         )
         raise ParameterError(msg)

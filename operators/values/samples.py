@@ -46,14 +46,14 @@ class _Samples:
     def push(self, chunk: Chunk) -> list[Sample]:
         times = chunk.time.tolist()
         numbers = range(chunk.index, chunk.index + len(times))
-        if not chunk.breaks and self._pending is None:
+        if not chunk.gap_positions and self._pending is None:
             return [
                 Sample(t, value, k, None)
                 for t, value, k in zip(times, chunk.data, numbers, strict=True)
             ]
         gaps: dict[int, Gap] = {} if self._pending is None else {0: self._pending}
         lost: dict[int, int] = {}
-        for at, gap in chunk.breaks:
+        for at, gap in chunk.gap_positions:
             gaps[at] = gaps[at].join(gap) if at in gaps else gap
             lost[at] = lost.get(at, 0) + (gap.lost or 0)
         self._pending = gaps.pop(len(times), None)

@@ -12,13 +12,13 @@ from rxstream.data.chunk import Chunk, concat
 from rxstream.data.clock import format_time
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.signal.runs import Runs, check_choice
+from rxstream.operators.signal.runs import ContiguousRuns, check_choice
 from rxstream.operators.values.changes import check_changes
 from rxstream.steps.lift import lift
 
 __all__ = ["scan_data"]
 
-OnGap = Literal["reset", "keep"]
+OnGap = Literal["reset", "bridge"]
 Function: TypeAlias = Callable[[NDArray[Any], Any], tuple[NDArray[Any], Any]]
 
 
@@ -30,9 +30,9 @@ class _ScanData:
         self, function: Function, initial: Any, on_gap: OnGap, changes: dict[str, Any]
     ) -> None:
         self._function, self._initial, self._changes = function, initial, changes
-        self._keeps, self._begun = on_gap == "keep", False
+        self._keeps, self._begun = on_gap == "bridge", False
         self._state: Any = None
-        self._runs = Runs()
+        self._runs = ContiguousRuns()
         self._held: Chunk | None = None  # without samples, until it is known what will come
         self._given: StreamInfo | None = None
         self._info: StreamInfo | None = None
@@ -116,7 +116,7 @@ def scan_data(
         The state to begin with, which is copied; or a function that makes it of the `StreamInfo`.
     on_gap
         ``"reset"``: after a gap, or where the numbers of the samples jump, it begins anew;
-        ``"keep"``: the state goes on.
+        ``"bridge"``: the state goes on.
     **changes
         Of the `StreamInfo`, e.g. ``unit="m"``.
 

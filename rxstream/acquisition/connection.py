@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex.subject import Subject
 
-from rxstream.acquisition.stamper import Stamper, Timestamps, correction_of
+from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
 from rxstream.acquisition.stats import Tally
-from rxstream.data.chunk_buffer import Slabs
+from rxstream.data.chunk_buffer import SlabStore
 from rxstream.data.clock import Duration, HostClock, to_span
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import (
@@ -26,7 +26,7 @@ from rxstream.errors import (
 )
 from rxstream.window.subject import TimeWindowSubject
 
-__all__ = ["Backoff", "Close", "Emit", "Fail", "Session", "Source"]
+__all__ = ["Backoff", "Close", "Connection", "Emit", "Fail", "Source"]
 
 Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
 """Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
@@ -93,7 +93,7 @@ class Backoff:
         return cls(first=wait, most=wait, factor=1.0)
 
 
-class Session:
+class Connection:
     """Runs a source from open to close; written to by the source's thread alone."""
 
     def __init__(
@@ -104,16 +104,16 @@ class Session:
         faults: Subject[RxStreamError],
         *,
         timestamps: Timestamps,
-        latency: float,
+        path_delay: float,
         backoff: Backoff | None,
         clock: HostClock,
         max_bytes: int,
     ) -> None:
         self._source, self.info, self.subject, self._faults = source, info, subject, faults
-        self._timestamps, self._latency, self._backoff = timestamps, latency, backoff
+        self._timestamps, self._path_delay, self._backoff = timestamps, path_delay, backoff
         self._clock, self._max_bytes = clock, max_bytes
         self._stamper: Stamper | None = None
-        self._slabs: Slabs[Any] | None = None
+        self._slabs: SlabStore[Any] | None = None
         self.tally = Tally()
         self._guard = threading.Lock()
         self._closing = threading.Event()
@@ -259,15 +259,15 @@ class Session:
     def _tell(self, fault: RxStreamError) -> None:
         self._faults.on_next(fault)
 
-    def _prepare(self, n: int) -> tuple[Slabs[Any], Stamper]:
+    def _prepare(self, n: int) -> tuple[SlabStore[Any], Stamper]:
         """Make the store: slabs of 1/64 of the window, so that little is held beyond it."""
         info = self.info
         most = max(1, self._max_bytes // 32 // max(1, info.sample_bytes))
         wanted = 64 * max(n, 1)
         if info.rate is not None:
             wanted = int(info.rate * self.subject.log.span / 64e9)
-        self._slabs = Slabs[Any](info.shape, info.dtype, slab=max(n, min(wanted, most)))
-        self._stamper = Stamper(info, self._timestamps, correction_of(info, self._latency))
+        self._slabs = SlabStore[Any](info.shape, info.dtype, slab=max(n, min(wanted, most)))
+        self._stamper = Stamper(info, self._timestamps, clock_settings(info, self._path_delay))
         return self._slabs, self._stamper
 
     def _fail(self, number: int, error: Exception) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, Self
 import numpy as np
 from reactivex import Observable, abc
 
-from rxstream.acquisition.connection import Backoff, Close, Emit, Fail, Session, Source
+from rxstream.acquisition.connection import Backoff, Close, Connection, Emit, Fail, Source
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats, Tally
 from rxstream.data.chunk import Chunk
@@ -27,7 +27,7 @@ from rxstream.errors import (
 )
 from rxstream.window.log import Policy, check_policy
 from rxstream.window.reader import Reader, iterate_async
-from rxstream.window.starts import Past, Start, View
+from rxstream.window.starts import Replay, StartPosition, WindowView
 from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
 from rxstream.window.worker import Faults, log_report
 
@@ -53,16 +53,16 @@ class Device(Observable[Chunk]):
         Bytes kept, whichever is less.
     timestamps
         ``"corrected"``: through the clock model; ``"arrival"``: arrival minus length.
-    latency
+    path_delay
         What the device's path is known to delay every sample [s]; nobody can see it from stamps.
     reconnect
         When the device is lost, open it again: ``True``, a fixed wait [s], or a `Backoff`. The
-        stream goes on with a ``Gap(why="disconnect")``. None: the loss is an error.
+        stream goes on with a ``Gap(reason="disconnect")``. None: the loss is an error.
 
     Examples
     --------
-    >>> from rxstream.devices.simulated import Twin
-    >>> with Device(Twin(rate=1000.0), history=5) as twin, twin.reader() as reader:
+    >>> from rxstream.devices.simulated import Simulated
+    >>> with Device(Simulated(rate=1000.0), history=5) as twin, twin.reader() as reader:
     ...     len(reader.read(200, timeout=10))
     200
     """
@@ -75,7 +75,7 @@ class Device(Observable[Chunk]):
         history: Duration = 60.0,
         max_bytes: int = DEFAULT_BYTES,
         timestamps: Timestamps = "corrected",
-        latency: float = 0.0,
+        path_delay: float = 0.0,
         reconnect: Backoff | Duration | bool | None = None,
         clock: HostClock = host_clock,
     ) -> None:
@@ -90,14 +90,14 @@ class Device(Observable[Chunk]):
         self.name = name or source.info.name
         self._history = to_span(history, "history")
         self._max_bytes, self._timestamps = max_bytes, timestamps
-        self._latency = latency
+        self._path_delay = path_delay
         self._backoff = Backoff.of(reconnect)
         self._clock = clock
         self._guard = threading.RLock()
-        self._session: Session | None = None
+        self._session: Connection | None = None
         self._tally = Tally()
         self._faults = Faults(self.name)
-        self._closing: Session | None = None  # the last one to be closed
+        self._closing: Connection | None = None  # the last one to be closed
         self._subject = self._next = self._new_subject()
         # a file is read as fast as its slowest reader takes it; a live device waits for nobody
         self._policy: Policy = "gap" if getattr(source, "live", True) else "block"
@@ -142,9 +142,9 @@ class Device(Observable[Chunk]):
             if self._session is not None:
                 return self
             subject = self._next
-            session = Session(
+            session = Connection(
                 self.source, self.source.info, subject, self._faults,
-                timestamps=self._timestamps, latency=self._latency, backoff=self._backoff,
+                timestamps=self._timestamps, path_delay=self._path_delay, backoff=self._backoff,
                 clock=self._clock, max_bytes=self._max_bytes,
             )  # fmt: skip
             number = session.open()
@@ -217,13 +217,13 @@ class Device(Observable[Chunk]):
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        return self.attach(observer, scheduler, Start(policy=self._policy))
+        return self.attach(observer, scheduler, StartPosition(policy=self._policy))
 
     def attach(
         self,
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None,
-        start: Start,
+        start: StartPosition,
     ) -> abc.DisposableBase:
         """Subscribe from a start on; before `open`, wait for it."""
         return self._next_or_current().attach(observer, scheduler, start)
@@ -232,17 +232,17 @@ class Device(Observable[Chunk]):
         with self._guard:
             return self._next if self._session is None else self._subject
 
-    def check_start(self, start: Start) -> None:
+    def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` if a start lies further back than the history reaches."""
         self._next.check_start(start)
 
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> View:
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> WindowView:
         """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
-        return View(self, Start(policy=self._policy)).rewind(seconds, to=to)
+        return WindowView(self, StartPosition(policy=self._policy)).rewind(seconds, to=to)
 
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> View:
+    def on_lag(self, policy: Policy, *, name: str | None = None) -> WindowView:
         """Choose what happens to a subscriber that is too slow: gap, latest, error, block."""
-        return View(self, Start()).on_lag(policy, name=name)
+        return WindowView(self, StartPosition()).on_lag(policy, name=name)
 
     def reader(self, *, rewind: Duration | None = None, policy: Policy | None = None) -> Reader:
         """Return a reader to pull samples from, beginning now or ``rewind`` [s] ago."""
@@ -250,7 +250,7 @@ class Device(Observable[Chunk]):
         subject = self._next_or_current()
         since = None
         if rewind is not None:
-            start = Start(seconds=to_span(rewind, "rewind", zero=True))
+            start = StartPosition(seconds=to_span(rewind, "rewind", zero=True))
             since = subject.since(start)
         return Reader(subject.log, policy or self._policy, since)
 
@@ -287,7 +287,7 @@ class Device(Observable[Chunk]):
         end: Time | None = None,
         warmup: Duration = 0.0,
         cut: bool = True,
-    ) -> Past:
+    ) -> Replay:
         """Return a cold Observable over the history: any pipeline can be run over it again.
 
         ``mic.past(20, warmup=1).pipe(a, b)`` gives for the last 20 s what ``mic.pipe(a, b)`` gave

@@ -1,14 +1,14 @@
-"""`Told`: what a device itself says is lost, by its word or by its numbers."""
+"""`ReportedLoss`: what a device itself says is lost, by its word or by its numbers."""
 
-from rxstream.data.gap import Why
+from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 
-__all__ = ["Told"]
+__all__ = ["ReportedLoss"]
 
 _CLAIM = 500_000_000  # a counter that claims this much more time than has passed was reset [ns]
 
 
-class Told:
+class ReportedLoss:
     """Losses that need no clock model to be known.
 
     Parameters
@@ -19,8 +19,8 @@ class Told:
     Examples
     --------
     >>> import numpy as np
-    >>> from rxstream import Counter
-    >>> told = Told(StreamInfo("x", 1000.0, counter=Counter(8)))
+    >>> from rxstream import DeviceCounter
+    >>> told = ReportedLoss(StreamInfo("x", 1000.0, counter=DeviceCounter(8)))
     >>> four = np.zeros(4)
     >>> [told.push(Reading(four, counter=k), 4, 0) for k in (252, 0, 6)]
     [(None, None), (None, None), (2, 'dropped')]
@@ -38,24 +38,24 @@ class Told:
         """Expect the counter to begin anew."""
         self._counter = None
 
-    def push(self, reading: Reading, n: int, arrival: int) -> tuple[int | None, Why | None]:
+    def push(self, reading: Reading, n: int, arrival: int) -> tuple[int | None, GapReason | None]:
         """Return how many samples are lost before a reading of ``n``, and why."""
         counter, spec, before = reading.counter, self._spec, self._counter
         lost: int | None = reading.lost
-        why: Why | None = reading.why if reading.lost else None
+        reason: GapReason | None = reading.reason if reading.lost else None
         if spec is None:
-            return lost, why
+            return lost, reason
         if counter is None:
             counter = None if before is None else before + n + (lost or 0)
         elif before is not None:
             size = 1 << spec.bits
             step = (counter - before) % size
             if step > n and self._claims_too_much(step, size, arrival):
-                lost, why = reading.lost, "restart"
+                lost, reason = reading.lost, "restart"
             elif step > n:
-                lost, why = max(step - n, lost or 0), why or "dropped"
+                lost, reason = max(step - n, lost or 0), reason or "dropped"
         self._counter, self._arrival = counter, arrival
-        return lost, why
+        return lost, reason
 
     def _claims_too_much(self, step: int, size: int, arrival: int) -> bool:
         """Whether a counter was reset, as so many samples cannot have been lost since the last."""

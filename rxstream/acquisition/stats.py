@@ -50,7 +50,7 @@ class Stats:
     name, state
         Of the device; `Device.state`.
     clock
-        What the clock model says of itself: warming, locked, undecided, soft; raw without one.
+        What the clock model says of itself: warming, locked, suspect, reacquiring; raw without one.
     chunks, samples, lost, gaps
         Counts since the opening; ``lost`` of those gaps whose number is known.
     nominal, rate

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from rxstream.errors import MissingExtraError, RxStreamError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 if TYPE_CHECKING:
     import typer
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     try:
         for module in ("typer", "rich"):
-            load_backend(module, extra="cli")
+            import_optional(module, extra="cli")
     except MissingExtraError as error:
         print(f"The command line needs more: {error}", file=sys.stderr)
         sys.exit(_FAILED)
@@ -144,8 +144,8 @@ def _list(console: "Console") -> None:
                 highlight=False, soft_wrap=True,
             )  # fmt: skip
     console.print(
-        "\nTo see one flow, as it is written above: rxstream watch twin:rate=48000"
-        "\nFor the options of a device:             rxstream devices twin",
+        "\nTo see one flow, as it is written above: rxstream watch simulated:rate=48000"
+        "\nFor the options of a device:             rxstream devices simulated",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 
@@ -159,7 +159,7 @@ def _add_watch(app: "typer.Typer") -> None:
             list[str],
             typer.Argument(
                 metavar="DEVICE...",
-                help="Name and options, e.g. audio twin:rate=48000 camera:source=0",
+                help="Name and options, e.g. audio simulated:rate=48000 camera:source=0",
             ),
         ],
         seconds: Annotated[

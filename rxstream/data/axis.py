@@ -1,8 +1,9 @@
 """The time axis of a chunk: where each sample lies in time, without an array where possible.
 
-A regular stretch of samples needs four numbers, whatever its length (`Grid`); irregular samples
-need an array (`Stamps`); what was joined keeps its parts (`Joined`), so each sample keeps its
-exact time, its uncertainty and the evidence behind it, however the stream is cut and joined.
+A regular stretch of samples needs four numbers, whatever its length (`RegularAxis`); irregular
+samples need an array (`IrregularAxis`); what was joined keeps its parts (`CompositeAxis`), so each
+sample keeps its exact time, its uncertainty and the evidence behind it, however the stream is cut
+and joined.
 """
 
 from bisect import bisect_right
@@ -14,8 +15,20 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Axis", "Evidence", "Grid", "Joined", "Sparse", "Stamps", "apart", "cut_parts",
-           "join_axes", "thin_axis", "widest"]  # fmt: skip
+__all__ = [
+    "Axis",
+    "CompositeAxis",
+    "Evidence",
+    "IrregularAxis",
+    "RegularAxis",
+    "StridedAxis",
+    "cut_parts",
+    "equal_again",
+    "join_axes",
+    "max_uncertainty",
+    "strictly_increasing",
+    "thin_axis",
+]  # fmt: skip
 
 
 class Evidence(NamedTuple):
@@ -34,7 +47,7 @@ class Evidence(NamedTuple):
     lost: int | None = None
     """Samples that the device says were lost before the reading."""
     state: str = "raw"
-    """What the clock model said of itself then: warming, locked, undecided, soft; raw without."""
+    """State of the clock model: warming, locked, suspect, reacquiring; raw without one."""
 
 
 class Axis(Protocol):
@@ -65,12 +78,12 @@ class Axis(Protocol):
         """Return all times [ns], int64 ``(count,)``."""
         ...
 
-    def parts(self) -> "Sequence[Grid | Stamps]":
+    def parts(self) -> "Sequence[RegularAxis | IrregularAxis]":
         """Return the stretches it is made of."""
         ...
 
 
-class Grid:
+class RegularAxis:
     """Samples at ``origin + round((first + i) * period)`` [ns]; a slice keeps its grid exactly."""
 
     __slots__ = ("count", "evidence", "first", "origin", "period", "uncertainty")
@@ -110,15 +123,15 @@ class Grid:
             i += 1
         return i
 
-    def cut(self, i: int, j: int) -> "Grid":
+    def cut(self, i: int, j: int) -> "RegularAxis":
         """Return the axis of samples ``i`` to ``j``."""
-        return Grid(
+        return RegularAxis(
             self.origin, self.period, j - i, self.first + i, self.uncertainty, self.evidence
         )
 
-    def shifted(self, by: int) -> "Grid":
+    def shifted(self, by: int) -> "RegularAxis":
         """Return the same grid later by ``by`` [ns]."""
-        return Grid(
+        return RegularAxis(
             self.origin + by, self.period, self.count, self.first, self.uncertainty, self.evidence
         )
 
@@ -128,11 +141,11 @@ class Grid:
         steps *= self.period
         return np.rint(steps, out=steps).astype(np.int64) + self.origin
 
-    def parts(self) -> "Sequence[Grid | Stamps]":
+    def parts(self) -> "Sequence[RegularAxis | IrregularAxis]":
         """Return the stretches it is made of."""
         return (self,)
 
-    def extends(self, other: "Grid | Stamps") -> bool:
+    def extends(self, other: "RegularAxis | IrregularAxis") -> bool:
         """Whether this is the continuation of ``other`` on the same grid."""
         return (
             self.origin == other.origin
@@ -143,16 +156,18 @@ class Grid:
                 self.uncertainty == other.uncertainty
                 or (isnan(self.uncertainty) and isnan(other.uncertainty))
             )
-            if type(other) is Grid
+            if type(other) is RegularAxis
             else False
         )
 
-    def with_count(self, count: int) -> "Grid":
+    def with_count(self, count: int) -> "RegularAxis":
         """Return the same grid, longer or shorter."""
-        return Grid(self.origin, self.period, count, self.first, self.uncertainty, self.evidence)
+        return RegularAxis(
+            self.origin, self.period, count, self.first, self.uncertainty, self.evidence
+        )
 
 
-class Sparse(Grid):
+class StridedAxis(RegularAxis):
     """Every ``step``-th point of a grid, at exactly the time [ns] it has there.
 
     A grid of its own, of a period ``step`` times as long, would be rounded otherwise.
@@ -160,7 +175,7 @@ class Sparse(Grid):
 
     __slots__ = ("step",)
 
-    def __init__(self, grid: Grid, first: int, step: int, count: int) -> None:
+    def __init__(self, grid: RegularAxis, first: int, step: int, count: int) -> None:
         super().__init__(grid.origin, grid.period, count, first, grid.uncertainty, grid.evidence)
         self.step = step
 
@@ -172,33 +187,33 @@ class Sparse(Grid):
         """Return how many samples lie before ``t`` [ns]."""
         if not self.count:
             return 0
-        dense = Grid(self.origin, self.period, (self.count - 1) * self.step + 1, self.first)
+        dense = RegularAxis(self.origin, self.period, (self.count - 1) * self.step + 1, self.first)
         return -(-dense.find(t) // self.step)
 
-    def cut(self, i: int, j: int) -> "Sparse":
+    def cut(self, i: int, j: int) -> "StridedAxis":
         """Return the axis of samples ``i`` to ``j``."""
-        return Sparse(self, self.first + i * self.step, self.step, j - i)
+        return StridedAxis(self, self.first + i * self.step, self.step, j - i)
 
-    def shifted(self, by: int) -> "Sparse":
+    def shifted(self, by: int) -> "StridedAxis":
         """Return the same samples later by ``by`` [ns]."""
-        return Sparse(super().shifted(by), self.first, self.step, self.count)
+        return StridedAxis(super().shifted(by), self.first, self.step, self.count)
 
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
-        dense = Grid(self.origin, self.period, (self.count - 1) * self.step + 1, self.first)
+        dense = RegularAxis(self.origin, self.period, (self.count - 1) * self.step + 1, self.first)
         return dense.times()[:: self.step]
 
-    def extends(self, _other: "Grid | Stamps") -> bool:
+    def extends(self, _other: "RegularAxis | IrregularAxis") -> bool:
         """Return False: it is not joined with others to one."""
         return False
 
-    def with_count(self, count: int) -> "Sparse":
+    def with_count(self, count: int) -> "StridedAxis":
         """Return the same grid, longer or shorter."""
-        return Sparse(self, self.first, self.step, count)
+        return StridedAxis(self, self.first, self.step, count)
 
 
-class Stamps:
-    """Samples with a time each: read-only int64 ``(count,)`` [ns], increasing (see `apart`)."""
+class IrregularAxis:
+    """Samples with a time each: read-only int64 ``(count,)`` [ns], strictly increasing."""
 
     __slots__ = ("count", "evidence", "stamps", "uncertainty")
 
@@ -225,26 +240,26 @@ class Stamps:
         """Return how many samples lie before ``t`` [ns]."""
         return int(self.stamps.searchsorted(t))
 
-    def cut(self, i: int, j: int) -> "Stamps":
+    def cut(self, i: int, j: int) -> "IrregularAxis":
         """Return the axis of samples ``i`` to ``j``."""
-        return Stamps(self.stamps[i:j], self.uncertainty, self.evidence)
+        return IrregularAxis(self.stamps[i:j], self.uncertainty, self.evidence)
 
-    def shifted(self, by: int) -> "Stamps":
+    def shifted(self, by: int) -> "IrregularAxis":
         """Return the same samples later by ``by`` [ns]."""
         stamps = self.stamps + by
         stamps.flags.writeable = False
-        return Stamps(stamps, self.uncertainty, self.evidence)
+        return IrregularAxis(stamps, self.uncertainty, self.evidence)
 
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
         return self.stamps
 
-    def parts(self) -> "Sequence[Grid | Stamps]":
+    def parts(self) -> "Sequence[RegularAxis | IrregularAxis]":
         """Return the stretches it is made of."""
         return (self,)
 
 
-class Joined:
+class CompositeAxis:
     """Stretches one after the other, or a part of them; nothing is cut until somebody asks.
 
     Parameters
@@ -262,7 +277,11 @@ class Joined:
     __slots__ = ("_first", "_parts", "_starts", "count")
 
     def __init__(
-        self, parts: "Sequence[Grid | Stamps]", starts: Sequence[int], first: int, count: int
+        self,
+        parts: "Sequence[RegularAxis | IrregularAxis]",
+        starts: Sequence[int],
+        first: int,
+        count: int,
     ) -> None:
         self._parts, self._starts, self._first, self.count = parts, starts, first, count
 
@@ -294,16 +313,16 @@ class Joined:
         """Return the axis of samples ``i`` to ``j``."""
         return cut_parts(self._parts, self._starts, self._first + i, self._first + j)
 
-    def shifted(self, by: int) -> "Joined":
+    def shifted(self, by: int) -> "CompositeAxis":
         """Return the same samples later by ``by`` [ns]."""
         parts = [part.shifted(by) for part in self._parts]
-        return Joined(parts, self._starts, self._first, self.count)
+        return CompositeAxis(parts, self._starts, self._first, self.count)
 
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
         return np.concatenate([part.times() for part in self.parts()])
 
-    def parts(self) -> "Sequence[Grid | Stamps]":
+    def parts(self) -> "Sequence[RegularAxis | IrregularAxis]":
         """Return the stretches it is made of."""
         starts, first = self._starts, self._first
         parts = list(self._parts)
@@ -313,7 +332,9 @@ class Joined:
         return parts
 
 
-def cut_parts(parts: "Sequence[Grid | Stamps]", starts: Sequence[int], i: int, j: int) -> Axis:
+def cut_parts(
+    parts: "Sequence[RegularAxis | IrregularAxis]", starts: Sequence[int], i: int, j: int
+) -> Axis:
     """Return samples number ``i`` to ``j`` of stretches that begin at ``starts``, in O(log n)."""
     if i >= j:
         return parts[0].cut(0, 0)
@@ -324,48 +345,50 @@ def cut_parts(parts: "Sequence[Grid | Stamps]", starts: Sequence[int], i: int, j
             b = bisect_right(starts, j - 1) - 1
     if a == b:
         return parts[a].cut(i - starts[a], j - starts[a])
-    return Joined(parts[a : b + 1], starts[a : b + 1], i, j - i)
+    return CompositeAxis(parts[a : b + 1], starts[a : b + 1], i, j - i)
 
 
 def join_axes(axes: Iterable[Axis]) -> Axis:
     """Return one axis for several in order; stretches of one grid become one again."""
-    parts: list[Grid | Stamps] = []
+    parts: list[RegularAxis | IrregularAxis] = []
     first: Axis | None = None
     for axis in axes:
         first = first or axis
         for part in axis.parts():
             if not part.count:
                 continue
-            if parts and type(part) is Grid and part.extends(parts[-1]):
+            if parts and type(part) is RegularAxis and part.extends(parts[-1]):
                 last = parts[-1]
                 parts[-1] = last.with_count(last.count + part.count)  # type: ignore[union-attr]
             else:
                 parts.append(part)
     if not parts:
         if first is None:
-            return Stamps(np.empty(0, np.int64))
+            return IrregularAxis(np.empty(0, np.int64))
         return first
     if len(parts) == 1:
         return parts[0]
     starts = [0, *accumulate(part.count for part in parts)]
-    return Joined(parts, starts[:-1], 0, starts[-1])
+    return CompositeAxis(parts, starts[:-1], 0, starts[-1])
 
 
-def widest(parts: "Iterable[Grid | Stamps]") -> float:
+def max_uncertainty(parts: "Iterable[RegularAxis | IrregularAxis]") -> float:
     """Return the largest uncertainty [ns]; NaN if one is not known."""
     found = [part.uncertainty for part in parts]
     return nan if any(map(isnan, found)) else max(found, default=0.0)
 
 
-def apart(stamps: NDArray[np.int64], end: int | None = None) -> NDArray[np.int64]:
+def strictly_increasing(stamps: NDArray[np.int64], end: int | None = None) -> NDArray[np.int64]:
     """Return non-decreasing stamps [ns] as increasing ones, by 1 ns where they are equal.
 
     Later ones give way, or where ``end`` [ns] leaves them no room, earlier ones.
 
     Examples
     --------
-    >>> apart(np.array([5, 5, 6, 9])).tolist(), apart(np.array([5, 9, 9]), 10).tolist()
-    ([5, 6, 7, 9], [5, 8, 9])
+    >>> strictly_increasing(np.array([5, 5, 6, 9])).tolist()
+    [5, 6, 7, 9]
+    >>> strictly_increasing(np.array([5, 9, 9]), 10).tolist()
+    [5, 8, 9]
     """
     steps = np.arange(len(stamps))
     out = np.maximum.accumulate(stamps - steps) + steps
@@ -374,16 +397,42 @@ def apart(stamps: NDArray[np.int64], end: int | None = None) -> NDArray[np.int64
     return out
 
 
+def equal_again(times: NDArray[np.int64], last: tuple[int, int] | None) -> NDArray[np.int64]:
+    """Undo `strictly_increasing`: give times 1 ns after the one before that one's stamp.
+
+    Parameters
+    ----------
+    times
+        Increasing [ns], int64 ``(n,)``.
+    last
+        Time and stamp [ns] of the sample before the first, None if there is none.
+
+    Examples
+    --------
+    >>> equal_again(np.array([5, 6, 7, 9]), None).tolist()
+    [5, 5, 5, 9]
+    """
+    if not len(times):
+        return times
+    steps = np.diff(times, prepend=times[0] if last is None else last[0])
+    number = np.arange(len(times))
+    first = np.maximum.accumulate(np.where(steps == 1, -1, number))
+    stamps = times[first]
+    if last is not None and steps[0] == 1:
+        stamps[first == -1] = last[1]
+    return stamps
+
+
 def thin_axis(axis: Axis, step: int) -> Axis:
     """Return the axis of every ``step``-th sample, from the first on, at the same times."""
     out: list[Axis] = []
     skip = 0
     for part in axis.parts():
         count = max(0, -((skip - part.count) // step))
-        if type(part) is Stamps:
-            out.append(Stamps(part.stamps[skip::step], part.uncertainty, part.evidence))
-        elif isinstance(part, Grid):
-            dense = part.step if isinstance(part, Sparse) else 1
-            out.append(Sparse(part, part.first + skip * dense, step * dense, count))
+        if type(part) is IrregularAxis:
+            out.append(IrregularAxis(part.stamps[skip::step], part.uncertainty, part.evidence))
+        elif isinstance(part, RegularAxis):
+            dense = part.step if isinstance(part, StridedAxis) else 1
+            out.append(StridedAxis(part, part.first + skip * dense, step * dense, count))
         skip = (skip - part.count) % step if count else skip - part.count
     return join_axes(out)

@@ -8,9 +8,17 @@ from numpy.typing import DTypeLike, NDArray
 from typing_extensions import TypeVar
 
 from rxstream import display
-from rxstream.data.axis import Axis, Evidence, Grid, Stamps, apart, join_axes, widest
+from rxstream.data.axis import (
+    Axis,
+    Evidence,
+    IrregularAxis,
+    RegularAxis,
+    join_axes,
+    max_uncertainty,
+    strictly_increasing,
+)
 from rxstream.data.clock import Time, format_time, to_ns
-from rxstream.data.gap import Break, Gap, cut_breaks
+from rxstream.data.gap import Gap, GapAt, cut_gaps
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 
@@ -40,7 +48,7 @@ class Chunk(Generic[S]):
     True
     """
 
-    __slots__ = ("_axis", "_breaks", "_data", "_end", "_index", "_info", "_start")
+    __slots__ = ("_axis", "_data", "_end", "_gap_positions", "_index", "_info", "_start")
 
     def __init__(
         self,
@@ -50,12 +58,12 @@ class Chunk(Generic[S]):
         end: int,
         index: int,
         info: StreamInfo,
-        breaks: tuple[Break, ...] = (),
+        gap_positions: tuple[GapAt, ...] = (),
     ) -> None:
         """Take parts that fit; nothing is checked here (``data`` must be read-only)."""
         self._data, self._axis = data, axis
         self._start, self._end, self._index = start, end, index
-        self._info, self._breaks = info, breaks
+        self._info, self._gap_positions = info, gap_positions
 
     # -- making one ---------------------------------------------------------------------------
 
@@ -105,7 +113,7 @@ class Chunk(Generic[S]):
         if not step >= 1:
             msg = f"{info.name}: samples {step:g} ns apart have no time each; it must be >= 1 ns"
             raise ParameterError(msg)
-        grid = Grid(to_ns(start), step, len(view), 0, uncertainty)
+        grid = RegularAxis(to_ns(start), step, len(view), 0, uncertainty)
         end = grid.at(len(view))
         return cls(view, grid, grid.origin, end, index, info, ((0, gap),) if gap else ())
 
@@ -171,14 +179,14 @@ class Chunk(Generic[S]):
             msg = f"stamps from {stamps[0]} to {stamps[-1]} lie outside [{t0}, {t1})"
             raise ChunkError(msg)
         if len(steps) and not steps.all():
-            stamps = apart(stamps, None if end is None else t1)
+            stamps = strictly_increasing(stamps, None if end is None else t1)
             t0 = int(stamps[0]) if start is None else t0
             t1 = int(stamps[-1]) + 1 if end is None else t1
             if stamps[0] < t0:
                 msg = f"{len(view)} samples in [{t0}, {t1}): each needs 1 ns; give a later end="
                 raise ChunkError(msg)
         stamps.flags.writeable = False
-        axis = Stamps(stamps, uncertainty)
+        axis = IrregularAxis(stamps, uncertainty)
         return cls(view, axis, t0, t1, index, info, ((0, gap),) if gap else ())
 
     # -- what it holds ------------------------------------------------------------------------
@@ -229,15 +237,15 @@ class Chunk(Generic[S]):
         return (self._end - self._start) / 1e9
 
     @property
-    def breaks(self) -> tuple[Break, ...]:
+    def gap_positions(self) -> tuple[GapAt, ...]:
         """Every gap with the number of samples before it."""
-        return self._breaks
+        return self._gap_positions
 
     @property
     def gap(self) -> Gap | None:
         """What was lost right before the first sample, or None."""
         found: Gap | None = None
-        for at, gap in self._breaks:
+        for at, gap in self._gap_positions:
             if at:
                 break
             found = gap if found is None else found.join(gap)
@@ -246,21 +254,22 @@ class Chunk(Generic[S]):
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """Every gap before, between and after the samples."""
-        return tuple(gap for _, gap in self._breaks)
+        return tuple(gap for _, gap in self._gap_positions)
 
     @property
     def lost(self) -> int:
         """How many samples its gaps are known to have lost."""
-        return sum(gap.lost or 0 for _, gap in self._breaks)
+        return sum(gap.lost or 0 for _, gap in self._gap_positions)
 
     @property
-    def fill(self) -> float:
+    def coverage(self) -> float:
         """Share of the time from `start` to `end` that no gap covers, 0 to 1."""
         span = self._end - self._start
-        if not self._breaks or span <= 0:
+        if not self._gap_positions or span <= 0:
             return 1.0
         missing = sum(
-            max(0, min(gap.end, self._end) - max(gap.start, self._start)) for _, gap in self._breaks
+            max(0, min(gap.end, self._end) - max(gap.start, self._start))
+            for _, gap in self._gap_positions
         )
         return 1.0 - missing / span
 
@@ -271,7 +280,7 @@ class Chunk(Generic[S]):
         A latency nobody can see is not in it. NaN where nobody can know: of stamps made on
         arrival, and of stamps that an interface gives without saying how good they are.
         """
-        return widest(self._axis.parts())
+        return max_uncertainty(self._axis.parts())
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
@@ -314,19 +323,23 @@ class Chunk(Generic[S]):
         j = max(i, j)
         if i == 0 and j == n:
             return self
-        index, breaks = self._index + i, self._breaks
-        if breaks:
-            index += sum(gap.lost or 0 for at, gap in breaks if 0 < at <= i)
-            breaks = tuple((at - i, gap) for at, gap in breaks if i <= at < j or (i < j == n == at))
+        index, gap_positions = self._index + i, self._gap_positions
+        if gap_positions:
+            index += sum(gap.lost or 0 for at, gap in gap_positions if 0 < at <= i)
+            gap_positions = tuple(
+                (at - i, gap) for at, gap in gap_positions if i <= at < j or (i < j == n == at)
+            )
         end = self._edge(j, before=True)
         start = end if i == j else self._edge(i, before=False)
-        return Chunk(self._data[i:j], self._axis.cut(i, j), start, end, index, self._info, breaks)
+        return Chunk(
+            self._data[i:j], self._axis.cut(i, j), start, end, index, self._info, gap_positions
+        )
 
     def _edge(self, i: int, *, before: bool) -> int:
         """Return where samples ``:i`` end (`before`), or ``i:`` begin, on this side of a gap."""
         if before and i == len(self._data):
             return self._end
-        gaps = [gap for at, gap in self._breaks if at == i]
+        gaps = [gap for at, gap in self._gap_positions if at == i]
         if gaps and before:
             return min(gaps[0].start, self._start) if i == 0 else gaps[0].start
         if gaps and i:
@@ -351,29 +364,29 @@ class Chunk(Generic[S]):
         return self._between(x, y)
 
     def _between(self, x: int, y: int) -> "Chunk[S]":
-        low = self.extent
+        low = self.covered_from
         x, y = min(max(x, low), self._end), min(max(y, low), self._end)
         if x == low and y == self._end:
             return self
         axis = self._axis
-        if not self._breaks:
+        if not self._gap_positions:
             i, j = axis.find(x), axis.find(y)
             return Chunk(self._data[i:j], axis.cut(i, j), x, y, self._index + i, self._info)
         return self._between_gaps(x, y)
 
     def _between_gaps(self, x: int, y: int) -> "Chunk[S]":
         i, j = self._axis.find(x), self._axis.find(y)
-        start, shift, breaks = cut_breaks(self._breaks, i, j, x, y, self._end)
+        start, shift, gap_positions = cut_gaps(self._gap_positions, i, j, x, y, self._end)
         return Chunk(
             self._data[i:j], self._axis.cut(i, j), start, y, self._index + i + shift,
-            self._info, breaks,
+            self._info, gap_positions,
         )  # fmt: skip
 
     @property
-    def extent(self) -> int:
+    def covered_from(self) -> int:
         """`start`, or the start of the gap right before it [ns]."""
-        if self._breaks and self._breaks[0][0] == 0:
-            return min(self._start, self._breaks[0][1].start)
+        if self._gap_positions and self._gap_positions[0][0] == 0:
+            return min(self._start, self._gap_positions[0][1].start)
         return self._start
 
     def __add__(self, other: "Chunk[S]") -> "Chunk[S]":
@@ -396,26 +409,27 @@ class Chunk(Generic[S]):
         view.flags.writeable = False
         return Chunk(
             view, self._axis, self._start, self._end, self._index,
-            self._info.like(view) if info is None else info, self._breaks,
+            self._info.like(view) if info is None else info, self._gap_positions,
         )  # fmt: skip
 
     def shifted(self, by: int) -> "Chunk[S]":
         """Return the same samples and gaps at times later by ``by`` [ns]; less than 0: earlier."""
         return Chunk(
             self._data, self._axis.shifted(by), self._start + by, self._end + by, self._index,
-            self._info, tuple((at, gap.shifted(by)) for at, gap in self._breaks),
+            self._info, tuple((at, gap.shifted(by)) for at, gap in self._gap_positions),
         )  # fmt: skip
 
     def with_gap(self, gap: Gap) -> "Chunk[S]":
         """Return it with one more gap right before the first sample."""
         return Chunk(
             self._data, self._axis, self._start, self._end, self._index,
-            self._info, ((0, gap), *self._breaks),
+            self._info, ((0, gap), *self._gap_positions),
         )  # fmt: skip
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (
-            self._data, self._axis, self._start, self._end, self._index, self._info, self._breaks,
+            self._data, self._axis, self._start, self._end, self._index, self._info,
+            self._gap_positions,
         )  # fmt: skip
 
     # -- equality, pictures -------------------------------------------------------------------
@@ -428,7 +442,7 @@ class Chunk(Generic[S]):
             self._start == other._start
             and self._end == other._end
             and self._index == other._index
-            and self._breaks == other._breaks
+            and self._gap_positions == other._gap_positions
             and self._info == other._info
             and self._data.shape == other._data.shape
             and bool(np.array_equal(self.time, other.time))
@@ -533,29 +547,29 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
         raise ChunkError(msg)
     if len(items) == 1:
         return items[0]
-    breaks: list[Break] = []
+    gap_positions: list[GapAt] = []
     count, first, before = 0, items[0], items[0]
     index: int | None = None
     like = next((item for item in items if len(item)), first)
     for item in items:
         if item is not first:
             _check_follows(before, item, like)
-        for at, gap in item.breaks:
+        for at, gap in item.gap_positions:
             here = count + at
-            if breaks and breaks[-1][0] == here:
-                last = breaks[-1][1]
+            if gap_positions and gap_positions[-1][0] == here:
+                last = gap_positions[-1][1]
                 if last.continues(gap):
-                    breaks[-1] = (here, last.join(gap))
+                    gap_positions[-1] = (here, last.join(gap))
                     continue
-            breaks.append((here, gap))
+            gap_positions.append((here, gap))
         if index is None and len(item):
             index = item.index
         count += len(item)
         before = item
     start = first.start
-    if breaks and breaks[0][0] == 0 and breaks[0][1].start <= start:
+    if gap_positions and gap_positions[0][0] == 0 and gap_positions[0][1].start <= start:
         reach = start  # a gap that was cut at the seam has grown together again
-        for at, gap in breaks:
+        for at, gap in gap_positions:
             if at or gap.start > reach:
                 break
             reach = max(reach, gap.end)
@@ -567,7 +581,7 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
         before.end,
         before.index if index is None else index,
         like.info,
-        tuple(breaks),
+        tuple(gap_positions),
     )
 
 
@@ -575,7 +589,7 @@ def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]", like: "Chunk[Any]")
     shape, dtype = like.data.shape[1:], like.data.dtype
     if len(item) and (item.data.shape[1:] != shape or item.data.dtype != dtype):
         raise unlike(like.info, shape, dtype, item)
-    if item.extent < before.end:
+    if item.covered_from < before.end:
         raise overlapping(before.info, before.end, item)
 
 
@@ -583,8 +597,8 @@ def overlapping(info: StreamInfo, end: int, item: "Chunk[Any]") -> ChunkError:
     """Return the error that a chunk begins before the ``end`` [ns] of the one before it."""
     remedy = "; use the operator on each stream before they are merged"
     return ChunkError(
-        f"cannot join {item.info.name}: a chunk begins at {item.extent}, "
-        f"{end - item.extent} ns before the end of the one before it"
+        f"cannot join {item.info.name}: a chunk begins at {item.covered_from}, "
+        f"{end - item.covered_from} ns before the end of the one before it"
         + (f", of {info.name}{remedy}" if info.name != item.info.name else "")
     )
 

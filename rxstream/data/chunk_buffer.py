@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from rxstream.data.axis import Axis, Grid, Stamps, cut_parts
+from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, cut_parts
 from rxstream.data.chunk import Chunk, overlapping, unlike
-from rxstream.data.gap import Break, Gap, cut_breaks
+from rxstream.data.gap import Gap, GapAt, cut_gaps
 from rxstream.data.stream_info import StreamInfo
 
-__all__ = ["Slabs", "Tape", "add_break"]
+__all__ = ["ChunkBuffer", "SlabStore", "add_gap"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 _LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 26
@@ -28,7 +28,7 @@ _COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
 
 
-class Slabs(Generic[S]):
+class SlabStore(Generic[S]):
     """Append-only samples with absolute positions.
 
     Parameters
@@ -37,26 +37,42 @@ class Slabs(Generic[S]):
         Of one sample.
     slab
         Samples in a slab, of 64 KiB to 64 MiB; more where what it begins with is more.
-    carry
+    overlap
         How many of the last samples a new slab begins with, so that any range of up to that
-        many newest samples lies in one slab and is a view. Slabs grow with what has come.
+        many newest samples lies in one slab and is a view. SlabStore grow with what has come.
 
     Examples
     --------
-    >>> slabs = Slabs((), np.dtype(int), slab=10_000)
+    >>> slabs = SlabStore((), np.dtype(int), slab=10_000)
     >>> view = slabs.append(np.arange(5))
     >>> slabs.view(1, 3)
     array([1, 2])
     """
 
-    __slots__ = ("_ends", "_fill", "_full", "_many", "_newest", "_size", "_slabs",
-                 "_spare", "_starts", "_views", "carry", "dtype", "newest", "newest_start", "shape",
-                 "start", "stop")  # fmt: skip
+    __slots__ = (
+        "_ends",
+        "_fill",
+        "_full",
+        "_many",
+        "_newest",
+        "_size",
+        "_slabs",
+        "_spare",
+        "_starts",
+        "_views",
+        "dtype",
+        "newest",
+        "newest_start",
+        "overlap",
+        "shape",
+        "start",
+        "stop",
+    )  # fmt: skip
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, carry: int = 0
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, overlap: int = 0
     ) -> None:
-        self.shape, self.dtype, self.carry = shape, dtype, carry
+        self.shape, self.dtype, self.overlap = shape, dtype, overlap
         sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
         self._size = max(min(slab, _MOST_BYTES // sample), _LEAST_BYTES // sample, 1)
         self._many = _MUCH_BYTES // sample
@@ -135,20 +151,20 @@ class Slabs(Generic[S]):
         return sum(slab.nbytes for slab in self._slabs)
 
     def _new_slab(self, n: int) -> None:
-        carry = min(self.carry, self.stop - self.start)
-        most = min(self.carry, self.stop)  # what has not come yet may never come
+        overlap = min(self.overlap, self.stop - self.start)
+        most = min(self.overlap, self.stop)  # what has not come yet may never come
         # a longer slab would have its beginning copied less often, but touch more memory
-        size = max(self._size, n + carry, most + (most if most <= self._many else most // 2))
+        size = max(self._size, n + overlap, most + (most if most <= self._many else most // 2))
         slab, view = self._recycled(size) or self._allocated(size)
-        if carry:
-            slab[:carry] = self.view(self.stop - carry, self.stop)
+        if overlap:
+            slab[:overlap] = self.view(self.stop - overlap, self.stop)
         if self._slabs:
             self._ends.append(self.stop)
         self._slabs.append(slab)
         self._views.append(view)
-        self._starts.append(self.stop - carry)
-        self._newest, self.newest, self.newest_start = slab, view, self.stop - carry
-        self._fill, self._full = carry, len(slab)
+        self._starts.append(self.stop - overlap)
+        self._newest, self.newest, self.newest_start = slab, view, self.stop - overlap
+        self._fill, self._full = overlap, len(slab)
         self.trim(self.start)
 
     def _allocated(self, size: int) -> tuple[NDArray[S], NDArray[S]]:
@@ -185,7 +201,7 @@ _ALONE = _references(_new_pair((1,), np.dtype(np.uint8)))
 """Those of a pair that nobody else holds; which ones count differs between versions of Python."""
 
 
-class Tape(Generic[S]):
+class ChunkBuffer(Generic[S]):
     """Chunks of one stream as one long strip that can be cut anywhere, by position or by time.
 
     Positions count the samples appended since the tape was made. All samples are of one shape and
@@ -193,14 +209,14 @@ class Tape(Generic[S]):
 
     Parameters
     ----------
-    carry
+    overlap
         Samples that are cut out again and again, e.g. the length of a sliding window: such cuts
         are views.
 
     Examples
     --------
     >>> info = StreamInfo("ramp", rate=1000.0, dtype=np.int64)
-    >>> tape = Tape()
+    >>> tape = ChunkBuffer()
     >>> for k in range(3):
     ...     tape.append(Chunk.regular(np.arange(4) + 4 * k, info, start=k * 4_000_000, index=4 * k))
     >>> tape.cut(3, 9).data
@@ -209,18 +225,31 @@ class Tape(Generic[S]):
     array([3, 4])
     """
 
-    __slots__ = ("_carry", "_growing", "_head", "_offset", "_offsets", "_part_starts", "_parts",
-                 "_slabs", "breaks", "end", "info", "low", "stop")  # fmt: skip
+    __slots__ = (
+        "_growing",
+        "_head",
+        "_offset",
+        "_offsets",
+        "_overlap",
+        "_part_starts",
+        "_parts",
+        "_slabs",
+        "end",
+        "gap_positions",
+        "info",
+        "low",
+        "stop",
+    )  # fmt: skip
 
-    def __init__(self, *, carry: int = 0) -> None:
-        self._carry = carry
-        self._slabs: Slabs[S] | None = None
-        self._parts: list[Grid | Stamps] = []
+    def __init__(self, *, overlap: int = 0) -> None:
+        self._overlap = overlap
+        self._slabs: SlabStore[S] | None = None
+        self._parts: list[RegularAxis | IrregularAxis] = []
         self._part_starts: list[int] = []
         self._head = 0
-        self.breaks: list[Break] = []
+        self.gap_positions: list[GapAt] = []
         """Gaps kept, with the positions of the samples after them."""
-        self._growing: Grid | None = None  # the newest part, if it can
+        self._growing: RegularAxis | None = None  # the newest part, if it can
         self._offsets: list[tuple[int, int]] = []  # (position, index - position) from there on
         self._offset = 0  # the newest
         self.info: StreamInfo | None = None
@@ -250,24 +279,24 @@ class Tape(Generic[S]):
         axis, growing = chunk._axis, self._growing  # noqa: SLF001
         self.end = chunk._end  # noqa: SLF001
         if (
-            chunk._breaks  # noqa: SLF001
+            chunk._gap_positions  # noqa: SLF001
             or chunk._index - self.stop != self._offset  # noqa: SLF001
             or not axis.count
-            or not (type(axis) is Grid or type(axis) is Stamps)
+            or not (type(axis) is RegularAxis or type(axis) is IrregularAxis)
         ):
             self._append_slowly(chunk, slabs)
             return
-        if growing is not None and type(axis) is Grid and axis.extends(growing):
+        if growing is not None and type(axis) is RegularAxis and axis.extends(growing):
             growing.count += axis.count
         else:  # as from a device that tells how it knows the times of each reading
             self._add_part(axis, self.stop)
         self.stop = slabs.write(chunk._data)  # noqa: SLF001
 
-    def _fitting(self, chunk: Chunk[S]) -> Slabs[S]:
+    def _fitting(self, chunk: Chunk[S]) -> SlabStore[S]:
         """Return where samples of a chunk go that is the first, or of another info."""
         slabs, info, data = self._slabs, self.info, chunk.data
         if slabs is None or info is None:
-            self.low = chunk.extent
+            self.low = chunk.covered_from
             self._number(0, chunk.index)
         else:
             alike = slabs.like(data)
@@ -281,24 +310,24 @@ class Tape(Generic[S]):
                 slabs = None
         if slabs is None:
             shape = data.shape[1:]
-            slabs = Slabs(shape, data.dtype, slab=4 * len(data), carry=self._carry)
+            slabs = SlabStore(shape, data.dtype, slab=4 * len(data), overlap=self._overlap)
             self._slabs = slabs
         self.info = chunk.info
         return slabs
 
-    def _add_part(self, part: Grid | Stamps, position: int) -> None:
-        if type(part) is Grid:
+    def _add_part(self, part: RegularAxis | IrregularAxis, position: int) -> None:
+        if type(part) is RegularAxis:
             part = self._growing = part.cut(0, part.count)  # a copy: ours alone, to grow
         else:
             self._growing = None
         self._parts.append(part)
         self._part_starts.append(position)
 
-    def _append_slowly(self, chunk: Chunk[S], slabs: Slabs[S]) -> None:
+    def _append_slowly(self, chunk: Chunk[S], slabs: SlabStore[S]) -> None:
         position = self.stop
         self._number(position, chunk.index - position)
-        for at, gap in chunk.breaks:
-            add_break(self.breaks, position + at, gap)
+        for at, gap in chunk.gap_positions:
+            add_gap(self.gap_positions, position + at, gap)
             if at and gap.lost:
                 self._number(position + at, self._offset + gap.lost)
         if not len(chunk):
@@ -306,7 +335,7 @@ class Tape(Generic[S]):
         self.stop = slabs.write(chunk.data)
         for part in chunk.axis.parts():
             growing = self._growing
-            if growing is not None and type(part) is Grid and part.extends(growing):
+            if growing is not None and type(part) is RegularAxis and part.extends(growing):
                 growing.count += part.count
             else:
                 self._add_part(part, position)
@@ -350,7 +379,7 @@ class Tape(Generic[S]):
         edge = self._parts[k].edge(position - starts[k])
         if k + 1 < len(starts) and starts[k + 1] == position:
             edge = min(edge, self._parts[k + 1].at(0))
-        for at, gap in self.breaks:
+        for at, gap in self.gap_positions:
             if at == position:
                 return min(edge, gap.start)
         return edge
@@ -359,12 +388,12 @@ class Tape(Generic[S]):
         """Whether `edge` will not change any more, whatever comes."""
         if position < self.stop or self.end >= self.edge(position):
             return True
-        return bool(self.breaks) and self.breaks[-1][0] == position
+        return bool(self.gap_positions) and self.gap_positions[-1][0] == position
 
     def axis(self, i: int, j: int) -> Axis:
         """Return the times of the samples at positions ``i`` to ``j``."""
         if not self._parts:
-            return Stamps(np.empty(0, np.int64))
+            return IrregularAxis(np.empty(0, np.int64))
         return cut_parts(self._parts, self._part_starts, i, j)
 
     def index(self, position: int) -> int:
@@ -391,16 +420,18 @@ class Tape(Generic[S]):
         if self.info is None:
             msg = "the tape is empty"
             raise ValueError(msg)
-        breaks: tuple[Break, ...] = ()
+        gap_positions: tuple[GapAt, ...] = ()
         start = self.low if i == 0 else self.edge(i)
-        if self.breaks:
-            breaks = tuple(
-                (at - i, gap) for at, gap in self.breaks if i <= at < j or (rest and at == j)
+        if self.gap_positions:
+            gap_positions = tuple(
+                (at - i, gap) for at, gap in self.gap_positions if i <= at < j or (rest and at == j)
             )
-            if breaks and breaks[0][0] == 0 and j > i:
-                start = max([start, *(gap.end for at, gap in breaks if at == 0)])
+            if gap_positions and gap_positions[0][0] == 0 and j > i:
+                start = max([start, *(gap.end for at, gap in gap_positions if at == 0)])
         end = self.end if rest else self.edge(j)
-        return Chunk(self.data(i, j), self.axis(i, j), start, end, self.index(i), self.info, breaks)
+        return Chunk(
+            self.data(i, j), self.axis(i, j), start, end, self.index(i), self.info, gap_positions
+        )
 
     def between(self, t0: int, t1: int, i: int | None = None, j: int | None = None) -> Chunk[S]:
         """Return what lies from ``t0`` to before ``t1`` [ns], as `Chunk.between` does.
@@ -414,13 +445,19 @@ class Tape(Generic[S]):
             i = self.find(t0)
         if j is None:
             j = self.find(t1)
-        if not self.breaks:
+        if not self.gap_positions:
             return Chunk(self.data(i, j), self.axis(i, j), t0, t1, self.index(i), self.info)
-        start, shift, breaks = cut_breaks(
-            ((at - i, gap) for at, gap in self.breaks), 0, j - i, t0, t1, None
+        start, shift, gap_positions = cut_gaps(
+            ((at - i, gap) for at, gap in self.gap_positions), 0, j - i, t0, t1, None
         )
         return Chunk(
-            self.data(i, j), self.axis(i, j), start, t1, self.index(i) + shift, self.info, breaks
+            self.data(i, j),
+            self.axis(i, j),
+            start,
+            t1,
+            self.index(i) + shift,
+            self.info,
+            gap_positions,
         )
 
     def window(self, i: int, j: int, t0: int, t1: int) -> Chunk[S]:
@@ -434,17 +471,17 @@ class Tape(Generic[S]):
         grid, index = self._growing, i + self._offset
         first = i - self._part_starts[-1] if i < j else -1
         if grid is not None and first >= 0:
-            axis: Axis = Grid(
+            axis: Axis = RegularAxis(
                 grid.origin, grid.period, j - i, grid.first + first, grid.uncertainty, grid.evidence
             )
         else:
             axis, index = self.axis(i, j), self.index(i)
         return Chunk(data, axis, t0, t1, index, self.info)  # type: ignore[arg-type]  # it has one
 
-    def keep(self, count: int) -> None:
+    def reserve(self, count: int) -> None:
         """Expect that of the newest ``count`` samples views are wanted."""
-        if self._slabs is not None and count > self._slabs.carry:
-            self._slabs.carry = count + count // 4
+        if self._slabs is not None and count > self._slabs.overlap:
+            self._slabs.overlap = count + count // 4
 
     def trim(self, position: int) -> None:
         """Let go of the samples before ``position``, and of gaps before them."""
@@ -459,15 +496,15 @@ class Tape(Generic[S]):
             del starts[:head], self._parts[:head]
             head = 0
         self._head = head
-        if self.breaks and self.breaks[0][0] < position:
-            self.breaks = [item for item in self.breaks if item[0] >= position]
+        if self.gap_positions and self.gap_positions[0][0] < position:
+            self.gap_positions = [item for item in self.gap_positions if item[0] >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)
 
 
-def add_break(breaks: list[Break], position: int, gap: Gap) -> None:
+def add_gap(gap_positions: list[GapAt], position: int, gap: Gap) -> None:
     """Add a gap before ``position`` after all others; what was cut in two becomes one again."""
-    if breaks and breaks[-1][0] == position and breaks[-1][1].continues(gap):
-        breaks[-1] = (position, breaks[-1][1].join(gap))
+    if gap_positions and gap_positions[-1][0] == position and gap_positions[-1][1].continues(gap):
+        gap_positions[-1] = (position, gap_positions[-1][1].join(gap))
     else:
-        breaks.append((position, gap))
+        gap_positions.append((position, gap))

@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import format_time
 
-__all__ = ["Clip", "Missing", "Reason"]
+__all__ = ["Clip", "Missing", "MissingReason"]
 
-Reason: TypeAlias = Literal[
+MissingReason: TypeAlias = Literal[
     "older than the window", "not begun", "late", "stream ended", "stream failed", "events failed"
 ]
 
@@ -26,7 +26,7 @@ class Missing:
         Its name.
     start, end
         From when to when [ns].
-    why
+    reason
         ``older than the window``: the stream's history no longer held it; ``not begun``: the stream
         began later; ``late``: it had not come by the clip's ``lateness``; ``stream ended``,
         ``stream failed``; ``events failed``: the clip was given early for that.
@@ -35,11 +35,11 @@ class Missing:
     stream: str
     start: int
     end: int
-    why: Reason
+    reason: MissingReason
 
     def __str__(self) -> str:
         seconds = (self.end - self.start) / 1e9
-        return f"{self.stream}: {seconds:.6g} s from {format_time(self.start)} on ({self.why})"
+        return f"{self.stream}: {seconds:.6g} s from {format_time(self.start)} on ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Clip:
         Which parts of which streams are not there, and why. What a device lost is told by the
         gaps of its chunk, not here.
     part
-        0, or which piece it is of one that was longer than ``longest``.
+        0, or which piece it is of one that was longer than ``max_duration``.
     more
         Whether the next piece follows.
     """

@@ -37,7 +37,7 @@ class Flow:
         Of the times of the newest chunk [s]; NaN where it is not known.
     state
         What the clock model said of itself at the newest chunk: ``warming``, ``locked``,
-        ``undecided`` (a loss is suspected), ``soft``; ``raw`` where there is none.
+        ``suspect`` (a loss is suspected), ``reacquiring``; ``raw`` where there is none.
     """
 
     chunks: int
@@ -92,7 +92,7 @@ class Meter:
         self._nominal = chunk.info.rate
         if n:
             self._look(chunk)
-        if chunk.breaks:
+        if chunk.gap_positions:
             self._count(chunk)
         if self._settled is None:
             raw = self._state == "raw" or self._nominal is None  # there is nothing to settle
@@ -102,8 +102,8 @@ class Meter:
             self._begin()
         self._measured += n
         self._covered += chunk.end - chunk.start
-        if chunk.breaks:
-            self._covered -= sum(gap.end - gap.start for at, gap in chunk.breaks if at)
+        if chunk.gap_positions:
+            self._covered -= sum(gap.end - gap.start for at, gap in chunk.gap_positions if at)
         arrival = chunk.arrival if n else None
         if arrival is not None:
             self._delays.append(arrival - chunk.end)
@@ -114,12 +114,12 @@ class Meter:
         self._state = "raw" if evidence is None else evidence.state
 
     def _count(self, chunk: Chunk) -> None:
-        for _, gap in chunk.breaks:
+        for _, gap in chunk.gap_positions:
             if self._gap is None or not self._gap.continues(gap):
                 self._gaps += 1
             self._gap = gap
             self._lost += gap.lost or 0
-            if gap.why in _ANEW:
+            if gap.reason in _ANEW:
                 self._settled = None
 
     def flow(self) -> Flow:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-__all__ = ["Break", "Gap", "Why", "cut_breaks"]
+__all__ = ["Gap", "GapAt", "GapReason", "cut_gaps"]
 
-Why: TypeAlias = Literal[
+GapReason: TypeAlias = Literal[
     "overrun", "dropped", "lag", "disconnect", "restart", "overlap", "unmatched"
 ]
 
@@ -21,7 +21,7 @@ class Gap:
         From where to where [ns].
     lost
         How many samples, or None where nobody can know.
-    why
+    reason
         ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
         numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
         ``overlap`` (the device's times went back), ``unmatched`` (`align` found no partner).
@@ -32,7 +32,7 @@ class Gap:
     start: int
     end: int
     lost: int | None
-    why: Why
+    reason: GapReason
     whole: "Gap | None" = field(default=None, compare=False, repr=False)
 
     @property
@@ -49,17 +49,19 @@ class Gap:
         if t0 == whole.start and t1 == whole.end:
             return whole
         if whole.lost is None:
-            return Gap(t0, t1, None, self.why, whole)
+            return Gap(t0, t1, None, self.reason, whole)
         span = whole.end - whole.start
         before = [whole.lost * (t - whole.start) // span for t in (t0, t1)]
-        return Gap(t0, t1, before[1] - before[0], self.why, whole)
+        return Gap(t0, t1, before[1] - before[0], self.reason, whole)
 
-    def join(self, other: "Gap", why: Why | None = None) -> "Gap":
+    def join(self, other: "Gap", reason: GapReason | None = None) -> "Gap":
         """Return one gap from the start of this to the end of ``other``."""
         if self.continues(other) and self.whole:
             return self.whole.between(self.start, other.end)
         lost = None if self.lost is None or other.lost is None else self.lost + other.lost
-        return Gap(min(self.start, other.start), max(self.end, other.end), lost, why or self.why)
+        return Gap(
+            min(self.start, other.start), max(self.end, other.end), lost, reason or self.reason
+        )
 
     def continues(self, other: "Gap") -> bool:
         """Whether ``other`` is the rest of this one, cut at its end."""
@@ -68,28 +70,28 @@ class Gap:
     def shifted(self, by: int) -> "Gap":
         """Return it later by ``by`` [ns]."""
         whole = None if self.whole is None else self.whole.shifted(by)
-        return Gap(self.start + by, self.end + by, self.lost, self.why, whole)
+        return Gap(self.start + by, self.end + by, self.lost, self.reason, whole)
 
     def __str__(self) -> str:
         count = "unknown number of" if self.lost is None else str(self.lost)
-        return f"gap of {self.duration:.6g} s, {count} samples lost ({self.why})"
+        return f"gap of {self.duration:.6g} s, {count} samples lost ({self.reason})"
 
 
-Break: TypeAlias = tuple[int, Gap]
+GapAt: TypeAlias = tuple[int, Gap]
 """A gap and the number of samples of the chunk that lie before it."""
 
 
-def cut_breaks(
-    breaks: Iterable[Break], i: int, j: int, x: int, y: int, last: int | None
-) -> tuple[int, int, tuple[Break, ...]]:
-    """Return what is left of ``breaks`` where samples ``i:j`` from ``x`` to ``y`` [ns] are cut.
+def cut_gaps(
+    gap_positions: Iterable[GapAt], i: int, j: int, x: int, y: int, last: int | None
+) -> tuple[int, int, tuple[GapAt, ...]]:
+    """Return what is left of the gaps where samples ``i:j`` from ``x`` to ``y`` [ns] are cut.
 
     A gap without length belongs to what comes after it, or at ``last`` [ns], where nothing does,
     to what comes before. Returns the start of what is left (after a gap at its
-    very beginning), how many lost samples come before its first sample, and its breaks.
+    very beginning), how many lost samples come before its first sample, and its gap_positions.
     """
     start, shift, kept = x, 0, []
-    for at, gap in breaks:
+    for at, gap in gap_positions:
         if 0 < at <= i:
             shift += gap.lost or 0
         inside = x < gap.end and gap.start < y and x < y

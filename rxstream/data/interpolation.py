@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.axis import Axis
 from rxstream.data.chunk import Chunk
-from rxstream.data.gap import Break
+from rxstream.data.gap import GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
 
@@ -96,8 +96,10 @@ def sample_at(
     reason = np.where(distance == _FAR_OFF, np.uint8(NONE), np.uint8(OK))
     if tolerance_ns is not None:
         reason[(distance > tolerance_ns) & (reason == OK)] = FAR
-    if chunk.breaks and method != "nearest":
-        beyond = _behind_gaps(chunk.breaks, before + i, times, axis, whole=method == "linear")
+    if chunk.gap_positions and method != "nearest":
+        beyond = _behind_gaps(
+            chunk.gap_positions, before + i, times, axis, whole=method == "linear"
+        )
         reason[beyond & ~exact] = GAP
     data: NDArray[Any] = np.zeros(shape, chunk.data.dtype)
     good = reason == OK
@@ -145,7 +147,7 @@ _SOURCES = {"previous": _previous, "nearest": _nearest, "linear": _linear}
 
 
 def _behind_gaps(
-    breaks: tuple[Break, ...],
+    gap_positions: tuple[GapAt, ...],
     before: NDArray[np.int64],
     times: NDArray[np.int64],
     axis: Axis,
@@ -156,7 +158,7 @@ def _behind_gaps(
 
     With ``whole`` also those that have a gap between them and the sample after.
     """
-    places, starts = np.array([(at, gap.start) for at, gap in breaks], np.int64).T
+    places, starts = np.array([(at, gap.start) for at, gap in gap_positions], np.int64).T
     first = places.searchsorted(before + 1)  # the first gap right after the sample before
     found = np.minimum(first, len(places) - 1)
     past = starts[found] <= times

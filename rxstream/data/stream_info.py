@@ -9,15 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.gap import Why
+from rxstream.data.gap import GapReason
 from rxstream.errors import ParameterError
 from rxstream.validation import is_number
 
-__all__ = ["Counter", "Reading", "StreamInfo"]
+__all__ = ["DeviceCounter", "Reading", "StreamInfo"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class DeviceCounter:
     """A device's own counter, as it comes with each reading.
 
     Attributes
@@ -83,7 +83,7 @@ class StreamInfo:
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     unit: str = ""
     channels: tuple[str, ...] = ()
-    counter: Counter | None = None
+    counter: DeviceCounter | None = None
     quantum: int | None = None
     device_clock: Literal["host", "own"] = "own"
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -142,7 +142,7 @@ class Reading:
         Host times [ns] between which the last sample was taken, e.g. of request and response.
     lost
         Samples the device knows it lost right before these.
-    why
+    reason
         The reason told in the gap when ``lost`` is set.
     arrival
         Host time [ns] of arrival, where the source knows it better than "now".
@@ -153,5 +153,5 @@ class Reading:
     device_time: "int | NDArray[np.int64] | None" = None
     bounds: tuple[int, int] | None = None
     lost: int | None = None
-    why: Why = "dropped"
+    reason: GapReason = "dropped"
     arrival: int | None = None

@@ -11,7 +11,7 @@ from rxstream.demo.scene import DELAYS, Scene
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 from rxstream.errors import DeviceNotFoundError, ParameterError, RxStreamError
 
 __all__ = ["TITLES", "Input", "find_inputs", "spare_input"]
@@ -38,7 +38,7 @@ class Input:
         It; open.
     source
         What people call it: the name of the hardware, or ``simulated``.
-    why
+    reason
         Why it is simulated, else empty.
     twin
         The twin, if it is one.
@@ -47,8 +47,8 @@ class Input:
     key: str
     device: Device
     source: str
-    why: str = ""
-    twin: Twin | None = None
+    reason: str = ""
+    twin: Simulated | None = None
 
     @property
     def title(self) -> str:
@@ -64,23 +64,23 @@ def find_inputs(
     ``opened`` is called with each as soon as it is open, so that it can be closed if another one
     is in the way or the user presses Ctrl-C.
     """
-    wanted: dict[str, tuple[Twin, Candidates]] = {
+    wanted: dict[str, tuple[Simulated, Candidates]] = {
         "microphone": (scene.microphone, _microphones),
         "camera": (scene.camera, _cameras),
         "can": (scene.can, _buses),
     }
     found: dict[str, Input] = {}
-    why = dict.fromkeys(wanted, "as you asked")
+    reason = dict.fromkeys(wanted, "as you asked")
     for key, (_, candidates) in wanted.items() if not twins else ():
         real = _first_that_works(key, candidates)
         if isinstance(real, Input):
             found[key] = real
             opened(real)
         else:
-            why[key] = real
+            reason[key] = real
     for key, (twin, _) in wanted.items():  # twins last, so that all begin about together
         if key not in found:
-            found[key] = _simulated(key, twin, why[key])
+            found[key] = _simulated(key, twin, reason[key])
             opened(found[key])
     return [found[key] for key in wanted]
 
@@ -90,16 +90,16 @@ def spare_input(scene: Scene) -> Input:
     return _simulated("sensor", scene.sensor, "so that there is one to unplug")
 
 
-def _simulated(key: str, twin: Twin, why: str) -> Input:
+def _simulated(key: str, twin: Simulated, reason: str) -> Input:
     device = Device(
-        twin, name=key, history=_HISTORY[key], latency=DELAYS.get(key, 0.0), reconnect=_AGAIN
+        twin, name=key, history=_HISTORY[key], path_delay=DELAYS.get(key, 0.0), reconnect=_AGAIN
     )
-    return Input(key, device.open(), "simulated", why, twin)
+    return Input(key, device.open(), "simulated", reason, twin)
 
 
 def _first_that_works(key: str, candidates: Candidates) -> "Input | str":
     """Return the first device that gives something, or why there is none."""
-    why = ""
+    reason = ""
     try:
         for source, name in candidates():
             device = Device(source, name=key, history=_HISTORY[key], reconnect=_AGAIN)
@@ -107,16 +107,16 @@ def _first_that_works(key: str, candidates: Candidates) -> "Input | str":
                 device.open()
                 if key == "can" or _gives_something(device):  # a bus may be silent
                     return Input(key, device, name)
-                why = f"{name} was opened, but gave nothing for {_FIRST:g} s"
+                reason = f"{name} was opened, but gave nothing for {_FIRST:g} s"
             except RxStreamError as error:
-                why = str(error)
+                reason = str(error)
             except BaseException:
                 device.close(0.0)
                 raise
             device.close(0.0)
     except RxStreamError as error:  # the driver is missing, or nothing was found
-        why = str(error)
-    return why
+        reason = str(error)
+    return reason
 
 
 def _gives_something(device: Device) -> bool:

@@ -13,7 +13,7 @@ from rxstream.demo.scene import CAR
 from rxstream.demo.story import Moment
 from rxstream.devices.can.decode import Decoder
 from rxstream.display.reduce import PALETTE
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 __all__ = ["draw_moment"]
 
@@ -42,7 +42,7 @@ def draw_moment(path: Path, moment: Moment, chunks: Mapping[str, Chunk]) -> None
         If matplotlib is not installed.
     """
     heights = [_height(key, chunk) for key, chunk in chunks.items()]
-    figure = load_backend("matplotlib.figure", extra="plot").Figure(
+    figure = import_optional("matplotlib.figure", extra="plot").Figure(
         figsize=(_WIDTH, sum(heights) + 0.3 * len(heights) + 1.0), layout="constrained"
     )
     rows = figure.subplots(
@@ -166,7 +166,7 @@ def _mark_gaps(axes: Any, chunk: Chunk, moment: Moment, span: tuple[float, float
         if end <= start:
             continue
         axes.axvspan(start, end, color=_GAP, alpha=0.2, lw=0, zorder=-1)
-        why = "unplugged" if gap.why == "disconnect" else gap.why
+        why = "unplugged" if gap.reason == "disconnect" else gap.reason
         if end - start > 0.05 * (span[1] - span[0]):
             count = "" if gap.lost is None else f"\n{gap.lost} samples lost"
             axes.text(

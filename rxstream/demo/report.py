@@ -102,7 +102,7 @@ def judge(readers: Readers) -> Outcome:
     """Look what became of a device and its readers, when all is closed."""
     source = readers.input
     stats = source.device.stats()
-    cable = [gap.lost for gap in readers.gaps if gap.why == "disconnect"]
+    cable = [gap.lost for gap in readers.gaps if gap.reason == "disconnect"]
     known = [lost for lost in cable if lost is not None]
     unplugged = sum(known) if len(known) == len(cable) else None
     error = None

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.devices.simulated import Twin, can_frames
+from rxstream.devices.simulated import Simulated, can_frames
 
 __all__ = ["CAR", "DELAYS", "ENGINE", "Scene"]
 
@@ -15,7 +15,7 @@ _RINGS, _FLASH, _STALL = 0.15, 0.35, 0.5  # how fast sound, light and engine fad
 _IDLE = 0.25  # of its speed, what the engine keeps
 
 DELAYS = {"microphone": 0.0013, "camera": 0.015, "can": 0.0}
-"""What the twins' cables are known to take at least [s], for ``Device(latency=)``."""
+"""What the twins' cables are known to take at least [s], for ``Device(path_delay=)``."""
 
 CAR = """VERSION ""
 BO_ 256 Engine: 8 Vector__XXX
@@ -43,29 +43,29 @@ class Scene:
     def __init__(self) -> None:
         self.bang: int | None = None
         """True host time of the bang [ns]; set at least 2 s before it comes."""
-        self._plain = Twin.camera()
+        self._plain = Simulated.camera()
 
     @cached_property
-    def microphone(self) -> Twin:
+    def microphone(self) -> Simulated:
         """A room with a hum, and the bang."""
-        return Twin.microphone(signal=self._sound)
+        return Simulated.microphone(signal=self._sound)
 
     @cached_property
-    def camera(self) -> Twin:
+    def camera(self) -> Simulated:
         """Stripes, a ball, and a flash with the bang."""
-        return Twin.camera(signal=self._pictures)
+        return Simulated.camera(signal=self._pictures)
 
     @cached_property
-    def can(self) -> Twin:
+    def can(self) -> Simulated:
         """A small car whose engine stalls with the bang."""
-        return Twin.can(signal=self._frames)
+        return Simulated.can(signal=self._frames)
 
     @cached_property
-    def sensor(self) -> Twin:
+    def sensor(self) -> Simulated:
         """A spare one, to unplug where everything else is real."""
-        return Twin(rate=1000.0, name="sensor", unit="V", frequency=2.0, ppm=-15.0)
+        return Simulated(rate=1000.0, name="sensor", unit="V", frequency=2.0, ppm=-15.0)
 
-    def _since(self, twin: Twin, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _since(self, twin: Simulated, index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the true time since the bang ``(n,)`` [s]; before it, negative."""
         if self.bang is None:
             return np.full(len(index), -1.0)

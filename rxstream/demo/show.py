@@ -101,7 +101,7 @@ def introduce(console: Console, plan: Plan, inputs: Sequence[Input]) -> None:
         highlight=False,
     )
     for item in inputs:
-        why = f" [dim]({escape(item.why)})[/]" if item.why else ""
+        why = f" [dim]({escape(item.reason)})[/]" if item.reason else ""
         console.print(f"  {item.title:<12}{escape(item.source)}{why}", highlight=False)
     console.print("\nThe camera's analysis is slow on purpose: nobody else should notice.")
     ear = next(item for item in inputs if item.key == "microphone")

@@ -3,8 +3,8 @@
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
-from rxstream.devices.device_info import Found
+from rxstream.devices.device_info import DeviceInfo
 from rxstream.devices.keyboard import Keyboard
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 
-__all__ = ["Audio", "Camera", "Can", "Found", "Keyboard", "Twin"]
+__all__ = ["Audio", "Camera", "Can", "DeviceInfo", "Keyboard", "Simulated"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.data.clock import host_clock
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.devices.device_info import Found
+from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import (
     DeviceBusyError,
     DeviceLostError,
@@ -20,7 +20,7 @@ from rxstream.errors import (
     OverrunError,
     ParameterError,
 )
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 __all__ = ["Audio"]
 
@@ -96,7 +96,7 @@ class Audio:
         )  # fmt: skip
 
     @staticmethod
-    def discover() -> list[Found]:
+    def discover() -> list[DeviceInfo]:
         """Return the inputs there are."""
         sd = _backend()
         if not _inputs(sd):
@@ -107,7 +107,7 @@ class Audio:
             if about["max_input_channels"] > 0:
                 note = f"{about['max_input_channels']} in, {about['default_samplerate']:g} Hz"
                 note += ", default" if number == default else ""
-                found.append(Found(about["name"], {"device": number}, note))
+                found.append(DeviceInfo(about["name"], {"device": number}, note))
         return found
 
     def open(self, emit: Emit, fail: Fail) -> Close:
@@ -168,7 +168,7 @@ class Audio:
 
 
 def _backend() -> Any:
-    return load_backend("sounddevice", extra="audio", system="libportaudio2")
+    return import_optional("sounddevice", extra="audio", system="libportaudio2")
 
 
 def _shut(stream: Any) -> None:
@@ -256,7 +256,7 @@ def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
         inputs = _inputs(sd)
         listed = _list(inputs)
     if not inputs:
-        msg = "audio: this machine has no sound input; plug one in, or use a Twin"
+        msg = "audio: this machine has no sound input; plug one in, or use a Simulated"
         raise DeviceNotFoundError(msg)
     if wanted is None:
         return None

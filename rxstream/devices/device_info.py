@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-__all__ = ["Found"]
+__all__ = ["DeviceInfo"]
 
 
-class Found(NamedTuple):
+class DeviceInfo(NamedTuple):
     """Something that can be opened here and now."""
 
     name: str

@@ -17,7 +17,7 @@ from rxstream.display.reduce import (
     span,
     to_picture,
 )
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 __all__ = ["plot_chunk"]
 
@@ -32,7 +32,7 @@ def plot_chunk(chunk: Any, ax: Any = None) -> Any:
 
     Numbers become lines over UTC time, so that chunks of several devices can share an axis; of
     long chunks, the band between the least and the greatest value. More than eight channels
-    become a map of colours, events a raster with a row for each kind, pictures a strip of up to
+    become a map of colors, events a raster with a row for each kind, pictures a strip of up to
     six. Gaps are shaded.
 
     Parameters
@@ -53,7 +53,7 @@ def plot_chunk(chunk: Any, ax: Any = None) -> Any:
     MissingExtraError
         If matplotlib is not installed.
     """
-    load_backend("matplotlib", extra="plot")
+    import_optional("matplotlib", extra="plot")
     if ax is None:
         ax = _new_axes()
     if not len(chunk.data):
@@ -73,9 +73,9 @@ def plot_chunk(chunk: Any, ax: Any = None) -> Any:
 
 def _new_axes() -> Any:
     if "matplotlib.pyplot" in sys.modules or _in_notebook():
-        pyplot = load_backend("matplotlib.pyplot", extra="plot")
+        pyplot = import_optional("matplotlib.pyplot", extra="plot")
         return pyplot.subplots(figsize=(9, 3), layout="constrained")[1]
-    figure = load_backend("matplotlib.figure", extra="plot")
+    figure = import_optional("matplotlib.figure", extra="plot")
     return figure.Figure(figsize=(9, 3), layout="constrained").add_subplot()
 
 
@@ -94,8 +94,8 @@ def _lines(chunk: Any, ax: Any) -> None:
     shown = lines(chunk, _LINES)
     for label, values in shown:
         line = envelope(chunk, values, _COLUMNS)
-        colour = PALETTE[len(ax.get_lines()) % len(PALETTE)]  # goes on where others have drawn
-        _line(chunk, ax, line, label, colour)
+        color = PALETTE[len(ax.get_lines()) % len(PALETTE)]  # goes on where others have drawn
+        _line(chunk, ax, line, label, color)
     if len(shown) > 1 or ax.get_legend() is not None:
         ax.legend(
             loc="lower right", bbox_to_anchor=(1, 1), ncols=_LINES, fontsize="small",
@@ -105,7 +105,7 @@ def _lines(chunk: Any, ax: Any) -> None:
     ax.set_ylabel(f"{chunk.info.name}{unit}")
 
 
-def _line(chunk: Any, ax: Any, line: Envelope, label: str, colour: str) -> None:
+def _line(chunk: Any, ax: Any, line: Envelope, label: str, color: str) -> None:
     low, high = span(chunk)
     offsets = np.rint(line.x * (high - low)).astype(np.int64)
     inner = line.ends[:-1]  # a NaN between the pieces tears the line
@@ -113,10 +113,10 @@ def _line(chunk: Any, ax: Any, line: Envelope, label: str, colour: str) -> None:
     upper, lower = np.insert(line.high, inner, np.nan), np.insert(line.low, inner, np.nan)
     if line.exact:
         marker = "." if len(times) <= 100 or _mostly_alone(line) else ""
-        ax.plot(times, upper, color=colour, lw=1, marker=marker, ms=4, label=label)
+        ax.plot(times, upper, color=color, lw=1, marker=marker, ms=4, label=label)
         return
-    ax.fill_between(times, lower, upper, color=colour, lw=0.5)
-    ax.plot(times, (upper + lower) / 2, color=colour, lw=1, label=label)
+    ax.fill_between(times, lower, upper, color=color, lw=0.5)
+    ax.plot(times, (upper + lower) / 2, color=color, lw=1, label=label)
 
 
 def _mostly_alone(line: Envelope) -> bool:
@@ -179,7 +179,7 @@ def _strip(chunk: Any, ax: Any) -> None:
 
 
 def _time_axis(chunk: Any, ax: Any) -> None:
-    dates = load_backend("matplotlib.dates", extra="plot")
+    dates = import_optional("matplotlib.dates", extra="plot")
     for start, end, _ in shown_gaps(chunk):
         edges = np.array([start, end], np.int64).astype("datetime64[ns]")
         ax.axvspan(*edges, color=_GAP, alpha=0.2, lw=0.8)

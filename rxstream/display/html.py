@@ -91,10 +91,10 @@ def _lanes(chunk: Any) -> str:
     parts, top = [], 4
     for i, (label, values) in enumerate(shown):
         shape = envelope(chunk, values, _COLUMNS)
-        colour = PALETTE[i % len(PALETTE)]
-        parts.append(_lane(shape, top, height - 6, colour))
+        color = PALETTE[i % len(PALETTE)]
+        parts.append(_lane(shape, top, height - 6, color))
         if len(shown) > 1:
-            parts.append(_label(_LEFT - 6, top + height / 2, label[:10], colour=colour))
+            parts.append(_label(_LEFT - 6, top + height / 2, label[:10], color=color))
         top += height
     if more > 0:
         parts.append(_label(_LEFT + 4, top + 10, f"and {more} more", anchor="start"))
@@ -102,7 +102,7 @@ def _lanes(chunk: Any) -> str:
     return _svg(top, parts, chunk)
 
 
-def _lane(line: Envelope, top: float, height: float, colour: str) -> str:
+def _lane(line: Envelope, top: float, height: float, color: str) -> str:
     good = np.isfinite(line.low) & np.isfinite(line.high)
     if not good.any():
         return _label(_LEFT - 6, top + height / 2, "no number")
@@ -117,9 +117,9 @@ def _lane(line: Envelope, top: float, height: float, colour: str) -> str:
         keep = np.flatnonzero(good[begin:end]) + begin
         path.append(_piece(x[keep], upper[keep], lower[keep], line.exact))
         begin = end
-    fill = "none" if line.exact else colour
+    fill = "none" if line.exact else color
     drawn = (
-        f'<path d="{" ".join(path)}" fill="{fill}" stroke="{colour}" stroke-width="1" '
+        f'<path d="{" ".join(path)}" fill="{fill}" stroke="{color}" stroke-width="1" '
         'stroke-linecap="round" stroke-linejoin="round"/>'
     )
     labels = _label(_LEFT - 6, top + 9, _number(high)) if high > low else ""
@@ -186,8 +186,8 @@ def _pictures(chunk: Any) -> str:
 # -- the frame --------------------------------------------------------------------------------
 
 
-def _label(x: float, y: float, text: str, *, anchor: str = "end", colour: str = "") -> str:
-    style = f'fill="{colour}" font-weight="600"' if colour else 'fill="currentColor" opacity=".75"'
+def _label(x: float, y: float, text: str, *, anchor: str = "end", color: str = "") -> str:
+    style = f'fill="{color}" font-weight="600"' if color else 'fill="currentColor" opacity=".75"'
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text {place} font-size="10" {style}>{escape(text)}</text>'
 

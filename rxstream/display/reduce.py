@@ -38,7 +38,7 @@ def span(chunk: Any) -> tuple[int, int]:
     start, end = int(chunk.start), int(chunk.end)
     if end <= start:
         return start, start + 1
-    return max(int(chunk.extent), start - round((end - start) * _LEAD)), end
+    return max(int(chunk.covered_from), start - round((end - start) * _LEAD)), end
 
 
 def shown_gaps(chunk: Any) -> list[tuple[int, int, str]]:
@@ -118,7 +118,7 @@ def envelope(chunk: Any, values: NDArray[Any], columns: int) -> Envelope:
     """
     n = len(values)
     low, high = span(chunk)
-    torn = np.array([at for at, _ in chunk.breaks], np.int64)
+    torn = np.array([at for at, _ in chunk.gap_positions], np.int64)
     if n <= columns:
         x = (chunk.time - low) / (high - low)
         exact = values.astype(np.float64)
@@ -190,7 +190,7 @@ def _text(value: Any) -> str:
 def to_picture(chunk: Any, i: int, height: int | None = None) -> NDArray[np.uint8]:
     """Return sample ``i`` as red, green and blue ``(h, w, 3)`` uint8, no higher than ``height``.
 
-    The order of colours is that of ``info.channels`` (``("B", "G", "R")``), else red first.
+    The order of colors is that of ``info.channels`` (``("B", "G", "R")``), else red first.
     """
     sample = chunk.data[i]
     step = 1 if height is None else max(1, -(-sample.shape[0] // height))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 __all__ = ["chunk_to_pandas", "chunk_to_xarray"]
 
@@ -25,7 +25,7 @@ def chunk_to_pandas(chunk: Any) -> Any:
     MissingExtraError
         If pandas is not installed.
     """
-    pd = load_backend("pandas", extra="frames")
+    pd = import_optional("pandas", extra="frames")
     index = pd.DatetimeIndex(_times(chunk), tz="UTC", name="time")
     if chunk.data.dtype.names:
         frame = pd.DataFrame(dict(_fields(chunk)), index=index)
@@ -47,7 +47,7 @@ def chunk_to_xarray(chunk: Any) -> Any:
     MissingExtraError
         If xarray is not installed.
     """
-    xr = load_backend("xarray", extra="frames")
+    xr = import_optional("xarray", extra="frames")
     data, info = chunk.data, chunk.info
     attrs = _facts(chunk)
     if info.unit:
@@ -82,7 +82,7 @@ def _facts(chunk: Any) -> dict[str, Any]:
 
 def _gaps(chunk: Any) -> list[dict[str, Any]]:
     return [
-        {"start": int(gap.start), "end": int(gap.end), "lost": gap.lost, "why": gap.why}
+        {"start": int(gap.start), "end": int(gap.end), "lost": gap.lost, "reason": gap.reason}
         for gap in chunk.gaps
     ]
 

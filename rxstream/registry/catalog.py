@@ -12,11 +12,11 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from rxstream.acquisition.device import Source
-from rxstream.devices import Found
+from rxstream.devices import DeviceInfo
 from rxstream.errors import ParameterError, RxStreamError
 from rxstream.registry.entry_points import device_names, source_class
 
-__all__ = ["Listing", "list_devices", "parse_source", "to_spec"]
+__all__ = ["DeviceListing", "list_devices", "parse_source", "to_spec"]
 
 _NEXT = re.compile(r",(?=\s*[A-Za-z_]\w*=)")  # a comma before the next option
 _SHAPE = re.compile(r"\d+(x\d+)+")
@@ -25,7 +25,7 @@ _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class DeviceListing:
     """One kind of device.
 
     Attributes
@@ -44,31 +44,31 @@ class Listing:
 
     name: str
     about: str
-    found: tuple[Found, ...] = ()
+    found: tuple[DeviceInfo, ...] = ()
     problem: str = ""
     sought: bool = True
 
 
-def list_devices() -> list[Listing]:
+def list_devices() -> list[DeviceListing]:
     """Return every registered kind of device and what there is of it."""
     return [_listing(name) for name in device_names()]
 
 
-def _listing(name: str) -> Listing:
+def _listing(name: str) -> DeviceListing:
     try:
         cls = source_class(name)
     except Exception as error:  # noqa: BLE001 - somebody else's package may fail in any way
-        return Listing(name, "", problem=f"cannot be loaded: {error}")
+        return DeviceListing(name, "", problem=f"cannot be loaded: {error}")
     about = (cls.__doc__ or "").strip().split("\n")[0].partition(":")[0].rstrip(".")
     discover = getattr(cls, "discover", None)
     if discover is None:
-        return Listing(name, about, sought=False)
+        return DeviceListing(name, about, sought=False)
     try:
-        return Listing(name, about, tuple(discover()))
+        return DeviceListing(name, about, tuple(discover()))
     except RxStreamError as error:
-        return Listing(name, about, problem=str(error))
+        return DeviceListing(name, about, problem=str(error))
     except Exception as error:  # noqa: BLE001 - a driver may raise anything
-        return Listing(name, about, problem=f"{type(error).__name__}: {error}")
+        return DeviceListing(name, about, problem=f"{type(error).__name__}: {error}")
 
 
 def to_spec(name: str, options: Mapping[str, Any]) -> str:
@@ -85,7 +85,7 @@ def to_spec(name: str, options: Mapping[str, Any]) -> str:
 
 
 def parse_source(spec: str) -> Source:
-    """Return the source that a text like ``"twin:rate=48000,dtype=int16"`` means.
+    """Return the source that a text like ``"simulated:rate=48000,dtype=int16"`` means.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def parse_source(spec: str) -> Source:
 
     Examples
     --------
-    >>> parse_source("twin:rate=8000,shape=2").info.shape
+    >>> parse_source("simulated:rate=8000,shape=2").info.shape
     (2,)
     """
     name, _, rest = spec.partition(":")

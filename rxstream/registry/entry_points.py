@@ -50,7 +50,7 @@ def open_device(
     history: Duration = 60.0,
     max_bytes: int = DEFAULT_BYTES,
     timestamps: Timestamps = "corrected",
-    latency: float = 0.0,
+    path_delay: float = 0.0,
     reconnect: Backoff | Duration | bool | None = None,
     **options: Any,
 ) -> Device:
@@ -60,7 +60,7 @@ def open_device(
     ----------
     name
         As `device_names` lists them.
-    history, max_bytes, timestamps, latency, reconnect
+    history, max_bytes, timestamps, path_delay, reconnect
         Of the `Device`.
     **options
         Of the source, e.g. ``rate=48_000`` for ``"audio"``.
@@ -74,7 +74,7 @@ def open_device(
 
     Examples
     --------
-    >>> with open_device("twin", rate=1000.0) as twin:
+    >>> with open_device("simulated", rate=1000.0) as twin:
     ...     twin.info.rate
     1000.0
     """
@@ -86,7 +86,7 @@ def open_device(
         msg = f"{name}: {error}; its options are {known}"
         raise ParameterError(msg) from error
     device = Device(
-        source, history=history, max_bytes=max_bytes, timestamps=timestamps, latency=latency,
+        source, history=history, max_bytes=max_bytes, timestamps=timestamps, path_delay=path_delay,
         reconnect=reconnect,
     )  # fmt: skip
     return device.open()

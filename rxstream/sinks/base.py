@@ -41,14 +41,14 @@ class Sink(abc.ObserverBase[Chunk]):
     --------
     >>> import numpy as np
     >>> from rxstream import Device
-    >>> from rxstream.devices.simulated import Twin
+    >>> from rxstream.devices.simulated import Simulated
     >>> class Peak(Sink):
     ...     value = 0.0
     ...     def write(self, chunk):
     ...         self.value = max(self.value, float(np.abs(chunk.data).max(initial=0)))
     ...     def finish(self):
     ...         print(f"{self.samples} samples, peak {self.value:.3f}")
-    >>> twin = Device(Twin(rate=1000.0, duration=0.1))
+    >>> twin = Device(Simulated(rate=1000.0, duration=0.1))
     >>> peak = Peak("peak")
     >>> subscription = twin.subscribe(peak)
     >>> with twin:
@@ -196,7 +196,7 @@ class Sink(abc.ObserverBase[Chunk]):
                 self._give_up(error)
                 raise
             self._samples += len(value)
-            if value.breaks:
+            if value.gap_positions:
                 self._lost += value.lost
 
     def on_error(self, error: Exception) -> None:

@@ -56,8 +56,8 @@ def callback(
     Examples
     --------
     >>> from rxstream import Device
-    >>> from rxstream.devices.simulated import Twin
-    >>> twin = Device(Twin(rate=1000.0, duration=0.03))
+    >>> from rxstream.devices.simulated import Simulated
+    >>> twin = Device(Simulated(rate=1000.0, duration=0.03))
     >>> sink = callback(lambda chunk: print(len(chunk)))
     >>> subscription = twin.subscribe(sink)
     >>> with twin:

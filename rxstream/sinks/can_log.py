@@ -11,7 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import format_time
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 from rxstream.sinks.base import Sink, path_to_write
 from rxstream.sinks.can_sqlite import SqliteLog
 
@@ -58,7 +58,7 @@ class CanLogSink(Sink):
             )
             raise ParameterError(msg)
         super().__init__(str(self.path))
-        self._can = load_backend("can", extra="can")
+        self._can = import_optional("can", extra="can")
         self._format = _FORMATS.get(kind, _Format())
         self._writer: Any = None
         self._unfit = 0
@@ -86,7 +86,7 @@ class CanLogSink(Sink):
         """Write messages, and remarks where some are missing."""
         data, done = chunk.data, 0
         times = chunk.time
-        for at, gap in chunk.breaks:
+        for at, gap in chunk.gap_positions:
             self._write(data[done:at], times[done:at])
             self._remark(gap)
             done = at

@@ -69,7 +69,7 @@ class CsvSink(Sink):
     def write(self, chunk: Chunk) -> None:
         """Write a row for each sample."""
         rows, done = list(self._rows(chunk)), 0
-        for at, gap in chunk.breaks:
+        for at, gap in chunk.gap_positions:
             self._put(rows[done:at])
             self._tell(gap)
             done = at
@@ -144,11 +144,11 @@ def csv(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from rxstream import Device
-    >>> from rxstream.devices.simulated import Twin
+    >>> from rxstream.devices.simulated import Simulated
     >>> path = Path(tempfile.mkdtemp(), "twin.csv")
     >>> sink = csv(path)
-    >>> twin = Device(Twin(rate=1000.0, shape=(2,), signal="ramp", dtype="i8", channels=("L", "R"),
-    ...                    duration=0.02))
+    >>> twin = Device(Simulated(rate=1000.0, shape=(2,), signal="ramp", dtype="i8",
+    ...                         channels=("L", "R"), duration=0.02))
     >>> subscription = twin.subscribe(sink)
     >>> with twin:
     ...     sink.wait(10)

@@ -12,7 +12,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, DeviceError, ParameterError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["VideoSink", "video"]
@@ -42,19 +42,19 @@ class VideoSink(Sink):
     def start(self, chunk: Chunk) -> None:
         """Look whether these are pictures, and load OpenCV."""
         info = chunk.info
-        colour = len(info.shape) == 3 and info.shape[2] in (1, 3)
-        if info.dtype != np.uint8 or not (colour or len(info.shape) == 2) or 0 in info.shape:
+        color = len(info.shape) == 3 and info.shape[2] in (1, 3)
+        if info.dtype != np.uint8 or not (color or len(info.shape) == 2) or 0 in info.shape:
             msg = (
                 f"{self.name}: takes uint8 pictures (height, width, 3) or (height, width), not "
                 f"{info.dtype} {info.shape} of {info.name}; use ops.map_data before it"
             )
             raise ChunkError(msg)
-        self._cv2 = load_backend("cv2", extra="video", system="libgl1 libglib2.0-0")
+        self._cv2 = import_optional("cv2", extra="video", system="libgl1 libglib2.0-0")
 
     def write(self, chunk: Chunk) -> None:
         """Write pictures ``(n, height, width[, 3])``, and a row for each."""
         gaps: dict[int, Gap] = {}
-        for at, gap in chunk.breaks:
+        for at, gap in chunk.gap_positions:
             gaps[at] = gaps[at].join(gap) if at in gaps else gap
         for i, (time, data) in enumerate(zip(chunk.time.tolist(), chunk.data, strict=True)):
             self._note(gaps.get(i))
@@ -134,7 +134,7 @@ class VideoSink(Sink):
 def _cells(gap: Gap | None) -> tuple[object, ...]:
     if gap is None:
         return ("", "", "", "")
-    return (gap.why, "" if gap.lost is None else gap.lost, gap.start, gap.end)
+    return (gap.reason, "" if gap.lost is None else gap.lost, gap.start, gap.end)
 
 
 def video(
@@ -180,9 +180,9 @@ def video(
     >>> import tempfile
     >>> import numpy as np
     >>> from rxstream import Device
-    >>> from rxstream.devices.simulated import Twin
+    >>> from rxstream.devices.simulated import Simulated
     >>> folder = tempfile.mkdtemp()
-    >>> twin = Twin(rate=50.0, shape=(48, 64, 3), dtype=np.uint8, signal="video", duration=0.2)
+    >>> twin = Simulated(rate=50.0, shape=(48, 64, 3), dtype=np.uint8, signal="video", duration=0.2)
     >>> with video(folder + "/clip.avi") as sink, Device(twin) as device:
     ...     _ = device.rewind(10).subscribe(sink)
     ...     _ = sink.wait(10)

@@ -8,7 +8,7 @@ import numpy as np
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 from rxstream.sinks.base import Sink, path_to_write
 
 __all__ = ["WavSink", "wav"]
@@ -46,7 +46,7 @@ class WavSink(Sink):
                 f"sound file takes regular samples () or (channels,) of {', '.join(_SUBTYPES)}"
             )
             raise ChunkError(msg)
-        sf = load_backend("soundfile", extra="audio")
+        sf = import_optional("soundfile", extra="audio")
         flac = self.path.suffix.lower() == ".flac"
         subtype = self._subtype or (_FLAC if flac else _SUBTYPES)[str(info.dtype)]
         channels = info.shape[0] if info.shape else 1
@@ -63,7 +63,7 @@ class WavSink(Sink):
     def write(self, chunk: Chunk) -> None:
         """Write the samples, and silence for those lost."""
         done = 0
-        for at, gap in chunk.breaks:
+        for at, gap in chunk.gap_positions:
             self._put(chunk, done, at)
             if self._fill:
                 self._silence(chunk, gap)
@@ -123,9 +123,9 @@ def wav(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from rxstream import Device
-    >>> from rxstream.devices.simulated import Twin
+    >>> from rxstream.devices.simulated import Simulated
     >>> folder = tempfile.TemporaryDirectory()
-    >>> twin = Device(Twin(rate=8000.0, duration=0.1))
+    >>> twin = Device(Simulated(rate=8000.0, duration=0.1))
     >>> sink = wav(Path(folder.name) / "a.wav")
     >>> subscription = twin.subscribe(sink)
     >>> with twin:

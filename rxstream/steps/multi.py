@@ -1,4 +1,4 @@
-"""Run a plain push/done object with several inputs, a `Joint`, inside an Rx stream."""
+"""Run a plain push/done object with several inputs, a `MultiStep`, inside an Rx stream."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
 from rxstream.steps.watermark import NEVER, Watermarks
 
-__all__ = ["Joint", "Watermarks", "lift_joint", "stream_names"]
+__all__ = ["MultiStep", "Watermarks", "lift_multi", "stream_names"]
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
@@ -23,7 +23,7 @@ _PARTS = ("marks", "finished", "push", "done")
 _PATIENCE = 0.25  # s that a thread which is ahead waits for one that is behind
 
 
-class Joint(Protocol[B_co]):
+class MultiStep(Protocol[B_co]):
     """The state of an operator with several inputs: no Rx, no threads, no clocks in it.
 
     The source is port 0, the others are ports 1, 2, ...
@@ -48,10 +48,10 @@ class Joint(Protocol[B_co]):
         ...
 
 
-def lift_joint(
-    make: Callable[[], Joint[B]], others: Sequence[Observable[Chunk]], name: str
+def lift_multi(
+    make: Callable[[], MultiStep[B]], others: Sequence[Observable[Chunk]], name: str
 ) -> Callable[[Observable[Chunk]], Observable[B]]:
-    """Return an operator that sends each subscription, with its other inputs, through a `Joint`.
+    """Return an operator that runs each subscription with its other inputs through a `MultiStep`.
 
     Its inputs may come on any threads: one at a time is taken, the observer never sees two at
     once. What they give while they are still being subscribed to, as a past does, is kept and then
@@ -76,7 +76,7 @@ def lift_joint(
     Raises
     ------
     ParameterError
-        When it is subscribed to, if the joint lacks a part of `Joint`.
+        When it is subscribed to, if the joint lacks a part of `MultiStep`.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def lift_joint(
     ...         return ((port, "end"),)
     >>> a = Chunk.regular(np.arange(9), StreamInfo("a", 1.0, (), np.int64), start=0)
     >>> items = []
-    >>> join = lift_joint(Lengths, [rx.of(a[2:4])], "lengths")
+    >>> join = lift_multi(Lengths, [rx.of(a[2:4])], "lengths")
     >>> _ = rx.of(a[:4], a[4:]).pipe(join).subscribe(items.append)
     >>> items
     [(0, 4), (1, 2), (1, 'end'), (0, 5), (0, 'end')]
@@ -106,7 +106,9 @@ def lift_joint(
             joint = make()
             lacking = [part for part in _PARTS if not hasattr(joint, part)]
             if lacking:
-                msg = f"{name}: {type(joint).__name__} is no Joint; it lacks {', '.join(lacking)}"
+                msg = (
+                    f"{name}: {type(joint).__name__} is no MultiStep; it lacks {', '.join(lacking)}"
+                )
                 raise ParameterError(msg)
             return _Run(joint, observer, name).start((source, *others), scheduler)
 
@@ -145,7 +147,7 @@ _Event: TypeAlias = Chunk | Exception | None
 class _Run:
     """One subscription: the threads of all inputs, one at a time."""
 
-    def __init__(self, joint: Joint[Any], observer: abc.ObserverBase[Any], name: str) -> None:
+    def __init__(self, joint: MultiStep[Any], observer: abc.ObserverBase[Any], name: str) -> None:
         self._joint, self._observer, self._name = joint, observer, name
         self._lock = threading.RLock()
         self._turn = threading.Condition(self._lock)
@@ -180,7 +182,7 @@ class _Run:
             last = dict.fromkeys(range(self._open), NEVER)
             for number, (port, event) in enumerate(self._events):
                 if isinstance(event, Chunk):
-                    keyed.append((max(event.extent, last[port]), -port, number, event))
+                    keyed.append((max(event.covered_from, last[port]), -port, number, event))
                     last[port] = max(event.end, last[port])
                 else:
                     keyed.append((last[port], -port, number, event))
@@ -194,7 +196,7 @@ class _Run:
                 return
             here = get_ident()
             if here != self._home and not self._busy and isinstance(event, Chunk):
-                self._wait(port, event.extent, here)
+                self._wait(port, event.covered_from, here)
             self._threads[port] = here
             self._events.append((port, event))
             if not self._busy:  # else who is at it will take it: this came from within

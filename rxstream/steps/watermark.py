@@ -45,7 +45,7 @@ class Watermarks:
 
     def see(self, port: int, chunk: Chunk) -> None:
         """Take note of the next chunk of a port."""
-        end, start = chunk.end, chunk.extent
+        end, start = chunk.end, chunk.covered_from
         if end > self._ends[port]:
             self._ends[port] = end
         if start < self._first:
@@ -106,12 +106,12 @@ def without_late(chunk: Chunk, t: int) -> Chunk:
     >>> rest.data, str(rest.gap)
     (array([3, 4]), 'gap of 3e-09 s, 3 samples lost (lag)')
     """
-    if chunk.extent >= t:
+    if chunk.covered_from >= t:
         return chunk
-    behind = chunk.between(chunk.extent, t)
+    behind = chunk.between(chunk.covered_from, t)
     if not len(behind):
         return chunk
     rest = chunk.between(min(t, chunk.end), chunk.end)
     known = all(gap.lost is not None for gap in behind.gaps)
     lost = len(behind) + behind.lost if known else None
-    return rest.with_gap(Gap(behind.extent, behind.end, lost, "lag"))
+    return rest.with_gap(Gap(behind.covered_from, behind.end, lost, "lag"))

@@ -5,7 +5,7 @@ device clock ``x`` the arrivals minus ``x`` therefore lie *above* a nearly strai
 under them, not through them, is the clock. The rooms:
 
 `settings`
-    What is known of a stream beforehand: `Correction`.
+    What is known of a stream beforehand: `ClockSettings`.
 `counters`
     Device time in whole samples or ticks; unwraps counters and sees restarts.
 `tangent`
@@ -45,15 +45,15 @@ No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
 from rxstream.timing.calibration.calibrate import Calibration, calibrate_latency, events_of
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.recorded.arrays import correct_arrays
-from rxstream.timing.recorded.passes import Corrected
-from rxstream.timing.settings import Correction
+from rxstream.timing.recorded.passes import CorrectedTimes
+from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import Event, Stamp
 
 __all__ = [
     "Calibration",
     "ClockModel",
-    "Corrected",
-    "Correction",
+    "ClockSettings",
+    "CorrectedTimes",
     "Event",
     "Stamp",
     "calibrate_latency",

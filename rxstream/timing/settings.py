@@ -6,17 +6,17 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from rxstream.data.stream_info import Counter
+from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
 from rxstream.validation import is_number, is_whole
 
-__all__ = ["Correction", "OnStep"]
+__all__ = ["ClockSettings", "OnStep"]
 
 OnStep: TypeAlias = Literal["auto", "gap", "latency"]
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class ClockSettings:
     """Settings of the clock model. Most streams need the first four at most.
 
     Attributes
@@ -28,7 +28,7 @@ class Correction:
         are sized exactly, and a rise of the least delay by less than that is not taken for a loss.
     counter
         The device's own counter at the last sample of each reading, if it has one.
-    latency
+    path_delay
         The least delay between a sample and its arrival [s]. Nobody can see it in the data; it is
         subtracted from every time.
     skew
@@ -59,9 +59,9 @@ class Correction:
 
     Examples
     --------
-    >>> Correction(rate=48_000.0, quantum=480).skew_tol
+    >>> ClockSettings(rate=48_000.0, quantum=480).skew_tol
     5e-05
-    >>> Correction(rate=0)
+    >>> ClockSettings(rate=0)
     Traceback (most recent call last):
     ...
     rxstream.errors.ParameterError: rate must be > 0 Hz, or None for irregular samples, not 0
@@ -69,8 +69,8 @@ class Correction:
 
     rate: float | None
     quantum: int | None = None
-    counter: Counter | None = None
-    latency: float = 0.0
+    counter: DeviceCounter | None = None
+    path_delay: float = 0.0
     skew: float = 0.0
     skew_tol: float = 50e-6
     drift: float = 5e-9
@@ -113,8 +113,12 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         lambda v: v is None or is_whole(v, 1),
         "a whole number of samples, or None if unknown",
     ),
-    ("counter", lambda v: v is None or isinstance(v, Counter), "an rxstream.Counter, or None"),
-    ("latency", _at_least_0, ">= 0 seconds"),
+    (
+        "counter",
+        lambda v: v is None or isinstance(v, DeviceCounter),
+        "an rxstream.DeviceCounter, or None",
+    ),
+    ("path_delay", _at_least_0, ">= 0 seconds"),
     ("skew", lambda v: is_number(v) and abs(v) < 0.03, "a fraction (50 ppm is 50e-6) within ±0.03"),
     ("skew_tol", lambda v: _positive(v) and v < 0.03, "a fraction (50 ppm is 50e-6), > 0, < 0.03"),
     ("drift", _positive, "> 0 per second (a crystal has 5e-9)"),

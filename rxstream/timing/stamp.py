@@ -2,11 +2,12 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
-__all__ = ["Event", "EventKind", "Stamp", "State", "Why"]
+from rxstream.data.gap import GapReason
+
+__all__ = ["Event", "EventKind", "Stamp", "State"]
 
 EventKind: TypeAlias = Literal["gap", "overlap", "latency", "restart"]
-Why: TypeAlias = Literal["dropped", "restart", "overlap"]
-State: TypeAlias = Literal["warming", "locked", "undecided", "soft"]
+State: TypeAlias = Literal["warming", "locked", "suspect", "reacquiring"]
 
 
 class Event(NamedTuple):
@@ -40,10 +41,10 @@ class Stamp(NamedTuple):
     """Half width of the 95 % interval of the time [ns], the unobservable least delay left out."""
     lost: int | None
     """Samples lost right before this chunk; None for an unknown number."""
-    why: Why | None
+    reason: GapReason | None
     """Why the times do not go on where the last chunk ended, or None where they do."""
     state: State
-    """``warming``: the first seconds; ``locked``: normal; ``undecided``: perhaps a loss;
-    ``soft``: the line was begun anew and is not yet sharp."""
+    """``warming``: the first seconds; ``locked``: normal; ``suspect``: perhaps a loss;
+    ``reacquiring``: the line was begun anew and is not yet sharp."""
     events: tuple[Event, ...]
     """What became known with this chunk."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from rxstream.data.axis import Stamps
+from rxstream.data.axis import IrregularAxis
 from rxstream.data.chunk import Chunk, concat
 from rxstream.data.clock import now_ns
 from rxstream.data.gap import Gap
@@ -283,7 +283,7 @@ class Log:
             chunks[0] = self._tell_lag(cursor, seen, chunks[0])
         if cursor.cut is not None:
             begun = chunks[0]
-            if begun.extent < cursor.cut < begun.end:
+            if begun.covered_from < cursor.cut < begun.end:
                 chunks[0] = begun.between(cursor.cut, begun.end)
             cursor.cut = None
         return chunks
@@ -295,10 +295,10 @@ class Log:
     def _tell_lag(self, cursor: Cursor, seen: Chunk | None, first: Chunk) -> Chunk:
         if seen is None:
             return first
-        told = sum(gap.lost or 0 for at, gap in first.breaks if at == 0)
+        told = sum(gap.lost or 0 for at, gap in first.gap_positions if at == 0)
         lost = first.index - told - after(seen)
-        gap = Gap(seen.end, max(seen.end, first.extent), max(0, lost), "lag")
-        if not gap.lost and first.rate is None and not first.breaks:  # only heartbeats
+        gap = Gap(seen.end, max(seen.end, first.covered_from), max(0, lost), "lag")
+        if not gap.lost and first.rate is None and not first.gap_positions:  # only heartbeats
             return Chunk(first.data, first.axis, gap.start, first.end, first.index, first.info)
         cursor.lost += gap.lost or 0
         if cursor.policy == "error":
@@ -323,12 +323,12 @@ class Log:
             found: list[Chunk] = []
             for k in range(at, len(self._chunks)):  # a slice would copy all that is later
                 chunk = self._chunks[k]
-                if chunk is None or chunk.extent >= t1:
+                if chunk is None or chunk.covered_from >= t1:
                     break
                 found.append(chunk)
         if found and found[-1].end > t1:
-            found[-1] = found[-1].between(found[-1].extent, t1)
-        if found and found[0].extent < t0:
+            found[-1] = found[-1].between(found[-1].covered_from, t1)
+        if found and found[0].covered_from < t0:
             found[0] = found[0].between(t0, found[0].end)
         return found
 
@@ -394,19 +394,19 @@ class Log:
 
 def after(chunk: Chunk) -> int:
     """Return the index of the sample after a chunk."""
-    return chunk.index + len(chunk) + sum(gap.lost or 0 for at, gap in chunk.breaks if at)
+    return chunk.index + len(chunk) + sum(gap.lost or 0 for at, gap in chunk.gap_positions if at)
 
 
 def _before(chunk: Any) -> Chunk:
     """Return an empty chunk that ends where a chunk begins."""
-    told = sum(gap.lost or 0 for at, gap in chunk.breaks if at == 0)
-    return _nothing(chunk, chunk.extent, chunk.index - told)
+    told = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at == 0)
+    return _nothing(chunk, chunk.covered_from, chunk.index - told)
 
 
 def _nothing(chunk: Chunk, at: int, index: int) -> Chunk:
     """Return an empty chunk of the same stream at a time [ns]; it holds no slab."""
     none = np.empty(0, np.int64)
-    return Chunk(chunk.data[:0].copy(), Stamps(none), at, at, index, chunk.info)
+    return Chunk(chunk.data[:0].copy(), IrregularAxis(none), at, at, index, chunk.info)
 
 
 def _end(chunk: Chunk | None) -> int:

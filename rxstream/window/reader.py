@@ -24,14 +24,14 @@ class Reader:
     def __init__(self, log: Log, policy: Policy = "gap", since: int | None = None) -> None:
         check_policy(policy)
         self._log = log
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._wakeup: SimpleQueue[None] = SimpleQueue()
         self._cursor = Cursor(policy, self._wake, "reader")
         self._held: list[Chunk] = []
         self._closed = False
         log.attach(self._cursor, since)
 
     def _wake(self) -> None:
-        self._bell.put(None)
+        self._wakeup.put(None)
 
     def _fetch(self, deadline: int | None) -> bool:
         """Add what has come to what is held; return False at the end of the stream."""
@@ -46,7 +46,7 @@ class Reader:
                 return False
             wait = None if deadline is None else max(0.0, (deadline - now_ns()) / 1e9)
             try:
-                self._bell.get(timeout=wait)
+                self._wakeup.get(timeout=wait)
             except Empty:
                 msg = f"{self._log.name}: nothing came in time"
                 raise TimeoutError(msg) from None
@@ -95,7 +95,7 @@ class Reader:
         self._closed = True
         self._held = []
         self._log.detach(self._cursor)
-        self._bell.put(None)
+        self._wakeup.put(None)
 
     def __iter__(self) -> Iterator[Chunk]:
         while True:

@@ -15,7 +15,7 @@ from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ParameterError
 from rxstream.window.log import Log, Policy, check_policy
 
-__all__ = ["Past", "Rewindable", "Start", "Target", "View", "Window"]
+__all__ = ["Replay", "Rewindable", "StartPosition", "Target", "Window", "WindowView"]
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ class Rewindable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartPosition:
     """Where a subscription begins, and what happens to it when it is too slow."""
 
     seconds: int | None = None
@@ -46,26 +46,26 @@ class Start:
 
 
 class Target(Protocol):
-    """Where a `View` subscribes."""
+    """Where a `WindowView` subscribes."""
 
     def attach(
         self,
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None,
-        start: Start,
+        start: StartPosition,
     ) -> abc.DisposableBase:
         """Subscribe."""
         ...
 
-    def check_start(self, start: Start) -> None:
+    def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` for a start that cannot be."""
         ...
 
 
-class View(Observable[Chunk]):
+class WindowView(Observable[Chunk]):
     """A stream seen from a start in its past, or with a lag policy; itself rewindable."""
 
-    def __init__(self, target: Target, start: Start) -> None:
+    def __init__(self, target: Target, start: StartPosition) -> None:
         target.check_start(start)
         self._target, self._start = target, start
         super().__init__()
@@ -77,23 +77,23 @@ class View(Observable[Chunk]):
     ) -> abc.DisposableBase:
         return self._target.attach(observer, scheduler, self._start)
 
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> "View":
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> "WindowView":
         """Begin ``seconds`` [s] before the newest sample, or at the time ``to``."""
         if (seconds is None) == (to is None):
             msg = f"rewind takes seconds or to=, one of them, not {seconds!r} and {to!r}"
             raise ParameterError(msg)
         span = None if seconds is None else to_span(seconds, "rewind", zero=True)
         when = None if to is None else to_ns(to)
-        return View(self._target, replace(self._start, seconds=span, to=when))
+        return WindowView(self._target, replace(self._start, seconds=span, to=when))
 
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> "View":
+    def on_lag(self, policy: Policy, *, name: str | None = None) -> "WindowView":
         """Choose what happens when the subscriber is too slow: gap, latest, error, block."""
         check_policy(policy)
-        return View(self._target, replace(self._start, policy=policy, name=name))
+        return WindowView(self._target, replace(self._start, policy=policy, name=name))
 
 
-class History(NamedTuple):
-    """What a `Past` gives to one subscription."""
+class Excerpt(NamedTuple):
+    """What a `Replay` gives to one subscription."""
 
     warmup: list[Chunk]
     """What lies before the asked start."""
@@ -103,7 +103,7 @@ class History(NamedTuple):
 
 
 class Window(Protocol):
-    """Where a `Past` comes from."""
+    """Where a `Replay` comes from."""
 
     @property
     def log(self) -> Log:
@@ -114,12 +114,12 @@ class Window(Protocol):
         """Return what lies from ``t0`` to before ``t1``, as far as it is there."""
         ...
 
-    def check_start(self, start: Start) -> None:
+    def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` for a start that cannot be."""
         ...
 
 
-class Past(Observable[Chunk]):
+class Replay(Observable[Chunk]):
     """The history as a cold Observable: each subscription gets it again, then ends.
 
     Subscribed to, it gives what was asked for. With a warm-up, its `pipe` runs the operators over
@@ -127,7 +127,7 @@ class Past(Observable[Chunk]):
     """
 
     def __init__(
-        self, read: Callable[[], History], window: Window, *, warm: bool, cut: bool
+        self, read: Callable[[], Excerpt], window: Window, *, warm: bool, cut: bool
     ) -> None:
         super().__init__()
         self._read, self._window, self._warm, self._cut = read, window, warm, cut
@@ -149,7 +149,7 @@ class Past(Observable[Chunk]):
         """
         return self._window.between(t0, t1)
 
-    def check_start(self, start: Start) -> None:
+    def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` if a start lies further back than its window reaches."""
         self._window.check_start(start)
 
@@ -211,7 +211,7 @@ class _Sieve:
     at one of these, on the same thread, what comes out is made of it.
     """
 
-    def __init__(self, history: History, *, cut: bool) -> None:
+    def __init__(self, history: Excerpt, *, cut: bool) -> None:
         self._history, self._cut = history, cut
         self._begun = False
         self._lost = 0  # number of the operator whose results do not tell; 0: of none
@@ -293,12 +293,12 @@ class _Sieve:
 def _extent(item: Any) -> tuple[int, int] | None:
     """Return from when to when [ns] an item tells, if it says so itself."""
     if isinstance(item, Chunk):
-        return item.extent, item.end
+        return item.covered_from, item.end
     if isinstance(item, Clip) or hasattr(item, "chunks"):  # or JoinedWindow
         start, end = getattr(item, "start", None), getattr(item, "end", None)
         return (start, end) if isinstance(start, int) and isinstance(end, int) else None
     if type(item) is tuple and item and all(isinstance(part, Chunk) for part in item):
-        extents = {(part.extent, part.end) for part in item}
+        extents = {(part.covered_from, part.end) for part in item}
         return extents.pop() if len(extents) == 1 else None
     return None
 
@@ -306,7 +306,7 @@ def _extent(item: Any) -> tuple[int, int] | None:
 def _from(item: Any, begin: int) -> Any:
     """Return what of a chunk, or of chunks of the same times, lies after the asked start."""
     if isinstance(item, Chunk):
-        return item if item.extent >= begin else item.between(begin, item.end)
+        return item if item.covered_from >= begin else item.between(begin, item.end)
     if type(item) is tuple and _extent(item) is not None:
         return tuple(_from(part, begin) for part in item)
     return item

@@ -13,8 +13,8 @@ from rxstream.errors import ChunkError, ParameterError, SubscriberError
 from rxstream.validation import is_whole
 from rxstream.window.janitor import janitor
 from rxstream.window.log import Log, Policy
-from rxstream.window.starts import History, Past, Start, View
-from rxstream.window.worker import Delivery, log_report
+from rxstream.window.starts import Excerpt, Replay, StartPosition, WindowView
+from rxstream.window.worker import SubscriberWorker, log_report
 
 __all__ = ["DEFAULT_BYTES", "TimeWindowSubject", "check_bytes"]
 
@@ -83,7 +83,7 @@ class TimeWindowSubject(Subject[Chunk]):
         self.log = Log(to_span(history, "history"), max_bytes, name, clock)
         self._report = report
         self._guard = threading.Lock()
-        self._deliveries: list[Delivery] = []
+        self._deliveries: list[SubscriberWorker] = []
         self._ended = threading.Event()
         self._tidy = clock is now_ns
         self._unwatch: Callable[[], None] | None = None
@@ -139,7 +139,7 @@ class TimeWindowSubject(Subject[Chunk]):
 
     # -- the subscriber's side ----------------------------------------------------------------
 
-    def check_start(self, start: Start) -> None:
+    def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` if a start lies further back than the window reaches."""
         if start.seconds is not None and start.seconds > self.log.span:
             msg = (
@@ -152,18 +152,18 @@ class TimeWindowSubject(Subject[Chunk]):
         self,
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None,
-        start: Start,
+        start: StartPosition,
     ) -> abc.DisposableBase:
         """Subscribe from a start on."""
         since = self.since(start)
-        delivery = Delivery(self.log, observer, scheduler, start, self._report)
+        delivery = SubscriberWorker(self.log, observer, scheduler, start, self._report)
         with self._guard:
             self._deliveries = [d for d in self._deliveries if not d.done.is_set()]
             self._deliveries.append(delivery)
         delivery.start(since)
         return delivery
 
-    def since(self, start: Start) -> int | None:
+    def since(self, start: StartPosition) -> int | None:
         """Return the time [ns] at which a start lies now; None for "now"."""
         self.check_start(start)
         if start.seconds is None:
@@ -177,17 +177,17 @@ class TimeWindowSubject(Subject[Chunk]):
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        return self.attach(observer, scheduler, Start())
+        return self.attach(observer, scheduler, StartPosition())
 
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> View:
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> WindowView:
         """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
-        return View(self, Start()).rewind(seconds, to=to)
+        return WindowView(self, StartPosition()).rewind(seconds, to=to)
 
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> View:
+    def on_lag(self, policy: Policy, *, name: str | None = None) -> WindowView:
         """Choose what happens to a subscriber that is too slow: gap, latest, error, block."""
-        return View(self, Start()).on_lag(policy, name=name)
+        return WindowView(self, StartPosition()).on_lag(policy, name=name)
 
-    def drain(self, timeout: float) -> list[Delivery]:
+    def drain(self, timeout: float) -> list[SubscriberWorker]:
         """Wait until every subscriber's thread has ended; return those that have not [s]."""
         deadline = now_ns() + round(timeout * 1e9)
         return [
@@ -268,7 +268,7 @@ class TimeWindowSubject(Subject[Chunk]):
         end: Time | None = None,
         warmup: Duration = 0.0,
         cut: bool = True,
-    ) -> Past:
+    ) -> Replay:
         """Return a cold Observable over the history: each subscription gets it again, then ends.
 
         Where operators take other streams, give them their past too, as in
@@ -319,18 +319,18 @@ class TimeWindowSubject(Subject[Chunk]):
             msg = f"past(warmup={warmup!r}) needs seconds or start=, before which it lies"
             raise ParameterError(msg)
 
-        def read() -> History:
+        def read() -> Excerpt:
             newest, stop = self.log.newest(), _FOREVER if y is None else y
             begin = -_FOREVER if x is None else x
             if x is None and span is not None and newest is not None:
                 begin = min(stop, newest.end) - span
             chunks = self.log.chunks(begin - warm, stop)
-            before = [c for c in chunks if c.extent < begin]
+            before = [c for c in chunks if c.covered_from < begin]
             asked = chunks[len(before) :]
             if before and before[-1].end > begin:
                 over = before[-1]
-                before[-1] = over.between(over.extent, begin)
+                before[-1] = over.between(over.covered_from, begin)
                 asked.insert(0, over.between(begin, over.end))
-            return History(before, asked, begin)
+            return Excerpt(before, asked, begin)
 
-        return Past(read, self, warm=warm > 0, cut=cut)
+        return Replay(read, self, warm=warm > 0, cut=cut)

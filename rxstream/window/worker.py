@@ -17,9 +17,9 @@ from reactivex.subject import Subject
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, RxStreamError, SubscriberError
 from rxstream.window.log import Cursor, Log
-from rxstream.window.starts import Start
+from rxstream.window.starts import StartPosition
 
-__all__ = ["Delivery", "Faults", "log_report"]
+__all__ = ["Faults", "SubscriberWorker", "log_report"]
 
 _logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
@@ -48,7 +48,7 @@ class Faults(Subject[RxStreamError]):
                 _logger.exception("%s: a subscriber of faults raised", self._name)
 
 
-class Delivery(Disposable):
+class SubscriberWorker(Disposable):
     """Takes chunks from a log for one observer, in a thread of its own or on a scheduler."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Delivery(Disposable):
         log: Log,
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None,
-        start: Start,
+        start: StartPosition,
         report: Callable[[SubscriberError], None],
     ) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Delivery(Disposable):
             scheduler = AsyncIOThreadSafeScheduler(scheduler._loop)  # noqa: SLF001
         self._log, self._observer, self._scheduler = log, observer, scheduler
         self._report = report
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._wakeup: SimpleQueue[None] = SimpleQueue()
         self._gone = False
         self.thread: threading.Thread | None = None  # set when it runs
         self.done = threading.Event()
@@ -93,7 +93,7 @@ class Delivery(Disposable):
         if self.thread is None:
             self.done.set()
         else:
-            self._bell.put(None)
+            self._wakeup.put(None)
         super().dispose()
 
     def join(self, timeout: float) -> bool:
@@ -115,7 +115,7 @@ class Delivery(Disposable):
 
     def _wake_thread(self) -> None:
         if self.thread is not None:
-            self._bell.put(None)
+            self._wakeup.put(None)
             return
         thread = threading.Thread(
             target=self._run, name=f"rxstream-{self.cursor.name}", daemon=True
@@ -131,10 +131,10 @@ class Delivery(Disposable):
         self.thread = threading.current_thread()
         try:
             while not self._gone:
-                if not self._pump():
+                if not self._deliver_batch():
                     if self._gone:
                         return
-                    self._bell.get()
+                    self._wakeup.get()
         finally:
             self.dispose()  # also when a subscriber has ended its thread by SystemExit
             self.done.set()
@@ -142,7 +142,7 @@ class Delivery(Disposable):
     def _run_here(self) -> None:
         """Deliver in the thread of who appends, or subscribes; not for ever, if others append."""
         target, more = self._log.stop, 0
-        while not self._gone and self._pump():
+        while not self._gone and self._deliver_batch():
             more += self.cursor.position > target
             if more > _PATIENCE:
                 name = f"rxstream-{self.cursor.name}-catching-up"
@@ -150,7 +150,7 @@ class Delivery(Disposable):
                 return
 
     def _catch_up(self) -> None:
-        while not self._gone and self._pump():
+        while not self._gone and self._deliver_batch():
             pass
 
     def _wake_scheduler(self) -> None:
@@ -162,10 +162,10 @@ class Delivery(Disposable):
             self._cut_off(error)
 
     def _action(self, _scheduler: abc.SchedulerBase, _state: Any = None) -> None:
-        if not self._gone and self._pump():
+        if not self._gone and self._deliver_batch():
             self._wake_scheduler()  # one batch at a time, so that others on the loop have a turn
 
-    def _pump(self) -> bool:
+    def _deliver_batch(self) -> bool:
         """Deliver what is there; return False if there was nothing."""
         try:
             chunks = self._log.take(self.cursor)

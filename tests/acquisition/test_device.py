@@ -12,7 +12,7 @@ import pytest
 from fakes import INFO, MS, Manual, eventually
 from reactivex.scheduler import ImmediateScheduler
 
-from rxstream import Backoff, Chunk, Counter, Device, Gap, Reading, StreamInfo, concat
+from rxstream import Backoff, Chunk, Device, DeviceCounter, Gap, Reading, StreamInfo, concat
 from rxstream.data.clock import HostClock, now_ns
 from rxstream.errors import (
     ChunkError,
@@ -116,7 +116,7 @@ def test_equal_and_backward_device_stamps_are_made_monotone_and_told() -> None:
     assert (np.diff(joined.time) > 0).all()
     assert joined.time.tolist() == [t, t + 1, t + 2, t + 3, t + 5]
     assert got[1].gap is not None
-    assert got[1].gap.why == "overlap"
+    assert got[1].gap.reason == "overlap"
     assert got[1].gap.lost == 0
 
 
@@ -126,16 +126,16 @@ def test_what_the_device_says_it_lost_is_a_gap() -> None:
         got = collect(device)
         t = clock.now()
         feed(source, 0, 10, t)
-        feed(source, 15, 10, t + 15 * MS, lost=5, why="overrun")
+        feed(source, 15, 10, t + 15 * MS, lost=5, reason="overrun")
     gap = got[1].gap
     assert gap is not None
-    assert (gap.lost, gap.why) == (5, "overrun")
+    assert (gap.lost, gap.reason) == (5, "overrun")
     assert (gap.start, gap.end) == (got[0].end, got[1].start)
     assert got[1].index == 15
 
 
 def test_counters_are_understood() -> None:
-    info = StreamInfo("seq", 1000.0, dtype=np.dtype(np.int64), counter=Counter(8))
+    info = StreamInfo("seq", 1000.0, dtype=np.dtype(np.int64), counter=DeviceCounter(8))
     source = Manual(info)
     with Device(source) as device:
         got = collect(device)
@@ -148,7 +148,7 @@ def test_counters_are_understood() -> None:
             feed(source, count - 10, 10, t + count * MS, counter=(count - 1) % 256)
     joined = concat(got)
     assert joined.lost == 7
-    assert [gap.why for gap in joined.gaps] == ["dropped"]
+    assert [gap.reason for gap in joined.gaps] == ["dropped"]
     assert got[40].index == 407
     assert np.array_equal(joined[400:].data, np.arange(407, 607))
 
@@ -165,7 +165,7 @@ def test_an_overrun_is_survived_and_told() -> None:
         assert device.state == "open"
     assert isinstance(faults[0], OverrunError)
     assert got[1].gap is not None
-    assert got[1].gap.why == "overrun"
+    assert got[1].gap.reason == "overrun"
     assert got[1].gap.lost == 3
 
 
@@ -233,7 +233,7 @@ def test_reconnect_goes_on_with_a_gap_of_the_right_length() -> None:
     assert len(got) == 6
     gap = got[5].gap
     assert gap is not None
-    assert gap.why == "disconnect"
+    assert gap.reason == "disconnect"
     assert gap.duration == pytest.approx(0.5, abs=0.002)
     assert gap.lost == pytest.approx(500, abs=2)
     assert got[5].index == 50 + gap.lost

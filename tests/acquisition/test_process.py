@@ -32,8 +32,8 @@ def test_a_program_that_ends_closes_what_is_open(tmp_path: Path) -> None:
         """
 import threading, numpy as np
 from rxstream import Device
-from rxstream.devices.simulated import Twin
-twin, some = Device(Twin(rate=1000.0)), threading.Event()
+from rxstream.devices.simulated import Simulated
+twin, some = Device(Simulated(rate=1000.0)), threading.Event()
 def take(chunk):
     print(len(chunk), flush=True)
     some.set()
@@ -56,13 +56,13 @@ import os, sys, threading, warnings
 warnings.simplefilter("ignore")
 import numpy as np
 from rxstream import Chunk, Device, StreamInfo, TimeWindowSubject
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 info = StreamInfo("x", 1000.0, (), np.int64)
 def fill():
     subject = TimeWindowSubject(0.05)
     subject.on_next(Chunk.regular(np.arange(10), info, start=0))
     return subject
-parent, twin = fill(), Device(Twin(rate=1000.0)).open()
+parent, twin = fill(), Device(Simulated(rate=1000.0)).open()
 child = os.fork()
 if child == 0:
     subject, tick = fill(), threading.Event()
@@ -70,7 +70,7 @@ if child == 0:
         if subject.log.nbytes == 0:
             break
         tick.wait(0.005)
-    with Device(Twin(rate=1000.0)) as other, other.reader() as reader:
+    with Device(Simulated(rate=1000.0)) as other, other.reader() as reader:
         assert len(reader.read(10, timeout=20)) == 10
     sys.exit(0 if subject.log.nbytes == 0 else 3)
 _, status = os.waitpid(child, 0)

@@ -7,11 +7,11 @@ import pytest
 from fakes import MS
 from numpy.typing import NDArray
 
-from rxstream import Chunk, Counter, Reading, StreamInfo
+from rxstream import Chunk, DeviceCounter, Reading, StreamInfo
 from rxstream import operators as ops
 from rxstream.acquisition.stamper import Stamper
 from rxstream.errors import ClockEvent
-from rxstream.testing import run
+from rxstream.testing import run_operator
 
 START = 10**18
 
@@ -32,7 +32,7 @@ def stamped(
 @pytest.mark.parametrize("bits", [16, 32])
 @pytest.mark.parametrize("mode", ["arrival", "corrected"])
 def test_a_counter_that_begins_anew_is_no_loss(rate: float | None, bits: int, mode: Any) -> None:
-    stamper = Stamper(StreamInfo("x", rate, (), np.dtype(int), counter=Counter(bits)), mode)
+    stamper = Stamper(StreamInfo("x", rate, (), np.dtype(int), counter=DeviceCounter(bits)), mode)
     gaps, samples = [], np.arange(10)
     counters = [*range(5000, 5100, 10), *range(0, 50, 10), *range(70, 100, 10)]
     for k, counter in enumerate(counters):
@@ -41,20 +41,20 @@ def test_a_counter_that_begins_anew_is_no_loss(rate: float | None, bits: int, mo
         chunk = stamper.stamp(Reading(samples, counter=counter), samples, arrival)
         assert chunk is not None
         gaps += chunk.gaps
-    assert [(gap.why, gap.lost) for gap in gaps] == [("restart", None), ("dropped", 20)]
+    assert [(gap.reason, gap.lost) for gap in gaps] == [("restart", None), ("dropped", 20)]
     assert chunk.index == 190
 
 
 @pytest.mark.parametrize("rate", [1000.0, None])
 def test_a_reading_without_its_counter_is_no_loss(rate: float | None) -> None:
-    info = StreamInfo("x", rate, (), np.dtype(int), counter=Counter(8))
+    info = StreamInfo("x", rate, (), np.dtype(int), counter=DeviceCounter(8))
     stamper, gaps, samples = Stamper(info, "arrival"), [], np.arange(10)
     for k in range(60):
         counter = None if k in (20, 21, 40) else 10 * (k + (k >= 40)) % 256
         chunk = stamper.stamp(Reading(samples, counter=counter), samples, START + k * 10 * MS)
         assert chunk is not None
         gaps += chunk.gaps
-    assert [(gap.why, gap.lost) for gap in gaps] == [("dropped", 10)]
+    assert [(gap.reason, gap.lost) for gap in gaps] == [("dropped", 10)]
 
 
 def test_a_delay_that_changes_is_told_and_moves_no_times() -> None:
@@ -80,7 +80,7 @@ def test_a_loss_that_was_none_is_taken_back() -> None:
     seconds = np.arange(600) / 30 + rng.exponential(2e-3, 600)
     seconds[400:404] += 0.0333  # late by just one picture, for a while
     chunks, found = stamped(StreamInfo("cam", 30.0, (), np.dtype(int), quantum=1), seconds)
-    gaps = [(gap.why, gap.lost) for chunk in chunks for gap in chunk.gaps]
+    gaps = [(gap.reason, gap.lost) for chunk in chunks for gap in chunk.gaps]
     assert gaps == [("dropped", 1), ("overlap", 0)]
     assert [(event.kind, event.samples) for event in found] == [("gap", 1), ("overlap", -1)]
     assert "an earlier gap was none" in str(found[1])
@@ -101,6 +101,6 @@ def test_the_size_of_an_unplugging_is_no_evidence() -> None:
         chunk = stamper.stamp(Reading(samples), samples, START + round(arrival * 1e9))
         assert chunk is not None
         chunks.append(chunk)
-    again = run(ops.timestamp_correct(), chunks)
+    again = run_operator(ops.timestamp_correct(), chunks)
     assert [c.gaps for c in again] == [c.gaps for c in chunks]
     np.testing.assert_array_equal([c.time for c in again], [c.time for c in chunks])

@@ -11,7 +11,7 @@ from rxstream import Chunk, Reading, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.acquisition.stamper import Stamper
 from rxstream.devices.can.clock import BusClock
-from rxstream.testing import assert_same, run
+from rxstream.testing import assert_same, run_operator
 
 START = 10**18
 
@@ -45,9 +45,9 @@ def test_where_nobody_knows_it_is_nan_and_stays_so(name: str) -> None:
     assert again == chunk
     assert isnan(pickle.loads(pickle.dumps(chunk)).uncertainty)
     assert "nan" not in repr(chunk)
-    flows = run(ops.meter(every=10.0), [chunk])
+    flows = run_operator(ops.meter(every=10.0), [chunk])
     assert isnan(flows[0].uncertainty)
-    assert_same(flows, run(ops.meter(every=10.0), [chunk]))
+    assert_same(flows, run_operator(ops.meter(every=10.0), [chunk]))
 
 
 def test_one_unknown_part_makes_the_whole_unknown() -> None:
@@ -60,7 +60,7 @@ def test_one_unknown_part_makes_the_whole_unknown() -> None:
     assert isnan(whole.uncertainty)
     assert [part.count for part in whole.axis.parts()] == [3, 3, 3]  # a grid grows together again
     assert (whole[:3].uncertainty, whole[6:].uncertainty) == (5.0, 5.0)
-    fine = concat(run(ops.resample(1000.0), [whole]))
+    fine = concat(run_operator(ops.resample(1000.0), [whole]))
     assert isnan(fine.uncertainty)
 
 

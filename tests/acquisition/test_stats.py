@@ -10,8 +10,8 @@ from rxstream import Chunk, Device, Gap, Reading, StreamInfo
 from rxstream import operators as ops
 from rxstream.acquisition.stats import Stats, Tally
 from rxstream.data.axis import Evidence
-from rxstream.devices.simulated import Delay, Twin
-from rxstream.testing import run
+from rxstream.devices.simulated import Delay, Simulated
+from rxstream.testing import run_operator
 from rxstream.window.log import Log
 
 
@@ -122,7 +122,7 @@ def test_a_new_session_counts_anew() -> None:
 def test_the_meter_does_not_measure_while_the_clock_model_warms_up() -> None:
     wrong = Chunk.regular(np.arange(2000), INFO, start=0, period=1.02e6)  # 2 % too slow
     right = Chunk.regular(np.arange(2000, 4000), INFO, start=2040 * MS, index=2000)
-    flows = run(
+    flows = run_operator(
         ops.meter(every=1.9), [modelled(wrong, "warming"), modelled(right), ramp(4040, 1000)]
     )
     assert [flow.state for flow in flows] == ["warming", "locked", "raw"]
@@ -131,12 +131,12 @@ def test_the_meter_does_not_measure_while_the_clock_model_warms_up() -> None:
 
 
 def test_what_went_through_no_clock_model_is_measured_at_once() -> None:
-    (flow,) = run(ops.meter(every=10), [ramp(0, 100)])
+    (flow,) = run_operator(ops.meter(every=10), [ramp(0, 100)])
     assert (flow.rate, flow.state) == (1000.0, "raw")
 
 
 def test_the_meter_tells_what_the_clock_model_says_of_itself() -> None:
-    twin = Twin(rate=1000.0, delay=Delay(0.001, 0.0002))
+    twin = Simulated(rate=1000.0, delay=Delay(0.001, 0.0002))
     source, states = Manual(twin.info), list[str]()
     with Device(source) as device:
         device.pipe(ops.meter(every=0.5)).subscribe(
@@ -149,7 +149,7 @@ def test_the_meter_tells_what_the_clock_model_says_of_itself() -> None:
 
 
 def test_ppm_of_a_twin_that_is_too_fast() -> None:
-    twin = Twin(rate=1000.0, ppm=20_000.0, delay=Delay(0.0, 0.0), duration=3.2)
+    twin = Simulated(rate=1000.0, ppm=20_000.0, delay=Delay(0.0, 0.0), duration=3.2)
     with Device(twin) as device:
         assert device.wait(20)
         stats = device.stats()

@@ -7,9 +7,9 @@ import pytest
 from fakes import MS, Manual
 from reactivex.scheduler import ImmediateScheduler
 
-from rxstream import Chunk, Counter, Device, Reading, StreamInfo, concat
+from rxstream import Chunk, Device, DeviceCounter, Reading, StreamInfo, concat
 from rxstream.data.clock import HostClock
-from rxstream.devices import Twin
+from rxstream.devices import Simulated
 from rxstream.devices.simulated import Delay, Drops, Stalls
 from rxstream.errors import ClockEvent, DeviceLostError, RxStreamError
 
@@ -19,7 +19,7 @@ START = 10**18
 class Replayed(Manual):
     """A twin's readings in virtual time, pushed by the test."""
 
-    def __init__(self, twin: Twin) -> None:
+    def __init__(self, twin: Simulated) -> None:
         super().__init__(twin.info)
         self.twin = twin
 
@@ -34,15 +34,15 @@ def collect(device: Device) -> list[Chunk[Any]]:
     return got
 
 
-def twin(**options: Any) -> Twin:
+def twin(**options: Any) -> Simulated:
     base: dict[str, Any] = {
         "rate": 48_000.0, "signal": "ramp", "dtype": np.int64, "ppm": 80.0,
         "delay": Delay(0.0013, 0.0005), "stalls": Stalls(10.0, 0.03),
     }  # fmt: skip
-    return Twin(**base | options)
+    return Simulated(**base | options)
 
 
-def errors(chunks: list[Chunk[Any]], source: Twin) -> np.ndarray[Any, Any]:
+def errors(chunks: list[Chunk[Any]], source: Simulated) -> np.ndarray[Any, Any]:
     """Return the errors [ns] of the last sample of each chunk."""
     index = np.array([int(c.data[-1]) for c in chunks])
     times = np.array([c.axis.at(len(c) - 1) for c in chunks])
@@ -52,7 +52,7 @@ def errors(chunks: list[Chunk[Any]], source: Twin) -> np.ndarray[Any, Any]:
 def test_a_clock_that_is_80_ppm_off_is_followed_to_microseconds() -> None:
     source = twin()
     player = Replayed(source)
-    with Device(player, latency=0.0013) as device:
+    with Device(player, path_delay=0.0013) as device:
         got = collect(device)
         player.play(120)
     error = np.abs(errors(got[500:], source))
@@ -71,7 +71,7 @@ def test_losses_are_found_sized_and_told_where_they_were() -> None:
     source = twin(drops=Drops(every=7.0, least=2, most=6))
     player = Replayed(source)
     faults: list[RxStreamError] = []
-    with Device(player, latency=0.0013) as device:
+    with Device(player, path_delay=0.0013) as device:
         device.faults.subscribe(faults.append)
         got = collect(device)
         player.play(90)
@@ -90,9 +90,11 @@ def test_losses_are_found_sized_and_told_where_they_were() -> None:
 
 
 def test_counters_make_losses_certain() -> None:
-    source = twin(drops=Drops(every=1.0, unit="samples", least=5, most=900), counter=Counter(16))
+    source = twin(
+        drops=Drops(every=1.0, unit="samples", least=5, most=900), counter=DeviceCounter(16)
+    )
     player = Replayed(source)
-    with Device(player, latency=0.0013) as device:
+    with Device(player, path_delay=0.0013) as device:
         got = collect(device)
         player.play(60)
     joined = concat(got)
@@ -106,7 +108,7 @@ def test_counters_make_losses_certain() -> None:
 def test_unplugged_and_plugged_in_again() -> None:
     source = twin(ppm=80.0, unplugs=((20.0, 2.5),))
     player = Replayed(source)
-    device = Device(player, reconnect=0.001, latency=0.0013)
+    device = Device(player, reconnect=0.001, path_delay=0.0013)
     with device:
         got = collect(device)
         before = None
@@ -119,7 +121,7 @@ def test_unplugged_and_plugged_in_again() -> None:
             before = arrival
             player.emit(reading)
     gaps = [gap for c in got for gap in c.gaps]
-    assert [gap.why for gap in gaps] == ["disconnect"]
+    assert [gap.reason for gap in gaps] == ["disconnect"]
     true = sum(lost.samples for lost in source.truth.lost)
     assert gaps[0].lost == pytest.approx(true, abs=0.05 * 48_000)
     settled = [c for c in got if c.start < START + 19 * 10**9 or c.start > START + 26 * 10**9][500:]
@@ -140,7 +142,7 @@ class Stepped(HostClock):
 
 def test_a_late_return_is_in_the_uncertainty_until_times_are_right_again() -> None:
     """The first block after a re-plug comes 60 ms late: times catch up, numbers stay whole."""
-    info = StreamInfo("x", 8000.0, (), np.dtype(np.int64), counter=Counter(32))
+    info = StreamInfo("x", 8000.0, (), np.dtype(np.int64), counter=DeviceCounter(32))
     source, taken = Manual(info), list[int]()
 
     def emit(first: int, late: float) -> None:
@@ -238,12 +240,12 @@ def test_evidence_stays_with_the_samples() -> None:
 @pytest.mark.parametrize("block", [1, 16])
 def test_events_with_a_clock_of_their_own_are_followed(block: int) -> None:
     """Each event's stamp is mapped by the line; arrivals are late by up to 30 ms."""
-    source = Twin(
+    source = Simulated(
         rate=100.0, irregular=True, stamps="own", ppm=80.0, signal="ramp", dtype=np.int64,
         delay=Delay(0.0013, 0.0005), stalls=Stalls(5.0, 0.03), blocksize=block,
     )  # fmt: skip
     player = Replayed(source)
-    with Device(player, latency=0.0013) as device:
+    with Device(player, path_delay=0.0013) as device:
         got = collect(device)
         player.play(120)
         state = device.stats().clock
@@ -263,10 +265,10 @@ def test_events_with_a_clock_of_their_own_are_followed(block: int) -> None:
 def test_events_with_a_timer_are_followed() -> None:
     """A 32-bit counter of microseconds, as CAN adapters have, that wraps."""
     rng = np.random.default_rng(3)
-    info = StreamInfo("can", None, (), np.int64, counter=Counter(32, 1e6, "ticks"))
+    info = StreamInfo("can", None, (), np.int64, counter=DeviceCounter(32, 1e6, "ticks"))
     taken = START + np.cumsum(rng.exponential(5e6, 20_000)).astype(np.int64)
     source = Manual(info)
-    with Device(source, latency=0.001) as device:
+    with Device(source, path_delay=0.001) as device:
         got = collect(device)
         for k, t in enumerate(taken):
             ticks = (4_290_000_000 + round((t - START) * (1 - 50e-6) / 1000)) % (1 << 32)
@@ -277,7 +279,7 @@ def test_events_with_a_timer_are_followed() -> None:
 
 
 def test_numbers_of_events_are_no_clock() -> None:
-    info = StreamInfo("can", None, (), np.int64, counter=Counter(8))
+    info = StreamInfo("can", None, (), np.int64, counter=DeviceCounter(8))
     source = Manual(info)
     with Device(source) as device:
         got = collect(device)

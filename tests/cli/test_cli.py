@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from rxstream import Device
 from rxstream.cli.app import make_app
 from rxstream.cli.watch import stats_table, watch
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 
 runner = CliRunner()
 
@@ -22,7 +22,7 @@ runner = CliRunner()
 def test_devices_lists_what_there_is() -> None:
     result = runner.invoke(make_app(), ["devices"])
     assert result.exit_code == 0
-    for name in ("audio", "camera", "can", "twin  always there", "rxstream watch"):
+    for name in ("audio", "camera", "can", "simulated  always there", "rxstream watch"):
         assert name in result.stdout
 
 
@@ -34,34 +34,41 @@ def test_devices_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_devices_explains_options() -> None:
-    result = runner.invoke(make_app(), ["devices", "twin"])
+    result = runner.invoke(make_app(), ["devices", "simulated"])
     assert result.exit_code == 0
     assert "ppm, drift, wander" in result.stdout
 
 
 def test_watch_shows_streams_and_readers() -> None:
-    arguments = ["watch", "twin:rate=1000", "twin:rate=50,name=slow,irregular=yes", "--seconds"]
+    arguments = [
+        "watch",
+        "simulated:rate=1000",
+        "simulated:rate=50,name=slow,irregular=yes",
+        "--seconds",
+    ]
     result = runner.invoke(make_app(), [*arguments, "1.3"])
     assert result.exit_code == 0, result.output
-    assert re.search(r"twin open: \d+ samples, measuring", result.stdout)
+    assert re.search(r"simulated open: \d+ samples, measuring", result.stdout)
     assert re.search(r"slow open: \d+ samples, [\d.]+ /s", result.stdout)
     assert "watch" in result.stdout
     assert ", 0 lost" in result.stdout
 
 
 def test_watch_tells_devices_of_one_name_apart_and_ends_with_them() -> None:
-    result = runner.invoke(make_app(), ["watch", "twin:duration=0.4", "twin:duration=0.5"])
+    result = runner.invoke(
+        make_app(), ["watch", "simulated:duration=0.4", "simulated:duration=0.5"]
+    )
     assert result.exit_code == 0, result.output
-    assert "twin ended" in result.stdout
-    assert "twin 2 ended" in result.stdout
+    assert "simulated ended" in result.stdout
+    assert "simulated 2 ended" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["watch", "telescope"], ["'telescope'", "audio"]),
-        (["watch", "twin:rte=3"], ["'rte'", "did you mean rate?"]),
-        (["watch", "twin:rate=fast"], ["a number", "'fast'"]),
+        (["watch", "simulated:rte=3"], ["'rte'", "did you mean rate?"]),
+        (["watch", "simulated:rate=fast"], ["a number", "'fast'"]),
         (["watch", "camera:source=nothing.mp4"], ["nothing.mp4"]),
         (["devices", "telescope"], ["'telescope'"]),
         (["demo", "--seconds", "1"], ["4 to 3600", "1"]),
@@ -105,23 +112,23 @@ def test_the_command_line_loads_no_driver_for_help() -> None:
 def test_watch_on_a_terminal_is_a_table_that_tells_faults() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80)
-    twin = Twin(rate=1000.0, unplugs=((0.3, 0.2),), duration=0.9)
+    twin = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=0.9)
     assert watch(console, [Device(twin, name="mic", reconnect=0.1)], None) == 0
     text = out.getvalue()
-    for word in ("stream", "behind", "mic", "watch", "last fault: twin was unplugged"):
+    for word in ("stream", "behind", "mic", "watch", "last fault: simulated was unplugged"):
         assert word in text
 
 
 def test_watch_of_a_device_that_is_lost_fails() -> None:
     out = io.StringIO()
     console = Console(file=out, width=80)
-    twin = Twin(rate=1000.0, unplugs=((0.2, 5.0),))
+    twin = Simulated(rate=1000.0, unplugs=((0.2, 5.0),))
     assert watch(console, [Device(twin, name="mic")], None) == 1
-    assert "mic failed: twin was unplugged" in out.getvalue()
+    assert "mic failed: simulated was unplugged" in out.getvalue()
 
 
 def test_the_table_fits_a_narrow_terminal() -> None:
-    with Device(Twin(rate=48_000.0), name="microphone") as device:
+    with Device(Simulated(rate=48_000.0), name="microphone") as device:
         with device.reader() as reader:
             reader.read(1000, timeout=10)
         subscription = device.subscribe(lambda _: None)
@@ -136,11 +143,12 @@ def test_the_table_fits_a_narrow_terminal() -> None:
 
 def test_ctrl_c_ends_watch_cleanly() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-u", "-c", "from rxstream.cli.app import main; main(['watch', 'twin'])"],
+        [sys.executable, "-u", "-c",
+         "from rxstream.cli.app import main; main(['watch', 'simulated'])"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    assert "twin open" in process.stdout.readline()
+    assert "simulated open" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0

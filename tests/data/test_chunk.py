@@ -12,23 +12,23 @@ from fakes import INFO, MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxstream import Chunk, Counter, Gap, StreamInfo, concat
-from rxstream.data.axis import Evidence, Grid
+from rxstream import Chunk, DeviceCounter, Gap, StreamInfo, concat
+from rxstream.data.axis import Evidence, RegularAxis
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.testing import infos, streams
 
 EVERY_KIND = st.one_of(infos(), infos(regular=False))
-joined = streams(EVERY_KIND).map(concat).filter(lambda whole: whole.extent < whole.end)
+joined = streams(EVERY_KIND).map(concat).filter(lambda whole: whole.covered_from < whole.end)
 KEYS = StreamInfo("keys", dtype=np.dtype(np.int64))
 filled = joined.filter(len)  # a slice of a chunk without samples is itself
 
 
 def moments(chunk: Chunk[Any]) -> st.SearchStrategy[int]:
     """Return times in, around and exactly at what is interesting in a chunk."""
-    times = [chunk.start, chunk.end, chunk.extent, *chunk.time.tolist()]
+    times = [chunk.start, chunk.end, chunk.covered_from, *chunk.time.tolist()]
     times += [t for gap in chunk.gaps for t in (gap.start, gap.end)]
     near = st.builds(int.__add__, st.sampled_from(sorted(set(times))), st.integers(-2, 2))
-    return st.one_of(near, st.integers(chunk.extent - MS, chunk.end + MS))
+    return st.one_of(near, st.integers(chunk.covered_from - MS, chunk.end + MS))
 
 
 def numbers(chunk: Chunk[Any]) -> np.ndarray[Any, Any]:
@@ -57,7 +57,11 @@ def test_nothing_of_a_gap_has_the_number_of_what_is_lost_there() -> None:
 @given(joined, st.data())
 def test_many_parts_in_time_make_the_whole(whole: Chunk[Any], data: st.DataObject) -> None:
     times = sorted(data.draw(st.lists(moments(whole), min_size=1, max_size=6)))
-    edges = [whole.extent, *(min(max(t, whole.extent), whole.end) for t in times), whole.end]
+    edges = [
+        whole.covered_from,
+        *(min(max(t, whole.covered_from), whole.end) for t in times),
+        whole.end,
+    ]
     parts = [whole.between(x, y) for x, y in pairwise(edges)]
     assert concat(parts) == whole
     assert sum(part.lost for part in parts) == whole.lost
@@ -77,8 +81,8 @@ def test_a_part_of_a_part_is_a_part(whole: Chunk[Any], data: st.DataObject) -> N
     np.testing.assert_array_equal(part.time, direct.time)
     np.testing.assert_array_equal(part.data, direct.data)
     # a gap cut twice may round its loss the other way; the sum over all parts is exact
-    assert [(at, g.start, g.end) for at, g in part.breaks] == [
-        (at, g.start, g.end) for at, g in direct.breaks
+    assert [(at, g.start, g.end) for at, g in part.gap_positions] == [
+        (at, g.start, g.end) for at, g in direct.gap_positions
     ]
     for one, other in zip(part.gaps, direct.gaps, strict=True):
         assert abs((one.lost or 0) - (other.lost or 0)) <= 1
@@ -105,7 +109,7 @@ def test_samples_keep_their_times_and_numbers(whole: Chunk[Any], data: st.DataOb
     x, y = sorted(data.draw(moments(whole)) for _ in range(2))
     for piece in (part, whole.between(x, y)):
         lost = dict.fromkeys(range(len(piece) + 1), 0)
-        for at, gap in piece.breaks:
+        for at, gap in piece.gap_positions:
             lost[at] += (gap.lost or 0) if at else 0
         lost_before = np.cumsum([lost[at] for at in range(len(piece))])
         expected = piece.index + np.arange(len(piece)) + lost_before
@@ -125,7 +129,7 @@ def test_an_empty_part_tells_the_next_number(whole: Chunk[Any], data: st.DataObj
 def test_a_grid_finds_its_own_times(
     origin: int, period: float, count: int, data: st.DataObject
 ) -> None:
-    grid = Grid(origin, period, count, data.draw(st.integers(0, 10**6)))
+    grid = RegularAxis(origin, period, count, data.draw(st.integers(0, 10**6)))
     times = grid.times()
     i = data.draw(st.integers(0, count - 1))
     assert times[i] == grid.at(i)
@@ -143,7 +147,7 @@ def test_chunks_side_by_side_are_joined_without_a_copy() -> None:
     back = concat([whole[:30], whole[30:31], whole[31:31], whole[31:]])
     assert back == whole
     assert np.shares_memory(back.data, whole.data)
-    assert isinstance(back.axis, Grid)  # the grid has grown together again
+    assert isinstance(back.axis, RegularAxis)  # the grid has grown together again
     assert not back.data.flags.writeable
 
 
@@ -157,9 +161,9 @@ def test_chunks_apart_are_joined_by_a_copy_that_is_read_only() -> None:
 def test_a_gap_between_stays_inside() -> None:
     gap = Gap(10 * MS, 13 * MS, 3, "overrun")
     back = ramp(0, 10) + ramp(13, 5, gap)
-    assert back.breaks == ((10, gap),)
+    assert back.gap_positions == ((10, gap),)
     assert (back.gap, back.gaps, back.lost) == (None, (gap,), 3)
-    assert back.fill == pytest.approx(15 / 18)
+    assert back.coverage == pytest.approx(15 / 18)
     assert back[10:].gap == gap
     assert back[10:].index == 13
     assert back[:10].end == 10 * MS  # the gap belongs to what comes after it
@@ -212,7 +216,7 @@ def test_several_gaps_at_one_place_are_told_as_one_and_kept_apart() -> None:
     chunk = ramp(5, 3, two).with_gap(one)
     assert chunk.gap == Gap(0, 5 * MS, 5, "overrun")
     assert chunk.gaps == (one, two)
-    assert chunk.extent == 0
+    assert chunk.covered_from == 0
 
 
 # -- making one, and what it refuses ------------------------------------------------------------
@@ -367,7 +371,7 @@ def test_equality_is_of_values_not_of_evidence() -> None:
     data = np.array([1.0, np.nan])
     info = StreamInfo("volt", 1000.0, (), np.float64)
     one = Chunk.regular(data, info, start=0)
-    seen = Grid(0, MS, 2, 0, 5.0, Evidence(arrival=9, samples=2))
+    seen = RegularAxis(0, MS, 2, 0, 5.0, Evidence(arrival=9, samples=2))
     other = Chunk(one.data, seen, 0, 2 * MS, 0, info)
     assert one == other
     assert (one.arrival, other.arrival, other.uncertainty) == (None, 9, 5.0)
@@ -393,9 +397,9 @@ def test_structured_values_are_compared_field_by_field() -> None:
 
 
 def test_evidence_stays_with_its_samples() -> None:
-    first = Chunk(np.zeros(2), Grid(0, MS, 2, 0, 1.0, Evidence(7, 2)), 0, 2 * MS, 0, INFO)
+    first = Chunk(np.zeros(2), RegularAxis(0, MS, 2, 0, 1.0, Evidence(7, 2)), 0, 2 * MS, 0, INFO)
     second = Chunk(
-        np.zeros(2), Grid(2 * MS, MS, 2, 0, 3.0, Evidence(8, 2)), 2 * MS, 4 * MS, 2, INFO
+        np.zeros(2), RegularAxis(2 * MS, MS, 2, 0, 3.0, Evidence(8, 2)), 2 * MS, 4 * MS, 2, INFO
     )
     both = first + second
     assert [item.arrival for item in both.evidence] == [7, 8]
@@ -427,12 +431,12 @@ def test_a_rate_that_cannot_be_is_refused(rate: float) -> None:
 @pytest.mark.parametrize("bits", [0, 65])
 def test_a_counter_that_cannot_be_is_refused(bits: int) -> None:
     with pytest.raises(ParameterError, match=f"not {bits}"):
-        Counter(bits)
+        DeviceCounter(bits)
 
 
 def test_ticks_need_a_rate() -> None:
     with pytest.raises(ParameterError, match="ticks needs its rate"):
-        Counter(32, kind="ticks")
+        DeviceCounter(32, kind="ticks")
 
 
 def test_info_cannot_be_changed_but_copied_with_changes() -> None:
@@ -452,7 +456,7 @@ def test_a_chunk_travels_to_another_process(again: Any) -> None:
     regular = Chunk.regular(
         np.ones((50, 2), np.float32), info, start=5, gap=Gap(0, 5, 3, "dropped"), index=3
     )
-    events = StreamInfo("keys", None, (), np.dtype([("code", "i4")]), counter=Counter(16))
+    events = StreamInfo("keys", None, (), np.dtype([("code", "i4")]), counter=DeviceCounter(16))
     stamped = Chunk.stamped(np.zeros(3, events.dtype), [1, 2, 9], events)
     for chunk in (regular[10:20], stamped, regular[:20] + regular[20:]):
         copied = again(chunk)

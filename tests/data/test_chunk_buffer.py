@@ -1,4 +1,4 @@
-"""Slabs and Tape: views stay valid, cuts are exact, memory is bounded."""
+"""SlabStore and ChunkBuffer: views stay valid, cuts are exact, memory is bounded."""
 
 from itertools import pairwise
 from typing import Any
@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxstream import Chunk, Gap, StreamInfo, concat
-from rxstream.data.axis import Grid
-from rxstream.data.chunk_buffer import Slabs, Tape
+from rxstream.data.axis import RegularAxis
+from rxstream.data.chunk_buffer import ChunkBuffer, SlabStore
 from rxstream.errors import ChunkError
 from rxstream.testing import streams
 
 NUMBERS = np.dtype(np.int64)
 
 
-def tape_of(chunks: list[Chunk[Any]], carry: int = 0) -> Tape[Any]:
-    tape: Tape[Any] = Tape(carry=carry)
+def tape_of(chunks: list[Chunk[Any]], overlap: int = 0) -> ChunkBuffer[Any]:
+    tape: ChunkBuffer[Any] = ChunkBuffer(overlap=overlap)
     for chunk in chunks:
         tape.append(chunk)
     return tape
@@ -32,8 +32,8 @@ def tape_of(chunks: list[Chunk[Any]], carry: int = 0) -> Tape[Any]:
     st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), max_size=60),
     st.sampled_from([0, 1, 10, 60]),
 )
-def test_a_view_is_never_overwritten(steps: list[tuple[int, bool, bool]], carry: int) -> None:
-    slabs = Slabs[Any]((2000,), NUMBERS, slab=5, carry=carry)  # 16 kB a sample: many slabs
+def test_a_view_is_never_overwritten(steps: list[tuple[int, bool, bool]], overlap: int) -> None:
+    slabs = SlabStore[Any]((2000,), NUMBERS, slab=5, overlap=overlap)  # 16 kB a sample: many slabs
     kept: list[tuple[int, np.ndarray[Any, Any]]] = []
     for n, keep, trim in steps:
         start = slabs.stop
@@ -51,7 +51,7 @@ def test_a_view_is_never_overwritten(steps: list[tuple[int, bool, bool]], carry:
 
 
 def test_a_slab_is_used_again_only_when_no_view_is_left() -> None:
-    slabs = Slabs[Any]((1000,), NUMBERS, slab=10)
+    slabs = SlabStore[Any]((1000,), NUMBERS, slab=10)
     block = np.zeros((10, 1000), np.int64)
     addresses = []
     for k in range(20):
@@ -68,21 +68,21 @@ def test_a_slab_is_used_again_only_when_no_view_is_left() -> None:
 
 
 def test_the_newest_samples_lie_in_one_piece() -> None:
-    carry = 50
-    slabs = Slabs[Any]((1000,), NUMBERS, slab=10, carry=carry)
+    overlap = 50
+    slabs = SlabStore[Any]((1000,), NUMBERS, slab=10, overlap=overlap)
     for k in range(100):
         slabs.append(np.full((7, 1000), k))
-        if slabs.stop >= carry:
-            newest = slabs.view(slabs.stop - carry, slabs.stop)
+        if slabs.stop >= overlap:
+            newest = slabs.view(slabs.stop - overlap, slabs.stop)
             assert newest.base is not None  # a view
             assert np.shares_memory(newest, slabs.newest)
-        slabs.trim(max(0, slabs.stop - carry))
-    assert slabs.nbytes <= 3 * 4 * carry * 8000
+        slabs.trim(max(0, slabs.stop - overlap))
+    assert slabs.nbytes <= 3 * 4 * overlap * 8000
 
 
 def test_windows_of_pictures_do_not_fill_the_memory() -> None:
     frame = np.zeros((1, 480, 640, 3), np.uint8)
-    slabs = Slabs[Any](frame.shape[1:], frame.dtype, slab=4, carry=30)
+    slabs = SlabStore[Any](frame.shape[1:], frame.dtype, slab=4, overlap=30)
     most = 0
     for _ in range(200):
         slabs.append(frame)
@@ -93,7 +93,7 @@ def test_windows_of_pictures_do_not_fill_the_memory() -> None:
 
 
 def test_a_range_over_slabs_is_copied_and_read_only() -> None:
-    slabs = Slabs[Any]((2000,), NUMBERS, slab=5)
+    slabs = SlabStore[Any]((2000,), NUMBERS, slab=5)
     for k in range(4):
         slabs.append(np.full((5, 2000), k))
     over = slabs.view(3, 12)
@@ -102,7 +102,7 @@ def test_a_range_over_slabs_is_copied_and_read_only() -> None:
 
 
 def test_memory_is_let_go() -> None:
-    slabs = Slabs[Any]((1000,), NUMBERS, slab=10)
+    slabs = SlabStore[Any]((1000,), NUMBERS, slab=10)
     for _ in range(500):
         slabs.append(np.zeros((10, 1000), np.int64))
         slabs.trim(slabs.stop - 30)
@@ -115,9 +115,9 @@ def test_memory_is_let_go() -> None:
 
 @given(streams(), st.sampled_from([0, 3, 200]), st.data())
 def test_a_cut_is_a_slice_of_the_whole(
-    chunks: list[Chunk[Any]], carry: int, data: st.DataObject
+    chunks: list[Chunk[Any]], overlap: int, data: st.DataObject
 ) -> None:
-    whole, tape = concat(chunks), tape_of(chunks, carry)
+    whole, tape = concat(chunks), tape_of(chunks, overlap)
     assert (tape.start, tape.stop, tape.end) == (0, len(whole), whole.end)
     i, j = sorted(data.draw(st.integers(0, len(whole))) for _ in range(2))
     part = tape.cut(i, j)
@@ -127,7 +127,9 @@ def test_a_cut_is_a_slice_of_the_whole(
     if i < j:
         expected = whole[i:j]
         assert part.index == expected.index
-        assert part.breaks == tuple(item for item in expected.breaks if item[0] < j - i)
+        assert part.gap_positions == tuple(
+            item for item in expected.gap_positions if item[0] < j - i
+        )
         assert part.start <= part.time[0]
         assert part.time[-1] < part.end
 
@@ -149,12 +151,12 @@ def test_a_range_of_time_is_that_of_the_whole(
     chunks: list[Chunk[Any]], data: st.DataObject
 ) -> None:
     whole, tape = concat(chunks), tape_of(chunks)
-    marks = [whole.extent, whole.end, *whole.time.tolist(), *(g.end for g in whole.gaps)]
+    marks = [whole.covered_from, whole.end, *whole.time.tolist(), *(g.end for g in whole.gaps)]
     near = st.builds(int.__add__, st.sampled_from(marks), st.integers(-1, 1))
-    times = st.one_of(near, st.integers(whole.extent, whole.end))
-    x, y = sorted(min(max(data.draw(times), whole.extent), whole.end) for _ in range(2))
+    times = st.one_of(near, st.integers(whole.covered_from, whole.end))
+    x, y = sorted(min(max(data.draw(times), whole.covered_from), whole.end) for _ in range(2))
     assert tape.find(x) == np.searchsorted(whole.time, x)
-    if whole.extent <= x < y < whole.end:  # at the very end a chunk may hold a point gap
+    if whole.covered_from <= x < y < whole.end:  # at the very end a chunk may hold a point gap
         assert tape.between(x, y) == whole.between(x, y)
 
 
@@ -178,7 +180,7 @@ def test_what_was_cut_out_does_not_change_when_more_comes(
     chunks: list[Chunk[Any]], data: st.DataObject
 ) -> None:
     whole = concat(chunks)
-    tape: Tape[Any] = Tape(carry=50)
+    tape: ChunkBuffer[Any] = ChunkBuffer(overlap=50)
     cuts = []
     for chunk in [whole[k : k + 3] for k in range(0, len(whole), 3)]:
         tape.append(chunk)
@@ -193,7 +195,7 @@ def test_what_was_cut_out_does_not_change_when_more_comes(
 
 
 def test_sliding_windows_are_views_of_one_memory() -> None:
-    tape: Tape[Any] = Tape(carry=1000)
+    tape: ChunkBuffer[Any] = ChunkBuffer(overlap=1000)
     chunks = [ramp(10 * k, 10) for k in range(500)]
     copies = 0
     before: Chunk[Any] | None = None
@@ -213,16 +215,16 @@ def test_sliding_windows_are_views_of_one_memory() -> None:
 def test_one_grid_cut_into_chunks_is_one_part_again() -> None:
     whole = ramp(0, 1000)
     tape = tape_of([whole[k : k + 10] for k in range(0, 1000, 10)])
-    assert isinstance(tape.axis(5, 995), Grid)
+    assert isinstance(tape.axis(5, 995), RegularAxis)
 
 
 def test_many_parts_are_kept_as_they_are_and_forgotten_when_past() -> None:
-    tape: Tape[Any] = Tape()
+    tape: ChunkBuffer[Any] = ChunkBuffer()
     for k in range(10_000):
         gap = Gap(3 * k * MS, (3 * k + 1) * MS, 1, "dropped") if k else None
         tape.append(ramp(3 * k + 1, 2, gap))
         tape.trim(tape.stop - 20)
-    assert len(tape.breaks) <= 11
+    assert len(tape.gap_positions) <= 11
     part = tape.cut(tape.stop - 4, tape.stop)
     assert part.data.tolist() == [3 * 9998 + 1, 3 * 9998 + 2, 3 * 9999 + 1, 3 * 9999 + 2]
     assert part.time.tolist() == [MS * value for value in part.data.tolist()]
@@ -234,12 +236,12 @@ def test_many_parts_are_kept_as_they_are_and_forgotten_when_past() -> None:
 def test_a_gap_that_was_cut_in_two_is_one_again() -> None:
     whole = concat([ramp(0, 10), ramp(15, 10, Gap(10 * MS, 15 * MS, 5, "overrun"))])
     tape = tape_of([whole.between(0, 12 * MS), whole.between(12 * MS, 25 * MS)])
-    assert tape.breaks == [(10, Gap(10 * MS, 15 * MS, 5, "overrun"))]
+    assert tape.gap_positions == [(10, Gap(10 * MS, 15 * MS, 5, "overrun"))]
     assert tape.cut(0, 20) == whole
 
 
 def test_an_empty_tape_says_so() -> None:
-    tape: Tape[Any] = Tape()
+    tape: ChunkBuffer[Any] = ChunkBuffer()
     assert (tape.start, tape.stop, tape.find(5)) == (0, 0, 0)
     for ask in (lambda: tape.cut(0, 0), lambda: tape.between(0, 1), lambda: tape.data(0, 0)):
         with pytest.raises(ValueError, match="the tape is empty"):
@@ -262,7 +264,7 @@ def test_heartbeats_move_the_end_and_nothing_else() -> None:
 
 def test_a_cut_begins_where_the_sample_before_it_ends_also_after_a_trim() -> None:
     # every chunk has a grid of its own, 1 µs longer than the nominal one
-    tape: Tape[Any] = Tape()
+    tape: ChunkBuffer[Any] = ChunkBuffer()
     for k in range(300):
         start = k * (10 * MS + 10_000)
         data = np.arange(10 * k, 10 * k + 10)
@@ -286,7 +288,7 @@ def test_a_cut_begins_where_the_sample_before_it_ends_also_after_a_trim() -> Non
     ],
 )
 def test_a_slab_is_not_used_again_while_anything_looks_at_it(hold: Any) -> None:
-    slabs = Slabs[Any]((), np.dtype(np.int64), slab=8192)
+    slabs = SlabStore[Any]((), np.dtype(np.int64), slab=8192)
     held: list[tuple[int, Any]] = []
     for k in range(100):
         held.append((k, hold(slabs.append(np.full(1000, k)))))
@@ -296,7 +298,7 @@ def test_a_slab_is_not_used_again_while_anything_looks_at_it(hold: Any) -> None:
 
 
 def test_a_slab_that_nobody_looks_at_is_used_again() -> None:
-    slabs = Slabs[Any]((), np.dtype(np.int64), slab=8192)
+    slabs = SlabStore[Any]((), np.dtype(np.int64), slab=8192)
     seen = set()
     for _ in range(100):
         seen.add(slabs.append(np.zeros(1000, np.int64)).__array_interface__["data"][0])
@@ -348,7 +350,7 @@ def test_a_heartbeat_does_not_settle_what_samples_are() -> None:
 
 
 def test_memory_comes_with_the_samples_and_not_before() -> None:
-    tape: Tape[Any] = Tape(carry=10**12)
+    tape: ChunkBuffer[Any] = ChunkBuffer(overlap=10**12)
     info = StreamInfo("mic", 48_000.0, (8,))
     block = np.zeros((4800, 8), np.float32)
     for k in range(100):
@@ -360,7 +362,7 @@ def test_memory_comes_with_the_samples_and_not_before() -> None:
 
 def test_a_long_first_chunk_does_not_reserve_several_of_its_length() -> None:
     data = np.zeros((3000, 10_000), np.float32)  # 120 MB
-    tape: Tape[Any] = Tape()
+    tape: ChunkBuffer[Any] = ChunkBuffer()
     tape.append(Chunk.regular(data, StreamInfo("x", 1000.0, (10_000,)), start=0))
     slabs: Any = tape._slabs
     assert slabs.nbytes < 2 * data.nbytes

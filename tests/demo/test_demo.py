@@ -23,9 +23,9 @@ from rxstream.demo.readers import start_readers
 from rxstream.demo.report import judge, print_report, time_error, truly_lost
 from rxstream.demo.scene import Scene
 from rxstream.demo.story import Moment, Plan
-from rxstream.devices import Found
+from rxstream.devices import DeviceInfo
 from rxstream.devices.can import CAN_DTYPE, Can
-from rxstream.devices.simulated import Drops, Twin, frame_number
+from rxstream.devices.simulated import Drops, Simulated, frame_number
 
 
 def numbers_in(path: Path) -> list[int]:
@@ -145,7 +145,7 @@ def test_ctrl_c_ends_it_with_the_table(tmp_path: Path) -> None:
 # -- parts of it ------------------------------------------------------------------------------
 
 
-def follow(twin: Twin, folder: Path, device: Device | None = None) -> list[str]:
+def follow(twin: Simulated, folder: Path, device: Device | None = None) -> list[str]:
     """Let the demo's readers read a twin to its end; return what they complain about."""
     device = (device or Device(twin, name="sensor")).open()
     source = Input("sensor", device, "simulated", twin=twin)
@@ -158,7 +158,7 @@ def follow(twin: Twin, folder: Path, device: Device | None = None) -> list[str]:
 
 
 def test_a_pulled_cable_is_no_problem_when_the_window_has_forgotten_it(tmp_path: Path) -> None:
-    twin = Twin(rate=1000.0, unplugs=((0.3, 0.2),), duration=1.2)
+    twin = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=1.2)
     device = Device(twin, name="sensor", history=0.2, reconnect=0.05)
     assert follow(twin, tmp_path, device) == []
     assert device.stats().gaps == 1
@@ -169,14 +169,14 @@ def test_a_pulled_cable_is_no_problem_when_the_window_has_forgotten_it(tmp_path:
 
 def test_what_is_lost_without_a_word_is_a_problem(tmp_path: Path) -> None:
     # no counter, no stamps of its own, and too few at once to be seen by when they arrive
-    drops = Drops(every=0.2, least=1, most=1, unit="samples", told=False)
-    told = follow(Twin(rate=1000.0, duration=1.0, drops=drops), tmp_path)
+    drops = Drops(every=0.2, least=1, most=1, unit="samples", reported=False)
+    told = follow(Simulated(rate=1000.0, duration=1.0, drops=drops), tmp_path)
     assert len(told) == 1
     assert "lost without a word" in told[0]
 
 
 def test_only_what_came_before_a_received_sample_counts_as_lost() -> None:
-    truth = Twin(rate=1000.0).truth
+    truth = Simulated(rate=1000.0).truth
     truth.note(0, 10)
     truth.note(15, 10)
     truth.note(30, 10)
@@ -184,7 +184,7 @@ def test_only_what_came_before_a_received_sample_counts_as_lost() -> None:
 
 
 def test_a_real_device_that_does_not_come_back_is_a_problem(tmp_path: Path) -> None:
-    twin = Twin(rate=1000.0, duration=0.3)
+    twin = Simulated(rate=1000.0, duration=0.3)
     device = Device(twin, name="sensor").open()
     source = Input("sensor", device, "a real one")
     readers = start_readers(source, tmp_path, slow=1.0, hurry=Event(), loud=lambda _: None)
@@ -203,25 +203,25 @@ def test_a_problem_beside_those_of_the_devices_is_told() -> None:
 
 
 def test_what_is_lost_unexpectedly_is_a_problem(tmp_path: Path) -> None:
-    drops = Drops(every=0.2, told=True)
-    told = follow(Twin(rate=1000.0, duration=0.9, drops=drops), tmp_path)
+    drops = Drops(every=0.2, reported=True)
+    told = follow(Simulated(rate=1000.0, duration=0.9, drops=drops), tmp_path)
     assert len(told) == 1
     assert "samples were lost by the device" in told[0]
 
 
 def test_what_is_well_is_no_problem(tmp_path: Path) -> None:
-    assert follow(Twin(rate=1000.0, duration=0.5), tmp_path) == []
+    assert follow(Simulated(rate=1000.0, duration=0.5), tmp_path) == []
 
 
 def test_a_sink_that_fails_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "sensor.csv").write_text("")
-    twin = Twin(rate=100.0, duration=0.4, shape=(80, 80))  # too many columns for a table
+    twin = Simulated(rate=100.0, duration=0.4, shape=(80, 80))  # too many columns for a table
     told = follow(twin, tmp_path)
     assert any("storing" in line and "columns" in line for line in told)
 
 
 def test_the_time_error_is_known_after_a_pulled_cable() -> None:
-    twin = Twin(rate=1000.0, stamps="host", unplugs=((0.5, 0.3),), duration=1.2)
+    twin = Simulated(rate=1000.0, stamps="host", unplugs=((0.5, 0.3),), duration=1.2)
     with Device(twin, reconnect=0.05) as device:
         assert device.wait(20)
     error = time_error(device, twin.truth, device.stats().samples)
@@ -232,7 +232,7 @@ def test_the_time_error_is_known_after_a_pulled_cable() -> None:
 
 def test_a_real_device_is_preferred_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     # python-can does not list virtual buses, and a machine under test has no other
-    found = [Found("test bus", {"interface": "virtual", "channel": "rxstream-demo"})]
+    found = [DeviceInfo("test bus", {"interface": "virtual", "channel": "rxstream-demo"})]
     monkeypatch.setattr(Can, "discover", staticmethod(lambda: found))
     opened: list[Input] = []
     inputs = find_inputs(Scene(), opened=opened.append)
@@ -248,7 +248,7 @@ def test_a_real_device_is_preferred_and_named(monkeypatch: pytest.MonkeyPatch) -
 def test_a_device_that_does_not_open_is_simulated_and_it_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = [Found("broken", {"interface": "nosuch", "channel": "x"})]
+    found = [DeviceInfo("broken", {"interface": "nosuch", "channel": "x"})]
     monkeypatch.setattr(Can, "discover", staticmethod(lambda: found))
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     opened: list[Input] = []
@@ -256,15 +256,15 @@ def test_a_device_that_does_not_open_is_simulated_and_it_says_why(
     for item in opened:
         item.device.close(0.0)
     assert inputs["can"].source == inputs["microphone"].source == "simulated"
-    assert "nosuch" in inputs["can"].why
-    assert "pip install 'rxstream[audio]'" in inputs["microphone"].why
+    assert "nosuch" in inputs["can"].reason
+    assert "pip install 'rxstream[audio]'" in inputs["microphone"].reason
 
 
 def test_where_everything_is_real_a_spare_one_is_unplugged() -> None:
     spare = spare_input(Scene())
     spare.device.close(0.0)
     assert spare.twin is not None
-    assert "unplug" in spare.why
+    assert "unplug" in spare.reason
 
 
 def test_a_loud_moment_is_found_to_the_sample() -> None:

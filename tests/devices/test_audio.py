@@ -82,7 +82,7 @@ def test_the_main_job_on_real_sound(pulse: PrivatePulse, tmp_path: Path) -> None
     assert store.lost == 0
     assert max(loudness) > 1000  # rms of the noise is about 3277
     assert 2 <= len(slow) < 30
-    assert any(chunk.gap is not None and chunk.gap.why == "lag" for chunk in slow)
+    assert any(chunk.gap is not None and chunk.gap.reason == "lag" for chunk in slow)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "int24"])
@@ -171,7 +171,7 @@ def test_reconnect_goes_on_after_a_gap_of_the_right_length() -> None:
             daemon.play(sound)
             assert eventually(lambda: find(mic.last(10).data[:, 0], sound) >= 0)
         joined = concat(got)
-        gaps = [gap for gap in joined.gaps if gap.why == "disconnect"]
+        gaps = [gap for gap in joined.gaps if gap.reason == "disconnect"]
         assert len(gaps) == 1
         gap = gaps[0]
         assert gap.lost == pytest.approx(gap.duration * RATE, abs=2)

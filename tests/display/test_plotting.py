@@ -85,7 +85,7 @@ EVERY_KIND = {
     "pictures": lambda: pictures(40, channels=("B", "G", "R")),
     "grey": lambda: pictures(3, (20, 30)),
     "float pictures": lambda: pictures(3, (20, 30, 1), np.float32),
-    "five colours": lambda: pictures(3, (20, 30, 5), np.uint16),
+    "five colors": lambda: pictures(3, (20, 30, 5), np.uint16),
     "empty": empty,
     "empty in no time": lambda: empty(START, START),
     "gap first": lambda: regular(np.ones(9)).with_gap(Gap(START - 10**12, START, 5, "disconnect")),
@@ -210,7 +210,7 @@ def test_the_envelope_of_few_samples_is_the_samples():
 def test_kinds():
     kinds = {name: kind_of(make()) for name, make in EVERY_KIND.items()}
     assert {name for name, kind in kinds.items() if kind == "images"} == {
-        "one picture", "pictures", "grey", "float pictures", "five colours",
+        "one picture", "pictures", "grey", "float pictures", "five colors",
     }  # fmt: skip
     assert {name for name, kind in kinds.items() if kind == "events"} == {
         "text", "bytes", "events", "one event",
@@ -273,8 +273,8 @@ def test_two_chunks_share_axes():
     assert later.plot(ax) is ax
     low, high = ax.get_xlim()
     assert (high - low) * 86_400 == pytest.approx(1.9, rel=1e-3)
-    colours = {line.get_color() for line in ax.get_lines()}
-    assert len(colours) == 2
+    colors = {line.get_color() for line in ax.get_lines()}
+    assert len(colors) == 2
 
 
 def test_events_are_a_raster():
@@ -333,7 +333,7 @@ def test_pandas_has_exact_times_in_utc():
     (gap,) = chunk.gaps
     assert frame.attrs == {
         "name": "box", "unit": "V", "rate": 1000.0,
-        "gaps": [{"start": gap.start, "end": gap.end, "lost": 100, "why": "dropped"}],
+        "gaps": [{"start": gap.start, "end": gap.end, "lost": 100, "reason": "dropped"}],
     }  # fmt: skip
 
 
@@ -363,7 +363,7 @@ def test_xarray():
     assert (array.attrs["rate"], array.attrs["unit"], array.attrs["units"]) == (1000.0, "V", "V")
     (gap,) = json.loads(array.attrs["gaps"])
     assert gap == {
-        "start": chunk.gaps[0].start, "end": chunk.gaps[0].end, "lost": 100, "why": "dropped",
+        "start": chunk.gaps[0].start, "end": chunk.gaps[0].end, "lost": 100, "reason": "dropped",
     }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import reactivex as rx
 from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.steps.multi import lift_joint
-from rxstream.testing import run
+from rxstream.steps.multi import lift_multi
+from rxstream.testing import run_operator
 
 WHOLE = Chunk.regular(
     np.sin(np.arange(400.0)), StreamInfo("x", 100.0, (), np.dtype(float)), start=0
@@ -26,7 +26,7 @@ WHOLE = Chunk.regular(
         lambda n: ops.rechunk(n(30), hop=n(10)),
         lambda n: ops.filter_band(n(5), n(20), order=n(2)),
         lambda n: ops.map_parallel(abs, in_flight=n(2)),
-        lambda n: ops.onset(n(1), rest=n(1)),
+        lambda n: ops.onset(n(1), holdoff=n(1)),
         lambda n: ops.align(rx.empty(), offset=n(1), tolerance=n(1)),
         lambda n: ops.window_by_time(n(1), every=n(1)),
     ],
@@ -35,7 +35,7 @@ def test_numbers_of_numpy_are_numbers(make: Any) -> None:
     for number in (np.int64, np.uint8, np.int8):
         make(number)
     if "map_parallel" not in make.__code__.co_names and "align" not in make.__code__.co_names:
-        ours, plain = (run(make(number), [WHOLE]) for number in (np.int64, int))
+        ours, plain = (run_operator(make(number), [WHOLE]) for number in (np.int64, int))
         assert [str(item) for item in ours] == [str(item) for item in plain]
 
 
@@ -84,18 +84,18 @@ def test_gates_of_numbers_name_what_they_cannot_compare() -> None:
     info = StreamInfo("imu", 10.0, (), np.dtype([("x", float)]))
     whole = Chunk.regular(np.zeros(3, info.dtype), info, start=0)
     with pytest.raises(ChunkError, match=r"ops\.select, or give a function") as told:
-        run(ops.gate(1), [whole])
+        run_operator(ops.gate(1), [whole])
     assert "imu" in str(told.value.__notes__)
     function = ops.gate(lambda data: data["x"] >= 0)
-    assert sum(map(len, run(function, [whole]))) == 3
+    assert sum(map(len, run_operator(function, [whole]))) == 3
 
 
 def test_rates_that_are_no_simple_multiple_are_refused() -> None:
     """The nearest one would be 10 ppm off: 36 ms an hour."""
     message = r"99\.999 Hz is no simple multiple of the 100.0 Hz of x; ask for .* or use .*linear"
     with pytest.raises(ChunkError, match=message):
-        run(ops.resample(99.999, method="polyphase"), [WHOLE])
-    assert run(ops.resample(30000 / 1001, method="polyphase"), [WHOLE])
+        run_operator(ops.resample(99.999, method="polyphase"), [WHOLE])
+    assert run_operator(ops.resample(30000 / 1001, method="polyphase"), [WHOLE])
 
 
 def test_a_joint_that_lacks_a_part_is_named() -> None:
@@ -103,8 +103,8 @@ def test_a_joint_that_lacks_a_part_is_named() -> None:
         def push(self, port: int, chunk: Chunk[Any]) -> tuple[()]:
             return ()
 
-    join = lift_joint(Half, [rx.empty()], "half")  # type: ignore[arg-type]
+    join = lift_multi(Half, [rx.empty()], "half")  # type: ignore[arg-type]
     with pytest.raises(
-        ParameterError, match="half: Half is no Joint; it lacks marks, finished, done"
+        ParameterError, match="half: Half is no MultiStep; it lacks marks, finished, done"
     ):
         rx.empty().pipe(join).subscribe()

@@ -11,7 +11,7 @@ from signals import CUTS, HOLES, chunk, lossy
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.operators.signal.polyphase import Polyphase
-from rxstream.testing import recut, run
+from rxstream.testing import recut, run_operator
 
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(float))
 
@@ -21,10 +21,10 @@ def test_windows_filled_with_nan_are_numbered_without_holes(
     holes: list[tuple[int, int]], cuts: list[int]
 ) -> None:
     chunks = recut(lossy(holes, 50), cuts)
-    windows = run(ops.window_by_time(0.02, on_gap="nan"), chunks)
+    windows = run_operator(ops.window_by_time(0.02, on_gap="nan"), chunks)
     for one, other in pairwise(windows):
-        inside = sum(gap.lost or 0 for at, gap in one.breaks if at > 0)
-        before = sum(gap.lost or 0 for at, gap in other.breaks if at == 0)
+        inside = sum(gap.lost or 0 for at, gap in one.gap_positions if at > 0)
+        before = sum(gap.lost or 0 for at, gap in other.gap_positions if at == 0)
         assert other.index == one.index + len(one) + inside + before
     put_in = sum(int(np.isnan(c.data).sum()) for c in windows)
     assert put_in + sum(c.lost for c in windows) == sum(c.lost for c in chunks)
@@ -39,7 +39,7 @@ def test_a_gap_is_filled_with_what_was_lost_if_that_has_room(
     a = Chunk.regular(np.ones(10), LEVEL, start=0)
     gap = Gap(10 * MS, (10 + length) * MS, lost, "dropped")
     b = Chunk.regular(np.ones(10), LEVEL, start=gap.end, index=10 + (lost or 0), gap=gap)
-    whole = concat(run(ops.window_by_time(0.1, on_gap="nan"), [a, b]))
+    whole = concat(run_operator(ops.window_by_time(0.1, on_gap="nan"), [a, b]))
     assert np.isnan(whole.data).sum() == filled
 
 
@@ -49,7 +49,7 @@ def test_a_gate_that_a_gap_closes_was_closed_when_the_gap_began() -> None:
     gap = Gap(12 * MS, 20 * MS, 8, "dropped")
     a = Chunk.regular(values, LEVEL, start=0)
     b = Chunk.regular(np.zeros(10), LEVEL, start=20 * MS, index=20, gap=gap)
-    out = run(ops.gate(5, 5, hold=0.005, after=0.009), [a, b])
+    out = run_operator(ops.gate(5, 5, hold=0.005, after=0.009), [a, b])
     assert concat(out).time[-1] == 20 * MS  # before 12 + 9 ms
 
 
@@ -59,14 +59,14 @@ def test_the_rest_after_an_onset_goes_on_over_chunks(cuts: list[int]) -> None:
     for at in (50, 120, 190, 330):
         values[at : at + 20] = 1.0
     whole = Chunk.regular(values, LEVEL, start=0)
-    out = run(ops.onset(0.5, rest=0.1), recut([whole], cuts))
+    out = run_operator(ops.onset(0.5, holdoff=0.1), recut([whole], cuts))
     assert (concat(out).time // MS).tolist() == [50, 190, 330]
 
 
 @pytest.mark.parametrize("on_gap", ["reset", "bridge"])
 def test_a_steady_filter_begins_steady(on_gap: str) -> None:
     low = ops.filter_band(None, 20, initial="steady", on_gap=on_gap)  # type: ignore[arg-type]
-    out = concat(run(low, [Chunk.regular(np.full(50, 7.0), LEVEL, start=0)]))
+    out = concat(run_operator(low, [Chunk.regular(np.full(50, 7.0), LEVEL, start=0)]))
     np.testing.assert_allclose(out.data, 7.0)
 
 
@@ -85,7 +85,9 @@ def test_polyphase_keeps_what_its_filter_needs_and_no_more() -> None:
 def test_no_time_of_polyphase_lies_after_its_stretch(
     holes: list[tuple[int, int]], cuts: list[int]
 ) -> None:
-    for out in run(ops.resample(1500.0, method="polyphase"), recut(lossy(holes, 30), cuts)):
+    for out in run_operator(
+        ops.resample(1500.0, method="polyphase"), recut(lossy(holes, 30), cuts)
+    ):
         if len(out):
             assert out.time[-1] < out.end
 
@@ -94,7 +96,7 @@ def test_samples_can_be_compared_and_kept_in_sets() -> None:
     """As RxPY's own operators do, e.g. `distinct_until_changed`."""
     info = StreamInfo("imu", 1000.0, (3,), np.dtype(float))
     whole = Chunk.regular(np.arange(6.0).reshape(2, 3), info, start=0)
-    one, other = (run(ops.samples(), [whole]) for _ in range(2))
+    one, other = (run_operator(ops.samples(), [whole]) for _ in range(2))
     assert one == other
     assert len({*one, *other}) == 2
     assert one[0] != one[1]

@@ -16,7 +16,7 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "rechunk-split": (lambda: ops.rechunk(5, on_gap="split"), {}),
     "rechunk-hop": (lambda: ops.rechunk(5, hop=2), {"conserves": False}),
     "rechunk-hop-split": (lambda: ops.rechunk(3, hop=5, on_gap="split"), {"conserves": False}),
-    "rechunk-seconds": (lambda: ops.rechunk(seconds=0.08), {"source": streams(infos())}),
+    "rechunk-seconds": (lambda: ops.rechunk(duration=0.08), {"source": streams(infos())}),
     "window": (lambda: ops.window_by_time(0.03), {}),
     "window-irregular": (
         lambda: ops.window_by_time(0.05),

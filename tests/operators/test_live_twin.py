@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from twin_cases import CAPTURES, EXEMPT, JOINS, SECONDS, SINGLE, devices
-from twins import Heard, cold, cuts, hear, play
+from simulated_cases import CAPTURES, EXEMPT, JOINS, SECONDS, SINGLE, devices
+from simulated_streams import Heard, cold, cuts, hear, play
 
 from rxstream import operators as ops
 from rxstream.data.chunk import concat
@@ -31,7 +31,7 @@ def test_every_operator_is_tried_or_it_is_told_why_not() -> None:
 def test_the_twins_lost_and_kept_enough(heard: Heard) -> None:
     for name, rate in (("sound", 8000), ("level", 200)):
         whole = concat(heard.past[name])
-        assert {gap.why for gap in whole.gaps} >= {"dropped", "disconnect"}
+        assert {gap.reason for gap in whole.gaps} >= {"dropped", "disconnect"}
         assert len(whole) > 0.3 * rate * SECONDS  # a slow machine is long unplugged
         lost = sum(gap.lost or 0 for gap in whole.gaps)
         # none goes untold; what comes late after an unplugging may make that look longer

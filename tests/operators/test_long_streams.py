@@ -12,7 +12,7 @@ from rxstream import operators as ops
 from rxstream.operators.cutting.rechunk import _Rechunk
 from rxstream.operators.cutting.window_by_time import _WindowByTime
 from rxstream.steps.lift import Step
-from rxstream.testing import assert_same, run
+from rxstream.testing import assert_same, run_operator
 
 SOUND = StreamInfo("sound", 8000.0, (2,), np.dtype(np.float32))
 BUS = StreamInfo("bus", None, (), np.dtype([("id", np.uint32), ("value", np.float64)]))
@@ -69,16 +69,16 @@ def test_the_result_does_not_depend_on_the_chunks(
     chunks = list(stream(900))
     whole = concat(chunks)
     cut = [whole[k : k + 211] for k in range(0, len(whole), 211)]
-    want = run(OPERATORS[name](), chunks)
-    assert_same(run(OPERATORS[name](), [whole]), want)
-    assert_same(run(OPERATORS[name](), cut), want)
+    want = run_operator(OPERATORS[name](), chunks)
+    assert_same(run_operator(OPERATORS[name](), [whole]), want)
+    assert_same(run_operator(OPERATORS[name](), cut), want)
 
 
 @pytest.mark.parametrize("name", ["rechunk", "rechunk-small", "rechunk-split", "window"])
 @pytest.mark.parametrize("stream", [sound, bus], ids=["sound", "bus"])
 def test_nothing_is_lost(name: str, stream: Callable[[int], Iterator[Chunk[Any]]]) -> None:
     chunks = list(stream(900))
-    whole, out = concat(chunks), concat(run(OPERATORS[name](), chunks))
+    whole, out = concat(chunks), concat(run_operator(OPERATORS[name](), chunks))
     np.testing.assert_array_equal(out.time, whole.time)
     assert out.data.tobytes() == whole.data.tobytes()
     assert out.lost == whole.lost
@@ -106,14 +106,16 @@ def test_memory_stays_flat(
         if k in (1000, 3000, 5999):
             tape = step._tape  # type: ignore[attr-defined]
             lists = sum(len(getattr(tape, s)) for s in ("_parts", "_part_starts", "_offsets"))
-            held.append((tape._slabs.nbytes, lists, len(tape.breaks)))
+            held.append((tape._slabs.nbytes, lists, len(tape.gap_positions)))
     assert held[2][0] <= 3 * held[0][0]  # a slab more or less
-    assert all(lists < 1000 and breaks < 50 for _, lists, breaks in held)
+    assert all(lists < 1000 and gap_positions < 50 for _, lists, gap_positions in held)
 
 
 def test_overlapping_windows_of_messages_share_memory_too() -> None:
     """Nobody knows the rate of a bus; it is learned, so that windows become views."""
-    windows = [w for w in run(ops.window_by_time(0.5, every=0.02), bus(3000)) if len(w) > 20]
+    windows = [
+        w for w in run_operator(ops.window_by_time(0.5, every=0.02), bus(3000)) if len(w) > 20
+    ]
     late = windows[len(windows) // 2 :]
     pairs = list(pairwise(late))
     shared = sum(np.shares_memory(a.data, b.data) for a, b in pairs)

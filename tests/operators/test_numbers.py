@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from rxstream import Chunk
 from rxstream import operators as ops
-from rxstream.testing import infos, recut_by_time, run, streams
+from rxstream.testing import infos, recut_by_time, run_operator, streams
 
 OPERATORS: dict[str, Any] = {
     "fill_gaps": lambda: ops.fill_gaps(0, limit=0.01),
-    "continuity": ops.continuity,
+    "detect_gaps": ops.detect_gaps,
     "map_data": lambda: ops.map_data(abs),
     "rechunk": lambda: ops.rechunk(5),
     "window_by_time": lambda: ops.window_by_time(0.05),
@@ -22,14 +22,14 @@ OPERATORS: dict[str, Any] = {
     "spectrogram": lambda: ops.spectrogram(0.006),
     "resample": lambda: ops.resample(300),
     "resample-polyphase": lambda: ops.resample(500, method="polyphase"),
-    "resample-hold": lambda: ops.resample(300, method="hold"),
+    "resample-hold": lambda: ops.resample(300, method="previous"),
 }
 
 
 def check_numbers(chunks: list[Chunk[Any]]) -> None:
     expected: int | None = None
     for chunk in chunks:
-        before = [gap.lost or 0 for at, gap in chunk.breaks if at == 0 or not len(chunk)]
+        before = [gap.lost or 0 for at, gap in chunk.gap_positions if at == 0 or not len(chunk)]
         assert expected in (None, chunk.index - sum(before)), f"{chunk!r} follows {expected}"
         expected = chunk.index - sum(before) + len(chunk) + chunk.lost
 
@@ -42,4 +42,4 @@ def check_numbers(chunks: list[Chunk[Any]]) -> None:
 def test_numbers_go_on(name: str, chunks: list[Chunk[Any]], shares: list[float]) -> None:
     cut = recut_by_time(chunks, shares)
     check_numbers(cut)
-    check_numbers(run(OPERATORS[name](), cut))
+    check_numbers(run_operator(OPERATORS[name](), cut))

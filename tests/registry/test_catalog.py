@@ -6,29 +6,30 @@ import sys
 import numpy as np
 import pytest
 
-from rxstream import Counter, registry
+from rxstream import DeviceCounter
 from rxstream.devices.can import Can
-from rxstream.devices.simulated import Delay, Twin
+from rxstream.devices.simulated import Delay, Simulated
 from rxstream.errors import DeviceNotFoundError, ParameterError
 from rxstream.registry.catalog import list_devices, parse_source, to_spec
+from rxstream.registry.entry_points import device_names
 
 
 @pytest.mark.parametrize(
     ("spec", "option", "value"),
     [
-        ("twin", "rate", 48_000.0),
-        ("twin:rate=8e3", "rate", 8000.0),
-        ("twin:shape=480x640x3,signal=video,dtype=uint8", "shape", (480, 640, 3)),
-        ("twin:shape=2", "shape", (2,)),
-        ("twin:shape=(2,),channels=left+right", "channels", ("left", "right")),
-        ("twin:dtype=int16", "dtype", np.dtype("int16")),
-        ("twin:irregular=yes", "irregular", True),
-        ("twin:irregular=off", "irregular", False),
-        ("twin:duration=none", "duration", None),
-        ("twin:stamps=host", "stamps", "host"),
-        ("twin:delay=(0.01,0.002)", "delay", Delay(0.01, 0.002)),
-        ("twin:counter=32", "counter", Counter(32)),
-        ("twin: seed=7 , ppm=5", "seed", 7),
+        ("simulated", "rate", 48_000.0),
+        ("simulated:rate=8e3", "rate", 8000.0),
+        ("simulated:shape=480x640x3,signal=video,dtype=uint8", "shape", (480, 640, 3)),
+        ("simulated:shape=2", "shape", (2,)),
+        ("simulated:shape=(2,),channels=left+right", "channels", ("left", "right")),
+        ("simulated:dtype=int16", "dtype", np.dtype("int16")),
+        ("simulated:irregular=yes", "irregular", True),
+        ("simulated:irregular=off", "irregular", False),
+        ("simulated:duration=none", "duration", None),
+        ("simulated:stamps=host", "stamps", "host"),
+        ("simulated:delay=(0.01,0.002)", "delay", Delay(0.01, 0.002)),
+        ("simulated:counter=32", "counter", DeviceCounter(32)),
+        ("simulated: seed=7 , ppm=5", "seed", 7),
         ("audio:device=3", "device", 3),
         ("audio:device=USB mic, left", "device", "USB mic, left"),
         ("can:channel=can0,interface=socketcan", "channel", "can0"),
@@ -53,17 +54,17 @@ def test_options_are_read_by_their_types(spec: str, option: str, value: object) 
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("twin:rte=3", ["no option 'rte'", "did you mean rate?", "irregular"]),
-        ("twin:xyzzy=3", ["no option 'xyzzy'", "It has rate"]),
-        ("twin:rate=fast", ["rate", "a number", "'fast'"]),
-        ("twin:seed=1.5", ["seed", "a whole number", "'1.5'"]),
-        ("twin:irregular=maybe", ["irregular", "yes or no", "'maybe'"]),
-        ("twin:counter=abc", ["counter", "Counter or none", "'abc'"]),
-        ("twin:rate=-1", ["twin", "rate", "-1.0"]),
-        ("twin:rate", ["'rate' is no option", "twin:option=value"]),
-        ("twin:signal=sinus", ["'sinus'", "sine"]),
+        ("simulated:rte=3", ["no option 'rte'", "did you mean rate?", "irregular"]),
+        ("simulated:xyzzy=3", ["no option 'xyzzy'", "It has rate"]),
+        ("simulated:rate=fast", ["rate", "a number", "'fast'"]),
+        ("simulated:seed=1.5", ["seed", "a whole number", "'1.5'"]),
+        ("simulated:irregular=maybe", ["irregular", "yes or no", "'maybe'"]),
+        ("simulated:counter=abc", ["counter", "DeviceCounter or none", "'abc'"]),
+        ("simulated:rate=-1", ["simulated", "rate", "-1.0"]),
+        ("simulated:rate", ["'rate' is no option", "simulated:option=value"]),
+        ("simulated:signal=sinus", ["'sinus'", "sine"]),
         ("audio:dtype=float", ["dtype", "int16", "'float'"]),
-        ("twin:shape=(2", ["shape", "'(2'"]),
+        ("simulated:shape=(2", ["shape", "'(2'"]),
         ("can:bitrate=x,interface=pcan", ["bitrate", "a whole number or none", "'x'"]),
     ],
 )
@@ -82,13 +83,13 @@ def test_an_unknown_device_is_explained() -> None:
 def test_a_spec_is_read_back() -> None:
     options = {"interface": "socketcan", "channel": "can0", "bitrate": 500_000}
     assert parse_source(to_spec("can", options)) == Can(**options)
-    assert to_spec("twin", {}) == "twin"
+    assert to_spec("simulated", {}) == "simulated"
 
 
 def test_every_registered_device_is_listed() -> None:
     listings = {item.name: item for item in list_devices()}
-    assert set(listings) == set(registry.device_names())
-    assert listings["twin"].sought is False
+    assert set(listings) == set(device_names())
+    assert listings["simulated"].sought is False
     assert listings["audio"].sought is True
     assert all(item.about for item in listings.values())
 
@@ -100,20 +101,20 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_broken_device_of_somebody_else_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str) -> type[Twin]:
+    def broken(name: str) -> type[Simulated]:
         if name == "can":
             msg = "no such module"
             raise ImportError(msg)
         if name == "camera":
 
-            class Camera(Twin):
+            class Camera(Simulated):
                 @staticmethod
                 def discover() -> list[object]:
                     msg = "the driver is confused"
                     raise RuntimeError(msg)
 
             return Camera
-        return Twin
+        return Simulated
 
     monkeypatch.setattr("rxstream.registry.catalog.source_class", broken)
     listings = {item.name: item for item in list_devices()}

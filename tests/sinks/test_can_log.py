@@ -24,7 +24,7 @@ ALL = [
 ]  # fmt: skip
 
 
-def messages(count: int, kinds: list[CanFlag], start: int = START, **breaks: Any) -> Chunk:
+def messages(count: int, kinds: list[CanFlag], start: int = START, **gap_positions: Any) -> Chunk:
     """Return messages of these kinds in turn, 10 ms apart."""
     rng = np.random.default_rng(count)
     data = np.zeros(count, CAN_DTYPE)
@@ -37,7 +37,7 @@ def messages(count: int, kinds: list[CanFlag], start: int = START, **breaks: Any
         if not row["flags"] & F.REMOTE:
             row["data"][: row["dlc"]] = rng.integers(256, size=row["dlc"])
     times = start + np.arange(count) * SECOND // 100
-    return Chunk.stamped(data, times, INFO, **breaks)
+    return Chunk.stamped(data, times, INFO, **gap_positions)
 
 
 def read(path: Path) -> Chunk:

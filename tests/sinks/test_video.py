@@ -223,7 +223,7 @@ def test_a_live_stream_is_stored_and_read_again(tmp_path: Path) -> None:
 
 def test_a_sink_that_fails_is_cut_off_alone(tmp_path: Path) -> None:
     clip = make_video(tmp_path / "clip.avi", 10)
-    device = Device(Camera(clip, colour="gray", pace="max"))
+    device = Device(Camera(clip, color="gray", pace="max"))
     seen: list[Chunk[Any]] = []
     faults: list[Exception] = []
     device.subscribe(seen.append)

@@ -1,4 +1,4 @@
-"""lift_joint: several inputs, one at a time; what comes at once, in the order of its times."""
+"""lift_multi: several inputs, one at a time; what comes at once, in the order of its times."""
 
 import threading
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk, TimeWindowSubject
 from rxstream.errors import ParameterError
-from rxstream.steps.multi import lift_joint, stream_names
+from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks
 
 HERE = ImmediateScheduler()
@@ -47,7 +47,7 @@ def join(*sources: Any, **options: Any) -> tuple[list[Any], Any]:
     """Return what comes out, and the subscription."""
     out: list[Any] = []
     joined = sources[0].pipe(
-        lift_joint(lambda: Notes(len(sources), **options), sources[1:], "notes")
+        lift_multi(lambda: Notes(len(sources), **options), sources[1:], "notes")
     )
     return out, joined.subscribe(out.append, out.append, lambda: out.append("done"))
 
@@ -161,7 +161,7 @@ def test_nothing_comes_after_dispose() -> None:
 def test_dispose_from_within_stops_at_once() -> None:
     a = rx.from_iterable(pieces(9))
     got: list[Any] = []
-    joined = a.pipe(lift_joint(Notes, [rx.from_iterable(pieces(9))], "notes"), rxo.take(3))
+    joined = a.pipe(lift_multi(Notes, [rx.from_iterable(pieces(9))], "notes"), rxo.take(3))
     joined.subscribe(got.append)
     assert len(got) == 3
 
@@ -175,7 +175,7 @@ def test_what_is_fed_back_comes_after_what_is_being_given() -> None:
             b.on_next(ramp(8, 4))
         got.append(item[:2])
 
-    a.pipe(lift_joint(Notes, [b], "notes")).subscribe(on_next)
+    a.pipe(lift_multi(Notes, [b], "notes")).subscribe(on_next)
     a.on_next(ramp(0, 4))
     assert got == [(0, 0), (1, 8)]
 
@@ -187,7 +187,7 @@ def test_a_subscriber_that_raises_is_not_told_so_by_the_joint() -> None:
     def on_next(_: Any) -> None:
         raise KeyError
 
-    a.pipe(lift_joint(Notes, [b], "notes")).subscribe(on_next, errors.append)
+    a.pipe(lift_multi(Notes, [b], "notes")).subscribe(on_next, errors.append)
     with pytest.raises(KeyError):
         a.on_next(ramp(0, 4))
     assert not errors
@@ -204,7 +204,7 @@ def test_the_observer_never_sees_two_at_once() -> None:
         seen[0] += 1
         inside[0] -= 1
 
-    make = lift_joint(lambda: Notes(4, 10 * SECOND), sources[1:], "notes")
+    make = lift_multi(lambda: Notes(4, 10 * SECOND), sources[1:], "notes")
     sources[0].pipe(make).subscribe(on_next)
 
     def feed(source: Any) -> None:

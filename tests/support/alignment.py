@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from joins import LONG, cold, play
+from join_drivers import LONG, cold, play
 
 from rxstream import Chunk, concat
 from rxstream import operators as ops

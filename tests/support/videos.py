@@ -48,7 +48,7 @@ def picture(number: int) -> NDArray[np.uint8]:
 
 
 def number_of(data: NDArray[Any]) -> int:
-    """Return the number in a picture, colour or gray, however it was compressed."""
+    """Return the number in a picture, color or gray, however it was compressed."""
     strip = data[95:125].mean(axis=(0, 2) if data.ndim == 3 else 0)
     bars = [strip[16 + bit * _BAR + 6 : 16 + bit * _BAR + _BAR - 10] for bit in range(_BITS)]
     return sum(int(bar.mean() > 128) << bit for bit, bar in enumerate(bars))
@@ -102,7 +102,7 @@ class _Server:
         self._threads: list[threading.Thread] = []
 
     def serve(self, connection: socket.socket) -> None:
-        """Send pictures until the connection breaks, or `gone`."""
+        """Send pictures until the connection gap_positions, or `gone`."""
         raise NotImplementedError
 
     @property

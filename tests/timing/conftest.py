@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.settings import Correction
+from rxstream.timing.settings import ClockSettings
 
 _PATH = Path(__file__).parents[2] / "benchmarks" / "timing" / "traces.py"
 
@@ -72,7 +72,7 @@ class Run:
 
 
 def settings_of(trace, **changes):
-    return Correction(rate=trace.rate, quantum=trace.quantum, counter=trace.spec, **changes)
+    return ClockSettings(rate=trace.rate, quantum=trace.quantum, counter=trace.spec, **changes)
 
 
 @pytest.fixture(scope="session")

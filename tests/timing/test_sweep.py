@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rxstream.timing.online.envelope import Envelope
+from rxstream.timing.online.envelope import LowerEnvelope
 from rxstream.timing.online.gaptest import GapTest
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.settings import Correction
+from rxstream.timing.settings import ClockSettings
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 S = 1_000_000_000
@@ -68,7 +68,7 @@ def test_the_documented_table_has_every_part(sweep):
 
 def test_chunks_that_waited_for_another_are_no_evidence():
     rng = np.random.default_rng(1)
-    lines = [Envelope(0.0, 50e-6, 5e-9, (10.0, 300.0)) for _ in range(2)]
+    lines = [LowerEnvelope(0.0, 50e-6, 5e-9, (10.0, 300.0)) for _ in range(2)]
     for k in range(400):  # bursts of ten: one late, nine right behind it
         late = float(rng.exponential(5e-3))
         for i in range(10):
@@ -82,7 +82,7 @@ def test_chunks_that_waited_for_another_are_no_evidence():
 
 def test_a_rise_of_the_delay_that_was_none_is_taken_back():
     rng = np.random.default_rng(2)
-    model = ClockModel(Correction(rate=48_000.0, quantum=480))
+    model = ClockModel(ClockSettings(rate=48_000.0, quantum=480))
     arrivals = 10 + np.arange(1, 3001) * 0.01 + rng.exponential(0.3e-3, 3000)
     arrivals[1500:1508] += 8.5e-3  # nearly a block, for some chunks in a row
     events, last = [], []
@@ -98,7 +98,7 @@ def test_a_rise_of_the_delay_that_was_none_is_taken_back():
 
 def test_a_loss_of_less_than_a_sample_is_none():
     rng = np.random.default_rng(3)
-    model = ClockModel(Correction(rate=1.0))
+    model = ClockModel(ClockSettings(rate=1.0))
     arrivals = 10 + np.arange(1.0, 601.0) + rng.exponential(1e-3, 600)
     arrivals[300:] += 0.05
     events = [event for a in arrivals for event in model.push(1, round(a * S)).events]
@@ -150,7 +150,7 @@ def test_a_loss_before_chunks_can_be_judged_is_looked_at_once(follow, sweep, mon
     monkeypatch.setattr(GapTest, "_run", lambda self, *args: looked.append(1) or run(self, *args))
     trace = sweep.Cell(8000.0, 1, 0.0, "bimodal", "blocks").trace(1007)
     assert trace.gaps[0][0] < 10_000
-    model = ClockModel(Correction(8000.0, 1))
+    model = ClockModel(ClockSettings(8000.0, 1))
     for arrival in trace.arrival[:15_900].tolist():
         model.push(1, arrival)
     assert len(looked) <= 1

@@ -36,7 +36,7 @@ class RunningMean:
 
     def push(self, chunk: Chunk[Any]) -> Iterable[Chunk[Any]]:
         means = []
-        gaps = {at for at, _ in chunk.breaks}
+        gaps = {at for at, _ in chunk.gap_positions}
         for k, value in enumerate(chunk.data):
             if k in gaps:
                 self.last.clear()
@@ -76,10 +76,10 @@ def test_a_running_mean_over_the_past_is_what_it_was_live(
     chunks = recut(chunks, cuts)
     subject, live = filled(chunks)
     whole = concat(live)
-    begin = data.draw(st.integers(whole.extent - MS, whole.end - 1), label="begin")
+    begin = data.draw(st.integers(whole.covered_from - MS, whole.end - 1), label="begin")
     # as long as it remembers: N samples before the first one, with whatever gaps are between
     first = max(0, int(np.searchsorted(whole.time, begin)) - N)
-    reach = begin - (int(whole.time[first]) if len(whole) else whole.extent)
+    reach = begin - (int(whole.time[first]) if len(whole) else whole.covered_from)
     past = subject.past(start=begin, warmup=max(1, reach) / 1e9)
     again = collected(past.pipe(lift(RunningMean)))
     assert concat(again) == whole.between(begin, whole.end)
@@ -105,7 +105,7 @@ def test_windows_over_the_past_are_those_that_were_live(size: int, begin: int, p
 
 def test_one_pipeline_live_and_over_the_past() -> None:
     source = Manual()
-    pipeline = ops.compose(ops.rechunk(5), lift(RunningMean))
+    pipeline = rx.compose(ops.rechunk(5), lift(RunningMean))
     live: list[Chunk[Any]] = []
     with Device(source, timestamps="arrival") as device:
         device.pipe(pipeline).subscribe(live.append, scheduler=here)
@@ -208,7 +208,7 @@ def test_windows_of_several_streams_are_left_out_by_their_times() -> None:
 
 def test_aligned_chunks_are_cut_together() -> None:
     mic, cam = counts(), counts()
-    aligned = ops.compose(ops.window_by_time(1.0), ops.align(cam.past(8)))
+    aligned = rx.compose(ops.window_by_time(1.0), ops.align(cam.past(8)))
     past = mic.past(2.5, warmup=5)
     got = collected(past.pipe(aligned))
     assert all(a.time.tolist() == b.time.tolist() for a, b in got)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from numpy.typing import NDArray
 
 from rxstream.data.clock import HostClock, host_clock
-from rxstream.devices.camera.constant_rate import Steady
+from rxstream.devices.camera.constant_rate import ConstantRateClock
 
-__all__ = ["ArrivalClock", "LiveClock", "Picture", "PictureClock", "RecordedClock", "Timed"]
+__all__ = ["ArrivalClock", "ContainerClock", "Picture", "PictureClock", "RecordedClock", "Timed"]
 
 _logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class ArrivalClock:
         self, *, stamped: bool = False, rate: float | None = None, clock: HostClock = host_clock
     ) -> None:
         self._stamped, self._clock = stamped, clock
-        self._steady = None if rate is None else Steady(rate)
+        self._steady = None if rate is None else ConstantRateClock(rate)
         self._last = 0
         self.doubt = math.nan
 
@@ -103,7 +103,7 @@ class ArrivalClock:
         return ()
 
 
-class LiveClock:
+class ContainerClock:
     """A live stream: the container's times as long as they keep pace with arrival.
 
     A picture comes some delay after it was taken. The delay varies, but never below a floor; so

@@ -3,9 +3,9 @@
 from collections import deque
 
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.settings import Correction
+from rxstream.timing.settings import ClockSettings
 
-__all__ = ["Steady"]
+__all__ = ["ConstantRateClock"]
 
 _PROVE = 3_000_000_000  # the rate must hold for so long [ns]
 _FEW = 20  # and for so many pictures
@@ -15,7 +15,7 @@ _SKEW = 5e-3  # a driver says 30 where it gives 29.97
 _SURE = 0.25  # of the time from picture to picture: better than that, or not at all
 
 
-class Steady:
+class ConstantRateClock:
     """The line under the arrivals of pictures, as long as they come at their rate.
 
     What a camera says of its rate may be far from true, and with automatic exposure it changes
@@ -30,7 +30,7 @@ class Steady:
 
     def __init__(self, rate: float) -> None:
         self._period = 1e9 / rate
-        self._settings = Correction(rate, quantum=1, skew_tol=_SKEW)
+        self._settings = ClockSettings(rate, quantum=1, skew_tol=_SKEW)
         self._model: ClockModel | None = None
         count = round(_PROVE / self._period)
         self._arrivals: deque[int] = deque(maxlen=max(_FEW, count))
@@ -48,7 +48,7 @@ class Steady:
         if self._model is None:
             self._model, self._since = ClockModel(self._settings), arrival
         stamp = self._model.push(1, arrival, lost=lost)
-        if stamp.why is not None:
+        if stamp.reason is not None:
             self._since = arrival
         sure = stamp.state == "locked" and stamp.uncertainty < _SURE * self._period
         if not sure or arrival - self._since < _PROVE or not 0 <= arrival - stamp.last <= span:

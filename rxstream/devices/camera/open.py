@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from rxstream.devices.camera.read import Colour, Input, Pictures, Video
+from rxstream.devices.camera.read import Color, Input, Pictures, Video
 from rxstream.errors import (
     DeviceBusyError,
     DeviceError,
@@ -59,7 +59,7 @@ def video_nodes() -> list[Path]:
 
 
 def open_camera(
-    cv2: Any, source: int | str, api: str | None, colour: Colour, wanted: Mapping[str, float | None]
+    cv2: Any, source: int | str, api: str | None, color: Color, wanted: Mapping[str, float | None]
 ) -> Input:
     """Open a camera by index or by its path below ``/dev``, and ask for what is ``wanted``."""
     # On Linux it is V4L2 or nothing: the others only complain on stderr.
@@ -75,7 +75,7 @@ def open_camera(
     for name, value in wanted.items():
         if value is not None:
             capture.set(properties[name], float(value))
-    return Video(cv2, capture, colour, None, recorded=False)
+    return Video(cv2, capture, color, None, recorded=False)
 
 
 def no_camera(source: int | str) -> DeviceError:
@@ -93,7 +93,7 @@ def no_camera(source: int | str) -> DeviceError:
     return DeviceNotFoundError(f"camera: there is no camera {shown(source)} ({there})")
 
 
-def open_file(cv2: Any, path: str, api: str | None, colour: Colour, rate: float | None) -> Input:
+def open_file(cv2: Any, path: str, api: str | None, color: Color, rate: float | None) -> Input:
     """Open a video file."""
     path = path.removeprefix("file://")
     if not os.path.exists(path):
@@ -112,7 +112,7 @@ def open_file(cv2: Any, path: str, api: str | None, colour: Colour, rate: float 
             "an mp4 that was cut off while recording has no index: record to mkv or avi"
         )
         raise FormatError(msg)
-    video = Video(cv2, capture, colour, rate, recorded=True)
+    video = Video(cv2, capture, color, rate, recorded=True)
     if _is_raw(path):
         video.distrust()
     return video
@@ -126,7 +126,7 @@ def _is_raw(path: str) -> bool:
     return head.startswith((b"\xff\xd8", b"--")) or (code in (0, 1) and head[code + 3] != 0xBA)
 
 
-def open_sequence(cv2: Any, pattern: str, colour: Colour, rate: float | None) -> Input:
+def open_sequence(cv2: Any, pattern: str, color: Color, rate: float | None) -> Input:
     """Open numbered pictures by a pattern with one ``%d`` in the file name."""
     path = Path(pattern)
     parts = _NUMBER.split(path.name)
@@ -139,11 +139,11 @@ def open_sequence(cv2: Any, pattern: str, colour: Colour, rate: float | None) ->
     if not found:
         msg = f"camera: no file is called {pattern!r} (the folder is {os.getcwd()!r})"
         raise DeviceNotFoundError(msg)
-    return Pictures(cv2, sorted(found), colour, rate)
+    return Pictures(cv2, sorted(found), color, rate)
 
 
 def open_stream(
-    cv2: Any, url: str, api: str | None, colour: Colour, rate: float | None, timeout: float
+    cv2: Any, url: str, api: str | None, color: Color, rate: float | None, timeout: float
 ) -> Input:
     """Open a URL or GStreamer pipeline, waiting no longer than ``timeout`` [s]."""
     wait = round(timeout * 1000)
@@ -157,7 +157,7 @@ def open_stream(
     capture = _capture(cv2, url, backend, params if backend == cv2.CAP_FFMPEG else [])
     if capture is None:
         raise _no_stream(url, timeout)
-    video = Video(cv2, capture, colour, rate, recorded=None)
+    video = Video(cv2, capture, color, rate, recorded=None)
     # A series of JPEG pictures over HTTP, as most cameras send it, holds no times.
     if url.startswith("http") and video.invented and video.codec == "MJPG":
         video.distrust()

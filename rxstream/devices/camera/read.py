@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rxstream.data.clock import now_ns
 from rxstream.devices.camera.clocks import Picture
 
-__all__ = ["Colour", "Input", "Pictures", "Video"]
+__all__ = ["Color", "Input", "Pictures", "Video"]
 
-Colour: TypeAlias = Literal["bgr", "rgb", "gray"]
+Color: TypeAlias = Literal["bgr", "rgb", "gray"]
 
 
 class Input(Protocol):
@@ -49,7 +49,7 @@ class Video:
     ----------
     cv2, capture
         The module and the capture.
-    colour
+    color
         What pictures are converted to.
     rate
         If given, it overrides what the container says: of a recording, picture ``i`` was taken
@@ -59,10 +59,10 @@ class Video:
     """
 
     def __init__(
-        self, cv2: Any, capture: Any, colour: Colour, rate: float | None, recorded: bool | None
+        self, cv2: Any, capture: Any, color: Color, rate: float | None, recorded: bool | None
     ) -> None:
         self._cv2, self._capture = cv2, capture
-        self._code = {"rgb": cv2.COLOR_BGR2RGB, "gray": cv2.COLOR_BGR2GRAY}.get(colour)
+        self._code = {"rgb": cv2.COLOR_BGR2RGB, "gray": cv2.COLOR_BGR2GRAY}.get(color)
         claimed = float(capture.get(cv2.CAP_PROP_FPS))
         # Some streams claim their ticks, e.g. 90 kHz, for want of a rate.
         self._claimed = claimed if 0 < claimed <= 1000 else None
@@ -140,11 +140,11 @@ class Pictures:
     recorded = True
 
     def __init__(
-        self, cv2: Any, files: Sequence[tuple[int, Path]], colour: Colour, rate: float | None
+        self, cv2: Any, files: Sequence[tuple[int, Path]], color: Color, rate: float | None
     ) -> None:
         self._cv2, self._files, self.rate, self.timed = cv2, files, rate, rate is not None
-        self._flag = cv2.IMREAD_GRAYSCALE if colour == "gray" else cv2.IMREAD_COLOR
-        self._swap = colour == "rgb"
+        self._flag = cv2.IMREAD_GRAYSCALE if color == "gray" else cv2.IMREAD_COLOR
+        self._swap = color == "rgb"
         self._next = 0
         self._expected = files[0][0]
 

@@ -12,7 +12,7 @@ from rxstream.data.clock import Time, now_ns, to_ns, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.camera.clocks import (
     ArrivalClock,
-    LiveClock,
+    ContainerClock,
     PictureClock,
     RecordedClock,
 )
@@ -27,13 +27,13 @@ from rxstream.devices.camera.open import (
     shown,
     video_nodes,
 )
-from rxstream.devices.camera.read import Colour, Input
+from rxstream.devices.camera.read import Color, Input
 from rxstream.devices.camera.run import Run
 from rxstream.errors import FormatError, ParameterError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 if TYPE_CHECKING:
-    from rxstream.devices.device_info import Found
+    from rxstream.devices.device_info import DeviceInfo
 
 __all__ = ["Camera"]
 
@@ -66,7 +66,7 @@ class Camera:
       rate changes, as with automatic exposure, arrivals count again. Elsewhere nobody knows how
       late pictures are, and `Chunk.uncertainty` is NaN.
 
-    The delay from the lens to the driver cannot be seen from here: see ``Device(latency=)``.
+    The delay from the lens to the driver cannot be seen from here: see ``Device(path_delay=)``.
 
     Attributes
     ----------
@@ -78,8 +78,8 @@ class Camera:
     rate
         Pictures per second [Hz]. A camera is asked for it; for anything else it overrides what
         the container says: picture ``i`` of a file was taken ``i / rate`` after the first.
-    colour
-        Order of colours: ``"bgr"`` (OpenCV's), ``"rgb"``, or ``"gray"``.
+    color
+        Order of colors: ``"bgr"`` (OpenCV's), ``"rgb"``, or ``"gray"``.
     api
         The way OpenCV takes: ``"v4l2"``, ``"ffmpeg"``, ``"gstreamer"``, ``"dshow"``, ``"msmf"``,
         ``"avfoundation"``; None: the usual one.
@@ -106,7 +106,7 @@ class Camera:
     width: int | None = None
     height: int | None = None
     rate: float | None = None
-    colour: Colour = "bgr"
+    color: Color = "bgr"
     api: str | None = None
     start: Time | None = None
     pace: Literal["live", "max"] = "live"
@@ -122,7 +122,7 @@ class Camera:
         if self.source == "":
             msg = "source must be a camera's index, a path or a URL, not ''"
             raise ParameterError(msg)
-        _one_of("colour", self.colour, get_args(Colour))
+        _one_of("color", self.color, get_args(Color))
         _one_of("pace", self.pace, ("live", "max"))
         for name in ("width", "height"):
             value = getattr(self, name)
@@ -165,7 +165,7 @@ class Camera:
         """What the options say; the size of the pictures is known only once it is open."""
         if self.width is None or self.height is None:
             return self._info((), self.rate, {"shape": "unknown"})
-        shape = (self.height, self.width, *((3,) if self.colour != "gray" else ()))
+        shape = (self.height, self.width, *((3,) if self.color != "gray" else ()))
         return self._info(shape, self.rate, {})
 
     def _info(
@@ -176,7 +176,7 @@ class Camera:
             rate,
             shape,
             np.dtype(np.uint8),
-            channels=tuple(self.colour[:3]) if len(shape) == 3 else (),
+            channels=tuple(self.color[:3]) if len(shape) == 3 else (),
             device_clock="host",
             extra={"source": shown(self._where), **extra},
         )
@@ -197,7 +197,7 @@ class Camera:
         MissingExtraError
             If OpenCV is not installed.
         """
-        cv2 = load_backend("cv2", extra="video", system="libgl1 libglib2.0-0")
+        cv2 = import_optional("cv2", extra="video", system="libgl1 libglib2.0-0")
         pictures = self._connect(cv2)
         try:
             if not pictures.recorded and (self.start is not None or self.pace != "live"):
@@ -219,12 +219,12 @@ class Camera:
         where, kind = self._where, self._kind
         if isinstance(where, int) or kind == "camera":
             wanted = {"width": self.width, "height": self.height, "rate": self.rate}
-            return open_camera(cv2, where, self.api, self.colour, wanted)
+            return open_camera(cv2, where, self.api, self.color, wanted)
         if kind == "stream":
-            return open_stream(cv2, where, self.api, self.colour, self.rate, self.timeout)
+            return open_stream(cv2, where, self.api, self.color, self.rate, self.timeout)
         if kind == "sequence":
-            return open_sequence(cv2, where, self.colour, self.rate)
-        return open_file(cv2, where, self.api, self.colour, self.rate)
+            return open_sequence(cv2, where, self.color, self.rate)
+        return open_file(cv2, where, self.api, self.color, self.rate)
 
     def _nothing(self) -> Exception:
         if self._kind == "camera":
@@ -239,18 +239,18 @@ class Camera:
             return ArrivalClock(rate=None if pictures.recorded else pictures.rate)
         if pictures.recorded:
             return RecordedClock(now_ns() if self.start is None else to_ns(self.start))
-        return LiveClock(f"camera {shown(self._where)}")
+        return ContainerClock(f"camera {shown(self._where)}")
 
     @staticmethod
-    def discover() -> "list[Found]":
+    def discover() -> "list[DeviceInfo]":
         """Return the cameras that Linux lists; elsewhere OpenCV cannot tell without opening."""
-        from rxstream.devices.device_info import Found
+        from rxstream.devices.device_info import DeviceInfo
 
         found = []
         for node in video_nodes():
             about = Path("/sys/class/video4linux", node.name, "name")
             label = about.read_text().strip() if about.is_file() else node.name
-            found.append(Found(label, {"source": int(node.name[5:])}, str(node)))
+            found.append(DeviceInfo(label, {"source": int(node.name[5:])}, str(node)))
         return found
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.clock import HostClock, host_clock
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.settings import Correction
+from rxstream.timing.settings import ClockSettings
 
 __all__ = ["BusClock", "Stamps"]
 
@@ -44,7 +44,7 @@ class BusClock:
         self.doubt = math.nan
         """Half width of the 95 % interval of the times given last [ns]; NaN if nobody knows."""
         # stamps of the adapter are never lost samples: what comes later came later
-        self._model = ClockModel(Correction(None, on_step="latency", skew_tol=200e-6))
+        self._model = ClockModel(ClockSettings(None, on_step="latency", skew_tol=200e-6))
 
     def push(self, stamps: NDArray[np.float64], arrivals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return host times int64 ``(n,)`` [ns].

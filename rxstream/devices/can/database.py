@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rxstream.devices.can.messages import CAN_DTYPE
 from rxstream.errors import FormatError, ParameterError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 
 __all__ = ["Layout", "Signal", "chosen", "fields_of", "layout_of", "load_database", "shown"]
 
@@ -50,7 +50,7 @@ def load_database(database: Any) -> Any:
     FormatError
         If it cannot be parsed.
     """
-    cantools = load_backend("cantools", extra="can")
+    cantools = import_optional("cantools", extra="can")
     if hasattr(database, "messages") and hasattr(database, "get_message_by_frame_id"):
         return database
     if not isinstance(database, str | os.PathLike):

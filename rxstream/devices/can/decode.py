@@ -185,7 +185,7 @@ class DecodeStep:
     def push(self, chunk: Chunk) -> tuple[Chunk]:
         """Take a chunk of `CAN_DTYPE`, give it with its signals."""
         if chunk.data.dtype != CAN_DTYPE:
-            msg = f"decode_signals takes CAN messages, not {chunk.info.name} ({chunk.data.dtype})"
+            msg = f"decode_can takes CAN messages, not {chunk.info.name} ({chunk.data.dtype})"
             raise ChunkError(msg)
         if self._infos is None or self._infos[0] is not chunk.info:
             self._infos = chunk.info, self.decoder.info(chunk.info)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rxstream.devices.device_info import Found
+    from rxstream.devices.device_info import DeviceInfo
 
 __all__ = ["find_buses", "interface_of"]
 
@@ -16,9 +16,9 @@ _NOT_SOUGHT = frozenset({"serial", "socketcand", "udp_multicast", "virtual"})
 _TIMEOUT = 2.0  # [s]
 
 
-def find_buses(can: Any) -> "list[Found]":
+def find_buses(can: Any) -> "list[DeviceInfo]":
     """Return the buses that drivers list, and serial ports that may be slcan adapters."""
-    from rxstream.devices.device_info import Found
+    from rxstream.devices.device_info import DeviceInfo
 
     with _quiet():
         sought = sorted(set(can.VALID_INTERFACES) - _NOT_SOUGHT)
@@ -27,12 +27,12 @@ def find_buses(can: Any) -> "list[Found]":
     found = []
     for config in configs:
         name = f"{config['interface']} {config.get('channel')}"
-        found.append(Found(name, _options(config), "CAN interface"))
+        found.append(DeviceInfo(name, _options(config), "CAN interface"))
     for config in ports:
         port = str(config["channel"])
         if not port.startswith("/dev/ttyS"):  # those of the board are no adapters
             options = {"channel": port, "interface": "slcan"}
-            found.append(Found(f"slcan {port}", options, "serial port, if it speaks slcan"))
+            found.append(DeviceInfo(f"slcan {port}", options, "serial port, if it speaks slcan"))
     return found
 
 

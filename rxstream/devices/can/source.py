@@ -20,13 +20,13 @@ from rxstream.devices.can.find import find_buses, interface_of
 from rxstream.devices.can.log import LogReader, is_log
 from rxstream.devices.can.messages import CAN_DTYPE, CanFlag
 from rxstream.errors import ParameterError
-from rxstream.optional import load_backend
+from rxstream.optional import import_optional
 from rxstream.steps.lift import lift
 
 if TYPE_CHECKING:
-    from rxstream.devices.device_info import Found
+    from rxstream.devices.device_info import DeviceInfo
 
-__all__ = ["CAN_DTYPE", "Can", "CanFlag", "decode_signals"]
+__all__ = ["CAN_DTYPE", "Can", "CanFlag", "decode_can"]
 
 _BUS_ONLY = ("interface", "bitrate", "data_bitrate", "fd", "stamps", "options")
 
@@ -48,7 +48,7 @@ class Can:
     **Log files** (ASC, BLF, candump ``.log``, CSV, SQLite ``.db``, TRC, MF4, or gzipped) are read
     as fast as subscribers take them; the stream completes at their end. Times are those in the
     log: an ASC counts from its beginning, so from 1970 on, unless ``start`` is given. Messages
-    that go back in time by more than 1 ms begin a chunk with a ``Gap(why="overlap")``.
+    that go back in time by more than 1 ms begin a chunk with a ``Gap(reason="overlap")``.
 
     **Losses.** CAN messages have no numbers: what an adapter dropped, nobody can see here.
 
@@ -76,7 +76,7 @@ class Can:
         Messages that the database does not know pass with ``message`` -1, and are logged once.
     signals
         Signals wanted, ``"Signal"`` or ``"Message.Signal"``; None: all. All signals are in every
-        sample, so of a large database choose some, or decode later, by `decode_signals`.
+        sample, so of a large database choose some, or decode later, by `decode_can`.
     path
         Of a log file with any suffix; instead of ``channel``.
     start
@@ -192,7 +192,7 @@ class Can:
         MissingExtraError
             If python-can is not installed, or the driver of the interface.
         """
-        can = load_backend("can", extra="can")
+        can = import_optional("can", extra="can")
         where = self._where
         step = None if self._decoder is None else DecodeStep(self._decoder, where)
         filters = _filters(self.filters)
@@ -216,17 +216,17 @@ class Can:
         return " ".join(str(part) for part in (self.interface, self.channel) if part is not None)
 
     @staticmethod
-    def discover() -> "list[Found]":
+    def discover() -> "list[DeviceInfo]":
         """Return the buses that drivers list, and serial ports that may be slcan adapters."""
-        return find_buses(load_backend("can", extra="can"))
+        return find_buses(import_optional("can", extra="can"))
 
 
-def decode_signals(
+def decode_can(
     database: Any, signals: Iterable[str] | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Return an operator that decodes a stream of CAN messages.
 
-    ``can.pipe(decode_signals("car.dbc"))`` gives the samples that ``Can(decode="car.dbc")`` does,
+    ``can.pipe(decode_can("car.dbc"))`` gives the samples that ``Can(decode="car.dbc")`` does,
     but the window of the device holds the plain messages, which need much less room, and another
     subscriber may decode by another database.
 

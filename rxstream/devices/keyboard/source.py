@@ -11,7 +11,7 @@ from rxstream.acquisition.polling import poll
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import to_span
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.devices.device_info import Found
+from rxstream.devices.device_info import DeviceInfo
 from rxstream.devices.simulated import KEY_DTYPE
 from rxstream.errors import ParameterError
 
@@ -104,14 +104,14 @@ class Keyboard:
         return close
 
     @staticmethod
-    def discover() -> list[Found]:
+    def discover() -> list[DeviceInfo]:
         """Return the terminal of the program, if it has one."""
         if sys.platform == "win32":
-            return [Found("console", {})]
+            return [DeviceInfo("console", {})]
         from rxstream.devices.keyboard.tty import find_terminal
 
         name = find_terminal()
-        return [Found("this terminal", {}, name)] if name else []
+        return [DeviceInfo("this terminal", {}, name)] if name else []
 
     def _keys(self) -> _Keys:
         if sys.platform == "win32":
@@ -129,7 +129,7 @@ def typed(keys: Chunk) -> str:
     Parameters
     ----------
     keys
-        Of a `Keyboard`, or of ``Twin.keyboard()``; a key that is let go is no character.
+        Of a `Keyboard`, or of ``Simulated.keyboard()``; a key that is let go is no character.
 
     Examples
     --------

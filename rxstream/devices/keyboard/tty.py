@@ -18,7 +18,7 @@ __all__ = ["Terminal", "find_terminal", "open_terminal"]
 _ESCAPE = 0.05  # how long after Esc the rest of its sequence may come [s]
 _REMEDY = (
     "run it in a terminal, name one (tty='/dev/pts/3'; the shell's command tty tells), or use "
-    "Twin.keyboard()"
+    "Simulated.keyboard()"
 )
 _guard = threading.Lock()
 _open: dict[tuple[int, int], "Terminal"] = {}

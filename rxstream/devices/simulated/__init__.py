@@ -5,9 +5,9 @@ from rxstream.devices.simulated.source import (
     Delay,
     Drops,
     Lost,
+    Simulated,
     Stalls,
     Truth,
-    Twin,
     can_frames,
     frame_number,
 )
@@ -17,9 +17,9 @@ __all__ = [
     "Delay",
     "Drops",
     "Lost",
+    "Simulated",
     "Stalls",
     "Truth",
-    "Twin",
     "can_frames",
     "frame_number",
 ]

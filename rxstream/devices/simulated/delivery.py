@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rxstream.devices.simulated.options import Delay, Drops, Stalls
 from rxstream.errors import ParameterError
 
-__all__ = ["Blocks", "Lost", "Model", "Timeline", "Truth"]
+__all__ = ["Blocks", "DeliveryModel", "Lost", "Timeline", "Truth"]
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -187,7 +187,7 @@ class Blocks(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Model:
+class DeliveryModel:
     """Which samples arrive when."""
 
     timeline: Timeline

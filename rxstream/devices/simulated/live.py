@@ -17,7 +17,7 @@ from rxstream.errors import (
     OverrunError,
 )
 
-__all__ = ["Arrival", "Plug", "Script"]
+__all__ = ["Arrival", "PlugState", "Schedule"]
 
 
 class Arrival(NamedTuple):
@@ -31,7 +31,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Script:
+class Schedule:
     """What a twin does, as its plug needs to know it.
 
     Attributes
@@ -64,7 +64,7 @@ class Script:
         return cut, False
 
 
-class Plug:
+class PlugState:
     """The one thing about a twin that changes: open or not, plugged in or not."""
 
     def __init__(self) -> None:
@@ -82,17 +82,17 @@ class Plug:
                 self._run.stop(pulled=True)
 
     def push(self) -> None:
-        """Plug in again."""
+        """PlugState in again."""
         with self._lock:
             self._plugged = True
 
     def open(
-        self, script: Script, make_truth: Callable[[int], Truth], emit: Emit, fail: Fail
+        self, script: Schedule, make_truth: Callable[[int], Truth], emit: Emit, fail: Fail
     ) -> Close:
         """Start the thread; see `Source.open`."""
         with self._lock:
             if self._run is not None:
-                msg = f"{script.name} is open already; close it first, or make another twin"
+                msg = f"{script.name} is open already; close it first, or make another one"
                 raise DeviceBusyError(msg)
             now = host_clock.now()
             world = self._world if self._lost else None
@@ -119,7 +119,14 @@ class _Run:
     """What the thread does, from one opening to its end."""
 
     def __init__(
-        self, plug: Plug, script: Script, world: Truth, first: int, now: int, emit: Emit, fail: Fail
+        self,
+        plug: PlugState,
+        script: Schedule,
+        world: Truth,
+        first: int,
+        now: int,
+        emit: Emit,
+        fail: Fail,
     ) -> None:
         self._plug, self._script, self._world = plug, script, world
         self._first, self._opened = first, now - world.start

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rxstream.errors import ParameterError
 
 if TYPE_CHECKING:
-    from rxstream.devices.simulated.source import Twin
+    from rxstream.devices.simulated.source import Simulated
 
 __all__ = ["Delay", "DelayKind", "Drops", "Stalls", "block_of", "check", "require"]
 
@@ -100,7 +100,7 @@ class Drops:
         How much is lost at once, from ... to.
     unit
         Of these: ``"blocks"`` or ``"samples"``.
-    told
+    reported
         Whether the device says so (`Reading.lost`); a counter, if the twin has one, tells it
         anyway, and without either only the arrival times do.
     """
@@ -109,7 +109,7 @@ class Drops:
     least: int = 1
     most: int = 3
     unit: Literal["blocks", "samples"] = "blocks"
-    told: bool = False
+    reported: bool = False
 
     def __post_init__(self) -> None:
         require("Drops.every", self.every, zero=False)
@@ -121,14 +121,14 @@ class Drops:
             raise ParameterError(msg)
 
 
-def block_of(twin: "Twin") -> int:
+def block_of(twin: "Simulated") -> int:
     """Return how many samples a reading has, or events at most."""
     if twin.blocksize is not None:
         return twin.blocksize
     return 256 if twin.irregular else max(1, round(twin.rate / 100))
 
 
-def check(twin: "Twin") -> None:
+def check(twin: "Simulated") -> None:
     """Raise `ParameterError` for options of a twin that cannot work."""
     require("rate", twin.rate, zero=False, remedy="for events at random use irregular=True")
     require("frequency", twin.frequency)

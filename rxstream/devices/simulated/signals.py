@@ -165,12 +165,12 @@ def _video(index: NDArray[np.int64], shape: tuple[int, ...], dtype: np.dtype[Any
 
 @lru_cache(maxsize=4)
 def _stripes(height: int, width: int, channels: int) -> NDArray[np.uint8]:
-    """Return soft colour stripes ``(height, 2 * width, channels)`` that repeat after ``width``."""
+    """Return soft color stripes ``(height, 2 * width, channels)`` that repeat after ``width``."""
     x = np.arange(2 * width) / width
     shade = np.linspace(1.0, 0.45, height)[:, None, None]
     phase = np.arange(channels) / max(channels, 1)
-    colour = 0.5 + 0.4 * np.cos(2 * np.pi * (2 * x[:, None] + phase))
-    return np.rint(255 * shade * colour[None]).astype(np.uint8)
+    color = 0.5 + 0.4 * np.cos(2 * np.pi * (2 * x[:, None] + phase))
+    return np.rint(255 * shade * color[None]).astype(np.uint8)
 
 
 def _draw_ball(picture: NDArray[np.uint8], k: int) -> None:
@@ -213,8 +213,8 @@ def frame_number(picture: NDArray[Any]) -> int:
     Examples
     --------
     >>> import numpy as np
-    >>> from rxstream.devices.simulated import Twin, frame_number
-    >>> frame_number(Twin.camera().data(np.array([1234]))[0])
+    >>> from rxstream.devices.simulated import Simulated, frame_number
+    >>> frame_number(Simulated.camera().data(np.array([1234]))[0])
     1234
     """
     height, width = picture.shape[:2]

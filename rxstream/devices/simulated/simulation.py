@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.stream_info import Reading
-from rxstream.devices.simulated.delivery import Blocks, Model, Timeline, Truth
-from rxstream.devices.simulated.live import Arrival, Script
+from rxstream.devices.simulated.delivery import Blocks, DeliveryModel, Timeline, Truth
+from rxstream.devices.simulated.live import Arrival, Schedule
 from rxstream.devices.simulated.options import block_of
 from rxstream.devices.simulated.signals import make_values
 from rxstream.errors import ParameterError
 
 if TYPE_CHECKING:
-    from rxstream.devices.simulated.source import Twin
+    from rxstream.devices.simulated.source import Simulated
 
-__all__ = ["World"]
+__all__ = ["Simulation"]
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -25,7 +25,7 @@ _HEARTBEAT = 100_000_000  # [ns]; how often an irregular twin says that nothing 
 _BATCH = 1 << 16  # numbers made at once: enough for speed, few enough not to be late
 
 
-class World:
+class Simulation:
     """The world of one twin.
 
     Parameters
@@ -34,14 +34,14 @@ class World:
         Its options.
     """
 
-    def __init__(self, twin: "Twin") -> None:
+    def __init__(self, twin: "Simulated") -> None:
         self._twin = twin
         self._dtype = np.dtype(twin.dtype)
         self._blocksize = block_of(twin)
         self._timeline = Timeline(
             twin.rate, twin.irregular, twin.seed, twin.ppm, twin.drift, twin.wander
         )
-        self._model = Model(
+        self._model = DeliveryModel(
             self._timeline, twin.irregular, self._blocksize,
             twin.delay, twin.stalls, twin.drops, twin.seed,
         )  # fmt: skip
@@ -69,12 +69,12 @@ class World:
             raise ParameterError(msg)
         return values.astype(self._dtype, copy=False)
 
-    def script(self, *, stamped: bool) -> Script:
+    def script(self, *, stamped: bool) -> Schedule:
         """Return what it does; readings get an arrival time if ``stamped``."""
         twin = self._twin
         unplugs = tuple((round(at * 1e9), round((at + lasts) * 1e9)) for at, lasts in twin.unplugs)
         end = None if twin.duration is None else round(twin.duration * 1e9)
-        return Script(twin.name, unplugs, end, partial(self._arrivals, stamped))
+        return Schedule(twin.name, unplugs, end, partial(self._arrivals, stamped))
 
     def readings(self, truth: Truth, until: int | None) -> Iterator[Reading]:
         """Yield what arrives up to an offset [ns], unplugged and plugged in again on the way."""
@@ -127,7 +127,7 @@ class World:
         counters = self._counters(blocks.first + blocks.size - 1, power)
         stamps = self._stamps(index, power, start)
         each = self._twin.irregular or self._twin.stamps == "host"
-        told = self._twin.drops is not None and self._twin.drops.told
+        reported = self._twin.drops is not None and self._twin.drops.reported
         rows = zip(
             begins.tolist(), ends.tolist(), blocks.first.tolist(), blocks.lost.tolist(),
             blocks.arrival.tolist(), counters, strict=True,
@@ -144,7 +144,7 @@ class World:
                     counter,
                     stamp,
                     None,
-                    lost if told and lost else None,
+                    lost if reported and lost else None,
                     "dropped",
                     start + at if stamped else None,
                 ),

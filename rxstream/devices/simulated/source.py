@@ -10,22 +10,22 @@ from numpy.typing import DTypeLike, NDArray
 
 from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.data.clock import Duration, to_span
-from rxstream.data.stream_info import Counter, Reading, StreamInfo
+from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.devices.can.messages import CAN_DTYPE
 from rxstream.devices.simulated.delivery import Lost, Truth
-from rxstream.devices.simulated.live import Plug
+from rxstream.devices.simulated.live import PlugState
 from rxstream.devices.simulated.options import Delay, Drops, Stalls, block_of, check
 from rxstream.devices.simulated.signals import Signal, can_frames, frame_number, typed_keys
-from rxstream.devices.simulated.simulation import World
+from rxstream.devices.simulated.simulation import Simulation
 
 __all__ = [
     "KEY_DTYPE",
     "Delay",
     "Drops",
     "Lost",
+    "Simulated",
     "Stalls",
     "Truth",
-    "Twin",
     "can_frames",
     "frame_number",
 ]
@@ -35,7 +35,7 @@ KEY_DTYPE = np.dtype([("key", "U16"), ("pressed", np.bool_)])
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
+class Simulated:
     """A simulated device of any shape, dtype and rate.
 
     It does what real ones do: its clock is wrong and drifts, its blocks come late and in bursts,
@@ -86,7 +86,7 @@ class Twin:
     Examples
     --------
     >>> import numpy as np
-    >>> twin = Twin(rate=1000.0, signal="ramp", dtype=np.int64, ppm=100.0)
+    >>> twin = Simulated(rate=1000.0, signal="ramp", dtype=np.int64, ppm=100.0)
     >>> first, second = twin.readings(0.025)
     >>> second.data.tolist()
     [10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
@@ -101,7 +101,7 @@ class Twin:
     blocksize: int | None = None
     frequency: float = 440.0
     irregular: bool = False
-    name: str = "twin"
+    name: str = "simulated"
     unit: str = ""
     channels: tuple[str, ...] = ()
     seed: int = 0
@@ -113,10 +113,10 @@ class Twin:
     drops: Drops | None = None
     unplugs: tuple[tuple[float, float], ...] = ()
     duration: float | None = None
-    counter: Counter | None = None
+    counter: DeviceCounter | None = None
     stamps: Literal["own", "host"] | None = None
     resolution: float = 1e-6
-    _plug: Plug = field(default_factory=Plug, init=False, repr=False, compare=False)
+    _plug: PlugState = field(default_factory=PlugState, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         set_ = partial(object.__setattr__, self)
@@ -135,7 +135,7 @@ class Twin:
         Parameters
         ----------
         options
-            Of `Twin`, instead of those of the preset.
+            Of `Simulated`, instead of those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "microphone", "shape": (1,), "unit": "FS", "signal": "knocks",
@@ -156,7 +156,7 @@ class Twin:
         width, height
             Of the picture.
         options
-            Of `Twin`, instead of those of the preset.
+            Of `Simulated`, instead of those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "camera", "rate": 30.0, "shape": (height, width, 3), "dtype": np.uint8,
@@ -175,7 +175,7 @@ class Twin:
         Parameters
         ----------
         options
-            Of `Twin`, instead of those of the preset.
+            Of `Simulated`, instead of those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "can", "rate": 500.0, "irregular": True, "dtype": CAN_DTYPE,
@@ -191,7 +191,7 @@ class Twin:
         Parameters
         ----------
         options
-            Of `Twin`, instead of those of the preset.
+            Of `Simulated`, instead of those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "keyboard", "rate": 8.0, "irregular": True, "dtype": KEY_DTYPE,
@@ -234,7 +234,7 @@ class Twin:
             If the signal function returns something that is no ``(n, *shape)`` of ``dtype``.
         """
         self.data(np.arange(1))
-        world = World(self)
+        world = Simulation(self)
         return self._plug.open(world.script(stamped=False), world.truth, emit, fail)
 
     # -- what only a twin can do --------------------------------------------------------------
@@ -246,7 +246,7 @@ class Twin:
         Before anything was started, that of a start at host time 0.
         """
         if self._plug.truth is None:
-            self._plug.truth = World(self).truth(0)
+            self._plug.truth = Simulation(self).truth(0)
         return self._plug.truth
 
     def unplug(self) -> None:
@@ -254,7 +254,7 @@ class Twin:
         self._plug.pull()
 
     def replug(self) -> None:
-        """Plug it in again."""
+        """PlugState it in again."""
         self._plug.push()
 
     def data(self, index: NDArray[np.int64]) -> NDArray[Any]:
@@ -265,7 +265,7 @@ class Twin:
         ParameterError
             If the signal function returns something that is no ``(n, *shape)`` of ``dtype``.
         """
-        return World(self).values(np.asarray(index, np.int64))
+        return Simulation(self).values(np.asarray(index, np.int64))
 
     def readings(self, seconds: Duration | None = None, *, start: int = 0) -> Iterator[Reading]:
         """Return what arrives, in virtual time: the same as when opened, but without waiting.
@@ -282,11 +282,11 @@ class Twin:
 
         Examples
         --------
-        >>> hour = Twin(signal="zeros", blocksize=48_000).readings(3600)
+        >>> hour = Simulated(signal="zeros", blocksize=48_000).readings(3600)
         >>> sum(len(reading.data) for reading in hour) / 48_000
         3599.0
         """
         until = None if seconds is None else to_span(seconds, "seconds")
-        world = World(self)
+        world = Simulation(self)
         truth = self._plug.truth = world.truth(start)
         return world.readings(truth, until)

@@ -64,10 +64,10 @@ class Calibration:
 
     @property
     def latency(self) -> tuple[float, float]:
-        """What to add to ``Device(latency=)`` of a and of b, so that both agree [s].
+        """What to add to ``Device(path_delay=)`` of a and of b, so that both agree [s].
 
-        The device that is later gets ``latency=abs(offset)``, the other one 0. This aligns b with
-        a; what is late in both alike stays unseen. If a device had a latency already when the
+        The device that is later gets ``path_delay=abs(offset)``, the other one 0. This aligns b
+        with a; what is late in both alike stays unseen. If a device had a latency already when the
         events were taken, add to it.
         """
         return max(0.0, -self.offset), max(0.0, self.offset)
@@ -192,7 +192,7 @@ def events_of(chunk: Chunk[Any], threshold: float, refractory: Duration = 0.1) -
     times = chunk.time[loud]
     begins = np.ones(len(loud), np.bool_)
     begins[1:] = np.diff(times) > quiet
-    unseen = [0, *(at for at, _ in chunk.breaks)]
+    unseen = [0, *(at for at, _ in chunk.gap_positions)]
     found: Ints = times[begins & ~np.isin(loud, unseen)]
     return found
 

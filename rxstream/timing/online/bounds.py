@@ -6,7 +6,7 @@ Newman, "TICSync: knowing when things happened", ICRA 2011), so the middle is to
 distance as its uncertainty.
 """
 
-from rxstream.timing.online.envelope import Envelope
+from rxstream.timing.online.envelope import LowerEnvelope
 
 __all__ = ["LowerBounds"]
 
@@ -16,17 +16,17 @@ class LowerBounds:
 
     __slots__ = ("_envelope",)
 
-    def __init__(self, upper: Envelope, doubt: float) -> None:
+    def __init__(self, upper: LowerEnvelope, doubt: float) -> None:
         self._envelope = upper.mirror(doubt)
 
-    def add(self, x: float, offset: float, upper: Envelope) -> None:
+    def add(self, x: float, offset: float, upper: LowerEnvelope) -> None:
         """Add a lower bound ``offset`` of the line at ``x`` [s]."""
         envelope = self._envelope
         envelope.scale, envelope.span = upper.scale, upper.span
         envelope.add(x, -offset)
 
     def middle(
-        self, x: float, upper_line: float, upper: Envelope, low: float, high: float
+        self, x: float, upper_line: float, upper: LowerEnvelope, low: float, high: float
     ) -> tuple[float, float]:
         """Return the line's value at ``x`` and its half width [s].
 

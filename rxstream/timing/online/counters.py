@@ -1,6 +1,6 @@
 """Device time: how far a device has come on its own clock, in whole samples or ticks."""
 
-from rxstream.data.stream_info import Counter
+from rxstream.data.stream_info import DeviceCounter
 
 __all__ = ["DeviceTime"]
 
@@ -40,7 +40,9 @@ class DeviceTime:
         "missing", "passed", "rate", "seconds", "step",
     )  # fmt: skip
 
-    def __init__(self, rate: float | None, counter: Counter | None, quantum: int | None) -> None:
+    def __init__(
+        self, rate: float | None, counter: DeviceCounter | None, quantum: int | None
+    ) -> None:
         self.rate, self._quantum = rate, quantum or 1
         self._units = 0
         self.use(counter)
@@ -48,7 +50,7 @@ class DeviceTime:
         self.seconds = self.passed = self.step = 0.0
         self.missing = 0
 
-    def use(self, counter: Counter | None) -> None:
+    def use(self, counter: DeviceCounter | None) -> None:
         """Take this for the device's counter; only before the first chunk, or a restart."""
         self._spec = counter
         self.counts_samples = counter is None or counter.kind == "samples"

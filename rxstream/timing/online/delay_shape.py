@@ -5,7 +5,7 @@ from math import sqrt
 from rxstream.timing.extremes import floor_bias
 from rxstream.timing.online.minima import tilt_of
 
-__all__ = ["NearFloor"]
+__all__ = ["DelayShape"]
 
 _THIN = 0.78  # variation of the buckets' minima below which delays are thin at the floor
 _SETTLED = 160  # buckets after which their variation is known well enough
@@ -13,7 +13,7 @@ _SPREAD = 1.086  # power of the variation of a Weibull law that is 1 / shape (Ju
 _BENT = 0.8  # of their mean excess may the thirds of a window differ
 
 
-class NearFloor:
+class DelayShape:
     """Scale and shape of the delays near the floor, and what follows for the line under them.
 
     Attributes

@@ -4,10 +4,10 @@ from bisect import bisect_left
 from math import hypot, log, sqrt
 
 from rxstream.timing.online.buckets import Buckets
-from rxstream.timing.online.delay_shape import NearFloor
+from rxstream.timing.online.delay_shape import DelayShape
 from rxstream.timing.tangent import likeliest_step, lower_hull, tangent
 
-__all__ = ["Envelope"]
+__all__ = ["LowerEnvelope"]
 
 _STEEPEST = 0.03  # largest slope: clocks worse than 3 % are no clocks
 _WORST_WANDER = 1e-6  # [1/s]
@@ -19,7 +19,7 @@ _ENOUGH = 20  # points that may speak against the prior
 _PARTS = 512.0  # of the memory a bucket of a new line takes, which knows its slope already
 
 
-class Envelope:
+class LowerEnvelope:
     """The line ``value + slope * (x - pivot)`` under points ``(x, offset)`` [s].
 
     Parameters
@@ -68,7 +68,7 @@ class Envelope:
         self._newest = 0.0
         self.widened, self._odds = False, _ASKEW
         self._buckets = Buckets()
-        self._near = NearFloor()
+        self._near = DelayShape()
         self._tilt = self._lift = 0.0  # of the floor against the line, and of the line above it
 
     def at(self, x: float) -> float:
@@ -132,16 +132,20 @@ class Envelope:
         self._longest = max(self._longest, self._shortest)
         self.span = max(self.span, self._shortest)
 
-    def successor(self, least_doubt: float, most_doubt: float, lifted: bool = True) -> "Envelope":
+    def successor(
+        self, least_doubt: float, most_doubt: float, lifted: bool = True
+    ) -> "LowerEnvelope":
         """Return an empty envelope that knows the slope and the scales of this one.
 
         If it is `lifted`, it knows from the first point on how far it lies above the floor.
         """
         doubt = hypot(self.slope_doubt, least_doubt + self.wander * self.span)
         doubt = max(least_doubt, min(doubt, max(most_doubt, sqrt(self._variance))))
-        new = Envelope(self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale)
+        new = LowerEnvelope(
+            self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale
+        )
         new.span, new.wander = self.span, self.wander
-        new._near = NearFloor(self._near.scale, self._near.law if lifted else None)
+        new._near = DelayShape(self._near.scale, self._near.law if lifted else None)
         new._lift = new._near.lift(0)
         new._buckets.width = self.span / _PARTS
         if self._odds == _NEVER or (self.length > _EARLY and self.points > _FEW):
@@ -150,9 +154,9 @@ class Envelope:
             new._odds = 2 * _ASKEW
         return new
 
-    def mirror(self, doubt: float) -> "Envelope":
+    def mirror(self, doubt: float) -> "LowerEnvelope":
         """Return an empty envelope for points that lie below a line, taken negative."""
-        new = Envelope(
+        new = LowerEnvelope(
             -self._prior, doubt, self._drift, (self._shortest, self._longest), self.scale
         )
         new.span = self.span
@@ -199,7 +203,7 @@ class Envelope:
             return
         elif self._is_askew(hull, xs, offsets):
             self._variance, self.widened = 2 * _VAGUE, True
-            self._near = NearFloor()
+            self._near = DelayShape()
             weight = points / (self._spread(xs, offsets, self.value, self.slope) + 1e-6)
             self.value, self.slope = tangent(
                 hull, self.pivot, weight, self._prior, self._variance, _STEEPEST

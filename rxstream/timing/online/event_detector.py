@@ -2,14 +2,15 @@
 
 from math import ceil, inf
 
+from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
-from rxstream.timing.online.floor import Floor
+from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.gaptest import Run
-from rxstream.timing.settings import Correction
-from rxstream.timing.stamp import Event, EventKind, Why
+from rxstream.timing.settings import ClockSettings
+from rxstream.timing.stamp import Event, EventKind
 from rxstream.timing.tangent import likeliest_step
 
-__all__ = ["Verdicts"]
+__all__ = ["EventDetector"]
 
 _HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
 _REGRET = 1.0  # a loss or rise found less long ago may prove to have been lateness [s]
@@ -19,21 +20,21 @@ _SPEAKS = 0.2  # of a quantum too early, and a loss was smaller; less may be the
 _FAR_STEPS = 5  # usual distances of chunks, by which one is far too late
 
 
-class Verdicts:
+class EventDetector:
     """Decides between lateness, loss, overlap, a change of latency and a restart; acts on it.
 
     Attributes
     ----------
-    lost, why, events
+    lost, reason, events
         What is to be told with the present chunk; see `Stamp`.
     """
 
     __slots__ = (
         "_chunk", "_device", "_doubtful", "_far", "_floor", "_lost_at", "_quantum", "_rose_at",
-        "_settings", "_settled", "events", "lost", "why",
+        "_settings", "_settled", "events", "lost", "reason",
     )  # fmt: skip
 
-    def __init__(self, settings: Correction, device: DeviceTime, floor: Floor) -> None:
+    def __init__(self, settings: ClockSettings, device: DeviceTime, floor: DelayFloor) -> None:
         rate, quantum = settings.rate, settings.quantum
         self._settings, self._device, self._floor = settings, device, floor
         self._quantum = quantum / rate if quantum and rate else None  # [s]
@@ -43,24 +44,24 @@ class Verdicts:
         self._far: tuple[int, float] | None = None  # the first of chunks far too late, and how far
         self._settled = False  # whether the first seconds have been looked at for a loss
         self.lost: int | None = 0
-        self.why: Why | None = None
+        self.reason: GapReason | None = None
         self.events: tuple[Event, ...] = ()
 
     def next_chunk(self) -> None:
         """Begin with the next chunk: nothing is known against it."""
         self._chunk += 1
-        self.lost, self.why, self.events = 0, None, ()
+        self.lost, self.reason, self.events = 0, None, ()
 
     def restart(self, since: int | None = None, shift: float = 0.0) -> None:
         """Tell a restart, seen by now, that was before chunk ``since`` and ``shift`` long [s]."""
-        self.lost, self.why, self._lost_at, self._settled = None, "restart", -inf, False
+        self.lost, self.reason, self._lost_at, self._settled = None, "restart", -inf, False
         self._far = None
         if not self.events or self.events[-1].kind != "restart":
             self._note("restart", self._chunk if since is None else since, None, shift)
 
     def tell(self, missing: int) -> None:
         """Pass on a loss that the device tells or its counter shows."""
-        self.why = "dropped" if missing > 0 else "overlap"
+        self.reason = "dropped" if missing > 0 else "overlap"
         self.lost = max(missing, 0)
         self._note("gap" if missing > 0 else "overlap", self._chunk, missing, 0.0)
 
@@ -196,7 +197,7 @@ class Verdicts:
         elif quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
             quanta = max(int(-excess / quantum + 1 - floor.gaps.slack), 1)
             shift = device.shift(-quanta * quantum)
-            self.lost, self.why = 0, "overlap"
+            self.lost, self.reason = 0, "overlap"
             self._doubtful -= quanta
             if self._doubtful <= 0:
                 self._lost_at = -inf
@@ -235,7 +236,7 @@ class Verdicts:
         self._floor.gaps.confirm()
         self._lost_at = self._device.seconds
         samples = round(lost * (self._settings.rate or 1.0))
-        self.lost, self.why = (self.lost or 0) + samples, "dropped"
+        self.lost, self.reason = (self.lost or 0) + samples, "dropped"
         self._note("gap", run.chunk, samples, lost)
 
     def _rise(self, run: Run, x: float) -> None:

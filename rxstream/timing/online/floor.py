@@ -5,12 +5,12 @@ from math import hypot
 from typing import TypeAlias
 
 from rxstream.timing.online.delays import DelayHistogram
-from rxstream.timing.online.envelope import Envelope
+from rxstream.timing.online.envelope import LowerEnvelope
 from rxstream.timing.online.gaptest import GapTest
-from rxstream.timing.online.latency_step import Joint
-from rxstream.timing.settings import Correction
+from rxstream.timing.online.latency_step import LatencyStep
+from rxstream.timing.settings import ClockSettings
 
-__all__ = ["Floor"]
+__all__ = ["DelayFloor"]
 
 _WARM_CHUNKS, _WARM_SECONDS = 64, 2.0
 _FIRM = 8  # chunks after which a new line is not expected to fall much
@@ -26,7 +26,7 @@ Points: TypeAlias = list[tuple[float, float, bool]]
 """Device time and excess over the line [s], and whether it is evidence of its own."""
 
 
-class Floor:
+class DelayFloor:
     """Where arrivals would lie if no chunk was late.
 
     Attributes
@@ -46,15 +46,17 @@ class Floor:
         "_tolerance", "_warm_from", "gaps", "joint", "line", "renewed",
     )  # fmt: skip
 
-    def __init__(self, settings: Correction, quantum: float | None) -> None:
+    def __init__(self, settings: ClockSettings, quantum: float | None) -> None:
         self._tolerance = settings.skew_tol
-        self.line = Envelope(settings.skew, settings.skew_tol, settings.drift, settings.window)
-        self.joint = Joint()
+        self.line = LowerEnvelope(settings.skew, settings.skew_tol, settings.drift, settings.window)
+        self.joint = LatencyStep()
         self.gaps = GapTest(quantum, settings.p_false)
         self._delays = DelayHistogram()
         self._seen = 0
         self._warm_from = self._density_from = 0.0
-        self._before: tuple[Envelope, Joint] | None = None  # the last rise may prove to be none
+        self._before: tuple[LowerEnvelope, LatencyStep] | None = (
+            None  # the last rise may prove to be none
+        )
         self._bounded = self.renewed = False
         self._doubt = 0.0
 
@@ -117,7 +119,7 @@ class Floor:
         for _, excess, _ in points:
             self._delays.add(max(excess - lost, 0.0))
 
-    def fill(self, points: Points, old: Envelope, lost: float = 0.0) -> None:
+    def fill(self, points: Points, old: LowerEnvelope, lost: float = 0.0) -> None:
         """Give a new line the points that it comes from: excesses over the old one [s]."""
         for x, excess, fresh in points:
             self.line.add(x + lost, excess + old.at(x) - lost, fresh)

@@ -7,12 +7,12 @@ by their difference at the joint, which becomes sharper while the new line does.
 
 from math import hypot
 
-from rxstream.timing.online.envelope import Envelope
+from rxstream.timing.online.envelope import LowerEnvelope
 
-__all__ = ["Joint"]
+__all__ = ["LatencyStep"]
 
 
-class Joint:
+class LatencyStep:
     """The step between the least delay now and the least delay known.
 
     Attributes
@@ -51,7 +51,7 @@ class Joint:
         """Whether the step is still being measured."""
         return self._until > 0
 
-    def follow(self, line: Envelope, x: float) -> None:
+    def follow(self, line: LowerEnvelope, x: float) -> None:
         """Adapt the step to the present line; ``x`` is now [s]."""
         self.step = line.at(self._x) - self._value
         if self.step < 0:
@@ -59,6 +59,6 @@ class Joint:
         elif x > self._until:
             self._until = 0.0
 
-    def measure(self, line: Envelope) -> None:
+    def measure(self, line: LowerEnvelope) -> None:
         """Add the doubt of the present line at the joint to what was known before."""
         self.doubt = hypot(self._before, line.uncertainty(self._x))

@@ -2,22 +2,22 @@
 
 from math import inf
 
-from rxstream.data.stream_info import Counter
+from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
 from rxstream.timing.online.bounds import LowerBounds
 from rxstream.timing.online.counters import DeviceTime
-from rxstream.timing.online.envelope import Envelope
-from rxstream.timing.online.event_detector import Verdicts
-from rxstream.timing.online.floor import Floor
-from rxstream.timing.online.monotonic import Output
-from rxstream.timing.settings import Correction
+from rxstream.timing.online.envelope import LowerEnvelope
+from rxstream.timing.online.event_detector import EventDetector
+from rxstream.timing.online.floor import DelayFloor
+from rxstream.timing.online.monotonic import MonotonicStamps
+from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import Event, Stamp, State
 
 __all__ = ["ClockModel", "Event", "Stamp"]
 
 _APART = 0.5  # of a chunk's length: one that comes so long after the last did not wait for it
 _PACE = 0.75  # of the device's: what comes more quickly after a silence has waited in it
-_OWN_STAMPS = Counter(64, 1e9, "ticks")
+_OWN_STAMPS = DeviceCounter(64, 1e9, "ticks")
 
 
 class ClockModel:
@@ -33,13 +33,13 @@ class ClockModel:
     Raises
     ------
     ParameterError
-        If they are no `Correction`.
+        If they are no `ClockSettings`.
 
     Examples
     --------
     Chunks of 100 samples, taken in 0.1 s each; the second comes 30 ms late:
 
-    >>> model = ClockModel(Correction(rate=1000.0))
+    >>> model = ClockModel(ClockSettings(rate=1000.0))
     >>> for arrival in (100_000_000, 230_000_000, 300_000_000):
     ...     stamp = model.push(100, arrival)
     >>> stamp.last
@@ -51,17 +51,17 @@ class ClockModel:
         "_output", "_renew", "_settings", "_stamped", "_state", "_verdicts",
     )  # fmt: skip
 
-    def __init__(self, settings: Correction) -> None:
-        if not isinstance(settings, Correction):
-            msg = f"ClockModel needs a Correction, e.g. Correction(rate=48_000.0), not {settings!r}"
+    def __init__(self, settings: ClockSettings) -> None:
+        if not isinstance(settings, ClockSettings):
+            msg = f"ClockModel needs ClockSettings(rate=48_000.0) or the like, not {settings!r}"
             raise ParameterError(msg)
         rate, quantum = settings.rate, settings.quantum
         self._settings = settings
         self._device = DeviceTime(rate, settings.counter, quantum)
-        self._floor = Floor(settings, quantum / rate if quantum and rate else None)
-        self._verdicts = Verdicts(settings, self._device, self._floor)
+        self._floor = DelayFloor(settings, quantum / rate if quantum and rate else None)
+        self._verdicts = EventDetector(settings, self._device, self._floor)
         self._lower: LowerBounds | None = None
-        self._output = Output(round(settings.latency * 1e9))
+        self._output = MonotonicStamps(round(settings.path_delay * 1e9))
         self._clockless = rate is None and settings.counter is None
         self._origin: int | None = None  # host time at which the line begins [ns]
         self._arrival = 0
@@ -85,7 +85,7 @@ class ClockModel:
         return self._device.seconds
 
     @property
-    def line(self) -> Envelope:
+    def line(self) -> LowerEnvelope:
         """The line under the arrivals, for those who want to look inside."""
         return self._floor.line
 
@@ -232,15 +232,15 @@ class ClockModel:
     def _told(self, last: int, count: int, arrival: int, length: float, doubt: float) -> Stamp:
         floor, verdicts, rate = self._floor, self._verdicts, self._settings.rate
         if floor.gaps.suspicious:
-            self._state = "undecided"
+            self._state = "suspect"
         elif floor.warm(self._device.seconds):
             self._state = "locked"
         else:
-            self._state = "soft" if floor.renewed else "warming"
+            self._state = "reacquiring" if floor.renewed else "warming"
         period = 0.0 if rate is None else 1e9 * (1 + floor.line.slope) / rate
         return self._output.stamp(
             last, count, arrival, 1e9 * length, period, 1e9 * doubt,
-            verdicts.lost, verdicts.why, self._state, verdicts.events,
+            verdicts.lost, verdicts.reason, self._state, verdicts.events,
         )  # fmt: skip
 
     def _own_stamp(self, count: int, stamp: int | tuple[int, int]) -> int:

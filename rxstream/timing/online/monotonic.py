@@ -1,11 +1,12 @@
 """Times that only go forward and never lie after their arrival."""
 
-from rxstream.timing.stamp import Event, Stamp, State, Why
+from rxstream.data.gap import GapReason
+from rxstream.timing.stamp import Event, Stamp, State
 
-__all__ = ["Output"]
+__all__ = ["MonotonicStamps"]
 
 
-class Output:
+class MonotonicStamps:
     """The last time told; makes a `Stamp` of the next.
 
     Parameters
@@ -29,7 +30,7 @@ class Output:
         period: float,
         uncertainty: float,
         lost: int | None,
-        why: Why | None,
+        reason: GapReason | None,
         state: State,
         events: tuple[Event, ...],
     ) -> Stamp:
@@ -54,11 +55,11 @@ class Output:
         else:
             if last < before + count:
                 last = before + count
-            if why is None or why == "overlap":
+            if reason is None or reason == "overlap":
                 first = last - (last - before) * (count - 1) // count
             else:
                 first = max(last - max(round((count - 1) * period), count - 1), before + 1)
         self._last = last
         if last > best:
             uncertainty += last - best
-        return Stamp(first, last, period, uncertainty, lost, why, state, events)
+        return Stamp(first, last, period, uncertainty, lost, reason, state, events)

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rxstream.data.stream_info import Counter
+from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
-from rxstream.timing.recorded.passes import Corrected, Evidence, run_offline, run_online
-from rxstream.timing.settings import Correction
+from rxstream.timing.recorded.passes import CorrectedTimes, Evidence, run_offline, run_online
+from rxstream.timing.settings import ClockSettings
 
-__all__ = ["Corrected", "correct_arrays"]
+__all__ = ["CorrectedTimes", "correct_arrays"]
 
 _ALIKE = 0.01  # a counter of samples goes on by n a chunk, but for losses
 _NEAR = 0.05  # of a usual rate of ticks, by arrivals that scatter
 _SPEEDS = [10.0**k for k in range(2, 10)] + [32_768.0, 44_100.0, 48_000.0, 90_000.0]
-_REMEDY = "tell what it counts with counter_spec=Counter(...), or leave it out"
+_REMEDY = "tell what it counts with counter_spec=DeviceCounter(...), or leave it out"
 
 Ints = NDArray[np.int64]
 
@@ -30,11 +30,11 @@ def correct_arrays(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
     quantum: int | None = None,
-    latency: float = 0.0,
+    path_delay: float = 0.0,
     online: bool = True,
-    counter_spec: Counter | None = None,
+    counter_spec: DeviceCounter | None = None,
     **settings: Any,
-) -> Corrected:
+) -> CorrectedTimes:
     """Return true times of chunks whose arrival is known.
 
     Parameters
@@ -51,7 +51,7 @@ def correct_arrays(
         Bounds on the time of the last sample ``(m,)`` int [ns]; ``upper`` defaults to `arrival`.
     quantum
         If samples are lost, multiples of this many are.
-    latency
+    path_delay
         Least delay [s], subtracted from every time.
     online
         Whether each time may only depend on what came before it, as in a live stream; else the
@@ -61,11 +61,11 @@ def correct_arrays(
         from the data: a counter that advances by `n` a chunk counts samples, one that runs at a
         usual rate (1 kHz, 1 MHz, 90 kHz, ...) ticks; what is neither is refused.
     **settings
-        Others of `Correction`.
+        Others of `ClockSettings`.
 
     Returns
     -------
-    Corrected
+    CorrectedTimes
         ``first`` and ``last`` [ns], ``uncertainty`` [ns], ``events``.
 
     Raises
@@ -102,12 +102,12 @@ def correct_arrays(
         arrivals = np.maximum.accumulate(high)
     if numbers is not None and counter_spec is None:
         counter_spec = _kind_of(numbers, arrivals, counts, rate)
-    known = {field.name for field in fields(Correction)} - {"hold"}
+    known = {field.name for field in fields(ClockSettings)} - {"hold"}
     for name in settings.keys() - known:
         why = "is for operators" if name == "hold" else "is no setting of the clock model"
         msg = f"correct_arrays: {name} {why}; there are {', '.join(sorted(known))}"
         raise ParameterError(msg)
-    chosen = Correction(rate, quantum, counter_spec, latency=latency, **settings)
+    chosen = ClockSettings(rate, quantum, counter_spec, path_delay=path_delay, **settings)
     evidence = Evidence(counts, arrivals, numbers, low, high)
     return run_online(chosen, evidence) if online else run_offline(chosen, evidence)
 
@@ -126,7 +126,7 @@ def _column(name: str, values: ArrayLike, length: int | None) -> Ints:
     return array.astype(np.int64)
 
 
-def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> Counter:
+def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> DeviceCounter:
     """Find out what a counter counts, and its bits."""
     top = int(counter.max(initial=0))
     steps = np.diff(counter)
@@ -140,7 +140,7 @@ def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> C
         )  # fmt: skip
         raise ParameterError(f"counter {what}; {_REMEDY}")
     if not len(usual) or _alike(steps, count):
-        return Counter(bits)
+        return DeviceCounter(bits)
     speed = float(np.median(usual) / max(float(np.median(np.diff(arrival))), 1.0)) * 1e9
     if bits == 64:
         good = steps > 0
@@ -152,7 +152,7 @@ def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> C
             f"ticks; {_REMEDY}"
         )
         raise ParameterError(msg)
-    return Counter(bits, nearest, "ticks")
+    return DeviceCounter(bits, nearest, "ticks")
 
 
 def _alike(steps: Ints, count: Ints) -> bool:

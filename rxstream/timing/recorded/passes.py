@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.recorded.smoothing import Joint, Scales, Stretch, smooth
-from rxstream.timing.settings import Correction
+from rxstream.timing.recorded.smoothing import Scales, StepCandidate, Stretch, smooth
+from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import Event, Stamp
 
-__all__ = ["Corrected", "Evidence", "run_offline", "run_online"]
+__all__ = ["CorrectedTimes", "Evidence", "run_offline", "run_online"]
 
 Ints = NDArray[np.int64]
 
@@ -20,7 +20,7 @@ _ROUNDING = 1e-6  # [s]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Corrected:
+class CorrectedTimes:
     """True times of chunks; one row for each."""
 
     first: Ints
@@ -53,11 +53,11 @@ class Evidence:
         )
 
 
-def run_online(settings: Correction, evidence: Evidence) -> Corrected:
+def run_online(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     """Let each time depend on the past alone."""
     model = ClockModel(settings)
     stamps = [evidence.push(model, i) for i in range(len(evidence.count))]
-    return Corrected(
+    return CorrectedTimes(
         np.array([stamp.first for stamp in stamps], np.int64),
         np.array([stamp.last for stamp in stamps], np.int64),
         np.array([stamp.uncertainty for stamp in stamps], np.float64),
@@ -65,7 +65,7 @@ def run_online(settings: Correction, evidence: Evidence) -> Corrected:
     )
 
 
-def run_offline(settings: Correction, evidence: Evidence) -> Corrected:
+def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     """Look at the future too."""
     size = len(evidence.count)
     if not size:
@@ -88,7 +88,7 @@ class _Times:
 
     def __init__(
         self,
-        settings: Correction,
+        settings: ClockSettings,
         evidence: Evidence,
         origins: Ints,
         seconds: NDArray[np.float64],
@@ -101,7 +101,7 @@ class _Times:
         # where the device's zero lies differs from restart to restart; so do not the steps
         self._x = seconds + (origins - self._origin) / 1e9
         self._sure = np.ones(len(seconds), bool)
-        self._joints: list[Joint] = []
+        self._joints: list[StepCandidate] = []
         self._restarts: list[int] = []
         self.events: list[Event] = []
 
@@ -114,7 +114,7 @@ class _Times:
                 self._x[late] += event.correction / 1e9
                 self._sure[late] = False
             elif event.kind == "latency":
-                self._joints.append(Joint(event.chunk, None))
+                self._joints.append(StepCandidate(event.chunk, None))
             elif event.kind == "overlap" and event.correction:
                 self._undo(event)
                 continue
@@ -123,7 +123,7 @@ class _Times:
                 self._sure[late] = False
                 if self._settings.quantum is None and self._settings.rate:
                     unit, moved = 1 / self._settings.rate, event.correction / 1e9
-                    self._joints.append(Joint(event.chunk, unit, moved))
+                    self._joints.append(StepCandidate(event.chunk, unit, moved))
             self.events.append(event)
 
     def _undo(self, event: Event) -> None:
@@ -135,7 +135,7 @@ class _Times:
         self.events.pop()
         self._x[last.chunk : event.chunk] -= last.correction / 1e9
 
-    def result(self) -> Corrected:
+    def result(self) -> CorrectedTimes:
         """Fit each stretch between restarts."""
         evidence, origin = self._evidence, self._origin
         size = len(evidence.count)
@@ -168,7 +168,7 @@ class _Times:
 
     def _live(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return times and uncertainties as they were told live [s]."""
-        offset = round(self._settings.latency * 1e9) - self._origin
+        offset = round(self._settings.path_delay * 1e9) - self._origin
         stamps = self._stamps[part]
         last = np.array([stamp.last + offset for stamp in stamps]) / 1e9
         return last, np.array([stamp.uncertainty for stamp in stamps]) / 1e9
@@ -195,8 +195,8 @@ class _Times:
                 told.append(event)
         self.events = told
 
-    def _told(self, times: NDArray[np.float64], doubts: NDArray[np.float64]) -> Corrected:
-        evidence, latency = self._evidence, round(self._settings.latency * 1e9)
+    def _told(self, times: NDArray[np.float64], doubts: NDArray[np.float64]) -> CorrectedTimes:
+        evidence, latency = self._evidence, round(self._settings.path_delay * 1e9)
         last = np.rint(times * 1e9).astype(np.int64) + self._origin
         last = np.minimum(last, evidence.arrival) - latency
         room = np.cumsum(evidence.count)  # a chunk takes 1 ns a sample at least
@@ -211,4 +211,4 @@ class _Times:
             apart.append(0)
             first[apart] = np.maximum(last - length, before + 1)[apart]
             first[0] = last[0] - length[0]
-        return Corrected(first, last, doubts * 1e9, tuple(self.events))
+        return CorrectedTimes(first, last, doubts * 1e9, tuple(self.events))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rxstream.timing.extremes import floor_bias
 from rxstream.timing.tangent import lower_hull, tangent
 
-__all__ = ["Joint", "Scales", "Stretch", "smooth"]
+__all__ = ["Scales", "StepCandidate", "Stretch", "smooth"]
 
 _BUCKETS = 48  # of a window
 _KNOTS = 6  # to a window's length
@@ -51,7 +51,7 @@ class Scales:
 
 
 @dataclass(frozen=True, slots=True)
-class Joint:
+class StepCandidate:
     """A step of the floor before chunk ``at``."""
 
     at: int
@@ -74,7 +74,7 @@ class Stretch:
     """Earliest possible ones, or None."""
     sure: Flags
     """Whether ``x`` is beyond doubt ``(n,)``."""
-    joints: tuple[Joint, ...]
+    joints: tuple[StepCandidate, ...]
 
 
 def smooth(stretch: Stretch, scales: Scales) -> tuple[Floats, Floats, Steps]:

@@ -155,21 +155,21 @@ def test_a_given_rate_overrides_the_file(clip: Path) -> None:
     assert np.abs(times(readings) - START - np.arange(60) * 1e9 / 240).max() <= 1
 
 
-@pytest.mark.parametrize("colour", ["bgr", "rgb", "gray"])
-def test_colours(clip: Path, tmp_path: Path, colour: Any) -> None:
+@pytest.mark.parametrize("color", ["bgr", "rgb", "gray"])
+def test_colors(clip: Path, tmp_path: Path, color: Any) -> None:
     pattern = make_sequence(tmp_path, range(2))
     for source in (clip, pattern):
-        with Taker().open(Camera(source, colour=colour, pace="max")) as taker:
+        with Taker().open(Camera(source, color=color, pace="max")) as taker:
             data = taker.all()[1].data[0]
         assert number_of(data) == 1
         assert data.dtype == np.uint8
         red = data[170:210, 10:70].mean(axis=(0, 1))
-        if colour == "gray":
+        if color == "gray":
             assert taker.info.shape == data.shape == (HEIGHT, WIDTH)
             assert taker.info.channels == ()
         else:
-            assert taker.info.channels == tuple(colour)
-            assert int(np.argmax(red)) == colour.index("r")
+            assert taker.info.channels == tuple(color)
+            assert int(np.argmax(red)) == color.index("r")
 
 
 def test_a_bare_stream_has_the_given_rate_or_arrival(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_closing_does_not_wait_for_a_stream_that_stalls(film: Path) -> None:
         ({"source": ""}, "''"),
         ({"source": True}, "True"),
         ({"source": 1.5}, "1.5"),
-        ({"colour": "yuv"}, "yuv"),
+        ({"color": "yuv"}, "yuv"),
         ({"pace": "slow"}, "slow"),
         ({"width": 0}, "width .* 0"),
         ({"height": 1.5}, "height .* 1.5"),
@@ -541,7 +541,7 @@ def test_discover(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         int(node.name[5:]) for node in opening.video_nodes()
     ]
     nodes = [Path("/dev/video0"), Path("/dev/video10")]
-    monkeypatch.setattr("rxstream.devices.camera.video_nodes", lambda: nodes)
+    monkeypatch.setattr("rxstream.devices.camera.source.video_nodes", lambda: nodes)
     assert [device.options for device in Camera.discover()] == [{"source": 0}, {"source": 10}]
 
 

@@ -170,7 +170,7 @@ def test_unplugged_and_plugged_in_again_is_a_gap(film: Path) -> None:
     assert [type(fault) for fault in faults] == [DeviceLostError]
     whole = concat(got)
     (gap,) = whole.gaps
-    assert gap.why == "disconnect"
+    assert gap.reason == "disconnect"
     assert gap.end < found_at
     assert gap.start < lost_at
     at = next(i for i, chunk in enumerate(got) if chunk.gap)
@@ -188,7 +188,7 @@ def test_holes_between_picture_files_are_gaps(tmp_path: Path) -> None:
         assert device.wait(WAIT)
     whole = concat(got)
     (gap,) = whole.gaps
-    assert (gap.lost, gap.why, got[2].index) == (2, "dropped", 4)
+    assert (gap.lost, gap.reason, got[2].index) == (2, "dropped", 4)
     assert (whole.time - START).tolist() == [0, 100 * MS, 400 * MS, 500 * MS]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rxstream.data.clock import HostClock
 from rxstream.devices.camera.clocks import (
     ArrivalClock,
-    LiveClock,
+    ContainerClock,
     Picture,
     PictureClock,
     RecordedClock,
@@ -58,7 +58,7 @@ def test_a_right_container_is_followed_to_the_nanosecond(
     taken = T0 + np.rint(position * 1e6).astype(np.int64)
     # what was taken while the stream was opened comes at once
     arrival = in_order(np.maximum(taken + delays(n, seed), T0 + round(burst * 1e9)))
-    clock = LiveClock("test")
+    clock = ContainerClock("test")
     times = run(clock, position, arrival)
     assert clock.trusted
     error = (times - taken) / MS
@@ -72,7 +72,7 @@ def test_an_invented_rate_is_found_out(true_rate: float, caplog: pytest.LogCaptu
     n = round(20 * true_rate)
     taken = T0 + np.rint(np.arange(n) * 1e9 / true_rate).astype(np.int64)
     arrival = in_order(taken + delays(n))
-    clock = LiveClock("door")
+    clock = ContainerClock("door")
     with caplog.at_level(logging.WARNING):
         times = run(clock, np.arange(n) * 40.0, arrival)
     assert not clock.trusted
@@ -86,7 +86,7 @@ def test_an_invented_rate_is_found_out(true_rate: float, caplog: pytest.LogCaptu
 def test_a_true_25_that_loses_pictures_is_found_out() -> None:
     kept = np.flatnonzero(np.random.default_rng(1).random(1000) > 0.03)
     taken = T0 + kept * 40 * MS
-    clock = LiveClock("test")  # the positions go on as if nothing had been lost
+    clock = ContainerClock("test")  # the positions go on as if nothing had been lost
     run(clock, np.arange(len(kept)) * 40.0, in_order(taken + delays(len(kept))))
     assert not clock.trusted
 
@@ -97,7 +97,7 @@ def test_positions_that_stand_still_or_go_back_are_not_believed(wrong: float) ->
     position = np.arange(n) * 33.0
     position[50:] = wrong
     arrival = T0 + np.arange(n) * 33 * MS
-    clock = LiveClock("test")
+    clock = ContainerClock("test")
     timed = [t for p, a in zip(position, arrival, strict=True)
              for t in clock.push(Picture(DATA, float(p), int(a)))]  # fmt: skip
     assert not clock.trusted
@@ -109,7 +109,7 @@ def test_a_stall_and_the_burst_after_it_change_nothing() -> None:
     taken = T0 + np.arange(n) * 33 * MS
     arrival = taken + delays(n, mean=2.0)
     arrival[200:290] = np.maximum(arrival[200:290], arrival[290])  # three seconds without one
-    clock = LiveClock("test")
+    clock = ContainerClock("test")
     times = run(clock, np.arange(n) * 33.0, in_order(arrival))
     assert clock.trusted
     assert np.ptp(times - taken) < 2 * MS
@@ -120,20 +120,20 @@ def test_a_slow_drift_is_followed(ppm: float) -> None:
     rate, n = 5.0, 5 * 3600
     position = np.arange(n) * 1000 / rate
     taken = T0 + np.rint(position * 1e6 * (1 + ppm * 1e-6)).astype(np.int64)  # 360 ms in an hour
-    clock = LiveClock("test")
+    clock = ContainerClock("test")
     times = run(clock, position, in_order(taken + delays(n, mean=3.0)))
     assert clock.trusted
     assert np.abs((times - taken)[n // 10 :]).max() < 8 * MS
 
 
 def test_a_stream_that_ends_at_once_gives_what_it_had() -> None:
-    clock = LiveClock("test")
+    clock = ContainerClock("test")
     assert clock.push(Picture(DATA, 0.0, T0)) == ()
     assert [time for _, time in clock.flush()] == [T0]
 
 
 def test_pictures_are_held_back_within_bounds() -> None:
-    clock = LiveClock("test")
+    clock = ContainerClock("test")
     big = np.lib.stride_tricks.as_strided(DATA, (6000, 8000, 3), (0, 0, 0))
     held = 0
     while not clock.push(Picture(big, held * 1.0, T0 + held * MS)):

@@ -264,7 +264,7 @@ def test_a_serial_line_plugged_in_again_goes_on_after_a_gap(tmp_path: Path) -> N
     finally:
         device.close()
     assert numbers(chunk).tolist() == [0, 1]
-    assert [gap.why for gap in chunk.gaps] == ["disconnect"]
+    assert [gap.reason for gap in chunk.gaps] == ["disconnect"]
     assert chunk.gaps[0].lost is None
 
 

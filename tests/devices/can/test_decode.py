@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxstream import Chunk, Device, StreamInfo
-from rxstream.devices.can import CAN_DTYPE, Can, CanFlag, decode_signals
+from rxstream.devices.can import CAN_DTYPE, Can, CanFlag, decode_can
 from rxstream.devices.can.decode import Decoder
 from rxstream.errors import ChunkError, FormatError, MissingExtraError, ParameterError
 
@@ -168,7 +168,7 @@ def test_what_is_no_database(
     with pytest.raises(kind, match=words):
         Can("can0", decode=database, signals=signals)
     with pytest.raises(kind, match=words):
-        decode_signals(database, signals)
+        decode_can(database, signals)
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_bus_that_is_half_asleep_is_not_mistaken_for_another() -> None:
 def test_decoding_in_the_pipe_gives_the_same() -> None:
     device = Device(Can("pipe", interface="virtual"))
     decoded: list[Chunk] = []
-    device.pipe(decode_signals(DBC, ["Speed"])).subscribe(decoded.append)
+    device.pipe(decode_can(DBC, ["Speed"])).subscribe(decoded.append)
     with can.Bus("pipe", interface="virtual") as bus, device:
         for i in range(50):
             data = (4 * i).to_bytes(8, "little")
@@ -239,18 +239,18 @@ def test_decoding_in_the_pipe_gives_the_same() -> None:
 
 
 def test_decoding_in_the_pipe_wants_can_messages() -> None:
-    from rxstream.devices.simulated import Twin
+    from rxstream.devices.simulated import Simulated
 
     failed = threading.Event()
     errors: list[Exception] = []
-    device = Device(Twin(rate=1000.0))
-    device.pipe(decode_signals(DBC)).subscribe(
+    device = Device(Simulated(rate=1000.0))
+    device.pipe(decode_can(DBC)).subscribe(
         lambda _: None, lambda error: (errors.append(error), failed.set())
     )
     with device:
         assert failed.wait(10)
     assert isinstance(errors[0], ChunkError)
-    assert "takes CAN messages, not twin" in str(errors[0])
+    assert "takes CAN messages, not simulated" in str(errors[0])
 
 
 def test_ten_thousand_messages_at_once() -> None:

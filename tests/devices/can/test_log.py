@@ -172,7 +172,7 @@ def test_times_that_go_back_are_told(tmp_path: Path) -> None:
     path = write(tmp_path / "drive.csv", items)
     chunk = concat(read(Can(path)))
     assert len(chunk) == 300
-    assert [(at, gap.why, gap.lost) for at, gap in chunk.breaks] == [(150, "overlap", 0)]
+    assert [(at, gap.reason, gap.lost) for at, gap in chunk.gap_positions] == [(150, "overlap", 0)]
     assert (np.diff(chunk.time) > 0).all()
 
 

@@ -23,7 +23,7 @@ from rxstream import Chunk, Device
 from rxstream import operators as ops
 from rxstream.devices.keyboard import KEY_DTYPE, Keyboard, typed
 from rxstream.devices.keyboard.decode import Decoder
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 from rxstream.errors import DeviceBusyError, DeviceLostError, DeviceNotFoundError, ParameterError
 
 if sys.platform == "win32":
@@ -273,7 +273,7 @@ def test_without_a_terminal_the_error_tells_the_remedy() -> None:
         check=True, start_new_session=True,
     )  # fmt: skip
     assert "DeviceNotFoundError keyboard: this program has no terminal" in result.stdout
-    assert "Twin.keyboard()" in result.stdout
+    assert "Simulated.keyboard()" in result.stdout
 
 
 # -- bad arguments ------------------------------------------------------------------------------
@@ -293,6 +293,6 @@ def test_bad_arguments() -> None:
 
 
 def test_text_of_a_twin_and_of_a_keyboard() -> None:
-    twin = Twin.keyboard()
+    twin = Simulated.keyboard()
     data = twin.data(np.arange(20))
     assert typed(Chunk.stamped(data, range(20), twin.info)) == "the quick "

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex as rx
-from crunch import same
+from capture_stage import HERE, KEYS, Scene, key, silence, values
 from fakes import INFO, MS, eventually, ramp
+from pickling import same
 from reactivex.subject import Subject
-from scenes import HERE, KEYS, Scene, key, silence, values
 
 from rxstream import Chunk, Device, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.data.clip import Clip, Missing
-from rxstream.devices.simulated import Twin
+from rxstream.devices.simulated import Simulated
 from rxstream.errors import ParameterError
 from rxstream.operators.clips import capture_step as state
 
@@ -82,7 +82,7 @@ def test_events_out_of_order_widen_a_clip() -> None:
 
 
 def test_a_session_is_one_event() -> None:
-    scene = Scene(span="chunk", merge=False)
+    scene = Scene(events="chunks", merge=False)
     scene.hear(40)
     session = Chunk.stamped(
         np.array(["h", "i"]).astype("U8"), [10 * MS, 20 * MS], KEYS, start=10 * MS, end=21 * MS
@@ -97,7 +97,7 @@ def test_what_a_gate_passes_is_one_event_until_it_pauses() -> None:
     mic = TimeWindowSubject(1000.0, name="mic", clock=lambda: 0)
     clips: list[Clip] = []
     gate = ops.gate(lambda data: data // 10 % 3 == 1)  # from 10 to 20, 40 to 50, ...
-    operator = ops.capture(mic, before=0.005, after=0.003, span="chunk")
+    operator = ops.capture(mic, before=0.005, after=0.003, events="chunks")
     mic.pipe(gate, operator).subscribe(clips.append, scheduler=HERE)
     for start in range(0, 98, 7):
         mic.on_next(ramp(start, 7))
@@ -125,7 +125,7 @@ def test_what_is_no_chunk_needs_a_time() -> None:
 
 
 def test_a_long_clip_comes_in_pieces() -> None:
-    scene = Scene(longest=0.01)
+    scene = Scene(max_duration=0.01)
     scene.hear(50)
     for at in (10, 14, 18, 22, 26, 30):
         scene.events.on_next(key(at))
@@ -172,9 +172,11 @@ def extent(event: Chunk) -> tuple[int, int]:
 
 def test_many_events_that_come_one_by_one() -> None:
     """The work for one more does not grow with those that are there."""
-    scene = Scene(longest=100)
+    scene = Scene(max_duration=100)
     scene.hear(40, step=40)
-    many = state.Capture([], state.Options(5 * MS, 3 * MS, True, 10**11, 10**9, "samples", None))
+    many = state.CaptureStep(
+        [], state.Options(5 * MS, 3 * MS, True, 10**11, 10**9, "samples", None)
+    )
     many.take(key(0))
     (held,) = (clip.events for clip in many._open)
     for at in range(1, 500):
@@ -190,7 +192,7 @@ def test_sessions_in_one_clip_are_not_compared_with_each_other(
     asked: list[int] = []
     follows = state._follows
     monkeypatch.setattr(state, "_follows", lambda *args: asked.append(1) or follows(*args))
-    scene = Scene(span="chunk")
+    scene = Scene(events="chunks")
     scene.hear(310)
     for start in range(0, 300, 3):  # a key, and a stretch of sound, cut in two; then a pause
         scene.events.on_next(key(start))
@@ -273,8 +275,8 @@ def test_nothing_comes_after_dispose() -> None:
 
 def test_on_real_threads_a_clip_is_what_the_device_holds() -> None:
     """Two twins in real time, keys from another thread, clips on the streams' own threads."""
-    mic = Device(Twin(rate=8000.0, signal="ramp", dtype=np.int64), name="mic", history=30)
-    cam = Device(Twin(rate=50.0, signal="ramp", dtype=np.int64), name="cam", history=30)
+    mic = Device(Simulated(rate=8000.0, signal="ramp", dtype=np.int64), name="mic", history=30)
+    cam = Device(Simulated(rate=50.0, signal="ramp", dtype=np.int64), name="cam", history=30)
     events: Subject[Any] = Subject()
     clips: list[Clip] = []
     with mic, cam:
@@ -295,9 +297,9 @@ def test_on_real_threads_a_clip_is_what_the_device_holds() -> None:
 
 def test_live_is_replay_with_devices() -> None:
     """Sessions of a twin's keys, captured as they happen, and again from the windows."""
-    mic = Device(Twin.microphone(), name="mic")
-    keys = Device(Twin.keyboard(rate=10.0, seed=3))
-    operator = ops.capture(mic, before=0.1, after=0.1, span="chunk", merge=False)
+    mic = Device(Simulated.microphone(), name="mic")
+    keys = Device(Simulated.keyboard(rate=10.0, seed=3))
+    operator = ops.capture(mic, before=0.1, after=0.1, events="chunks", merge=False)
     live: list[Clip] = []
     again: list[Clip] = []
     with mic:
@@ -314,8 +316,8 @@ def test_live_is_replay_with_devices() -> None:
 
 def test_over_the_past_of_closed_devices() -> None:
     """Two that ran at once, are closed, and ask afterwards: it is what was given live, and ends."""
-    mic = Device(Twin.microphone(), name="mic", history=30)
-    keys = Device(Twin.keyboard(rate=10.0, seed=3), name="keys", history=30)
+    mic = Device(Simulated.microphone(), name="mic", history=30)
+    keys = Device(Simulated.keyboard(rate=10.0, seed=3), name="keys", history=30)
     options: dict[str, Any] = {"before": 0.1, "after": 0.1, "merge": False}
     live: list[Clip] = []
     with mic, keys:
@@ -383,17 +385,17 @@ def test_bad_arguments_fail_where_the_pipe_is_built() -> None:
         ops.capture(mic, befor=1)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="before or after > 0"):
         ops.capture(mic)
-    with pytest.raises(ParameterError, match=r"longest=2 is less than before \+ after, 3 s"):
-        ops.capture(mic, before=1, after=2, longest=2)
-    with pytest.raises(ParameterError, match="span must be 'samples' or 'chunk'"):
-        ops.capture(mic, before=1, span="session")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"max_duration=2 is less than before \+ after, 3 s"):
+        ops.capture(mic, before=1, after=2, max_duration=2)
+    with pytest.raises(ParameterError, match="events must be 'samples' or 'chunks'"):
+        ops.capture(mic, before=1, events="session")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="time must be a function"):
         ops.capture(mic, before=1, time="t")  # type: ignore[arg-type]
     for name in ("before", "after", "lateness"):
         with pytest.raises(ParameterError, match=f"{name} must be >= 0"):
             ops.capture(mic, **{"after": 1, name: -1})
-    with pytest.raises(ParameterError, match="longest must be > 0"):
-        ops.capture(mic, before=1, longest=0)
+    with pytest.raises(ParameterError, match="max_duration must be > 0"):
+        ops.capture(mic, before=1, max_duration=0)
 
 
 def test_a_clip_tells_what_it_is() -> None:

@@ -14,7 +14,7 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.data.axis import Stamps
+from rxstream.data.axis import IrregularAxis
 from rxstream.data.clip import Clip
 from rxstream.testing import assert_same, check_operator, infos, recut_by_time, streams
 
@@ -26,17 +26,18 @@ BASE = streams()
 
 def shifted(chunks: list[Chunk[Any]]) -> list[Chunk[Any]]:
     """Return a stream that begins at time 0, without chunks of no time."""
-    zero, number = chunks[0].extent, chunks[0].index
+    zero, number = chunks[0].covered_from, chunks[0].index
     out = []
     for c in chunks:
-        if c.extent == c.end:
+        if c.covered_from == c.end:
             continue
-        breaks = tuple(
-            (at, replace(gap, start=gap.start - zero, end=gap.end - zero)) for at, gap in c.breaks
+        gap_positions = tuple(
+            (at, replace(gap, start=gap.start - zero, end=gap.end - zero))
+            for at, gap in c.gap_positions
         )
         number += c.lost
-        axis = Stamps(c.time - zero)
-        out.append(Chunk(c.data, axis, c.start - zero, c.end - zero, number, c.info, breaks))
+        axis = IrregularAxis(c.time - zero)
+        out.append(Chunk(c.data, axis, c.start - zero, c.end - zero, number, c.info, gap_positions))
         number += len(c)
     return out or [keys([], 0, 10)]
 
@@ -97,7 +98,12 @@ def captured(
     clips: list[Clip] = []
     ends: list[None] = []
     operator = ops.capture(
-        *feeds, before=before / 1e9, after=after / 1e9, longest=10**6, lateness=10**5, **options
+        *feeds,
+        before=before / 1e9,
+        after=after / 1e9,
+        max_duration=10**6,
+        lateness=10**5,
+        **options,
     )
     source.pipe(operator).subscribe(
         clips.append, on_completed=lambda: ends.append(None), scheduler=HERE
@@ -138,7 +144,7 @@ def check_part(clip: Clip, feed: TimeWindowSubject) -> None:
     """Compare a stream of a clip with its window, which holds everything."""
     name, got = feed.log.name, clip[feed.log.name]
     whole = feed.between(-FAR, FAR)
-    low, high = whole.extent, whole.end
+    low, high = whole.covered_from, whole.end
     if clip.start < high and clip.end > low:
         assert got == feed.between(clip.start, clip.end)
     else:
@@ -179,10 +185,13 @@ def now_and_then(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(
     ("before", "options"),
     [
-        (None, {"lateness": 10**5, "longest": 10**6}),
-        (None, {"lateness": 10**5, "longest": 0.5, "merge": False}),
-        (ops.sessions(0.02), {"span": "chunk", "merge": False}),
-        (ops.gate(now_and_then, hold=0.01), {"span": "chunk", "lateness": 10**5, "longest": 10**6}),
+        (None, {"lateness": 10**5, "max_duration": 10**6}),
+        (None, {"lateness": 10**5, "max_duration": 0.5, "merge": False}),
+        (ops.sessions(0.02), {"events": "chunks", "merge": False}),
+        (
+            ops.gate(now_and_then, hold=0.01),
+            {"events": "chunks", "lateness": 10**5, "max_duration": 10**6},
+        ),
     ],
     ids=["events", "each", "sessions", "gate"],
 )

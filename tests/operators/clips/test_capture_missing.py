@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from capture_stage import HERE, Scene, key, values
 from fakes import INFO, MS, ramp
 from reactivex.subject import Subject
-from scenes import HERE, Scene, key, values
 
 from rxstream import Chunk, Gap, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.data.clip import Clip, Missing, Reason
+from rxstream.data.clip import Clip, Missing, MissingReason
 from rxstream.errors import DeviceLostError
 
 
@@ -42,7 +42,7 @@ def test_a_stream_that_had_not_begun() -> None:
 
 
 def test_a_stream_that_ends_or_fails_is_told() -> None:
-    ends: list[tuple[Any, Reason]] = [
+    ends: list[tuple[Any, MissingReason]] = [
         (None, "stream ended"), (DeviceLostError("gone"), "stream failed"),
     ]  # fmt: skip
     for error, why in ends:
@@ -54,7 +54,7 @@ def test_a_stream_that_ends_or_fails_is_told() -> None:
         else:
             scene.mic.on_error(error)
         assert values(scene.clips[0]) == list(range(3, 9))
-        assert [(m.start // MS, m.end // MS, m.why) for m in scene.clips[0].missing] == [
+        assert [(m.start // MS, m.end // MS, m.reason) for m in scene.clips[0].missing] == [
             (9, 11, why)
         ]
         scene.events.on_next(key(9))  # the events go on, and so do their clips
@@ -69,7 +69,7 @@ def test_failed_events_give_what_is_there() -> None:
     boom = RuntimeError("boom")
     scene.events.on_error(boom)
     assert values(scene.clips[0]) == list(range(3, 9))
-    assert [m.why for m in scene.clips[0].missing] == ["events failed"]
+    assert [m.reason for m in scene.clips[0].missing] == ["events failed"]
     assert scene.ends == [boom]
 
 
@@ -110,7 +110,7 @@ def test_a_gap_of_the_device_stays_in_its_chunk() -> None:
     scene.events.on_next(key(8))
     scene.mic.on_next(ramp(10, 5, Gap(8 * MS, 10 * MS, 2, "dropped")))
     assert values(scene.clips[0]) == [3, 4, 5, 6, 7, 10]
-    assert scene.clips[0]["mic"].breaks == ((5, Gap(8 * MS, 10 * MS, 2, "dropped")),)
+    assert scene.clips[0]["mic"].gap_positions == ((5, Gap(8 * MS, 10 * MS, 2, "dropped")),)
     assert scene.clips[0].complete
 
 
@@ -142,5 +142,5 @@ def test_what_the_window_lost_between_two_events_is_a_gap() -> None:
     scene.events.on_completed()
     clip = scene.clips[0]
     assert values(clip) == list(range(3, 14))
-    assert clip["mic"].breaks == ((11, Gap(14 * MS, 16 * MS, 2, "lag")),)
+    assert clip["mic"].gap_positions == ((11, Gap(14 * MS, 16 * MS, 2, "lag")),)
     assert clip.missing == (Missing("mic", 14 * MS, 16 * MS, "older than the window"),)

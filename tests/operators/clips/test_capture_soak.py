@@ -4,10 +4,10 @@ import tracemalloc
 from typing import Any
 
 import numpy as np
-from faulty import HOURS, RATE, SECOND, SECONDS, Faulty
+from capture_stage import KEYS
+from faulty_stream import HOURS, RATE, SECOND, SECONDS, Faulty
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
-from scenes import KEYS
 
 from rxstream import Chunk, TimeWindowSubject
 from rxstream import operators as ops
@@ -27,7 +27,7 @@ def check(clip: Clip, source: Faulty) -> list[str]:
         ]
     assert chunk.data.tolist() == wanted[~source.dropped[wanted // RATE]].tolist()
     assert abs(len(chunk) + chunk.lost - len(wanted)) <= 1  # a gap is cut at a whole sample
-    return [part.why for part in missing]
+    return [part.reason for part in missing]
 
 
 def test_two_hours_with_a_silent_and_a_late_partner() -> None:

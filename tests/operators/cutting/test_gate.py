@@ -17,7 +17,15 @@ from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate import _Gate
 from rxstream.operators.cutting.hysteresis import Hysteresis
-from rxstream.testing import assert_same, check_operator, infos, recut, recut_by_time, run, streams
+from rxstream.testing import (
+    assert_same,
+    check_operator,
+    infos,
+    recut,
+    recut_by_time,
+    run_operator,
+    streams,
+)
 
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(np.float64))
 STEREO = StreamInfo("stereo", 1000.0, (2,), np.dtype(np.float64))
@@ -76,7 +84,7 @@ def test_pandas_agrees(values: list[int], a: int, b: int, cuts: list[int]) -> No
     series = pd.Series(values)
     state = pd.Series(np.where(series >= on, 1.0, np.where(series < off, 0.0, np.nan))).ffill()
     want = np.flatnonzero(state.fillna(0) == 1).tolist()
-    assert passed(run(ops.gate(on, off), recut([level(values)], cuts))) == want
+    assert passed(run_operator(ops.gate(on, off), recut([level(values)], cuts))) == want
 
 
 @given(LEVELS, st.integers(0, 12), st.integers(0, 12), CUTS, SHARES)
@@ -87,7 +95,7 @@ def test_scipy_agrees_on_padding(
     reach = np.arange(-max(before, after), max(before, after) + 1)
     wide = binary_dilation(above, (reach >= -before) & (reach <= after))
     operator = ops.gate(5, before=before / 1000, after=after / 1000)
-    out = run(operator, recut(recut_by_time([level(values)], shares), cuts))
+    out = run_operator(operator, recut(recut_by_time([level(values)], shares), cuts))
     assert passed(out) == np.flatnonzero(wide).tolist()
 
 
@@ -103,7 +111,7 @@ def test_hold(
     chunk = Chunk.stamped(np.array(values, float), [t * MS for t in times], EVENTS)
     want = naive(values, times, 7, 3, hold)
     operator = ops.gate(7, 3, hold=hold / 1000)
-    out = run(operator, recut(recut_by_time([chunk], shares), cuts))
+    out = run_operator(operator, recut(recut_by_time([chunk], shares), cuts))
     assert passed(out) == [t for t, is_open in zip(times, want, strict=True) if is_open]
 
 
@@ -140,7 +148,9 @@ def test_an_open_gate_passes_everything(before: float) -> None:
 
 @given(streams())
 def test_what_was_lost_is_told_also_while_it_is_closed(chunks: list[Chunk[Any]]) -> None:
-    closed = concat(run(ops.gate(lambda x: np.zeros(len(x), bool), before=0.05), chunks) or chunks)
+    closed = concat(
+        run_operator(ops.gate(lambda x: np.zeros(len(x), bool), before=0.05), chunks) or chunks
+    )
     if len(closed) == 0:
         assert closed.lost == concat(chunks).lost
         assert closed.end == concat(chunks).end
@@ -151,21 +161,21 @@ def test_what_was_lost_is_told_also_while_it_is_closed(chunks: list[Chunk[Any]])
 def test_gaps_keep_their_numbers_while_it_is_closed(before: float, cuts: list[int]) -> None:
     lost = Gap(6 * MS, 9 * MS, 3, "dropped")
     b = Chunk.regular(np.zeros(10), LEVEL, start=9 * MS, index=9, gap=lost)
-    out = run(ops.gate(1, before=before), recut([level([0] * 6), b], cuts))
-    assert [(c.index - c.lost, c.gap) for c in out if c.breaks] == [(6, lost)]
+    out = run_operator(ops.gate(1, before=before), recut([level([0] * 6), b], cuts))
+    assert [(c.index - c.lost, c.gap) for c in out if c.gap_positions] == [(6, lost)]
     assert (out[-1].index, out[-1].end) == (19, 19 * MS)
-    (told,) = concat(run(ops.rms(0.004), out)).gaps
+    (told,) = concat(run_operator(ops.rms(0.004), out)).gaps
     assert told.lost == 1  # that of sample 6
 
 
 def test_numbers_and_gaps_stay() -> None:
     lost = Gap(4 * MS, 6 * MS, 2, "overrun")
     b = Chunk.regular(np.array([1.0, 9, 9]), LEVEL, start=6 * MS, index=6, gap=lost)
-    out = run(ops.gate(5, hold=0.004), [level([1, 9, 9, 1]), b])
+    out = run_operator(ops.gate(5, hold=0.004), [level([1, 9, 9, 1]), b])
     assert passed(out) == [1, 2, 3, 6, 7, 8]  # the gap is not longer than the hold
     assert sum(c.lost for c in out) == 2
-    assert [s.index for s in run(ops.samples(), out)] == [1, 2, 3, 6, 7, 8]
-    out = run(ops.gate(5, 1, hold=0.001), [level([1, 9, 9, 3]), b])
+    assert [s.index for s in run_operator(ops.samples(), out)] == [1, 2, 3, 6, 7, 8]
+    out = run_operator(ops.gate(5, 1, hold=0.001), [level([1, 9, 9, 3]), b])
     assert passed(out) == [1, 2, 3, 7, 8]  # a longer one closes it
     assert concat(out).gaps == (lost,)
 
@@ -185,24 +195,30 @@ def test_before_waits_no_longer_than_it_must() -> None:
 
 def test_channels_and_predicates() -> None:
     data = [[0, 1], [0, 9], [4, 0], [2, 2], [0, 0]]
-    assert len(concat(run(ops.gate(5, 3), [level(data, info=STEREO).between(0, 0)] * 2))) == 0
-    assert passed(run(ops.gate(5, 3), [level(data, info=STEREO)])) == [1, 2]
+    assert (
+        len(concat(run_operator(ops.gate(5, 3), [level(data, info=STEREO).between(0, 0)] * 2))) == 0
+    )
+    assert passed(run_operator(ops.gate(5, 3), [level(data, info=STEREO)])) == [1, 2]
     loud = ops.gate(lambda x: np.abs(x).max(axis=1) > 5, lambda x: x[:, 0] == 2)
-    assert passed(run(loud, [level(data, info=STEREO)])) == [1, 2]
-    assert passed(run(ops.gate(5, lambda x: x == 2), [level([7, 1, 2, 7])])) == [0, 1, 3]
-    assert passed(run(ops.gate(5, 3), [level([7, np.nan, 4, 2, np.nan])])) == [0, 1, 2]
+    assert passed(run_operator(loud, [level(data, info=STEREO)])) == [1, 2]
+    assert passed(run_operator(ops.gate(5, lambda x: x == 2), [level([7, 1, 2, 7])])) == [0, 1, 3]
+    assert passed(run_operator(ops.gate(5, 3), [level([7, np.nan, 4, 2, np.nan])])) == [0, 1, 2]
 
 
 def test_a_whole_chunk_is_passed_without_a_copy() -> None:
     loud, quiet = level([9] * 5), level([0] * 5, 5)
-    out = run(ops.gate(5), [loud, quiet])
+    out = run_operator(ops.gate(5), [loud, quiet])
     assert out[0] is loud
     assert (len(out[1]), out[1].index, out[1].end) == (0, 10, 10 * MS)
 
 
 def test_one_open_stretch_cut_or_not() -> None:
     whole = level([0, 9, 9, 9, 9, 0])
-    assert_same(run(ops.gate(5), [whole]), run(ops.gate(5), [whole[:3], whole[3:]]), joined=True)
+    assert_same(
+        run_operator(ops.gate(5), [whole]),
+        run_operator(ops.gate(5), [whole[:3], whole[3:]]),
+        joined=True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,12 +231,12 @@ def test_one_open_stretch_cut_or_not() -> None:
 )
 def test_a_function_must_answer_for_each_sample(test: Any, words: str) -> None:
     with pytest.raises(ChunkError, match=words):
-        run(ops.gate(test), [level([[1, 2], [3, 4]], info=STEREO)])
+        run_operator(ops.gate(test), [level([[1, 2], [3, 4]], info=STEREO)])
 
 
 def test_errors_of_a_function_tell_which() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
-        run(ops.gate(1, lambda _: 1 / 0), [level([1])])
+        run_operator(ops.gate(1, lambda _: 1 / 0), [level([1])])
     assert "gate: off, asked of level" in caught.value.__notes__[0]
 
 

@@ -13,7 +13,7 @@ from reactivex.testing import ReactiveTest, TestScheduler
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.testing import assert_same, recut, run
+from rxstream.testing import assert_same, recut, run_operator
 
 FLOATS = StreamInfo("x", 1000.0, (), np.dtype(float))
 
@@ -59,26 +59,26 @@ def test_numpy_agrees(lengths: list[int], size: int, hop: int) -> None:
     starts = np.cumsum([0, *lengths])
     chunks = [ramp(int(s), n) for s, n in zip(starts, lengths, strict=False)]
     total = int(starts[-1])
-    out = [c for c in run(ops.rechunk(size, hop=hop), chunks) if len(c) == size]
+    out = [c for c in run_operator(ops.rechunk(size, hop=hop), chunks) if len(c) == size]
     want = sliding_window_view(np.arange(total), size)[::hop] if total >= size else []
     assert [c.data.tolist() for c in out] == [w.tolist() for w in want]
     assert all(c.start == c.index * MS for c in out)
 
 
 def test_by_seconds() -> None:
-    out = run(ops.rechunk(seconds=0.004, hop=0.002), [ramp(0, 10)])
+    out = run_operator(ops.rechunk(duration=0.004, hop=0.002), [ramp(0, 10)])
     assert [c.data[0] for c in out] == [0, 2, 4, 6]
     events = Chunk.stamped(np.zeros(1, RECORD.dtype), [1], RECORD)
     with pytest.raises(ParameterError, match="can has no rate"):
-        run(ops.rechunk(seconds=1), [events])
+        run_operator(ops.rechunk(duration=1), [events])
 
 
 def test_a_gap_is_marked_or_splits() -> None:
-    marked = run(ops.rechunk(4), lossy())
+    marked = run_operator(ops.rechunk(4), lossy())
     assert [c.data.tolist() for c in marked] == [[0, 1, 2, 3], [4, 8, 9, 10], [11, 12, 13]]
-    assert marked[1].breaks == ((1, Gap(5 * MS, 8 * MS, 3, "dropped")),)
+    assert marked[1].gap_positions == ((1, Gap(5 * MS, 8 * MS, 3, "dropped")),)
     assert concat(marked) == concat(lossy())
-    split = run(ops.rechunk(4, on_gap="split"), lossy())
+    split = run_operator(ops.rechunk(4, on_gap="split"), lossy())
     assert [c.data.tolist() for c in split] == [[0, 1, 2, 3], [4], [8, 9, 10, 11], [12, 13]]
     assert split[2].gap == Gap(5 * MS, 8 * MS, 3, "dropped")
     assert [c.index for c in split] == [0, 4, 8, 12]
@@ -98,7 +98,7 @@ def test_a_gap_is_marked_or_splits() -> None:
     ],
 )
 def test_select_channels(keys: Any, want: list[Any], labels: tuple[str, ...]) -> None:
-    (out,) = run(ops.select(*keys), [stereo()])
+    (out,) = run_operator(ops.select(*keys), [stereo()])
     assert out.data.tolist() == want
     assert out.info.channels == labels
     assert out.info.shape == out.data.shape[1:]
@@ -110,11 +110,11 @@ def test_select_fields() -> None:
     data = np.zeros(3, RECORD.dtype)
     data["id"] = [7, 8, 9]
     chunk = Chunk.stamped(data, [1, 2, 3], RECORD)
-    (ids,) = run(ops.select("id"), [chunk])
+    (ids,) = run_operator(ops.select("id"), [chunk])
     assert ids.data.tolist() == [7, 8, 9]
-    (payload,) = run(ops.select("data"), [chunk])
+    (payload,) = run_operator(ops.select("data"), [chunk])
     assert payload.info.shape == (8,)
-    (both,) = run(ops.select("id", "data"), [chunk])
+    (both,) = run_operator(ops.select("id", "data"), [chunk])
     assert both.data.dtype.names == ("id", "data")
 
 
@@ -133,7 +133,7 @@ def test_select_fields() -> None:
 )
 def test_select_names_what_there_is(keys: Any, chunk: Chunk[Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
-        run(ops.select(*keys), [chunk])
+        run_operator(ops.select(*keys), [chunk])
 
 
 def test_map_data_marble() -> None:
@@ -146,7 +146,7 @@ def test_map_data_marble() -> None:
 
 def test_map_data_keeps_gaps_and_times_and_follows_the_shape() -> None:
     chunks = lossy()
-    out = run(ops.map_data(lambda x: np.stack([x, x], 1).astype(np.float32)), chunks)
+    out = run_operator(ops.map_data(lambda x: np.stack([x, x], 1).astype(np.float32)), chunks)
     assert out[1].gap == chunks[1].gap
     assert out[0].info.shape == (2,)
     assert out[0].info.dtype == np.float32
@@ -155,9 +155,9 @@ def test_map_data_keeps_gaps_and_times_and_follows_the_shape() -> None:
 
 def test_map_data_errors_tell_where() -> None:
     with pytest.raises(ChunkError, match=r"\(1,\) of \(5,\).*reactivex's map"):
-        run(ops.map_data(lambda x: x[:1]), lossy())
+        run_operator(ops.map_data(lambda x: x[:1]), lossy())
     with pytest.raises(ZeroDivisionError) as caught:
-        run(ops.map_data(lambda _: 1 / 0), lossy())
+        run_operator(ops.map_data(lambda _: 1 / 0), lossy())
     assert "sample 0" in caught.value.__notes__[0]
 
 
@@ -172,7 +172,7 @@ def test_samples_marble() -> None:
 
 
 def test_samples_tell_the_gap_before_them() -> None:
-    out = run(ops.samples(), [concat(lossy())])
+    out = run_operator(ops.samples(), [concat(lossy())])
     assert [s.index for s in out] == [*range(5), *range(8, 14)]
     assert [s.gap is not None for s in out] == [k == 5 for k in range(11)]
 
@@ -190,7 +190,7 @@ def test_a_gap_that_was_cut_comes_once() -> None:
         whole.between(6 * MS, 7 * MS),
         whole.between(7 * MS, 20 * MS),
     ]
-    assert run(ops.gaps(), parts) == [Gap(5 * MS, 8 * MS, 3, "dropped")]
+    assert run_operator(ops.gaps(), parts) == [Gap(5 * MS, 8 * MS, 3, "dropped")]
 
 
 @pytest.mark.parametrize(
@@ -199,9 +199,9 @@ def test_a_gap_that_was_cut_comes_once() -> None:
         (lambda: ops.rechunk(0), "size must be .* not 0"),
         (lambda: ops.rechunk(2.5), "size must be .* not 2.5"),  # type: ignore[arg-type]
         (lambda: ops.rechunk(), "one of them"),
-        (lambda: ops.rechunk(3, seconds=1), "one of them"),
+        (lambda: ops.rechunk(3, duration=1), "one of them"),
         (lambda: ops.rechunk(3, hop=0), "hop must be"),
-        (lambda: ops.rechunk(seconds=-1), "seconds must be > 0"),
+        (lambda: ops.rechunk(duration=-1), "duration must be > 0"),
         (lambda: ops.rechunk(3, on_gap="nan"), "'mark' or 'split'"),  # type: ignore[arg-type]
         (lambda: ops.select(), "select needs"),
         (lambda: ops.select(slice(2), 1), "one slice alone"),
@@ -224,13 +224,16 @@ def test_chunks_meet_also_on_another_grid(make: Any) -> None:
     slow = Chunk.regular(
         np.arange(21, 40.0), FLOATS, start=gap.end, index=21, gap=gap, period=1.001 * MS
     )
-    chunks = run(make(), [Chunk.regular(np.arange(9.0), FLOATS, start=0), fast, slow])
+    chunks = run_operator(make(), [Chunk.regular(np.arange(9.0), FLOATS, start=0), fast, slow])
     whole = concat(chunks)
     for size in (1, 4):
-        out = run(ops.rechunk(size), chunks)
+        out = run_operator(ops.rechunk(size), chunks)
         again = concat(out)
-        assert (again.data.tolist(), again.breaks) == (whole.data.tolist(), whole.breaks)
+        assert (again.data.tolist(), again.gap_positions) == (
+            whole.data.tolist(),
+            whole.gap_positions,
+        )
         for chunk in out:
             assert chunk.start <= chunk.time[0] <= chunk.time[-1] < chunk.end
         by_sample = [part for c in chunks for part in recut([c], range(50))]
-        assert_same(run(ops.rechunk(size), by_sample), out)
+        assert_same(run_operator(ops.rechunk(size), by_sample), out)

@@ -14,7 +14,15 @@ from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.sessions import _Sessions
-from rxstream.testing import assert_same, check_operator, infos, recut, recut_by_time, run, streams
+from rxstream.testing import (
+    assert_same,
+    check_operator,
+    infos,
+    recut,
+    recut_by_time,
+    run_operator,
+    streams,
+)
 
 KEYS = StreamInfo("keys", None, (), np.dtype(np.int64))
 
@@ -45,9 +53,11 @@ def test_marble() -> None:
 
 
 def test_a_session_reaches_from_before_its_first_to_after_its_last() -> None:
-    out = run(ops.sessions(0.01, before=0.003, after=0.005), [keys([7, 9, 30], start=0, end=99)])
+    out = run_operator(
+        ops.sessions(0.01, before=0.003, after=0.005), [keys([7, 9, 30], start=0, end=99)]
+    )
     assert [(c.start // MS, c.end // MS, c.index) for c in out] == [(4, 14, 0), (27, 35, 2)]
-    (point, _) = run(ops.sessions(0.01), [keys([7, 30], start=0, end=99)])
+    (point, _) = run_operator(ops.sessions(0.01), [keys([7, 30], start=0, end=99)])
     assert (point.start, point.end) == (7 * MS, 7 * MS + 1)
 
 
@@ -62,9 +72,11 @@ def test_pandas_agrees(times: list[int], gap: int, cuts: list[int], shares: list
     series = pd.Series(times)
     want = [g.tolist() for _, g in series.groupby((series.diff() >= gap).cumsum())]
     chunk = keys(times, start=0, end=1000)
-    out = run(ops.sessions(gap / 1000), [chunk])
+    out = run_operator(ops.sessions(gap / 1000), [chunk])
     assert [c.data.tolist() for c in out] == want
-    assert_same(run(ops.sessions(gap / 1000), recut(recut_by_time([chunk], shares), cuts)), out)
+    assert_same(
+        run_operator(ops.sessions(gap / 1000), recut(recut_by_time([chunk], shares), cuts)), out
+    )
 
 
 @given(
@@ -73,24 +85,26 @@ def test_pandas_agrees(times: list[int], gap: int, cuts: list[int], shares: list
     st.lists(st.floats(0, 1), max_size=6),
 )
 def test_no_session_is_longer_than_the_longest(
-    times: list[int], longest: int, shares: list[float]
+    times: list[int], max_duration: int, shares: list[float]
 ) -> None:
     times.sort()
     want: list[list[int]] = []
     for t in times:
-        if not want or t - want[-1][-1] >= 20 or t - want[-1][0] >= longest:
+        if not want or t - want[-1][-1] >= 20 or t - want[-1][0] >= max_duration:
             want.append([])
         want[-1].append(t)
     chunk = keys(times, start=0, end=1000)
-    operator = ops.sessions(0.02, longest=longest / 1000)
-    assert [c.data.tolist() for c in run(operator, [chunk])] == want
-    assert_same(run(operator, recut_by_time([chunk], shares)), run(operator, [chunk]))
+    operator = ops.sessions(0.02, max_duration=max_duration / 1000)
+    assert [c.data.tolist() for c in run_operator(operator, [chunk])] == want
+    assert_same(
+        run_operator(operator, recut_by_time([chunk], shares)), run_operator(operator, [chunk])
+    )
 
 
 @pytest.mark.parametrize("gap", [0.001, 0.03])
 def test_the_laws(gap: float) -> None:
     check_operator(
-        lambda: ops.sessions(gap, before=0.01, after=0.005, longest=0.1),
+        lambda: ops.sessions(gap, before=0.01, after=0.005, max_duration=0.1),
         source=streams(infos(regular=False)),
         conserves=False,
     )
@@ -98,22 +112,22 @@ def test_the_laws(gap: float) -> None:
 
 @given(streams(infos(regular=False)))
 def test_every_event_comes_once_and_gaps_before_them_are_told(chunks: list[Chunk[Any]]) -> None:
-    whole, out = concat(chunks), run(ops.sessions(0.01), chunks)
+    whole, out = concat(chunks), run_operator(ops.sessions(0.01), chunks)
     if out:
         assert np.array_equal(np.concatenate([c.time for c in out]), whole.time)
         assert sum(c.lost for c in out) == sum(
-            g.lost or 0 for p, g in whole.breaks if p < len(whole)
+            g.lost or 0 for p, g in whole.gap_positions if p < len(whole)
         )
-    want = [s.index for s in run(ops.samples(), chunks)]
-    assert [s.index for s in run(ops.samples(), out)] == want
+    want = [s.index for s in run_operator(ops.samples(), chunks)]
+    assert [s.index for s in run_operator(ops.samples(), out)] == want
 
 
 def test_a_gap_is_no_pause() -> None:
     lost = Gap(10 * MS, 15 * MS, 2, "overrun")
     chunks = [keys([2, 8], start=0, end=10), keys([16], start=15, end=20, index=4, gap=lost)]
-    (out,) = run(ops.sessions(0.01), chunks)
-    assert out.breaks == ((2, lost),)
-    first, second = run(ops.sessions(0.005, before=0.005), [*chunks])[1:]
+    (out,) = run_operator(ops.sessions(0.01), chunks)
+    assert out.gap_positions == ((2, lost),)
+    first, second = run_operator(ops.sessions(0.005, before=0.005), [*chunks])[1:]
     assert (first.data.tolist(), second.data.tolist()) == ([8], [16])
     assert second.gap == lost
     assert second.start == 11 * MS
@@ -134,17 +148,17 @@ def test_memory_stays_flat() -> None:
 
 def test_a_stream_with_a_rate_needs_a_gate() -> None:
     with pytest.raises(ChunkError, match=r"ramp has a rate of 1000 Hz.*ops\.gate"):
-        run(ops.sessions(1), [ramp(0, 3)])
+        run_operator(ops.sessions(1), [ramp(0, 3)])
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: ops.sessions(0), "gap must be > 0"),
-        (lambda: ops.sessions("2s"), "gap must be > 0 seconds"),  # type: ignore[arg-type]
+        (lambda: ops.sessions(0), "pause must be > 0"),
+        (lambda: ops.sessions("2s"), "pause must be > 0 seconds"),  # type: ignore[arg-type]
         (lambda: ops.sessions(1, before=-1), "before must be >= 0"),
         (lambda: ops.sessions(1, after=float("nan")), "after must be >= 0"),
-        (lambda: ops.sessions(1, longest=0), "longest must be > 0"),
+        (lambda: ops.sessions(1, max_duration=0), "max_duration must be > 0"),
     ],
 )
 def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:

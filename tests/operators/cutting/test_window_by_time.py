@@ -14,7 +14,7 @@ from reactivex.testing import ReactiveTest, TestScheduler
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.testing import run
+from rxstream.testing import run_operator
 
 FLOAT = StreamInfo("f", 1000.0, (), np.dtype(np.float64))
 EVENTS = StreamInfo("events", None, (), np.dtype(np.int64))
@@ -55,7 +55,7 @@ def test_numpy_agrees(lengths: list[int], size: int, hop: int) -> None:
     starts = np.cumsum([0, *lengths])
     chunks = [ramp(int(s), n) for s, n in zip(starts, lengths, strict=False)]
     total = int(starts[-1])
-    out = run(ops.window_by_time(size / 1000, every=hop / 1000), chunks)
+    out = run_operator(ops.window_by_time(size / 1000, every=hop / 1000), chunks)
     whole = [c for c in out if c.end - c.start == size * MS and c.start >= 0 and len(c) == size]
     want = sliding_window_view(np.arange(total), size)[::hop] if total >= size else np.empty((0,))
     assert len(whole) == len(want)
@@ -66,13 +66,17 @@ def test_numpy_agrees(lengths: list[int], size: int, hop: int) -> None:
 
 def test_windows_begin_on_the_clock_not_on_the_data() -> None:
     late = [ramp(7, 20)]
-    assert bounds(run(ops.window_by_time(0.01), late)) == [(7, 10, 3), (10, 20, 10), (20, 27, 7)]
-    at_origin = run(ops.window_by_time(0.01, origin=7 * MS), late)
+    assert bounds(run_operator(ops.window_by_time(0.01), late)) == [
+        (7, 10, 3),
+        (10, 20, 10),
+        (20, 27, 7),
+    ]
+    at_origin = run_operator(ops.window_by_time(0.01, origin=7 * MS), late)
     assert bounds(at_origin) == [(7, 17, 10), (17, 27, 10)]
 
 
 def test_a_gap_is_marked() -> None:
-    out = run(ops.window_by_time(0.01), lossy())
+    out = run_operator(ops.window_by_time(0.01), lossy())
     # nothing of [30, 35) came, and [25, 30) neither; each tells its part of the gap
     assert bounds(out) == [
         (0, 10, 10),
@@ -84,19 +88,19 @@ def test_a_gap_is_marked() -> None:
     ]
     assert out[2].gaps == (Gap(25 * MS, 30 * MS, 5, "dropped"),)
     assert out[3].gaps == (Gap(30 * MS, 35 * MS, 5, "dropped"),)
-    assert out[2].fill == 0.5
+    assert out[2].coverage == 0.5
     assert concat(out) == concat(lossy())
 
 
 def test_a_gap_splits() -> None:
-    out = run(ops.window_by_time(0.02, on_gap="split"), lossy())
+    out = run_operator(ops.window_by_time(0.02, on_gap="split"), lossy())
     assert [len(c) for c in out] == [20, 5, 5, 20]
-    assert all(at in (0, len(c)) for c in out for at, _ in c.breaks)
+    assert all(at in (0, len(c)) for c in out for at, _ in c.gap_positions)
     assert sum(c.lost for c in out) == 10
 
 
 def test_lost_samples_become_nan() -> None:
-    out = run(ops.window_by_time(0.02, on_gap="nan"), lossy())
+    out = run_operator(ops.window_by_time(0.02, on_gap="nan"), lossy())
     assert [len(c) for c in out] == [20, 20, 20]
     joined = np.concatenate([c.data for c in out])
     assert np.isnan(joined[25:35]).all()
@@ -109,12 +113,12 @@ def test_lost_samples_become_nan() -> None:
 
 
 def test_windows_with_a_gap_are_dropped() -> None:
-    out = run(ops.window_by_time(0.01, on_gap="drop"), lossy())
+    out = run_operator(ops.window_by_time(0.01, on_gap="drop"), lossy())
     assert bounds(out) == [(0, 10, 10), (10, 20, 10), (40, 50, 10), (50, 60, 10)]
 
 
 def test_what_is_dropped_at_the_end_is_told_then() -> None:
-    out = run(ops.window_by_time(2.0, on_gap="drop"), lossy())
+    out = run_operator(ops.window_by_time(2.0, on_gap="drop"), lossy())
     whole = concat(lossy())
     assert [len(c) for c in out] == [0]
     assert out[0].gaps == (Gap(0, whole.end, len(whole) + whole.lost, "dropped"),)
@@ -122,24 +126,25 @@ def test_what_is_dropped_at_the_end_is_told_then() -> None:
 
 
 def test_what_is_dropped_is_told_by_the_next_window() -> None:
-    out = run(ops.window_by_time(0.01, on_gap="drop"), lossy())
+    out = run_operator(ops.window_by_time(0.01, on_gap="drop"), lossy())
     assert [c.gap for c in out] == [None, None, Gap(20 * MS, 40 * MS, 20, "dropped"), None]
     assert [c.index for c in out] == [0, 10, 40, 50]
-    assert all(c.fill == 1.0 for c in out)
+    assert all(c.coverage == 1.0 for c in out)
     unknown = [lossy()[0], lossy()[1][:0].with_gap(Gap(25 * MS, 35 * MS, None, "disconnect"))]
     rest = Chunk.regular(np.arange(25.0), FLOAT, start=35 * MS, index=25)
-    out = run(
+    out = run_operator(
         ops.window_by_time(0.01, on_gap="drop"), [unknown[0], rest.with_gap(unknown[1].gaps[0])]
     )
     assert [c.gap for c in out] == [None, None, Gap(20 * MS, 40 * MS, None, "dropped"), None]
 
 
 def test_overlapping_windows_tell_only_what_none_of_them_has() -> None:
-    out = run(ops.window_by_time(0.02, every=0.005, on_gap="drop"), lossy())
+    out = run_operator(ops.window_by_time(0.02, every=0.005, on_gap="drop"), lossy())
     assert all(
-        not c.breaks or c.breaks == ((0, Gap(25 * MS, 35 * MS, 10, "dropped")),) for c in out
+        not c.gap_positions or c.gap_positions == ((0, Gap(25 * MS, 35 * MS, 10, "dropped")),)
+        for c in out
     )
-    assert [c.start // MS for c in out if c.breaks] == [35]
+    assert [c.start // MS for c in out if c.gap_positions] == [35]
 
 
 def test_a_gap_of_unknown_size_is_filled_by_its_length_and_later_numbers_grow() -> None:
@@ -149,8 +154,8 @@ def test_a_gap_of_unknown_size_is_filled_by_its_length_and_later_numbers_grow() 
         Chunk.regular(values[:25], FLOAT, start=0),
         Chunk.regular(values[35:], FLOAT, start=35 * MS, index=25, gap=gap),
     ]
-    out = run(ops.window_by_time(0.02, on_gap="nan"), chunks)
-    assert [(c.index, len(c), c.breaks) for c in out] == [(k, 20, ()) for k in (0, 20, 40)]
+    out = run_operator(ops.window_by_time(0.02, on_gap="nan"), chunks)
+    assert [(c.index, len(c), c.gap_positions) for c in out] == [(k, 20, ()) for k in (0, 20, 40)]
 
 
 @pytest.mark.parametrize("lost", [4, 21, 1 << 40])
@@ -162,9 +167,9 @@ def test_a_loss_that_its_time_has_no_room_for_is_told_whole(lost: int) -> None:
         Chunk.regular(a, FLOAT, start=0),
         Chunk.regular(b, FLOAT, start=35 * MS, index=25 + lost, gap=gap),
     ]
-    out = run(ops.window_by_time(0.02, on_gap="nan"), chunks)
+    out = run_operator(ops.window_by_time(0.02, on_gap="nan"), chunks)
     assert [len(c) for c in out] == [20, 10, 20]
-    assert out[1].breaks == ((5, gap),)
+    assert out[1].gap_positions == ((5, gap),)
     assert [c.index for c in out] == [0, 20, 30 + lost]
 
 
@@ -172,7 +177,7 @@ def test_a_gap_longer_than_a_window_stays_a_gap() -> None:
     a = Chunk.regular(np.ones(25), FLOAT, start=0)
     gap = Gap(25 * MS, 46 * MS, 21, "dropped")
     b = Chunk.regular(np.ones(14), FLOAT, start=46 * MS, index=46, gap=gap)
-    out = run(ops.window_by_time(0.02, on_gap="nan"), [a, b])
+    out = run_operator(ops.window_by_time(0.02, on_gap="nan"), [a, b])
     assert [(len(c), c.lost) for c in out] == [(20, 0), (5, 15), (14, 6)]
     assert not any(np.isnan(c.data).any() for c in out)
 
@@ -181,21 +186,21 @@ def test_a_gap_without_length_has_no_room_for_nan() -> None:
     a = Chunk.regular(np.arange(10.0), FLOAT, start=0)
     gap = Gap(10 * MS, 10 * MS, 3, "overrun")
     b = Chunk.regular(np.arange(13.0, 23.0), FLOAT, start=10 * MS, index=13, gap=gap)
-    (out, _) = run(ops.window_by_time(0.015, on_gap="nan"), [a, b])
+    (out, _) = run_operator(ops.window_by_time(0.015, on_gap="nan"), [a, b])
     assert len(out) == 15
-    assert out.breaks == ((10, gap),)
+    assert out.gap_positions == ((10, gap),)
 
 
 def test_a_stream_that_leaps_is_an_error_not_a_flood() -> None:
     a = Chunk.stamped(np.array([1]), [0], EVENTS, end=1)
     b = Chunk.stamped(np.array([2]), [10**18], EVENTS, start=1, index=1)
     with pytest.raises(ChunkError, match=r"1e\+09 s of events .* 1000000 windows of 0.01 s"):
-        run(ops.window_by_time(0.01), [a, b])
+        run_operator(ops.window_by_time(0.01), [a, b])
 
 
 def test_nan_needs_numbers_that_can_be_nan() -> None:
     with pytest.raises(ChunkError, match=r"int64.*map_data"):
-        run(
+        run_operator(
             ops.window_by_time(0.02, on_gap="nan"),
             lossy(StreamInfo("i", 1000.0, (), np.dtype(np.int64))),
         )
@@ -205,10 +210,12 @@ def test_windows_wholly_in_a_gap_are_passed_over_and_told_by_the_next() -> None:
     hour = 3600 * 1000
     gap = Gap(10 * MS, hour * MS, hour - 10, "disconnect")
     chunks = [ramp(0, 10), ramp(hour, 10, gap)]
-    out = run(ops.window_by_time(0.01), chunks)
+    out = run_operator(ops.window_by_time(0.01), chunks)
     assert bounds(out) == [(0, 10, 10), (hour, hour + 10, 10)]
     assert out[1].gap == gap
-    out = run(ops.window_by_time(0.01, every=0.001), chunks)  # 3.6 million windows, passed over
+    out = run_operator(
+        ops.window_by_time(0.01, every=0.001), chunks
+    )  # 3.6 million windows, passed over
     assert len(out) < 50
 
 
@@ -216,7 +223,7 @@ def test_a_gap_at_the_end_is_told_too() -> None:
     gap = Gap(10 * MS, 3000 * MS, 2990, "disconnect")
     end = Chunk.regular(np.empty(0, np.int64), INFO, start=3000 * MS, index=3000, gap=gap)
     for on_gap in ("mark", "split"):
-        out = run(ops.window_by_time(0.01, on_gap=on_gap), [ramp(0, 10), end])
+        out = run_operator(ops.window_by_time(0.01, on_gap=on_gap), [ramp(0, 10), end])
         assert sum(map(len, out)) == 10
         assert sum(c.lost for c in out) == 2990
 
@@ -225,13 +232,15 @@ def test_empty_windows_of_a_sparse_stream_come_too() -> None:
     a = Chunk.stamped(np.array([1]), [5 * MS], EVENTS, start=0, end=5 * MS + 1)
     quiet = Chunk.stamped(np.empty(0, np.int64), [], EVENTS, start=a.end, end=33 * MS, index=1)
     b = Chunk.stamped(np.array([2]), [41 * MS], EVENTS, start=33 * MS, end=50 * MS, index=1)
-    out = run(ops.window_by_time(0.01), [a, quiet, b])
+    out = run_operator(ops.window_by_time(0.01), [a, quiet, b])
     assert bounds(out) == [(0, 10, 1), (10, 20, 0), (20, 30, 0), (30, 40, 0), (40, 50, 1)]
 
 
 def test_a_sliding_window_is_a_view_of_one_memory() -> None:
     whole = ramp(0, 5000)
-    out = run(ops.window_by_time(0.1, every=0.01), [whole[k : k + 10] for k in range(0, 5000, 10)])
+    out = run_operator(
+        ops.window_by_time(0.1, every=0.01), [whole[k : k + 10] for k in range(0, 5000, 10)]
+    )
     full = [c for c in out if len(c) == 100]
     assert len(full) > 400
     shared = sum(np.shares_memory(a.data, b.data) for a, b in pairwise(full))

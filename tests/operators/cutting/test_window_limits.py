@@ -12,7 +12,7 @@ from reactivex.subject import Subject
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.testing import run
+from rxstream.testing import run_operator
 
 S = 10**9
 here = ImmediateScheduler()
@@ -58,7 +58,7 @@ def test_few_pictures_are_held(make: Callable[[], Any], frames: int) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: ops.rechunk(seconds=3600),
+        lambda: ops.rechunk(duration=3600),
         lambda: ops.window_by_time(3600),
         lambda: ops.window_by_time(1e8),
     ],
@@ -131,10 +131,10 @@ def test_text_is_not_cut_off(make: Callable[[], Any]) -> None:
     info = StreamInfo("x", 10.0, (), np.dtype(np.int64))
     whole = Chunk.regular(np.arange(10), info, start=0)
     beat = Chunk.stamped(np.empty(0, np.int64), [], info, start=0, end=0)
-    out = run(lambda source: source.pipe(TEXTS, make()), [beat, whole[:3], whole[3:5]])
+    out = run_operator(lambda source: source.pipe(TEXTS, make()), [beat, whole[:3], whole[3:5]])
     assert [text for chunk in out for text in chunk.data] == ["yes"] * 5
     with pytest.raises(ChunkError, match=r"<U3 and x \(\) <U7.*astype\('<U7'\)"):
-        run(lambda source: source.pipe(TEXTS, make()), [whole[:5], whole[5:]])
+        run_operator(lambda source: source.pipe(TEXTS, make()), [whole[:5], whole[5:]])
 
 
 @pytest.mark.parametrize("gap", [Gap(S, S, None, "dropped"), Gap(S, 2 * S, None, "dropped")])
@@ -144,7 +144,7 @@ def test_more_than_a_million_windows_are_refused_after_a_gap_too(gap: Gap, on_ga
     one = Chunk.stamped(np.arange(1), [S - 1], info)
     beat = Chunk.stamped(np.empty(0, np.int64), [], info, start=gap.end, end=32_000 * S, gap=gap)
     with pytest.raises(ChunkError, match="more than 1000000 windows"):
-        run(ops.window_by_time(0.01, on_gap=on_gap), [one, beat])
+        run_operator(ops.window_by_time(0.01, on_gap=on_gap), [one, beat])
 
 
 def test_windows_that_lie_in_a_gap_do_not_count() -> None:
@@ -152,6 +152,6 @@ def test_windows_that_lie_in_a_gap_do_not_count() -> None:
     one = Chunk.stamped(np.arange(1), [S - 1], info)
     gap = Gap(S, 10**6 * S, None, "disconnect")
     late = Chunk.stamped(np.arange(1), [gap.end], info, index=1, gap=gap, end=gap.end + S)
-    out = run(ops.window_by_time(0.01), [one, late])
+    out = run_operator(ops.window_by_time(0.01), [one, late])
     assert sum(map(len, out)) == 2
     assert len(out) < 200

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
-from rxstream.testing import recut, recut_by_time, run
+from rxstream.testing import recut, recut_by_time, run_operator
 
 EVENTS = StreamInfo("events", None, (), np.dtype(np.float64))
 SOUND = StreamInfo("sound", 1000.0, (2,), np.dtype(np.float64))
@@ -52,20 +52,20 @@ def test_pandas_resample_agrees_on_tumbling_windows(
     edges = pd.to_datetime(np.arange(0, 401, span) * MS)
     binned = series(times).resample(f"{span}ms", origin="epoch").agg(["count", "sum"])
     want = binned.reindex(edges, fill_value=0)
-    out = run(ops.window_by_time(span / 1000), recut_by_time([events(times)], shares))
+    out = run_operator(ops.window_by_time(span / 1000), recut_by_time([events(times)], shares))
     assert [c.start // MS for c in out] == list(range(0, 401, span))
     assert [c.end // MS for c in out[:-1]] == list(range(span, 401, span))[: len(out) - 1]
     assert out[-1].end == 401 * MS
     assert [len(c) for c in out] == want["count"].tolist()
     assert [c.data.sum() for c in out] == want["sum"].tolist()
-    assert all(c.fill == 1.0 for c in out)
+    assert all(c.coverage == 1.0 for c in out)
 
 
 @given(TIMES, SPAN, SPAN, st.integers(0, 50), SHARES)
 def test_pandas_rolling_agrees_on_sliding_windows(
     times: list[int], span: int, every: int, origin: int, shares: list[float]
 ) -> None:
-    out = run(
+    out = run_operator(
         ops.window_by_time(span / 1000, every=every / 1000, origin=origin * MS),
         recut_by_time([events(times)], shares),
     )
@@ -91,9 +91,9 @@ def test_numpy_agrees_on_rechunk(
     data = np.arange(2.0 * total).reshape(total, 2)
     chunks = recut([Chunk.regular(data, SOUND, start=start * MS, index=start)], cuts)
     operator = (
-        ops.rechunk(seconds=size / 1000, hop=hop / 1000) if seconds else ops.rechunk(size, hop=hop)
+        ops.rechunk(duration=size / 1000, hop=hop / 1000) if seconds else ops.rechunk(size, hop=hop)
     )
-    out = run(operator, chunks)
+    out = run_operator(operator, chunks)
     full = [c for c in out if len(c) == size]
     want = sliding_window_view(data, size, axis=0)[::hop].swapaxes(1, 2) if total >= size else []
     assert np.array_equal(
@@ -110,19 +110,19 @@ def test_bounds_and_fill_of_windows_of_a_lossy_stream(
     total, mask = len(kept), np.array(kept)
     chunks = recut_by_time(lossy(kept), shares)
     seen = {}
-    for chunk in run(ops.window_by_time(span / 1000), chunks):
+    for chunk in run_operator(ops.window_by_time(span / 1000), chunks):
         begin = (chunk.end // MS - 1) // span * span
         inside = mask[begin : min(begin + span, total)]
         seen[begin] = len(inside)
         assert len(chunk) == inside.sum()
         assert chunk.end == min(begin + span, total) * MS
-        lost_before = sum(g.end - g.start for at, g in chunk.breaks if at == 0) // MS
+        lost_before = sum(g.end - g.start for at, g in chunk.gap_positions if at == 0) // MS
         assert chunk.lost >= (~inside).sum()
         if lost_before <= inside.argmax():  # no window before it lay wholly in a gap
-            assert chunk.extent == begin * MS
+            assert chunk.covered_from == begin * MS
             assert chunk.lost == (~inside).sum()
             within = (chunk.end - chunk.start) / MS
-            assert chunk.fill == pytest.approx(
+            assert chunk.coverage == pytest.approx(
                 1 - (~mask[chunk.start // MS : chunk.end // MS]).sum() / within
             )
     wanted = {b for b in range(0, total, span) if mask[b : b + span].any()}
@@ -135,7 +135,7 @@ def test_pandas_asfreq_agrees_on_nan(kept: list[bool], span: int, shares: list[f
     values = pd.Series(
         [c.data[0] for c in chunks], pd.to_datetime([c.start for c in chunks])
     ).asfreq("1ms")
-    out = run(ops.window_by_time(span / 1000, on_gap="nan"), recut_by_time(chunks, shares))
+    out = run_operator(ops.window_by_time(span / 1000, on_gap="nan"), recut_by_time(chunks, shares))
     data, times = np.concatenate([c.data for c in out]), np.concatenate([c.time for c in out])
     want = values[pd.to_datetime(times)]
     np.testing.assert_array_equal(data, want.to_numpy())

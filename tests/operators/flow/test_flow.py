@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import reactivex as rx
 
-from rxstream import Chunk, Counter, Gap, StreamInfo, concat
+from rxstream import Chunk, DeviceCounter, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.data.flow import Flow
-from rxstream.devices.simulated import Delay, Drops, Twin
+from rxstream.devices.simulated import Delay, Drops, Simulated
 from rxstream.errors import ChunkError
-from rxstream.testing import run
+from rxstream.testing import run_operator
 
 
-def arrivals(twin: Twin, seconds: float) -> list[Chunk]:
+def arrivals(twin: Simulated, seconds: float) -> list[Chunk]:
     """Return chunks as somebody makes them who reads and then asks the clock."""
     out, index = [], 0
     for reading in twin.readings(seconds, start=10**18):
@@ -29,14 +29,14 @@ def concat_data(chunks: list[Chunk]) -> np.ndarray:
     return np.concatenate([chunk.data for chunk in chunks])
 
 
-TWIN = Twin(
+TWIN = Simulated(
     rate=1000.0, signal="ramp", dtype=np.int64, blocksize=10, ppm=80.0, delay=Delay(0.0, 0.002)
 )
 
 
 def test_timestamp_correct_finds_the_true_times() -> None:
     raw = arrivals(TWIN, 60)
-    out = run(ops.timestamp_correct(), raw)
+    out = run_operator(ops.timestamp_correct(), raw)
     assert sum(map(len, out)) == sum(map(len, raw))
     assert [gap for chunk in out for gap in chunk.gaps] == []
     settled = out[1000:]
@@ -50,13 +50,13 @@ def test_timestamp_correct_finds_the_true_times() -> None:
 
 
 def test_timestamp_correct_finds_losses() -> None:
-    twin = Twin(
+    twin = Simulated(
         rate=1000.0, signal="ramp", dtype=np.int64, blocksize=10, delay=Delay(0.0, 0.001),
         drops=Drops(every=5.0, least=5, most=9),
     )  # fmt: skip
     raw = arrivals(twin, 60)
-    out = run(ops.timestamp_correct(quantum=10), raw)
-    told = sum(gap.lost or 0 for chunk in out for gap in chunk.gaps if gap.why == "dropped")
+    out = run_operator(ops.timestamp_correct(quantum=10), raw)
+    told = sum(gap.lost or 0 for chunk in out for gap in chunk.gaps if gap.reason == "dropped")
     # what is lost in the first second may look like a later start
     late = sum(lost.samples for lost in twin.truth.lost if lost.first > 1000)
     assert told in (late, sum(lost.samples for lost in twin.truth.lost))
@@ -66,18 +66,18 @@ def test_timestamp_correct_finds_losses() -> None:
 
 
 def test_hold_waits_for_the_decision_and_puts_the_gap_where_it_was() -> None:
-    twin = Twin(
+    twin = Simulated(
         rate=48_000.0, signal="ramp", dtype=np.int64, delay=Delay(0.0, 0.0005),
         drops=Drops(every=3.0, least=1, most=6),
     )  # fmt: skip
     raw = arrivals(twin, 60)
     worst = []
     for hold in (0.0, 0.5):
-        out = run(ops.timestamp_correct(quantum=480, hold=hold), raw)
+        out = run_operator(ops.timestamp_correct(quantum=480, hold=hold), raw)
         joined = concat(out)
         assert np.array_equal(joined.data, concat_data(raw))
         assert (np.diff(joined.time) > 0).all()
-        assert all(a.end == b.extent for a, b in pairwise(out))
+        assert all(a.end == b.covered_from for a, b in pairwise(out))
         late = out[300:]
         index = np.array([int(c.data[-1]) for c in late])
         times = np.array([c.axis.at(len(c) - 1) for c in late])
@@ -96,14 +96,14 @@ def test_hold_waits_for_the_decision_and_puts_the_gap_where_it_was() -> None:
 def test_timestamp_correct_needs_a_rate() -> None:
     info = StreamInfo("events", None, (), np.dtype(np.int64))
     with pytest.raises(ChunkError, match="events has no rate"):
-        run(ops.timestamp_correct(), [Chunk.stamped(np.zeros(1, np.int64), [5], info)])
+        run_operator(ops.timestamp_correct(), [Chunk.stamped(np.zeros(1, np.int64), [5], info)])
 
 
 def test_meter_counts_and_measures() -> None:
-    info = StreamInfo("x", 100.0, (), np.dtype(np.int64), counter=Counter(16))
+    info = StreamInfo("x", 100.0, (), np.dtype(np.int64), counter=DeviceCounter(16))
     period = 1e7 * (1 - 100e-6)  # 100 ppm fast
     whole = Chunk.regular(np.arange(1000), info, start=0, period=period)
-    flows = run(ops.meter(every=2.0), [whole[k : k + 10] for k in range(0, 1000, 10)])
+    flows = run_operator(ops.meter(every=2.0), [whole[k : k + 10] for k in range(0, 1000, 10)])
     assert all(isinstance(flow, Flow) for flow in flows)
     assert len(flows) == 5
     last = flows[-1]
@@ -121,7 +121,7 @@ def test_meter_tells_losses_and_restarts_with_each_subscription() -> None:
     lossy = [a[:30], b.with_gap(Gap(a[:30].end, gap, 20, "dropped"))]
     operator = ops.meter(every=100)
     for _ in range(2):
-        (flow,) = run(operator, lossy)
+        (flow,) = run_operator(operator, lossy)
         assert (flow.samples, flow.lost, flow.gaps) == (80, 20, 1)
         assert flow.rate == pytest.approx(100.0)
 
@@ -136,13 +136,13 @@ def test_meter_counts_a_gap_once_however_the_stream_was_cut() -> None:
     ])  # fmt: skip
     cut = [whole.between(t * ms, (t + 70) * ms) for t in range(0, 900, 70)]
     for chunks in ([whole], cut):
-        (flow,) = run(ops.meter(every=100), chunks)
+        (flow,) = run_operator(ops.meter(every=100), chunks)
         assert (flow.samples, flow.lost, flow.gaps) == (70, 20, 1)
         assert flow.rate == pytest.approx(100.0)
 
 
 def test_meter_of_nothing() -> None:
-    assert run(ops.meter(), []) == []
+    assert run_operator(ops.meter(), []) == []
     rx.empty().pipe(ops.meter()).subscribe(lambda _: pytest.fail("nothing came"))
 
 
@@ -162,9 +162,9 @@ def test_timestamp_correct_passes_on_the_losses_it_is_told() -> None:
         piece(9000, 53, 10, Gap(50 * ms, 9000 * ms, None, "disconnect")),
     ]
     for chunks in (told, [concat(told)]):
-        out = run(ops.timestamp_correct(), chunks)
+        out = run_operator(ops.timestamp_correct(), chunks)
         assert concat_data(out).tolist() == concat_data(told).tolist()
         gaps = [gap for chunk in out for gap in chunk.gaps]
-        assert [gap.why for gap in gaps] == ["overrun", "dropped", "lag", "disconnect"]
+        assert [gap.reason for gap in gaps] == ["overrun", "dropped", "lag", "disconnect"]
         assert [gap.lost for gap in gaps[:3]] == [5, 5, 3]
         assert gaps[3].duration == pytest.approx(8.95, abs=0.01)

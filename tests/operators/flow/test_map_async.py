@@ -19,7 +19,7 @@ from reactivex.subject import Subject
 from rxstream import Chunk, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import ParameterError
-from rxstream.testing import assert_live_equals_replay, assert_same, recut, run, streams
+from rxstream.testing import assert_live_equals_replay, assert_same, recut, run_operator, streams
 
 
 async def same(item: Any) -> Any:
@@ -101,9 +101,9 @@ def test_results_come_in_order_however_calls_end(data: st.DataObject, in_flight:
 def test_laws(chunks: list[Chunk[Any]], cuts: list[int]) -> None:
     with running_loop() as loop:
         work = ops.map_async(same, in_flight=3, loop=loop)
-        out = run(work, chunks)
+        out = run_operator(work, chunks)
         assert_same(out, chunks)
-        assert_same(run(work, recut(chunks, cuts)), out, joined=True)
+        assert_same(run_operator(work, recut(chunks, cuts)), out, joined=True)
         assert_live_equals_replay(work, chunks)
 
 
@@ -181,7 +181,7 @@ def test_the_window_is_the_queue() -> None:
     mic.on_completed()
     assert mic.wait(30 * 10**9)
     assert sum(map(len, out)) + sum(chunk.lost for chunk in out) == 1000
-    assert {gap.why for chunk in out for gap in chunk.gaps} == {"lag"}
+    assert {gap.reason for chunk in out for gap in chunk.gaps} == {"lag"}
 
 
 # -- a loop that is given -----------------------------------------------------------------------
@@ -195,7 +195,7 @@ def test_a_loop_that_is_given_is_used_and_stays() -> None:
         return number
 
     with running_loop() as loop:
-        got = run(ops.map_async(work, loop=loop), [1, 2])  # type: ignore[list-item]
+        got = run_operator(ops.map_async(work, loop=loop), [1, 2])  # type: ignore[list-item]
         assert loop.is_running()
         assert set(seen) == {loop}
     assert got == [1, 2]
@@ -229,7 +229,7 @@ def test_a_loop_that_does_not_run_is_an_error_of_the_stream() -> None:
     loop = asyncio.new_event_loop()
     for _ in range(2):
         with pytest.raises(ParameterError, match="does not run; leave loop= out") as caught:
-            run(ops.map_async(same, loop=loop), [ramp(0, 3)])
+            run_operator(ops.map_async(same, loop=loop), [ramp(0, 3)])
         assert "map_async(same): in the chunk of ramp" in caught.value.__notes__[0]
         loop.close()
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import reactivex as rx
-from crunch import Held, broken, doubled
 from fakes import eventually, ramp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pickling import Held, broken, doubled
 from reactivex.subject import Subject
 
 from rxstream import Chunk
@@ -21,7 +21,7 @@ from rxstream.testing import (
     assert_same,
     recut,
     recut_by_time,
-    run,
+    run_operator,
     streams,
 )
 
@@ -127,19 +127,19 @@ def test_laws(chunks: list[Chunk[Any]], cuts: list[int], shares: list[float]) ->
     """As `check_operator` does, less what needs results on the source's own thread."""
     with ThreadPoolExecutor(2) as executor:
         work = ops.map_parallel(lambda chunk: chunk, executor, in_flight=2)
-        out = run(work, chunks)
+        out = run_operator(work, chunks)
         assert_same(out, chunks)
-        assert_same(run(work, chunks), out)
-        assert_same(run(work, recut(chunks, cuts)), out, joined=True)
-        assert_same(run(work, recut_by_time(chunks, shares)), out, joined=True)
+        assert_same(run_operator(work, chunks), out)
+        assert_same(run_operator(work, recut(chunks, cuts)), out, joined=True)
+        assert_same(run_operator(work, recut_by_time(chunks, shares)), out, joined=True)
         assert_live_equals_replay(work, chunks)
 
 
 def test_an_executor_that_calls_at_once() -> None:
-    out = run(ops.map_parallel(doubled, Here(), in_flight=1), [ramp(0, 3), ramp(3, 2)])
+    out = run_operator(ops.map_parallel(doubled, Here(), in_flight=1), [ramp(0, 3), ramp(3, 2)])
     assert [c.data.tolist() for c in out] == [[0, 2, 4], [6, 8]]
     with pytest.raises(ValueError, match="no good: 0"):
-        run(ops.map_parallel(broken, Here()), [ramp(0, 3)])
+        run_operator(ops.map_parallel(broken, Here()), [ramp(0, 3)])
 
 
 # -- errors -------------------------------------------------------------------------------------
@@ -189,14 +189,14 @@ def test_an_error_of_the_source_comes_after_the_results_before_it() -> None:
 
 
 def test_no_items_only_the_end() -> None:
-    assert run(ops.map_parallel(doubled), []) == []
+    assert run_operator(ops.map_parallel(doubled), []) == []
 
 
 def test_an_executor_that_is_shut_down_is_an_error_of_the_stream() -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     with pytest.raises(RuntimeError, match="shutdown") as caught:
-        run(ops.map_parallel(doubled, executor), [ramp(0, 3)])
+        run_operator(ops.map_parallel(doubled, executor), [ramp(0, 3)])
     assert "map_parallel(doubled): in the chunk of ramp" in caught.value.__notes__[0]
 
 
@@ -216,7 +216,7 @@ def test_calls_that_somebody_cancels_are_an_error_of_the_stream() -> None:
 
 def test_a_call_that_exits_is_an_error_of_the_stream() -> None:
     with pytest.raises(RxStreamError, match=r"SystemExit\(4\)"):
-        run(ops.map_parallel(lambda _: (_ for _ in ()).throw(SystemExit(4))), [ramp(0, 3)])
+        run_operator(ops.map_parallel(lambda _: (_ for _ in ()).throw(SystemExit(4))), [ramp(0, 3)])
 
 
 @pytest.mark.parametrize(
@@ -236,5 +236,5 @@ def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> No
 
 def test_a_partial_is_called_by_its_function() -> None:
     with pytest.raises(ValueError, match="no good") as caught:
-        run(ops.map_parallel(partial(broken)), [ramp(0, 3)])
+        run_operator(ops.map_parallel(partial(broken)), [ramp(0, 3)])
     assert caught.value.__notes__[0].startswith("map_parallel(broken): in the chunk of ramp")

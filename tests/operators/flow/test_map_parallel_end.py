@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import reactivex as rx
-from crunch import Held
 from fakes import MS, eventually, ramp
+from pickling import Held
 from reactivex import operators as rxo
 from reactivex.subject import Subject
 
 from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import SubscriberError
-from rxstream.testing import run
+from rxstream.testing import run_operator
 
 # -- the subscriber -----------------------------------------------------------------------------
 
@@ -97,7 +97,7 @@ def test_its_own_threads_end_with_it() -> None:
     subscription.dispose()
     held.release()
     assert eventually(lambda: not threads())
-    run(ops.map_parallel(len), [ramp(0, 2)])
+    run_operator(ops.map_parallel(len), [ramp(0, 2)])
     assert eventually(lambda: not threads())
 
 
@@ -114,7 +114,7 @@ def test_a_subscriber_that_has_enough() -> None:
 
 def test_two_stages_on_one_worker() -> None:
     with ThreadPoolExecutor(1) as executor:
-        stages = ops.compose(
+        stages = rx.compose(
             ops.map_parallel(lambda x: x + 1, executor, in_flight=2),
             ops.map_parallel(lambda x: x * 10, executor, in_flight=2),
         )
@@ -171,8 +171,8 @@ def test_the_window_is_the_queue() -> None:
     mic.on_completed()
     assert mic.wait(30 * 10**9)
     assert sum(map(len, out)) + sum(chunk.lost for chunk in out) == 1000
-    assert {gap.why for chunk in out for gap in chunk.gaps} == {"lag"}
-    assert all(a.end == b.extent for a, b in itertools.pairwise(out))
+    assert {gap.reason for chunk in out for gap in chunk.gaps} == {"lag"}
+    assert all(a.end == b.covered_from for a, b in itertools.pairwise(out))
 
 
 def test_a_past_comes_whole() -> None:
@@ -180,7 +180,7 @@ def test_a_past_comes_whole() -> None:
     mic = TimeWindowSubject(60)
     mic.on_next(Chunk.regular(np.arange(100), info, start=0))
     got: list[int] = []
-    windows = ops.compose(ops.rechunk(10), ops.map_parallel(lambda c: int(c.data[0])))
+    windows = rx.compose(ops.rechunk(10), ops.map_parallel(lambda c: int(c.data[0])))
     mic.past(start=50 * MS).pipe(windows).subscribe(got.append)
     assert got == [50, 60, 70, 80, 90]
     mic.on_completed()

@@ -10,13 +10,13 @@ from typing import Any
 import distributed
 import numpy as np
 import pytest
-from crunch import broken, die, doubled, same, where
 from fakes import MS, ramp
+from pickling import broken, die, doubled, same, where
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.errors import ParameterError
-from rxstream.testing import assert_same, run
+from rxstream.testing import assert_same, run_operator
 
 RECORD = StreamInfo("can", None, (), np.dtype([("id", "u4"), ("data", "u1", (8,))]))
 
@@ -35,32 +35,34 @@ def lossy() -> list[Chunk[Any]]:
 
 
 def test_chunks_go_to_processes_and_come_back(processes: ProcessPoolExecutor) -> None:
-    out = run(ops.map_parallel(doubled, processes), lossy())
+    out = run_operator(ops.map_parallel(doubled, processes), lossy())
     assert_same(out, [chunk.with_data(chunk.data * 2) for chunk in lossy()])
     assert not any(chunk.data.flags.writeable for chunk in out)
-    places = run(ops.map_parallel(where, processes), lossy())
+    places = run_operator(ops.map_parallel(where, processes), lossy())
     assert os.getpid() not in places
 
 
 def test_irregular_structured_chunks_too(processes: ProcessPoolExecutor) -> None:
     records = Chunk.stamped(np.zeros(3, RECORD.dtype), [1, 5, 9], RECORD, end=20, index=7)
-    assert run(ops.map_parallel(same, processes), [records]) == [records]
+    assert run_operator(ops.map_parallel(same, processes), [records]) == [records]
 
 
 def test_an_error_there_is_one_here_and_tells_where(processes: ProcessPoolExecutor) -> None:
     with pytest.raises(ValueError, match="no good: 10") as caught:
-        run(ops.map_parallel(broken, processes), [ramp(10, 10)])
+        run_operator(ops.map_parallel(broken, processes), [ramp(10, 10)])
     assert "map_parallel(broken): in the chunk of ramp" in caught.value.__notes__[-1]
     with pytest.raises(Exception, match=r"(?i)pickle|local object"):
-        run(ops.map_parallel(lambda chunk: chunk, processes), [ramp(0, 10)])
-    assert len(run(ops.map_parallel(doubled, processes), lossy())) == 4  # it is still of use
+        run_operator(ops.map_parallel(lambda chunk: chunk, processes), [ramp(0, 10)])
+    assert (
+        len(run_operator(ops.map_parallel(doubled, processes), lossy())) == 4
+    )  # it is still of use
 
 
 def test_a_process_that_dies_ends_the_stream() -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as executor:
         with pytest.raises(BrokenProcessPool) as caught:
-            run(ops.map_parallel(die, executor), [ramp(0, 10)])
+            run_operator(ops.map_parallel(die, executor), [ramp(0, 10)])
         assert "map_parallel(die): in the chunk of ramp" in caught.value.__notes__[0]
 
 
@@ -72,9 +74,9 @@ def test_dask() -> None:
         distributed.Client(cluster) as client,
     ):
         executor = client.get_executor()
-        out = run(ops.map_parallel(doubled, executor, in_flight=2), lossy())
+        out = run_operator(ops.map_parallel(doubled, executor, in_flight=2), lossy())
         assert_same(out, [chunk.with_data(chunk.data * 2) for chunk in lossy()])
         with pytest.raises(ValueError, match="no good: 0"):
-            run(ops.map_parallel(broken, executor), lossy())
+            run_operator(ops.map_parallel(broken, executor), lossy())
         with pytest.raises(ParameterError, match=r"client.get_executor\(\)"):
             ops.map_parallel(doubled, client)

@@ -4,14 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reactivex as rx
 from fakes import MS
 from hypothesis import strategies as st
 
-from rxstream import Chunk, Counter, Gap, Reading, StreamInfo, concat
+from rxstream import Chunk, DeviceCounter, Gap, Reading, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.acquisition.stamper import Stamper, Timestamps
 from rxstream.errors import ChunkError
-from rxstream.testing import check_operator, run
+from rxstream.testing import check_operator, run_operator
 
 START = 10**18
 
@@ -19,7 +20,7 @@ START = 10**18
 @st.composite
 def readings(draw: st.DrawFn) -> list[Chunk]:
     """Return chunks as a device gives them, each with its evidence."""
-    counter = draw(st.sampled_from([None, Counter(16)]))
+    counter = draw(st.sampled_from([None, DeviceCounter(16)]))
     info = StreamInfo("x", 1000.0, (), np.dtype(np.int64), counter=counter, quantum=10)
     mode: Timestamps = draw(st.sampled_from(["arrival", "corrected"]))
     stamper, count, late, out = Stamper(info, mode), 0, 0, []
@@ -59,8 +60,8 @@ def test_readings_that_were_cut_are_made_whole_again(mode: Any, size: int) -> No
         chunk = stamper.stamp(Reading(data), data, START + round(arrival * 1e9))
         assert chunk is not None
         chunks.append(chunk)
-    whole = run(ops.timestamp_correct(), chunks)
-    cut = run(ops.compose(ops.rechunk(size), ops.timestamp_correct()), chunks)
+    whole = run_operator(ops.timestamp_correct(), chunks)
+    cut = run_operator(rx.compose(ops.rechunk(size), ops.timestamp_correct()), chunks)
     assert concat(cut) == concat(whole)
     assert [gap.lost for chunk in whole for gap in chunk.gaps] == [960]
     assert len(cut) == len(whole)
@@ -68,7 +69,7 @@ def test_readings_that_were_cut_are_made_whole_again(mode: Any, size: int) -> No
 
 def test_parts_of_readings_keep_their_times() -> None:
     """A subscriber that fell behind goes on in the middle of a reading."""
-    info = StreamInfo("x", 1000.0, (), np.dtype(np.int64), counter=Counter(16))
+    info = StreamInfo("x", 1000.0, (), np.dtype(np.int64), counter=DeviceCounter(16))
     stamper, chunks = Stamper(info), list[Chunk]()
     for k in range(100):
         data = np.arange(10 * k, 10 * k + 10)
@@ -78,7 +79,7 @@ def test_parts_of_readings_keep_their_times() -> None:
     whole = concat(chunks)
     head, tail = whole[:503], whole[537:]
     lag = Gap(head.end, tail.start, 34, "lag")
-    out = concat(run(ops.timestamp_correct(), [head, tail.with_gap(lag)]))
+    out = concat(run_operator(ops.timestamp_correct(), [head, tail.with_gap(lag)]))
     assert out.gaps == (lag,)
     np.testing.assert_array_equal(out.time, np.concatenate((head.time, tail.time)))
 
@@ -91,7 +92,7 @@ def test_silence_and_a_loss_at_the_end_are_told(lost: int | None, hold: float) -
     rest = Chunk.regular(np.arange(0), info, start=200 * MS, index=100)
     gap = Gap(200 * MS, 500 * MS, lost, "dropped")
     end = Chunk.regular(np.arange(0), info, start=500 * MS, index=100 + (lost or 0), gap=gap)
-    out = run(ops.timestamp_correct(hold=hold), [first, rest, end])
+    out = run_operator(ops.timestamp_correct(hold=hold), [first, rest, end])
     *_, silent, told = out if not hold else [first, *out]
     assert len(told) == 0
     assert silent.end == first.end + MS  # the first has just arrived when it ends
@@ -101,7 +102,7 @@ def test_silence_and_a_loss_at_the_end_are_told(lost: int | None, hold: float) -
 
 @pytest.mark.parametrize("stamps", [START, START + np.arange(10) * MS])
 @pytest.mark.parametrize(
-    "settings", [{"quantum": 10}, {"hold": 0.1}, {"counter": Counter(8)}, {"on_step": "gap"}]
+    "settings", [{"quantum": 10}, {"hold": 0.1}, {"counter": DeviceCounter(8)}, {"on_step": "gap"}]
 )
 def test_settings_that_cannot_act_on_stamps_are_refused(stamps: Any, settings: Any) -> None:
     info = StreamInfo("audio", 1000.0, (), np.dtype(np.int64), device_clock="host")
@@ -109,6 +110,6 @@ def test_settings_that_cannot_act_on_stamps_are_refused(stamps: Any, settings: A
     chunk = Stamper(info).stamp(Reading(data, device_time=stamps), data, START + 20 * MS)
     assert chunk is not None
     with pytest.raises(ChunkError, match=f"audio .* {next(iter(settings))} cannot act: leave out"):
-        run(ops.timestamp_correct(**settings), [chunk])
-    (out,) = run(ops.timestamp_correct(latency=0.005), [chunk])
+        run_operator(ops.timestamp_correct(**settings), [chunk])
+    (out,) = run_operator(ops.timestamp_correct(path_delay=0.005), [chunk])
     assert out.start == chunk.start - 5 * MS

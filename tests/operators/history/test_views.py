@@ -104,7 +104,7 @@ def test_latest_leaves_out_and_tells() -> None:
     assert subject.wait(10**10)
     assert numbers(got) == [*range(10), *range(50, 60)]
     assert got[1].gap is not None
-    assert (got[1].gap.why, got[1].gap.lost) == ("lag", 40)
+    assert (got[1].gap.reason, got[1].gap.lost) == ("lag", 40)
 
 
 # -- replay_window ------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_errors_pass_through_it() -> None:
         (lambda: ops.meter(every=0), "every must be > 0"),
         (lambda: ops.timestamp_correct(rate=-3), "rate must be > 0"),
         (lambda: ops.timestamp_correct(quantum=0), "quantum"),
-        (lambda: ops.timestamp_correct(latency=-1), "latency"),
+        (lambda: ops.timestamp_correct(path_delay=-1), "path_delay"),
     ],
 )
 def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:

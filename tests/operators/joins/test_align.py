@@ -15,7 +15,7 @@ from rxstream import Chunk, Gap, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.joins.align_step import Align
-from rxstream.operators.joins.join_side import Partner
+from rxstream.operators.joins.join_side import JoinSide
 from rxstream.testing import assert_same
 
 HERE = ImmediateScheduler()
@@ -39,7 +39,7 @@ def why(*ports: list[Chunk], **options: Any) -> list[tuple[list[int], str]]:
     """Return which samples of a ramp are left out, and why."""
     told: list[Any] = []
     aligned(ports, [], unmatched=told.append, **{"tolerance": 0.002} | options)
-    groups = groupby(told, lambda item: item.why)
+    groups = groupby(told, lambda item: item.reason)
     return [([int(n) for item in group for n in item.chunk.data], key) for key, group in groups]
 
 
@@ -89,7 +89,7 @@ def test_gaps_of_the_source_stay() -> None:
     gap = Gap(4 * MS, 6 * MS, 2, "dropped")
     for order in ([], [True] * 9):
         ours, _ = joined(aligned([[ramp(0, 4), ramp(6, 4, gap)], [other(0, 9)]], order))
-        assert ours.breaks == ((4, gap),)
+        assert ours.gap_positions == ((4, gap),)
 
 
 def test_a_gap_that_begins_before_the_next_sample_was_due() -> None:
@@ -100,7 +100,7 @@ def test_a_gap_that_begins_before_the_next_sample_was_due() -> None:
     for order in ([], [True] * 9):
         ours, _ = joined(aligned([[first, lost, ramp(5, 3)], [other(*range(9))]], order))
         assert ours.data.ravel().tolist() == [0, 1, 2, 5, 6, 7]
-        assert ours.breaks == ((3, gap),)
+        assert ours.gap_positions == ((3, gap),)
 
 
 def test_nothing_fits() -> None:
@@ -151,7 +151,7 @@ def test_late() -> None:
     source.on_next(ramp(0, 16))
     assert not told  # a long chunk makes nobody late
     source.on_next(ramp(16, 1))
-    assert [(t.chunk.data.tolist(), t.why) for t in told] == [([3], "late")]
+    assert [(t.chunk.data.tolist(), t.reason) for t in told] == [([3], "late")]
     late.on_next(other(3, 8, end=20))  # the first comes too late
     assert values(got) == [(0, 0), (1, 0), (2, 0), (4, 3), (5, 3), *((k, 8) for k in range(6, 11))]
 
@@ -201,7 +201,7 @@ def test_no_line_between_words() -> None:
 
 def test_a_silent_partner_for_half_an_hour() -> None:
     """It neither stalls nor fills memory; nor does a source that is silent."""
-    partners = [Partner(k, None, "nearest", 10**9, 0) for k in (1, 2)]
+    partners = [JoinSide(k, None, "nearest", 10**9, 0) for k in (1, 2)]
     step = Align(partners, 10**10, tell=True)
     step.push(1, other(0, end=1))
     most = matched = left_out = 0

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rxstream import Chunk, StreamInfo
 from rxstream.operators.joins.align_step import Align
-from rxstream.operators.joins.join_side import Partner
-from rxstream.operators.joins.timed_buffer import Recent
+from rxstream.operators.joins.join_side import JoinSide
+from rxstream.operators.joins.timed_buffer import TimedBuffer
 from rxstream.testing import recut
 
 COUNT = 40_000
@@ -54,7 +54,7 @@ def test_one_is_far_ahead(method: Any, ahead: int, offset: int) -> None:
 
 def test_both_at_once_hold_little() -> None:
     """What has been decided is let go, though a partner may be kept for what comes next."""
-    step = Align([Partner(1, None, "previous", 10**9, 0)], 10**9, tell=False)
+    step = Align([JoinSide(1, None, "previous", 10**9, 0)], 10**9, tell=False)
     for k in range(2000):
         for port in (1, 0):
             step.push(port, ramp(100 * k, 100))
@@ -62,7 +62,7 @@ def test_both_at_once_hold_little() -> None:
 
 
 def test_recent_keeps_no_more_slabs_than_it_needs() -> None:
-    recent = Recent()
+    recent = TimedBuffer()
     for k in range(2000):
         recent.append(ramp(100 * k, 100))
         recent.trim(100 * k)

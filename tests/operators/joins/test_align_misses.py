@@ -13,11 +13,11 @@ from reactivex import Observable, operators
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
-from rxstream.data.axis import Evidence, Grid, Stamps
-from rxstream.testing import assert_same, check_operator, recut, run, streams
+from rxstream.data.axis import Evidence, IrregularAxis, RegularAxis
+from rxstream.testing import assert_same, check_operator, recut, run_operator, streams
 
 PARTNER = StreamInfo("other", None, (), np.dtype(np.int64))
-FROM_ZERO = streams().map(lambda chunks: [c.shifted(-chunks[0].extent) for c in chunks])
+FROM_ZERO = streams().map(lambda chunks: [c.shifted(-chunks[0].covered_from) for c in chunks])
 CUTS = st.lists(st.integers(0, 40), max_size=5)
 
 
@@ -33,7 +33,11 @@ def missed(start: int, count: int) -> Gap:
 def test_what_is_decided_at_once_comes_in_one_tuple() -> None:
     ((a, b), *rest) = aligned([[ramp(0, 10)], [other(1, 4, 5, 8)]], [], tolerance=0)
     assert a.data.tolist() == b.data.tolist() == [1, 4, 5, 8]
-    assert a.breaks == b.breaks == ((0, missed(0, 1)), (1, missed(2, 2)), (3, missed(6, 2)))
+    assert (
+        a.gap_positions
+        == b.gap_positions
+        == ((0, missed(0, 1)), (1, missed(2, 2)), (3, missed(6, 2)))
+    )
     assert (a.start, a.end, a.index) == (1 * MS, 9 * MS, 1)
     assert not a.data.flags.writeable
     assert [len(x) for x, _ in rest] == [0]
@@ -52,7 +56,9 @@ def test_numbers_go_on_after_a_loss_that_nobody_can_count() -> None:
 
 def test_each_sample_keeps_its_evidence_and_its_grid() -> None:
     def reading(k: int) -> Chunk[Any]:
-        grid = Grid(10 * k * MS, float(MS), 10, 0, 100.0 * k, Evidence(10 * (k + 1) * MS, 10))
+        grid = RegularAxis(
+            10 * k * MS, float(MS), 10, 0, 100.0 * k, Evidence(10 * (k + 1) * MS, 10)
+        )
         info, data = ramp(0, 1).info, np.arange(10 * k, 10 * k + 10)
         return Chunk(data, grid, grid.at(0), grid.at(10), 10 * k, info)
 
@@ -60,11 +66,11 @@ def test_each_sample_keeps_its_evidence_and_its_grid() -> None:
     parts = pair[0].axis.parts()
     assert [part.uncertainty for part in parts] == [0, 0, 100, 100]
     assert {part.evidence and part.evidence.arrival for part in parts} == {10 * MS, 20 * MS}
-    assert all(type(part) is Grid for part in parts)
+    assert all(type(part) is RegularAxis for part in parts)
     events = other(*range(20))
     pair, *_ = aligned([[events], [other(2, 7, 12, 17)]], [], tolerance=0)
     (stamps,) = pair[0].axis.parts()
-    assert isinstance(stamps, Stamps)
+    assert isinstance(stamps, IrregularAxis)
     assert not stamps.stamps.flags.writeable
 
 
@@ -72,18 +78,18 @@ def test_each_sample_keeps_its_evidence_and_its_grid() -> None:
 def test_samples_have_the_numbers_they_had(
     source: list[Chunk], chosen: set[int], cuts: list[int]
 ) -> None:
-    all_of_them = run(ops.samples(), source)
+    all_of_them = run_operator(ops.samples(), source)
     have = [x for k, x in enumerate(all_of_them) if k in chosen]
     end = source[-1].end
     times = sorted({x.time for x in have})
     partner = Chunk.stamped(
-        np.arange(len(times)), times, PARTNER, start=source[0].extent - 1, end=end + 1
+        np.arange(len(times)), times, PARTNER, start=source[0].covered_from - 1, end=end + 1
     )
     whole = aligned([source, [partner]], [], tolerance=0)
     again = aligned([recut(source, cuts), [partner]], [1] * 9, tolerance=0)
     assert_same(joined(whole), joined(again))
     for items in (whole, again):
-        got = run(ops.samples(), [a for a, _ in items])
+        got = run_operator(ops.samples(), [a for a, _ in items])
         assert [(x.time, x.index) for x in got] == [(x.time, x.index) for x in have]
 
 
@@ -122,4 +128,6 @@ def test_laws(method: Any, port: int) -> None:
     check_operator(lambda: align, source=FROM_ZERO, regroups=False, conserves=False, examples=15)
     info = StreamInfo("level", 1000.0, (), np.dtype(float))
     certain = Chunk.regular(np.arange(900.0), info, start=0)
-    assert sum(len(c) for c in run(align, [certain])) > 300  # or the laws would say nothing
+    assert (
+        sum(len(c) for c in run_operator(align, [certain])) > 300
+    )  # or the laws would say nothing

@@ -106,8 +106,8 @@ def test_how_it_is_cut_and_who_comes_first_does_not_matter(
     method: Any, a: list[Chunk], b: list[Chunk], c: list[Chunk], tolerance: float,
     cuts: list[int], shares: list[float], order: list[int],
 ) -> None:  # fmt: skip
-    base = a[0].extent
-    b, c = ([x.shifted(base - s[0].extent) for x in s] for s in (b, c))
+    base = a[0].covered_from
+    b, c = ([x.shifted(base - s[0].covered_from) for x in s] for s in (b, c))
     if method == "linear" and any(s[0].info.dtype.names for s in (b, c)):
         return
     options = {"method": method, "tolerance": tolerance}
@@ -128,11 +128,11 @@ def test_how_it_is_cut_and_who_comes_first_does_not_matter(
     )
     for chunk in result[1:]:
         np.testing.assert_array_equal(chunk.time, result[0].time)
-        assert chunk.breaks == result[0].breaks
+        assert chunk.gap_positions == result[0].gap_positions
     for items in whole:
         for x, y in pairwise(items):
             assert (x.start, x.end, x.index) == (y.start, y.end, y.index)
 
 
 def reasons(told: list[Any]) -> list[tuple[int, str, str]]:
-    return sorted((int(t), item.partner, item.why) for item in told for t in item.chunk.time)
+    return sorted((int(t), item.partner, item.reason) for item in told for t in item.chunk.time)

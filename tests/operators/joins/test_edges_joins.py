@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from capture_stage import HERE, KEYS, Scene, key, silence
 from fakes import INFO, MS, ramp
-from joins import play
-from scenes import HERE, KEYS, Scene, key, silence
+from join_drivers import play
 
 from rxstream import Chunk, Gap, StreamInfo, TimeWindowSubject, concat
 from rxstream import operators as ops
 from rxstream.data.clip import Clip
-from rxstream.operators.clips.clip_buffer import Strip
+from rxstream.operators.clips.clip_buffer import ClipBuffer
 from rxstream.operators.cutting.sessions import _Sessions
-from rxstream.testing import run
+from rxstream.testing import run_operator
 
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(float))
 
@@ -21,18 +21,20 @@ LEVEL = StreamInfo("level", 1000.0, (), np.dtype(float))
 @pytest.mark.parametrize("at_once", [False, True])
 def test_overlapping_chunks_do_not_repeat_their_end_before_a_gap(at_once: bool) -> None:
     chunks = [ramp(0, 6), ramp(8, 4, Gap(6 * MS, 8 * MS, 2, "dropped"))]
-    out = run(ops.rechunk(4, hop=2, on_gap="split"), [concat(chunks)] if at_once else chunks)
+    out = run_operator(
+        ops.rechunk(4, hop=2, on_gap="split"), [concat(chunks)] if at_once else chunks
+    )
     assert [c.data.tolist() for c in out] == [[0, 1, 2, 3], [2, 3, 4, 5], [8, 9, 10, 11]]
 
 
 def test_overlapping_chunks_do_not_repeat_a_gap_at_the_end() -> None:
     chunks = [ramp(0, 7), ramp(9, 1, Gap(7 * MS, 9 * MS, 2, "dropped"))]
-    out = run(ops.rechunk(4, hop=2), chunks)
+    out = run_operator(ops.rechunk(4, hop=2), chunks)
     assert [c.data.tolist() for c in out] == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 9]]
 
 
 def test_a_session_without_end_does_not_fill_the_memory() -> None:
-    step = _Sessions(gap=1000 * MS, before=0, after=0, longest=100 * MS)
+    step = _Sessions(pause=1000 * MS, before=0, after=0, max_duration=100 * MS)
     for k in range(500):
         step.push(Chunk.stamped(np.zeros(1), [10 * k * MS], StreamInfo("e", dtype=np.dtype(float))))
     tape = step._tape
@@ -84,7 +86,7 @@ def test_what_lies_between_windows_is_never_late() -> None:
     windows = play(join, [a, b], [0, 0, 0, 1, 1])
     assert [w.start // MS for w in windows] == [0, 30, 60]
     assert [len(w.chunks[1]) for w in windows[1:]] == [10, 10]
-    assert not any(c.breaks for w in windows[1:] for c in w.chunks)
+    assert not any(c.gap_positions for w in windows[1:] for c in w.chunks)
 
 
 def test_losses_without_length_at_the_very_end_are_told_by_the_last_window() -> None:
@@ -97,13 +99,13 @@ def test_losses_without_length_at_the_very_end_are_told_by_the_last_window() -> 
     assert sum(w.chunks[0].lost for w in windows) == 3
 
 
-@pytest.mark.parametrize("method", ["linear", "hold"])
+@pytest.mark.parametrize("method", ["linear", "previous"])
 def test_numbers_that_jump_part_a_stretch(method: Any) -> None:
     """As behind a gate: no line is drawn over what was left out."""
     a, b = (
         Chunk.regular(np.full(5, v), LEVEL, start=k * MS, index=k) for k, v in ((0, 0.0), (50, 9.0))
     )
-    whole = concat(run(ops.resample(2000.0, method=method), [a, b]))
+    whole = concat(run_operator(ops.resample(2000.0, method=method), [a, b]))
     assert set(whole.data.tolist()) == {0.0, 9.0}
     assert not ((whole.time > 5 * MS) & (whole.time < 50 * MS)).any()
 
@@ -123,7 +125,7 @@ def test_a_loss_at_the_end_that_comes_twice_is_one() -> None:
     told = ramp(10, 10).with_gap(Gap(10 * MS, 10 * MS, 3, "overrun"))
     end = ramp(20, 0).with_gap(Gap(20 * MS, 20 * MS, 2, "overrun"))
     last = concat([told, end])
-    strip = Strip("mic", lambda t0, t1: last.between(t0, t1) if t1 < 20 * MS else last)
+    strip = ClipBuffer("mic", lambda t0, t1: last.between(t0, t1) if t1 < 20 * MS else last)
     strip.want(10 * MS, 30 * MS)
     strip.push(told)
     strip.push(end)
@@ -139,7 +141,7 @@ def test_a_stretch_that_is_cut_short_has_no_later_times() -> None:
     a = Chunk(a.data, a.axis, a.start, a.end - 900_000, a.index, a.info)
     b = Chunk.regular(np.zeros(20), LEVEL, start=30 * MS, index=30)
     b = b.with_gap(Gap(a.end, 30 * MS, 10, "dropped"))
-    for out in run(ops.resample(1500.0, method="polyphase"), [a, b]):
-        for at, gap in out.breaks:
+    for out in run_operator(ops.resample(1500.0, method="polyphase"), [a, b]):
+        for at, gap in out.gap_positions:
             assert at == 0 or out.time[at - 1] < gap.start
         assert not len(out) or out.time[-1] < out.end

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rxstream import Chunk, StreamInfo, TimeWindowSubject, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError
-from rxstream.testing import run
+from rxstream.testing import run_operator
 
 S = 10**9
 CAN = StreamInfo("can", None, (), np.dtype(np.int64))
@@ -49,8 +49,8 @@ def test_a_window_of_the_past_has_them_all(cuts: list[int]) -> None:
 )
 @given(cuts=some_cuts)
 def test_cuts_between_them_do_not_matter(make: Callable[[], Any], cuts: list[int]) -> None:
-    out = run(make(), [WHOLE])
-    assert run(make(), pieces(cuts)) == out
+    out = run_operator(make(), [WHOLE])
+    assert run_operator(make(), pieces(cuts)) == out
     assert concat(out).time.tolist() == WHOLE.time.tolist()
     assert concat(out).data.tolist() == WHOLE.data.tolist()
     for chunk in out:
@@ -60,20 +60,20 @@ def test_cuts_between_them_do_not_matter(make: Callable[[], Any], cuts: list[int
 
 
 def test_a_window_has_those_of_its_own_second() -> None:
-    out = run(ops.window_by_time(1.0), EACH)
+    out = run_operator(ops.window_by_time(1.0), EACH)
     assert [c.data.tolist() for c in out] == [[], [0, 1, 2], [3, 4], [5, 6, 7, 8]]
 
 
 @pytest.mark.parametrize("make", [lambda: ops.rechunk(4), lambda: ops.window_by_time(1.0)])
 def test_streams_that_were_merged_are_not_taken_for_one(make: Callable[[], Any]) -> None:
     other = Chunk.stamped(np.arange(9), WHOLE.time, StreamInfo("b", dtype=np.dtype(np.int64)))
-    merged = run(ops.merge_by_time(rx.of(other)), [WHOLE])
+    merged = run_operator(ops.merge_by_time(rx.of(other)), [WHOLE])
     assert sum(map(len, merged)) == 18
     with pytest.raises(ChunkError, match="of can; use the operator on each stream before"):
-        run(make(), merged)
+        run_operator(make(), merged)
 
 
 def test_equal_stamps_in_two_chunks_are_not_silently_misplaced() -> None:
     one = Chunk.stamped(np.arange(1), [S], CAN)
     with pytest.raises(ChunkError, match="1 ns before the end of the one before it"):
-        run(ops.rechunk(1), [one, one])
+        run_operator(ops.rechunk(1), [one, one])

@@ -9,7 +9,7 @@ import reactivex as rx
 from fakes import MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
-from joins import LONG, cold, play, scenes
+from join_drivers import LONG, cold, play, scenes
 from reactivex import Observable
 from reactivex.subject import Subject
 
@@ -57,7 +57,7 @@ def test_windows_side_by_side_make_the_whole(scene: Any, duration: float) -> Non
     for k, port in enumerate(ports):
         whole = concat(port)
         told = [chunk for window in out if (chunk := window.chunks[k]) is not None]
-        assert told or whole.extent == whole.end
+        assert told or whole.covered_from == whole.end
         if told:
             assert concat(told) == whole
     for window, after in pairwise(out):
@@ -127,7 +127,7 @@ def test_windows_wholly_in_gaps_of_all_are_told_by_the_next() -> None:
     out = play(patient(0.004), ports, [])
     assert [window.start // MS for window in out] == [0, 4, 10**9]
     assert out[1].chunks[0] is not None
-    assert out[1].chunks[0].fill == 0.5
+    assert out[1].chunks[0].coverage == 0.5
     first, second = (window.chunks[0] for window in out[1:])
     assert first is not None
     assert second is not None
@@ -182,7 +182,7 @@ def test_a_stream_that_is_always_late_is_told_of_and_not_kept() -> None:
     b.on_completed()
     late = concat([chunk for window in out if (chunk := window.chunks[1]) is not None])
     assert len(late) + late.lost == 4950
-    assert {gap.why for gap in late.gaps} == {"lag"}
+    assert {gap.reason for gap in late.gaps} == {"lag"}
 
 
 def test_too_many_windows_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:

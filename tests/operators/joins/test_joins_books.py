@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from books import Books
-from faulty import Faulty
+from accounting import Books
+from faulty_stream import Faulty
 from reactivex.subject import Subject
 
 from rxstream import operators as ops
@@ -62,7 +62,7 @@ class Reports:
         mask = self.by.setdefault(item.partner, np.zeros(self._count, bool))
         assert not mask[numbers].any(), "once"
         mask[numbers] = True
-        self.whys[item.partner, item.why] += len(numbers)
+        self.whys[item.partner, item.reason] += len(numbers)
 
 
 def test_align() -> None:
@@ -116,7 +116,7 @@ def test_resample_onto() -> None:
     books = {}
     cases: dict[str, dict[str, Any]] = {
         "patient": {"lateness": PATIENT},
-        "hold": {"lateness": PATIENT, "method": "hold", "tolerance": 0.004},
+        "previous": {"lateness": PATIENT, "method": "previous", "tolerance": 0.004},
         "hasty": {"lateness": HASTY, "tolerance": 0.5},
     }
     for name, options in cases.items():
@@ -127,7 +127,7 @@ def test_resample_onto() -> None:
     for book in books.values():
         book.check()
     end = (SECONDS - LATE) * RATE
-    for name in ("patient", "hold"):
+    for name in ("patient", "previous"):
         given = books[name].given.astype(bool)
         assert np.array_equal(given[:end], ~(mic.gone | bus.gone)[:end])
     assert not books["hasty"].given.any()
@@ -141,7 +141,7 @@ def test_sessions() -> None:
         book.take(session)
         pauses.append(session.start)
 
-    world.listen(world.events.subject.pipe(ops.sessions(0.7, longest=5)), take)
+    world.listen(world.events.subject.pipe(ops.sessions(0.7, max_duration=5)), take)
     world.run()
     book.check()
     assert len(pauses) > SECONDS / 5

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faulty import HOURS, RATE, SECOND, SECONDS, Faulty
+from faulty_stream import HOURS, RATE, SECOND, SECONDS, Faulty
 from reactivex.subject import Subject
 
 from rxstream import Chunk, Gap, StreamInfo
@@ -35,12 +35,12 @@ class Tally:
     def add(self, chunk: Chunk) -> None:
         """Count a chunk; its samples must be the next ones."""
         name = chunk.info.name
-        gone = sum(gap.lost or 0 for at, gap in chunk.breaks if at == 0)
+        gone = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at == 0)
         if len(chunk):
             assert chunk.index == self._next.get(name, 0) + gone
         self.came[name] += len(chunk)
         for gap in chunk.gaps:
-            self.lost[name, gap.why] += gap.lost or 0
+            self.lost[name, gap.reason] += gap.lost or 0
         self._next[name] = self._next.get(name, 0) + len(chunk) + chunk.lost
 
     def all_of(self, name: str) -> int:
@@ -88,7 +88,7 @@ def test_align(patient: bool) -> None:
     tally, why = Tally(), Counter[str]()
 
     def report(left_out: Unmatched) -> None:
-        why[left_out.why] += len(left_out.chunk)
+        why[left_out.reason] += len(left_out.chunk)
 
     def take(pair: tuple[Chunk, Chunk]) -> None:
         tally.add(pair[0])
@@ -114,7 +114,7 @@ def test_align_with_a_silent_one(patient: bool) -> None:
     tally, why = Tally(), Counter[str]()
 
     def report(left_out: Unmatched) -> None:
-        why[left_out.why] += len(left_out.chunk)
+        why[left_out.reason] += len(left_out.chunk)
 
     mic, _ = two_hours(
         lambda mic, _, silent: mic.pipe(
@@ -134,7 +134,7 @@ def test_resample_onto(patient: bool) -> None:
     tally = Tally()
     mic, bus = two_hours(
         lambda mic, bus, _: bus.pipe(
-            ops.resample(onto=mic, method="hold", tolerance=0.002, lateness=lateness(patient))
+            ops.resample(onto=mic, method="previous", tolerance=0.002, lateness=lateness(patient))
         ),
         tally.add,
     )

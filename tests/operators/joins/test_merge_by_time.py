@@ -8,7 +8,7 @@ import pytest
 import reactivex as rx
 from fakes import MS, ramp
 from hypothesis import given
-from joins import LONG, cold, play, scenes
+from join_drivers import LONG, cold, play, scenes
 from reactivex import Observable
 from reactivex.subject import Subject
 
@@ -111,7 +111,7 @@ def test_what_is_late_is_told() -> None:
         list(range(10)), [10, 11, 12], ["c"], [13, 14], ["d"], list(range(15, 20)), [20],
     ]  # fmt: skip
     told = concat([chunk for chunk in out if chunk.info == NOTES])
-    assert told.breaks == ((0, Gap(0, 10 * MS, 2, "lag")),)
+    assert told.gap_positions == ((0, Gap(0, 10 * MS, 2, "lag")),)
     assert told.index == 2
 
 
@@ -128,7 +128,7 @@ def test_a_stream_that_is_always_late_is_told_of_and_not_kept() -> None:
     late = concat([chunk for chunk in out if chunk.info.shape])
     assert len(late) == 0
     assert late.lost == 950
-    assert {gap.why for gap in late.gaps} == {"lag"}
+    assert {gap.reason for gap in late.gaps} == {"lag"}
 
 
 def test_an_error_tells_whose_it_is() -> None:

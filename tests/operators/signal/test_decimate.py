@@ -13,7 +13,7 @@ from signals import CUTS, HOLES, MS, RATE, SHARES, chunk, lossy, noise
 from rxstream import Chunk, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
-from rxstream.testing import check_operator, infos, recut, recut_by_time, run, streams
+from rxstream.testing import check_operator, infos, recut, recut_by_time, run_operator, streams
 
 NUMBERS = infos().filter(lambda info: not info.dtype.names)
 
@@ -29,7 +29,7 @@ def test_scipy_agrees_with_symmetric_taps(
     n: int, q: int, shape: tuple[int, ...], dtype: str, cuts: list[int]
 ) -> None:
     data = noise(n, shape, dtype)
-    out = concat(run(ops.decimate(q), recut([chunk(data)], cuts)))
+    out = concat(run_operator(ops.decimate(q), recut([chunk(data)], cuts)))
     wide = data.astype(np.result_type(data, float))
     want = scipy.signal.decimate(wide, q, ftype="fir", axis=0) if data.size else wide[::q]
     assert out.data.dtype == out.info.dtype == (np.float32 if dtype == "f4" else wide.dtype)
@@ -43,7 +43,7 @@ def test_scipy_agrees_with_symmetric_taps(
 @given(st.integers(1, 400), st.integers(2, 7), CUTS)
 def test_scipy_agrees_with_a_recursive_filter(n: int, q: int, cuts: list[int]) -> None:
     data = noise(n, (2,))
-    out = concat(run(ops.decimate(q, kind="iir"), recut([chunk(data)], cuts)))
+    out = concat(run_operator(ops.decimate(q, kind="iir"), recut([chunk(data)], cuts)))
     want = scipy.signal.decimate(data, q, ftype="iir", axis=0, zero_phase=False)
     assert np.array_equal(out.data, want)
     assert len(set(np.arange(0, n, q) * MS - out.time)) == 1
@@ -54,7 +54,7 @@ def test_each_stretch_is_decimated_alone_at_the_same_samples(
     holes: list[tuple[int, int]], last: int, q: int, cuts: list[int], shares: list[float]
 ) -> None:
     chunks = lossy(holes, last)
-    whole = concat(run(ops.decimate(q), recut_by_time(recut(chunks, cuts), shares)))
+    whole = concat(run_operator(ops.decimate(q), recut_by_time(recut(chunks, cuts), shares)))
     index = 0
     for c in chunks:
         n = len(c)
@@ -75,8 +75,8 @@ def test_each_stretch_is_decimated_alone_at_the_same_samples(
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(2, 7))
 def test_who_begins_later_gets_the_same(n: int, first: int, q: int) -> None:
     data = noise(n + 400)
-    out = concat(run(ops.decimate(q), [chunk(data)]))
-    later = concat(run(ops.decimate(q), [chunk(data)[first:]]))
+    out = concat(run_operator(ops.decimate(q), [chunk(data)]))
+    later = concat(run_operator(ops.decimate(q), [chunk(data)[first:]]))
     settled = later.between(min((first + 10 * q) * MS, later.end), later.end)
     assert settled == out.between(settled.start, settled.end)
 
@@ -85,7 +85,7 @@ def test_who_begins_later_gets_the_same(n: int, first: int, q: int) -> None:
 def test_a_peak_lies_where_it_was(kind: Any) -> None:
     t = np.arange(2000) / RATE
     hump = chunk(np.exp(-(((t - 1.003) / 0.1) ** 2)))
-    out = concat(run(ops.decimate(5, kind=kind), recut([hump], [400, 1001])))
+    out = concat(run_operator(ops.decimate(5, kind=kind), recut([hump], [400, 1001])))
     assert np.average(out.time / 1e9, weights=out.data) == pytest.approx(1.003, abs=1e-4)
 
 
@@ -93,7 +93,7 @@ def test_a_peak_lies_where_it_was(kind: Any) -> None:
 def test_a_steady_beginning_makes_no_dip(n: int, offset: float, cuts: list[int]) -> None:
     for kind in ("fir", "iir"):
         operator = ops.decimate(3, kind=kind, initial="steady")
-        out = concat(run(operator, recut([chunk(np.full(n, offset))], cuts)))
+        out = concat(run_operator(operator, recut([chunk(np.full(n, offset))], cuts)))
         ripple = 0.006 if kind == "iir" else 1e-9  # of 0.05 dB, at 0 Hz
         np.testing.assert_allclose(out.data, offset, rtol=ripple, atol=1e-9)
 
@@ -101,13 +101,15 @@ def test_a_steady_beginning_makes_no_dip(n: int, offset: float, cuts: list[int])
 @pytest.mark.parametrize("order", [2, 14, 50])
 def test_any_even_order(order: int) -> None:
     data = noise(200)
-    out = concat(run(ops.decimate(4, order=order), recut([chunk(data)], [3, 50])))
+    out = concat(run_operator(ops.decimate(4, order=order), recut([chunk(data)], [3, 50])))
     want = scipy.signal.decimate(data, 4, n=order, ftype="fir")
     np.testing.assert_allclose(out.data, want, rtol=0, atol=1e-9)
 
 
 def test_it_is_given_half_the_taps_later() -> None:
-    out = run(ops.decimate(2), [chunk(noise(100)[k : k + 10], k) for k in range(0, 100, 10)])
+    out = run_operator(
+        ops.decimate(2), [chunk(noise(100)[k : k + 10], k) for k in range(0, 100, 10)]
+    )
     assert [c.end // MS for c in out] == [10, 20, 30, 40, 50, 60, 70, 80, 100]
 
 
@@ -115,11 +117,11 @@ def test_times_between_nanoseconds_are_those_of_the_samples() -> None:
     info = StreamInfo("mic", 44_100.0, (), np.dtype(float))
     whole = Chunk.regular(noise(2000), info, start=7)
     for kind, late in (("fir", 0), ("iir", None)):
-        out = concat(run(ops.decimate(3, kind=kind), recut([whole], [1, 5, 700])))  # type: ignore[arg-type]
+        out = concat(run_operator(ops.decimate(3, kind=kind), recut([whole], [1, 5, 700])))  # type: ignore[arg-type]
         by = whole.start - out.time[0] if late is None else late
         assert np.array_equal(out.time + by, whole.time[::3])
         assert np.array_equal(
-            concat(run(ops.decimate(2, kind=kind), [out])).time, out.time[::2]  # type: ignore[arg-type]
+            concat(run_operator(ops.decimate(2, kind=kind), [out])).time, out.time[::2]  # type: ignore[arg-type]
         ) or kind == "iir"  # fmt: skip
 
 
@@ -136,7 +138,7 @@ def test_another_stream_ends_the_one_before() -> None:
     a, b = chunk(noise(100)), chunk(noise(60, seed=1), 100)
     other = StreamInfo("other", 500.0, (), np.dtype(float))
     second = Chunk.regular(b.data, other, start=b.start, index=100)
-    out = run(ops.decimate(2), [a, second])
+    out = run_operator(ops.decimate(2), [a, second])
     parts = [concat([c for c in out if c.info.name == name]) for name in ("mic", "other")]
     for part, source in zip(parts, (a, second), strict=True):
         want = scipy.signal.decimate(source.data, 2, ftype="fir")
@@ -164,10 +166,10 @@ def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> No
 def test_errors_name_the_remedy(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     events = Chunk.stamped(noise(1), [5], StreamInfo("keys", None, (), np.dtype(float)))
     with pytest.raises(ChunkError, match=r"keys has no rate.*ops.resample"):
-        run(ops.decimate(2, kind=kind), [events])
+        run_operator(ops.decimate(2, kind=kind), [events])
     record = np.zeros(2, [("id", "u4")])
     with pytest.raises(ChunkError, match=r"ops.select\('id'\)"):
-        run(ops.decimate(2, kind=kind), [chunk(record)])
+        run_operator(ops.decimate(2, kind=kind), [chunk(record)])
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
     with pytest.raises(MissingExtraError, match=r"rxstream\[signal\]"):
         ops.decimate(2, kind=kind)

@@ -20,7 +20,7 @@ from rxstream.testing import (
     infos,
     recut,
     recut_by_time,
-    run,
+    run_operator,
     streams,
 )
 
@@ -38,7 +38,7 @@ def test_scipy_agrees_bit_for_bit(
     n: int, shape: tuple[int, ...], dtype: str, cuts: list[int]
 ) -> None:
     data = noise(n, shape, dtype)
-    out = concat(run(ops.sosfilt(SOS), recut([chunk(data)], cuts)))
+    out = concat(run_operator(ops.sosfilt(SOS), recut([chunk(data)], cuts)))
     kind = {"f8": "f8", "f4": "f4", "c8": "c8", "c16": "c16", "f2": "f4"}.get(dtype, "f8")
     assert out.data.dtype == out.info.dtype == np.dtype(kind)
     wide = data.astype(np.result_type(data, float))
@@ -52,7 +52,7 @@ def test_a_steady_beginning_makes_no_step(
 ) -> None:
     data = noise(n, (channels,)) + offset
     high = scipy.signal.butter(2, 1.0, "highpass", output="sos", fs=RATE)
-    out = concat(run(ops.sosfilt(high, initial="steady"), recut([chunk(data)], cuts)))
+    out = concat(run_operator(ops.sosfilt(high, initial="steady"), recut([chunk(data)], cuts)))
     zi = scipy.signal.sosfilt_zi(high)[:, :, None] * data[0]
     assert np.array_equal(out.data, scipy.signal.sosfilt(high, data, axis=0, zi=zi)[0])
     assert np.abs(out.data[0]).max() <= 1e-9 * (1 + np.abs(data[0]).max())
@@ -77,7 +77,7 @@ def test_filter_band_is_the_filter_that_scipy_designs(
         3, edges, btype=btype, ftype=kind, output="sos", fs=RATE, **KINDS[kind]
     )
     operator = ops.filter_band(low, high, order=3, kind=kind, ripple=0.5, attenuation=50)
-    out = concat(run(operator, recut([chunk(data)], [100, 101, 350])))
+    out = concat(run_operator(operator, recut([chunk(data)], [100, 101, 350])))
     assert np.array_equal(out.data, scipy.signal.sosfilt(sos, data, axis=0))
 
 
@@ -90,8 +90,8 @@ def lossy() -> list[Chunk[Any]]:
 def test_a_gap_resets(cuts: list[int], shares: list[float], initial: Any) -> None:
     a, b = lossy()
     operator = ops.sosfilt(SOS, initial=initial)
-    want = np.concatenate([concat(run(operator, [c])).data for c in (a, chunk(b.data))])
-    out = concat(run(operator, recut_by_time(recut(lossy(), cuts), shares)))
+    want = np.concatenate([concat(run_operator(operator, [c])).data for c in (a, chunk(b.data))])
+    out = concat(run_operator(operator, recut_by_time(recut(lossy(), cuts), shares)))
     assert np.array_equal(out.data, want)
 
 
@@ -99,7 +99,7 @@ def test_a_gap_resets(cuts: list[int], shares: list[float], initial: Any) -> Non
 def test_a_gap_is_bridged(cuts: list[int], shares: list[float]) -> None:
     whole = concat(lossy())
     out = concat(
-        run(ops.sosfilt(SOS, on_gap="bridge"), recut_by_time(recut(lossy(), cuts), shares))
+        run_operator(ops.sosfilt(SOS, on_gap="bridge"), recut_by_time(recut(lossy(), cuts), shares))
     )
     assert np.array_equal(out.data, scipy.signal.sosfilt(SOS, whole.data))
 
@@ -107,11 +107,15 @@ def test_a_gap_is_bridged(cuts: list[int], shares: list[float]) -> None:
 def test_it_begins_anew_where_numbers_jump_and_in_a_new_session() -> None:
     data = noise(100)
     after = chunk(data, 300)
-    again = run(ops.sosfilt(SOS), [chunk(data), after, chunk(data[:50], 900), chunk(data, 0)])
+    again = run_operator(
+        ops.sosfilt(SOS), [chunk(data), after, chunk(data[:50], 900), chunk(data, 0)]
+    )
     assert np.array_equal(again[0].data, again[1].data)
     assert np.array_equal(again[0].data, again[3].data)
     other = StreamInfo("mic", 2000.0, (), np.dtype(float))
-    twice = run(ops.filter_band(40, 120), [after, Chunk.regular(data, other, start=10**10)])
+    twice = run_operator(
+        ops.filter_band(40, 120), [after, Chunk.regular(data, other, start=10**10)]
+    )
     sos = scipy.signal.iirfilter(4, [40, 120], output="sos", fs=2000)
     assert np.array_equal(twice[1].data, scipy.signal.sosfilt(sos, data))
 
@@ -129,8 +133,8 @@ def middle(out: Chunk[Any]) -> float:
 def test_a_burst_lies_where_it_was(kind: Any, low: Any, high: Any, at: float) -> None:
     t = np.arange(4000) / RATE
     burst = chunk(np.exp(-(((t - 2) / 0.2) ** 2)) * np.sin(2 * np.pi * at * t))
-    (moved,) = run(ops.filter_band(low, high, kind=kind), [burst])
-    (stays,) = run(ops.filter_band(low, high, kind=kind, delay=None), [burst])
+    (moved,) = run_operator(ops.filter_band(low, high, kind=kind), [burst])
+    (stays,) = run_operator(ops.filter_band(low, high, kind=kind, delay=None), [burst])
     late = middle(stays) - middle(burst)
     assert abs(middle(moved) - middle(burst)) < 0.1 * late + 2e-5
     assert moved.info.extra["delay"] == pytest.approx(late, rel=0.1, abs=2e-5)
@@ -139,33 +143,41 @@ def test_a_burst_lies_where_it_was(kind: Any, low: Any, high: Any, at: float) ->
 def test_the_delay_is_the_group_delay_of_scipy() -> None:
     b, a = scipy.signal.iirfilter(2, [40, 160], fs=RATE)
     _, late = scipy.signal.group_delay((b, a), w=[80], fs=RATE)
-    (out,) = run(ops.filter_band(40, 160, order=2), [chunk(noise(10))])
+    (out,) = run_operator(ops.filter_band(40, 160, order=2), [chunk(noise(10))])
     assert out.start == -round(late[0] * MS)
     assert out.info.extra["delay"] == pytest.approx(late[0] / RATE, rel=1e-6)
     sos = scipy.signal.iirfilter(2, [40, 160], output="sos", fs=RATE)
-    (other,) = run(ops.sosfilt(sos), [chunk(noise(10))])  # the band is seen from outside
+    (other,) = run_operator(ops.sosfilt(sos), [chunk(noise(10))])  # the band is seen from outside
     assert other.start == pytest.approx(out.start, rel=0.01)
     notch = scipy.signal.tf2sos(*scipy.signal.iirnotch(50, 30, fs=RATE))
-    (other,) = run(ops.sosfilt(notch), [chunk(noise(10))])  # hardly late beside what it stops
+    (other,) = run_operator(
+        ops.sosfilt(notch), [chunk(noise(10))]
+    )  # hardly late beside what it stops
     assert abs(other.start) < 0.1 * MS
 
 
 @given(streams(NUMBERS), st.sampled_from([0.0, 0.0125, 3.0]))
 def test_all_times_are_moved_alike_and_nothing_else(chunks: list[Chunk[Any]], delay: float) -> None:
-    out = run(ops.sosfilt(SOS, delay=delay), chunks)
+    out = run_operator(ops.sosfilt(SOS, delay=delay), chunks)
     by = round(delay * 1e9)
     for a, b in zip(chunks, out, strict=True):
         assert (b.start, b.end, b.index, len(b)) == (a.start - by, a.end - by, a.index, len(a))
         assert np.array_equal(b.time, a.time - by)
         assert b.uncertainty == a.uncertainty
         assert b.evidence == a.evidence
-        assert [at for at, _ in b.breaks] == [at for at, _ in a.breaks]
+        assert [at for at, _ in b.gap_positions] == [at for at, _ in a.gap_positions]
         for g, h in zip(a.gaps, b.gaps, strict=True):
-            assert (h.start, h.end, h.lost, h.why) == (g.start - by, g.end - by, g.lost, g.why)
+            assert (h.start, h.end, h.lost, h.reason) == (
+                g.start - by,
+                g.end - by,
+                g.lost,
+                g.reason,
+            )
 
 
 def test_delays_of_filters_add_up() -> None:
-    (out,) = run(lambda s: s.pipe(ops.sosfilt(SOS, delay=0.25), ops.sosfilt(SOS, delay=0.5)),
+    (out,) = run_operator(lambda s: s.pipe(ops.sosfilt(SOS, delay=0.25), ops.sosfilt(SOS,
+    delay=0.5)),
                  [chunk(noise(5), 1000)])  # fmt: skip
     assert out.info.extra["delay"] == 0.75
     assert out.start == 250 * MS
@@ -230,17 +242,17 @@ def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> No
 
 def test_errors_downstream_name_the_remedy() -> None:
     with pytest.raises(ParameterError, match=r"high=600 Hz, but mic has 1000 Hz.* below 500 Hz"):
-        run(ops.filter_band(10, 600), [chunk(noise(3))])
+        run_operator(ops.filter_band(10, 600), [chunk(noise(3))])
     with pytest.raises(ParameterError, match="low=500 Hz"):
-        run(ops.filter_band(500, None), [chunk(noise(3))])
+        run_operator(ops.filter_band(500, None), [chunk(noise(3))])
     events = Chunk.stamped(noise(1), [5], StreamInfo("keys", None, (), np.dtype(float)))
     with pytest.raises(ChunkError, match=r"keys has no rate.*ops.resample"):
-        run(ops.sosfilt(SOS), [events])
+        run_operator(ops.sosfilt(SOS), [events])
     record = np.zeros(2, [("id", "u4"), ("value", "f8")])
     with pytest.raises(ChunkError, match=r"structured samples.*ops.select\('id'\)"):
-        run(ops.sosfilt(SOS), [chunk(record)])
+        run_operator(ops.sosfilt(SOS), [chunk(record)])
     with pytest.raises(ChunkError, match=r"U1, and this needs numbers"):
-        run(ops.sosfilt(SOS), [chunk(np.array(["a"]))])
+        run_operator(ops.sosfilt(SOS), [chunk(np.array(["a"]))])
 
 
 def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +290,7 @@ def test_without_numba_scipy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "rxstream.operators.signal.compiled", None)
         assert kernels.load_compiled() is None
-        out = concat(run(ops.sosfilt(SOS), [chunk(data)]))
+        out = concat(run_operator(ops.sosfilt(SOS), [chunk(data)]))
     kernels.load_compiled.cache_clear()
     assert np.array_equal(out.data, scipy.signal.sosfilt(SOS, data, axis=0))
 

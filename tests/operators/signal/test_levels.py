@@ -16,7 +16,7 @@ from signals import CUTS, HOLES, MS, RATE, SHARES, chunk, lossy, noise
 from rxstream import Chunk, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
-from rxstream.testing import check_operator, infos, recut, recut_by_time, run, streams
+from rxstream.testing import check_operator, infos, recut, recut_by_time, run_operator, streams
 
 NUMBERS = infos().filter(lambda info: not info.dtype.names)
 WIDTH = st.integers(2, 40)
@@ -26,7 +26,7 @@ SHAPES = st.sampled_from([(), (2,), (3, 2)])
 
 
 def joined(operator: Any, chunks: list[Chunk[Any]]) -> Chunk[Any]:
-    return concat(run(operator, chunks))
+    return concat(run_operator(operator, chunks))
 
 
 @given(st.integers(41, 400), WIDTH, HOP, SHAPES, st.sampled_from(["f8", "f4", "i2", "c8"]), CUTS)
@@ -98,7 +98,9 @@ def test_no_window_reaches_over_a_gap_and_all_that_lack_are_told(
 ) -> None:  # fmt: skip
     chunks = lossy(holes, last)
     op: Any = ops.rms if is_rms else ops.spectrogram
-    out = run(op(width / RATE, every=hop / RATE), recut_by_time(recut(chunks, cuts), shares))
+    out = run_operator(
+        op(width / RATE, every=hop / RATE), recut_by_time(recut(chunks, cuts), shares)
+    )
     total = sum(a + b for a, b in holes) + last
     numbers = [
         k for k in range(total // hop + 1)
@@ -108,13 +110,13 @@ def test_no_window_reaches_over_a_gap_and_all_that_lack_are_told(
         assert not numbers
         return
     whole = concat(out)
-    got = run(ops.samples(), [whole]) if is_rms else [
+    got = run_operator(ops.samples(), [whole]) if is_rms else [
         s for c in out for s in [whole.between(t, t + 1) for t in c.time]
     ]  # fmt: skip
     assert [s.index for s in got] == numbers
     assert whole.time.tolist() == [(k * hop + width // 2) * MS for k in numbers]
     if numbers:
-        inside = sum(g.lost or 0 for at, g in whole.breaks if 0 < at < len(whole))
+        inside = sum(g.lost or 0 for at, g in whole.gap_positions if 0 < at < len(whole))
         assert inside == numbers[-1] - numbers[0] + 1 - len(numbers)
     for t in (g.start for g in concat(chunks).gaps):  # every gap is in one that is told
         assert any(g.start <= t <= g.end for g in whole.gaps)
@@ -156,21 +158,23 @@ def test_a_long_stream_does_not_drift(every: int) -> None:
 
 def test_frequencies_and_units_are_told() -> None:
     mono = StreamInfo("mic", RATE, (), np.dtype(np.int16), "V", extra={"gain": 3})
-    (out, *_) = run(ops.spectrogram(0.008), [Chunk.regular(noise(20, (), "i2"), mono, start=0)])
+    (out, *_) = run_operator(
+        ops.spectrogram(0.008), [Chunk.regular(noise(20, (), "i2"), mono, start=0)]
+    )
     assert out.info.channels == ("0 Hz", "125 Hz", "250 Hz", "375 Hz", "500 Hz")
     assert out.info.unit == "V²/Hz"
     assert out.info.extra["gain"] == 3
     stereo = StreamInfo("mic", RATE, (2,), np.dtype(float), "V", ("left", "right"))
     whole = Chunk.regular(noise(20, (2,)), stereo, start=0)
-    (out, *_) = run(ops.spectrogram(0.008, scaling="magnitude"), [whole])
+    (out, *_) = run_operator(ops.spectrogram(0.008, scaling="magnitude"), [whole])
     assert (out.info.channels, out.info.unit) == (("left", "right"), "V")
     tone = np.sqrt(2) * np.sin(2 * np.pi * 125 * np.arange(64) / RATE)
-    (out, *_) = run(ops.spectrogram(0.064, scaling="magnitude"), [chunk(tone)])
+    (out, *_) = run_operator(ops.spectrogram(0.064, scaling="magnitude"), [chunk(tone)])
     assert out.data[0].max() == pytest.approx(1.0)
 
 
 def test_results_come_as_soon_as_their_window_is_full() -> None:
-    out = run(
+    out = run_operator(
         ops.rms(0.02, every=0.01), [chunk(noise(100)[k : k + 10], k) for k in range(0, 50, 10)]
     )
     assert [(c.data.shape[0], c.end // MS) for c in out] == [
@@ -217,9 +221,9 @@ def test_the_laws(name: str) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: ops.rms(0), "seconds must be > 0"),
+        (lambda: ops.rms(0), "duration must be > 0"),
         (lambda: ops.rms(1, every=0), "every must be > 0"),
-        (lambda: ops.spectrogram(-1), "seconds must be > 0"),
+        (lambda: ops.spectrogram(-1), "duration must be > 0"),
         (lambda: ops.spectrogram(1, every=0), "every must be > 0"),
         (lambda: ops.spectrogram(1, window="hanning window"), "'hanning window' is none that"),
         (lambda: ops.spectrogram(1, window=("kaiser",)), "is none that scipy.signal.get_window"),
@@ -238,15 +242,15 @@ def test_errors_downstream_name_the_remedy() -> None:
     events = Chunk.stamped(noise(1), [5], StreamInfo("keys", None, (), np.dtype(float)))
     for operator in (ops.rms(1), ops.spectrogram(1)):
         with pytest.raises(ChunkError, match=r"keys has no rate.*ops.resample"):
-            run(operator, [events])
+            run_operator(operator, [events])
         with pytest.raises(ChunkError, match=r"ops.select\('id'\)"):
-            run(operator, [chunk(np.zeros(2, [("id", "u4")]))])
+            run_operator(operator, [chunk(np.zeros(2, [("id", "u4")]))])
     with pytest.raises(ChunkError, match=r"complex128.*ops.map_data"):
-        run(ops.spectrogram(1), [chunk(noise(3, (), complex))])
+        run_operator(ops.spectrogram(1), [chunk(noise(3, (), complex))])
     with pytest.raises(ParameterError, match="less than two samples of mic at 1000 Hz"):
-        run(ops.spectrogram(0.001), [chunk(noise(3))])
-    with pytest.raises(ParameterError, match="5 weights, and seconds are 8 samples"):
-        run(ops.spectrogram(0.008, window=np.ones(5)), [chunk(noise(3))])
+        run_operator(ops.spectrogram(0.001), [chunk(noise(3))])
+    with pytest.raises(ParameterError, match="5 weights, the duration is 8 samples"):
+        run_operator(ops.spectrogram(0.008, window=np.ones(5)), [chunk(noise(3))])
 
 
 def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

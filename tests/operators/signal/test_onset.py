@@ -13,9 +13,9 @@ from signals import CUTS, MS, SHARES, chunk
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
-from rxstream.data.axis import Evidence, Grid
+from rxstream.data.axis import Evidence, RegularAxis
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
-from rxstream.testing import check_operator, infos, recut, recut_by_time, run, streams
+from rxstream.testing import check_operator, infos, recut, recut_by_time, run_operator, streams
 
 LEVELS = st.lists(st.integers(0, 9), min_size=1, max_size=80)
 NUMBERS = infos().filter(lambda info: not info.dtype.names)
@@ -68,12 +68,12 @@ def test_a_walk_agrees(
     values: list[int], a: int, b: int, rest: int, cuts: list[int], shares: list[float]
 ) -> None:
     off, on = sorted((a, b))
-    operator = ops.onset(on, off=off, rest=rest / 1000)
-    out = run(operator, recut_by_time(recut([level(values)], cuts), shares))
+    operator = ops.onset(on, off=off, holdoff=rest / 1000)
+    out = run_operator(operator, recut_by_time(recut([level(values)], cuts), shares))
     want = walk([float(v) for v in values], on, off, rest)
     assert found(out) == want
     assert np.concatenate([c.data for c in out]).tolist() == [values[k] for k in want]
-    assert [s.index for s in run(ops.samples(), out)] == list(range(len(want)))
+    assert [s.index for s in run_operator(ops.samples(), out)] == list(range(len(want)))
 
 
 @given(LEVELS, st.integers(1, 12), st.integers(0, 12), st.sampled_from([0.005, 1.0]), CUTS)
@@ -86,29 +86,31 @@ def test_the_background_is_an_exponential_mean(
     before = np.concatenate((x[:1], means[:-1]))
     high, low = before * 10 ** (above / 20), before * 10 ** ((above - less) / 20)
     operator = ops.onset(above=above, off=above - less, background=seconds)
-    out = run(operator, recut([level((-x).tolist())], cuts))  # of its magnitude
+    out = run_operator(operator, recut([level((-x).tolist())], cuts))  # of its magnitude
     assert found(out) == walk(x.tolist(), high, low, 0)
-    both = run(ops.onset(6, above=above, background=seconds), recut([level(x.tolist())], cuts))
+    both = run_operator(
+        ops.onset(6, above=above, background=seconds), recut([level(x.tolist())], cuts)
+    )
     top = np.maximum(before * 10 ** (above / 20), 6)
     assert found(both) == walk(x.tolist(), top, top, 0)
 
 
 def test_silence_is_off_and_what_is_not_finite_is_no_background() -> None:
     operator = ops.onset(above=12, background=1.0)
-    assert found(run(operator, [level([0, 0, 0, 5, 0, 5])])) == [3, 5]
+    assert found(run_operator(operator, [level([0, 0, 0, 5, 0, 5])])) == [3, 5]
     strange = [1, 1, np.nan, np.inf, 1, 1, 9, 1]
     for cuts in ([], [2], [3, 4], [1, 2, 3, 4, 5, 6]):
-        assert found(run(operator, recut([level(strange)], cuts))) == [3, 6]
-    assert found(run(operator, [level([np.nan]), level([np.nan, 1, 9], 1)])) == [3]
-    assert found(run(ops.onset(5), [level([1, np.nan, 7, np.nan, 8, 1, 9])])) == [2, 6]
+        assert found(run_operator(operator, recut([level(strange)], cuts))) == [3, 6]
+    assert found(run_operator(operator, [level([np.nan]), level([np.nan, 1, 9], 1)])) == [3]
+    assert found(run_operator(ops.onset(5), [level([1, np.nan, 7, np.nan, 8, 1, 9])])) == [2, 6]
 
 
 def test_channels() -> None:
     data = np.array([[0, 1], [0, 9], [9, 0], [2, 2], [0, 7]], float)
-    out = run(ops.onset(5), [chunk(data)])
+    out = run_operator(ops.onset(5), [chunk(data)])
     assert found(out) == [1, 4]
     assert out[0].data.tolist() == [[0, 9], [0, 7]]
-    assert found(run(ops.onset(5), [chunk(np.zeros((3, 0)))])) == []
+    assert found(run_operator(ops.onset(5), [chunk(np.zeros((3, 0)))])) == []
 
 
 @pytest.mark.parametrize(
@@ -118,20 +120,22 @@ def test_channels() -> None:
 def test_gaps(before: list[int], after: list[int], bridged: list[int], anew: list[int]) -> None:
     gap = Gap(len(before) * MS, 5 * MS, 5 - len(before), "dropped")
     chunks = [level(before), level(after, 5, gap)]
-    assert found(run(ops.onset(5), chunks)) == bridged
-    out = run(ops.onset(5, on_gap="reset"), chunks)
+    assert found(run_operator(ops.onset(5), chunks)) == bridged
+    out = run_operator(ops.onset(5, on_gap="reset"), chunks)
     assert found(out) == anew
     assert out[1].gaps == (Gap(gap.start, gap.end, None, "dropped"),)
-    assert found(run(ops.onset(5, on_gap="reset"), [chunks[0], level(after, 5)])) == anew
+    assert found(run_operator(ops.onset(5, on_gap="reset"), [chunks[0], level(after, 5)])) == anew
 
 
 def test_an_onset_keeps_its_evidence() -> None:
     info = StreamInfo("x", 1000.0, (), np.dtype(float))
-    axes = [Grid(k * 3 * MS, MS, 3, 0, float(k), Evidence(arrival=k, samples=3)) for k in (1, 2)]
+    axes = [
+        RegularAxis(k * 3 * MS, MS, 3, 0, float(k), Evidence(arrival=k, samples=3)) for k in (1, 2)
+    ]
     values = np.array([0.0, 9, 0]), np.array([0.0, 0, 9])
     whole = concat([Chunk(v, a, a.at(0), a.at(3), 3 * k, info)
                     for k, (v, a) in enumerate(zip(values, axes, strict=True))])  # fmt: skip
-    (out,) = run(ops.onset(5), [whole])
+    (out,) = run_operator(ops.onset(5), [whole])
     assert [(p.uncertainty, p.evidence) for p in out.axis.parts()] == [
         (1.0, axes[0].evidence), (2.0, axes[1].evidence),
     ]  # fmt: skip
@@ -141,8 +145,12 @@ def test_an_onset_keeps_its_evidence() -> None:
 def test_sound_and_rms_and_onset_find_when_it_began() -> None:
     t = np.arange(2000) / 1000
     sound = np.random.default_rng(3).standard_normal(2000) * np.where((t >= 1) & (t < 1.3), 1, 0.01)
-    pipeline = (ops.filter_band(50, 400), ops.rms(0.02, every=0.001), ops.onset(above=20, rest=0.5))
-    out = run(lambda s: s.pipe(*pipeline), recut([chunk(sound)], [999, 1001, 1500]))
+    pipeline = (
+        ops.filter_band(50, 400),
+        ops.rms(0.02, every=0.001),
+        ops.onset(above=20, holdoff=0.5),
+    )
+    out = run_operator(lambda s: s.pipe(*pipeline), recut([chunk(sound)], [999, 1001, 1500]))
     (when,) = found(out)
     assert 985 <= when <= 1005
 
@@ -150,9 +158,9 @@ def test_sound_and_rms_and_onset_find_when_it_began() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"threshold": 3, "off": 1}, {"threshold": 3, "rest": 0.01},
+        {"threshold": 3, "off": 1}, {"threshold": 3, "holdoff": 0.01},
         {"threshold": 3, "on_gap": "reset"}, {"above": 3, "off": 0, "background": 0.1},
-        {"above": 3, "off": 0, "background": 0.1, "on_gap": "reset", "rest": 0.01},
+        {"above": 3, "off": 0, "background": 0.1, "on_gap": "reset", "holdoff": 0.01},
     ],
 )  # fmt: skip
 def test_the_laws(options: dict[str, Any]) -> None:
@@ -173,7 +181,7 @@ def test_the_laws_of_irregular_streams() -> None:
         (lambda: ops.onset("loud"), "threshold must be"),  # type: ignore[arg-type]
         (lambda: ops.onset(above=True), "above must be"),
         (lambda: ops.onset(3, off=4), "off must not be higher than what turns it on; 4 > 3"),
-        (lambda: ops.onset(3, off=None, rest=-1), "rest must be >= 0"),
+        (lambda: ops.onset(3, off=None, holdoff=-1), "holdoff must be >= 0"),
         (lambda: ops.onset(above=3, background=0), "background must be > 0"),
         (lambda: ops.onset(3, on_gap="keep"), "'reset' or 'bridge', not 'keep'"),  # type: ignore[arg-type]
     ],
@@ -185,12 +193,12 @@ def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> No
 
 def test_errors_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ChunkError, match=r"ops.select\('id'\)"):
-        run(ops.onset(3), [chunk(np.zeros(2, [("id", "u4")]))])
+        run_operator(ops.onset(3), [chunk(np.zeros(2, [("id", "u4")]))])
     with pytest.raises(ChunkError, match=r"complex128.*ops.rms"):
-        run(ops.onset(3), [chunk(np.zeros(2, complex))])
+        run_operator(ops.onset(3), [chunk(np.zeros(2, complex))])
     events = Chunk.stamped(np.zeros(1), [5], StreamInfo("keys", None, (), np.dtype(float)))
     with pytest.raises(ChunkError, match=r"keys has no rate.*ops.resample"):
-        run(ops.onset(above=3), [events])
+        run_operator(ops.onset(above=3), [events])
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
     ops.onset(3)
     with pytest.raises(MissingExtraError, match=r"rxstream\[signal\]"):

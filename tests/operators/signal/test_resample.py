@@ -18,7 +18,7 @@ from signals import CUTS, HOLES, MS, RATE, SHARES, chunk, lossy, noise
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
-from rxstream.testing import check_operator, infos, recut, recut_by_time, run, streams
+from rxstream.testing import check_operator, infos, recut, recut_by_time, run_operator, streams
 
 NUMBERS = infos().filter(lambda info: not info.dtype.names)
 ANY_NUMBERS = st.one_of(NUMBERS, infos(regular=False).filter(lambda info: not info.dtype.names))
@@ -46,7 +46,7 @@ def test_pandas_agrees_on_hold(
 ) -> None:
     whole = keys(stamps)
     cut = recut_by_time(recut([whole], cuts), shares)
-    out = concat(run(ops.resample(rate, method="hold"), cut))
+    out = concat(run_operator(ops.resample(rate, method="previous"), cut))
     at = points(rate, int(whole.time[0]), whole.end - 1)
     assert out.time.tolist() == at
     right = pd.DataFrame({"t": whole.time, "x": whole.data})
@@ -61,7 +61,7 @@ def test_numpy_agrees_on_lines(
     stamps: list[int], rate: float, cuts: list[int], shares: list[float]
 ) -> None:
     whole = keys(stamps)
-    out = concat(run(ops.resample(rate), recut_by_time(recut([whole], cuts), shares)))
+    out = concat(run_operator(ops.resample(rate), recut_by_time(recut([whole], cuts), shares)))
     at = points(rate, int(whole.time[0]), int(whole.time[-1]))
     assert out.time.tolist() == at
     want = np.interp(np.array(at) - EPOCH, np.array(stamps), whole.data)
@@ -69,14 +69,14 @@ def test_numpy_agrees_on_lines(
     assert out.gaps == ()
 
 
-@given(STAMPS, RATES, st.integers(1, 3 * 10**8), st.sampled_from(["hold", "linear"]), CUTS)
+@given(STAMPS, RATES, st.integers(1, 3 * 10**8), st.sampled_from(["previous", "linear"]), CUTS)
 def test_nothing_is_older_than_the_tolerance(
     stamps: list[int], rate: float, tolerance: int, method: Any, cuts: list[int]
 ) -> None:
     whole = keys(stamps)
     operator = ops.resample(rate, method=method, tolerance=tolerance / 1e9)
-    out = concat(run(operator, recut([whole], cuts)))
-    everything = concat(run(ops.resample(rate, method=method), [whole]))
+    out = concat(run_operator(operator, recut([whole], cuts)))
+    everything = concat(run_operator(ops.resample(rate, method=method), [whole]))
     near = []
     for t in everything.time.tolist():
         around = [max(s for s in whole.time.tolist() if s <= t)]
@@ -87,8 +87,8 @@ def test_nothing_is_older_than_the_tolerance(
     assert out.data.tolist() == everything.data[near].tolist()
     last = max(np.flatnonzero(near), default=-1)
     first = out.index if len(out) else 0
-    assert first + len(out) + sum(g.lost or 0 for a, g in out.breaks if a) == last + 1
-    assert all(gap.why == "dropped" for gap in out.gaps)
+    assert first + len(out) + sum(g.lost or 0 for a, g in out.gap_positions if a) == last + 1
+    assert all(gap.reason == "dropped" for gap in out.gaps)
 
 
 @given(HOLES, st.integers(1, 90), st.sampled_from([100.0, 333.0, 3000.0]), CUTS, SHARES)
@@ -97,18 +97,18 @@ def test_nothing_goes_across_a_gap(
 ) -> None:
     chunks = lossy(holes, last)
     cut = recut_by_time(recut(chunks, cuts), shares)
-    methods: tuple[Any, ...] = ("hold", "linear")
+    methods: tuple[Any, ...] = ("previous", "linear")
     for method in methods:
-        out = concat(run(ops.resample(rate, method=method), cut))
+        out = concat(run_operator(ops.resample(rate, method=method), cut))
         want: list[int] = []
         for c in chunks:
             if len(c):
-                end = c.end - 1 if method == "hold" else int(c.time[-1])
+                end = c.end - 1 if method == "previous" else int(c.time[-1])
                 want += points(rate, c.start, end)
         assert out.time.tolist() == want
         period = 1e9 / rate
         lost = [0, *np.cumsum([g.lost for g in out.gaps])]
-        after = [sum(1 for at, _ in out.breaks if at <= k) for k in range(len(out))]
+        after = [sum(1 for at, _ in out.gap_positions if at <= k) for k in range(len(out))]
         numbers = np.arange(len(out)) + [lost[k] for k in after]
         if len(out):
             numbers = numbers - numbers[0]
@@ -126,7 +126,7 @@ def test_scipy_agrees_on_polyphase(
     n: int, rate: float, shape: tuple[int, ...], dtype: str, cuts: list[int]
 ) -> None:
     data = noise(n, shape, dtype)
-    out = concat(run(ops.resample(rate, method="polyphase"), recut([chunk(data)], cuts)))
+    out = concat(run_operator(ops.resample(rate, method="polyphase"), recut([chunk(data)], cuts)))
     ratio = Fraction(rate) / Fraction(RATE)
     wide = data.astype(np.result_type(data, float))
     want = scipy.signal.resample_poly(wide, ratio.numerator, ratio.denominator, axis=0)
@@ -143,7 +143,7 @@ def test_polyphase_takes_each_stretch_alone(
 ) -> None:
     chunks = lossy(holes, last)
     cut = recut_by_time(recut(chunks, cuts), shares)
-    out = concat(run(ops.resample(rate, method="polyphase"), cut))
+    out = concat(run_operator(ops.resample(rate, method="polyphase"), cut))
     ratio, count, index, slack = Fraction(rate) / Fraction(RATE), 0, 0, 1
     for c in chunks:
         index = c.index + len(c)
@@ -166,7 +166,7 @@ def test_polyphase_follows_times_that_were_corrected() -> None:
     b = Chunk.regular(noise(100), info, start=a.end - 300, period=0.9999e6, index=100)
     b = Chunk(b.data, b.axis, a.end, b.end, 100, info)
     for rate in (1500.0, 400.0):
-        out = concat(run(ops.resample(rate, method="polyphase"), recut([a, b], [3, 120])))
+        out = concat(run_operator(ops.resample(rate, method="polyphase"), recut([a, b], [3, 120])))
         known = np.append(np.append(a.time, b.time), b.end)
         want = np.interp(np.arange(len(out)) * RATE / rate, np.arange(201), known)
         np.testing.assert_allclose(out.time, want, rtol=0, atol=300)
@@ -177,7 +177,7 @@ def test_polyphase_follows_times_that_were_corrected() -> None:
 @pytest.mark.parametrize("rate", [100.0, 29.97, 1024.0])
 def test_the_laws_of_hold(rate: float, tolerance: float | None) -> None:
     check_operator(
-        lambda: ops.resample(rate, method="hold", tolerance=tolerance),
+        lambda: ops.resample(rate, method="previous", tolerance=tolerance),
         regroups=False, conserves=False, examples=25,
     )  # fmt: skip
 
@@ -206,29 +206,29 @@ def test_hold_goes_on_while_nothing_comes_and_stops_at_a_gap() -> None:
     gap = Gap(quiet.end, quiet.end + 100 * MS, None, "disconnect")
     again = Chunk.stamped(press.data, [EPOCH + 580 * MS], press.info, start=gap.end,
                           end=EPOCH + 750 * MS, index=1, gap=gap)  # fmt: skip
-    out = run(ops.resample(10, method="hold"), [press, quiet, again])
+    out = run_operator(ops.resample(10, method="previous"), [press, quiet, again])
     assert [len(c) for c in out] == [1, 2, 0, 2]
-    assert [(g.lost, g.why) for c in out for g in c.gaps] == [(1, "disconnect"), (2, "dropped")]
+    assert [(g.lost, g.reason) for c in out for g in c.gaps] == [(1, "disconnect"), (2, "dropped")]
     assert [c.index for c in out] == [0, 1, 4, 6]
 
 
 def test_records_are_held() -> None:
     records = chunk(np.array([(1, 2.0), (3, 4.0)], [("id", "u4"), ("x", "f8")]))
-    out = concat(run(ops.resample(2000.0, method="hold"), [records]))
+    out = concat(run_operator(ops.resample(2000.0, method="previous"), [records]))
     assert out.data["id"].tolist() == [1, 1, 3, 3]
     with pytest.raises(ChunkError, match=r"structured samples.*ops.select"):
-        run(ops.resample(2000.0), [records])
+        run_operator(ops.resample(2000.0), [records])
 
 
-@given(STAMPS, STAMPS, st.sampled_from(["hold", "linear"]), CUTS, CUTS)
+@given(STAMPS, STAMPS, st.sampled_from(["previous", "linear"]), CUTS, CUTS)
 def test_pandas_and_numpy_agree_on_the_times_of_another(
     stamps: list[int], others: list[int], method: Any, cuts: list[int], other_cuts: list[int]
 ) -> None:
     whole, other = keys(stamps), keys(others)
     onto = rx.from_iterable(recut([other], other_cuts))
-    out = concat(run(ops.resample(onto=onto, method=method), recut([whole], cuts)))
+    out = concat(run_operator(ops.resample(onto=onto, method=method), recut([whole], cuts)))
     at = other.time
-    if method == "hold":
+    if method == "previous":
         right = pd.DataFrame({"t": whole.time, "x": whole.data})
         want = pd.merge_asof(pd.DataFrame({"t": at}), right, on="t")["x"].to_numpy()
     else:
@@ -237,7 +237,7 @@ def test_pandas_and_numpy_agree_on_the_times_of_another(
     assert out.time.tolist() == at[there].tolist()
     np.testing.assert_allclose(out.data, want[there], rtol=0, atol=1e-6)
     assert len(out) + out.lost == len(at)
-    assert {gap.why for gap in out.gaps} <= {"unmatched"}
+    assert {gap.reason for gap in out.gaps} <= {"unmatched"}
 
 
 @given(HOLES, st.integers(1, 90), CUTS, SHARES)
@@ -248,7 +248,7 @@ def test_values_for_another_do_not_go_across_gaps(
     cut = recut_by_time(recut(chunks, cuts), shares)
     info = StreamInfo("clock", 300.0, (), np.dtype(np.int8))
     clock = Chunk.regular(np.zeros(90, np.int8), info, start=500_000, index=7)
-    values = run(ops.resample(onto=rx.of(clock), method="hold", tolerance=1), cut)
+    values = run_operator(ops.resample(onto=rx.of(clock), method="previous", tolerance=1), cut)
     out = concat(values)
     full = [(c.start, c.end if c is not chunks[-1] else clock.end) for c in chunks if len(c)]
     assert out.time.tolist() == [t for t in clock.time if any(a <= t < b for a, b in full)]
@@ -258,9 +258,9 @@ def test_values_for_another_do_not_go_across_gaps(
 
 def test_the_laws_with_another_stream() -> None:
     clock = Chunk.regular(np.zeros(3000), StreamInfo("clock", 30.0, (), np.dtype(float)), start=0)
-    early = streams().map(lambda chunks: [c.shifted(-chunks[0].extent) for c in chunks])
+    early = streams().map(lambda chunks: [c.shifted(-chunks[0].covered_from) for c in chunks])
     check_operator(
-        lambda: ops.resample(onto=rx.of(clock), method="hold", lateness=10**6), source=early,
+        lambda: ops.resample(onto=rx.of(clock), method="previous", lateness=10**6), source=early,
         regroups=False, conserves=False, examples=25,
     )  # fmt: skip
 
@@ -289,9 +289,9 @@ def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> No
 
 def test_errors_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ChunkError, match="keys has no rate"):
-        run(ops.resample(10, method="polyphase"), [keys([0])])
+        run_operator(ops.resample(10, method="polyphase"), [keys([0])])
     with pytest.raises(ChunkError, match=r"too far for one step; use ops.decimate"):
-        run(ops.resample(0.001, method="polyphase"), [chunk(noise(2))])
+        run_operator(ops.resample(0.001, method="polyphase"), [chunk(noise(2))])
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
     with pytest.raises(MissingExtraError, match=r"rxstream\[signal\]"):
         ops.resample(10, method="polyphase")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxstream.acquisition.stamper import Stamper, correction_of
+from rxstream.acquisition.stamper import Stamper, clock_settings
 from rxstream.data.chunk import Chunk, concat
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.simulated import Delay, Twin
+from rxstream.devices.simulated import Delay, Simulated
 from rxstream.errors import ParameterError
 from rxstream.timing.calibration.calibrate import calibrate_latency, events_of
 
@@ -245,17 +245,19 @@ def _shown(rate, ppm, shape, value, length):
     return signal
 
 
-def _watch(twin, latency=0.0):
+def _watch(twin, path_delay=0.0):
     """What a device of this twin would give, in virtual time."""
-    stamper = Stamper(twin.info, "corrected", correction_of(twin.info, latency))
+    stamper = Stamper(twin.info, "corrected", clock_settings(twin.info, path_delay))
     readings = twin.readings(70.0, start=1_700_000_000 * S)
     chunks = [stamper.stamp(r, np.asarray(r.data), r.arrival) for r in readings]
     return concat([chunk for chunk in chunks if chunk is not None])
 
 
 def test_a_clap_and_a_flash_calibrate_microphone_and_camera():
-    mic = Twin.microphone(rate=8000.0, signal=_shown(8000, 37, (1,), 0.8, 0.05), wander=0.0, seed=1)
-    cam = Twin(
+    mic = Simulated.microphone(
+        rate=8000.0, signal=_shown(8000, 37, (1,), 0.8, 0.05), wander=0.0, seed=1
+    )
+    cam = Simulated(
         rate=30.0, signal=_shown(30, -22, (), 200.0, 0.1), ppm=-22.0, name="camera", seed=2,
         delay=Delay(0.045, 0.002),
     )  # fmt: skip
@@ -267,6 +269,6 @@ def test_a_clap_and_a_flash_calibrate_microphone_and_camera():
     assert abs(found.offset - true) < found.offset_uncertainty + 0.002
     assert found.residual_p95 < 1 / 30
 
-    flashes = events_of(_watch(cam, latency=found.latency[1]), 100.0)
+    flashes = events_of(_watch(cam, path_delay=found.latency[1]), 100.0)
     again = calibrate_latency(heard, flashes, drift=False)
     assert abs(again.offset) < 1e-3

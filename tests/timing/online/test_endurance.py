@@ -8,14 +8,14 @@ import tracemalloc
 import numpy as np
 
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.settings import Correction
+from rxstream.timing.settings import ClockSettings
 
 CHUNKS, DECILE = 1_000_000, 100_000
 
 
 def test_a_million_chunks_leave_no_more_behind_than_the_first():
     rng = np.random.default_rng(1)
-    push = (model := ClockModel(Correction(rate=48_000.0, quantum=480))).push
+    push = (model := ClockModel(ClockSettings(rate=48_000.0, quantum=480))).push
     size, cost, held, truth = [], [], [], 1_000_000_000
     for _ in range(CHUNKS // DECILE):
         delay = rng.exponential(500_000, DECILE)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxstream.data.stream_info import Counter
+from rxstream.data.stream_info import DeviceCounter
 from rxstream.timing.extremes import floor_bias
 from rxstream.timing.online.buckets import Buckets
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.delays import DelayHistogram
-from rxstream.timing.online.envelope import Envelope
+from rxstream.timing.online.envelope import LowerEnvelope
 from rxstream.timing.online.gaptest import GapTest
 from rxstream.timing.tangent import lower_hull, tangent
 
@@ -76,7 +76,7 @@ def test_buckets_stay_few_and_keep_the_lowest():
 
 def test_the_envelope_finds_offset_and_slope():
     rng = np.random.default_rng(1)
-    line = Envelope(0.0, 50e-6, 5e-9, (10.0, 300.0))
+    line = LowerEnvelope(0.0, 50e-6, 5e-9, (10.0, 300.0))
     line.set_scale(0.5e-3, 100.0)
     for x in np.arange(0.0, 60.0, 0.01):
         line.add(float(x), float(0.25 - 37e-6 * x + rng.exponential(0.5e-3)))
@@ -87,7 +87,7 @@ def test_the_envelope_finds_offset_and_slope():
 
 def test_a_wrong_prior_of_the_slope_is_given_up():
     rng = np.random.default_rng(2)
-    line = Envelope(0.0, 50e-6, 5e-9, (10.0, 300.0), scale=0.5e-3)
+    line = LowerEnvelope(0.0, 50e-6, 5e-9, (10.0, 300.0), scale=0.5e-3)
     for x in np.arange(0.0, 30.0, 0.01):
         line.add(float(x), float(-5e-3 * x + rng.exponential(0.5e-3)))
     assert line.slope == pytest.approx(-5e-3, abs=5e-6)
@@ -113,7 +113,7 @@ def test_the_bias_of_minima_follows_from_their_variation(shape):
 )
 def test_ticks_are_unwrapped_however_late_up_to_three_quarters_of_a_turn(bits, start, late):
     size = 1 << bits
-    device = DeviceTime(None, Counter(bits, 1000.0, "ticks"), None)
+    device = DeviceTime(None, DeviceCounter(bits, 1000.0, "ticks"), None)
     device.restart(start % size)
     step = max(size // 5, 1)
     for i, part in enumerate(late, start=1):
@@ -124,7 +124,7 @@ def test_ticks_are_unwrapped_however_late_up_to_three_quarters_of_a_turn(bits, s
 
 
 def test_many_turns_of_a_counter_are_seen_by_the_host_clock():
-    device = DeviceTime(None, Counter(16, 1e6, "ticks"), None)
+    device = DeviceTime(None, DeviceCounter(16, 1e6, "ticks"), None)
     device.restart(0)
     ticks = 1_000_000  # 15 turns
     assert device.advance(1, ticks % 65536, 0, 1.0, 1.0003)
@@ -132,7 +132,7 @@ def test_many_turns_of_a_counter_are_seen_by_the_host_clock():
 
 
 def test_a_sequence_number_tells_what_is_lost_and_what_comes_twice():
-    device = DeviceTime(1000.0, Counter(16), None)
+    device = DeviceTime(1000.0, DeviceCounter(16), None)
     device.restart(65_530)
     assert device.advance(10, (65_530 + 25) % 65536, 0, 0.025, 0.025)
     assert device.missing == 15
@@ -142,13 +142,13 @@ def test_a_sequence_number_tells_what_is_lost_and_what_comes_twice():
 
 
 def test_a_counter_that_starts_again_is_a_restart():
-    device = DeviceTime(48_000.0, Counter(32), None)
+    device = DeviceTime(48_000.0, DeviceCounter(32), None)
     device.restart(1_000_000)
     assert not device.advance(480, 480, 0, 0.01, 0.01)
 
 
 def test_a_reading_without_its_counter_does_not_lose_the_count():
-    device = DeviceTime(1000.0, Counter(16), None)
+    device = DeviceTime(1000.0, DeviceCounter(16), None)
     device.restart(100)
     assert device.advance(10, None, 0, 0.01, 0.01)
     assert device.advance(10, 120, 0, 0.01, 0.01)
@@ -157,7 +157,7 @@ def test_a_reading_without_its_counter_does_not_lose_the_count():
 
 def test_coarse_ticks_of_a_regular_stream_tell_no_false_loss():
     rng = np.random.default_rng(4)
-    device = DeviceTime(30.0, Counter(32, 1000.0, "ticks"), None)
+    device = DeviceTime(30.0, DeviceCounter(32, 1000.0, "ticks"), None)
     device.restart(0)
     lost = 0
     for i in range(1, 2000):
@@ -233,7 +233,7 @@ def test_what_was_late_before_the_loss_does_not_shrink_it():
 @pytest.mark.parametrize("shape", [1.0, 2.0])
 def test_a_new_line_over_known_delays_knows_how_far_it_is_from_their_floor(shape):
     rng = np.random.default_rng(6)
-    old = Envelope(0.0, 50e-6, 5e-9, (10.0, 300.0))
+    old = LowerEnvelope(0.0, 50e-6, 5e-9, (10.0, 300.0))
     for k in range(20_000):
         old.add(k * 0.01, float(rng.gamma(shape, 0.5e-3)))
         if not k % 256:

@@ -5,7 +5,7 @@ import pytest
 
 from rxstream.timing import correct_arrays
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.settings import Correction
+from rxstream.timing.settings import ClockSettings
 
 S = 1_000_000_000
 
@@ -42,7 +42,7 @@ def test_a_stall_is_no_restart():
 def test_after_a_restart_no_chunk_is_stretched():
     """Chunks of 10 ms that come 80 ms late on average: the first one's lateness is not known."""
     rng = np.random.default_rng(5)
-    model, ends = ClockModel(Correction(rate=8000.0)), []
+    model, ends = ClockModel(ClockSettings(rate=8000.0)), []
     arrivals = np.maximum.accumulate(np.arange(400) * 0.01 + rng.exponential(0.08, 400))
     for k, arrival in enumerate(arrivals.tolist()):
         if k == 200:
@@ -74,31 +74,31 @@ def test_lower_bounds_prove_losses_and_restarts(lost, kinds):
 
 def test_own_stamps_out_of_order_are_noise():
     rng = np.random.default_rng(1)
-    model, late = ClockModel(Correction(None)), rng.exponential(5e5, 1000)
+    model, late = ClockModel(ClockSettings(None)), rng.exponential(5e5, 1000)
     for k in range(1000):
         own = k * 10_000_000 - (10_050_000 if k == 500 else 0)
         stamp = model.push(1, S + k * 10_000_000 + int(late[k]), device_time=own)
-        assert not stamp.why
+        assert not stamp.reason
         assert not stamp.events
         if k > 100 and k != 500:
             assert abs(stamp.last - S - k * 10_000_000) < 100_000
 
 
 def test_own_stamps_may_come_later_than_the_first_samples():
-    model, whys = ClockModel(Correction(100.0)), []
+    model, whys = ClockModel(ClockSettings(100.0)), []
     for k in range(300):
         own = None if k < 20 else k * 10_000_000 + 12_345
-        whys.append(model.push(1, S + k * 10_000_000, device_time=own).why)
+        whys.append(model.push(1, S + k * 10_000_000, device_time=own).reason)
     assert whys[20] == "restart"
     assert set(whys[:20] + whys[21:]) == {None}
 
 
 def test_what_was_far_too_late_before_a_restart_says_nothing_after_it():
-    model, whys = ClockModel(Correction(100.0)), []
+    model, whys = ClockModel(ClockSettings(100.0)), []
     for k in range(34):
         if k == 30:
             model.restart()
         late = 0 if k < 29 else 3 if k < 31 else 5  # what comes after k = 31 waits behind it [s]
-        whys.append(model.push(1, S + min(k, 31) * 10_000_000 + late * S).why)
+        whys.append(model.push(1, S + min(k, 31) * 10_000_000 + late * S).reason)
     assert whys[30] == "restart"
     assert set(whys[:30] + whys[31:]) == {None}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rxstream.data.stream_info import Counter
+from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
 from rxstream.timing.recorded.arrays import correct_arrays
 
@@ -127,7 +127,7 @@ def test_device_time_that_goes_back_is_survived(quantum):
 def test_latency_and_settings_are_passed_on(traces, correct):
     trace = traces.regular(25, seconds=60)
     for online in (True, False):
-        late = correct(trace, online=online, latency=1e-3, on_step="latency")
+        late = correct(trace, online=online, path_delay=1e-3, on_step="latency")
         assert ((correct(trace, online=online).last - late.last) == 1_000_000).all()
 
 
@@ -164,7 +164,7 @@ def test_coarse_ticks_are_no_samples(online):
     ],
 )
 def test_a_counter_that_may_be_anything_is_refused(rate, counter, text):
-    with pytest.raises(ParameterError, match=text + ".*counter_spec=Counter"):
+    with pytest.raises(ParameterError, match=text + ".*counter_spec=DeviceCounter"):
         correct_arrays(1, [0, S // 10, 2 * S // 10], rate, counter=counter)
 
 
@@ -218,11 +218,11 @@ def test_bad_options_are_refused(options, text):
 
 def test_numbers_of_numpy_are_numbers():
     given = correct_arrays(
-        10, [100, 200], np.int64(10), quantum=np.int64(10), latency=np.float32(1)
+        10, [100, 200], np.int64(10), quantum=np.int64(10), path_delay=np.float32(1)
     )
-    assert (given.last == correct_arrays(10, [100, 200], 10, quantum=10, latency=1.0).last).all()
+    assert (given.last == correct_arrays(10, [100, 200], 10, quantum=10, path_delay=1.0).last).all()
 
 
 def test_columns_must_fit():
     with pytest.raises(ParameterError, match="counter has 3 chunks, arrival has 2"):
-        correct_arrays(1, [1, 2], 10.0, counter=[1, 2, 3], counter_spec=Counter(16))
+        correct_arrays(1, [1, 2], 10.0, counter=[1, 2, 3], counter_spec=DeviceCounter(16))

@@ -1,4 +1,4 @@
-"""continuity: what was told passes unchanged, what was not is found."""
+"""detect_gaps: what was told passes unchanged, what was not is found."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from reactivex.subject import Subject
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ParameterError
-from rxstream.testing import assert_same, check_operator, infos, recut, run, streams
+from rxstream.testing import assert_same, check_operator, infos, recut, run_operator, streams
 
 EVENTS = StreamInfo("events", None, (), np.dtype(np.int64))
 FRAMES = StreamInfo("frames", 100.0, (), np.dtype(np.int64))
@@ -20,7 +20,7 @@ FRAMES = StreamInfo("frames", 100.0, (), np.dtype(np.int64))
 
 def check(chunks: list[Chunk[Any]], **options: Any) -> tuple[list[Chunk[Any]], list[Gap]]:
     found: list[Gap] = []
-    return run(ops.continuity(found.append, **options), chunks), found
+    return run_operator(ops.detect_gaps(found.append, **options), chunks), found
 
 
 def at(start: int, n: int, index: int, info: StreamInfo = INFO) -> Chunk[Any]:
@@ -42,7 +42,7 @@ def test_a_stream_that_tells_everything_passes_unchanged(chunks: list[Chunk[Any]
 
 
 def test_the_laws() -> None:
-    check_operator(ops.continuity, regroups=False)
+    check_operator(ops.detect_gaps, regroups=False)
 
 
 def test_the_number_that_a_heartbeat_tells_is_that_of_the_hole_before_it() -> None:
@@ -52,9 +52,9 @@ def test_the_number_that_a_heartbeat_tells_is_that_of_the_hole_before_it() -> No
     out, found = check([a, beat, b])
     assert found == [Gap(1 * MS, 2 * MS, 1, "dropped")]
     assert_same(out, check([a, b])[0], joined=True)
-    filled = run(ops.fill_gaps("hold"), out)
+    filled = run_operator(ops.fill_gaps("previous"), out)
     assert [c.index for c in filled if len(c)] == [0, 1, 2]
-    assert not any(c.breaks for c in filled)
+    assert not any(c.gap_positions for c in filled)
 
 
 @given(
@@ -72,7 +72,7 @@ def test_what_is_missing_is_found(kept: list[bool], numbered: bool, cuts: list[i
         before, told = k, told + 1
     out, found = check(chunks)
     assert found == want
-    assert run(ops.gaps(), out) == want
+    assert run_operator(ops.gaps(), out) == want
     assert check(out)[1] == []  # now they are told
     if not numbered:  # in one chunk nothing but the times tells
         again = recut(chunks, cuts)
@@ -82,9 +82,9 @@ def test_what_is_missing_is_found(kept: list[bool], numbered: bool, cuts: list[i
 
 @given(streams(infos()))
 def test_it_finds_again_what_drop_gaps_took_away(chunks: list[Chunk[Any]]) -> None:
-    out, found = check(run(ops.drop_gaps(), chunks))
+    out, found = check(run_operator(ops.ignore_gaps(), chunks))
     whole = concat(chunks)
-    inner = [(p, gap) for p, gap in whole.breaks if p > 0]
+    inner = [(p, gap) for p, gap in whole.gap_positions if p > 0]
     assert sum(gap.lost or 0 for gap in found) == sum(gap.lost or 0 for _, gap in inner)
     assert np.array_equal(concat(out).time, whole.time)
     half = (whole.info.period or 0) / 2
@@ -131,7 +131,7 @@ def test_what_is_told_in_part_is_found_in_part() -> None:
     out, found = check([ramp(0, 3), late])
     assert found == [Gap(3 * MS, 5 * MS, 2, "dropped"), Gap(8 * MS, 12 * MS, 4, "dropped")]
     assert [g.start // MS for g in out[1].gaps] == [3, 5, 8]
-    assert out[1].extent == 3 * MS
+    assert out[1].covered_from == 3 * MS
     assert out[1].start == 12 * MS
     both = ramp(12, 3, Gap(3 * MS, 12 * MS, None, "disconnect"))  # of a size nobody knows
     assert check([ramp(0, 3), both])[1] == []
@@ -163,14 +163,14 @@ def test_frames_with_a_stamp_each_may_wobble() -> None:
     frames = Chunk.stamped(np.zeros(7, np.int64), times, FRAMES)
     out, found = check([frames])
     assert found == [Gap(42 * MS, 52 * MS, None, "dropped"), Gap(70 * MS, 95 * MS, None, "dropped")]
-    assert [p for p, _ in out[0].breaks] == [4, 6]
+    assert [p for p, _ in out[0].gap_positions] == [4, 6]
     assert len(check([frames], tolerance=0.02)[1]) == 1
     assert len(check([frames[:2], frames[2:5], frames[5:]])[1]) == 2
 
 
 def test_tolerance() -> None:
     jitter = [at(0, 100, 0), at(107, 100, 100), at(195, 100, 200), at(330, 100, 300)]
-    assert [g.why for g in check(jitter)[1]] == ["dropped", "overlap", "dropped"]
+    assert [g.reason for g in check(jitter)[1]] == ["dropped", "overlap", "dropped"]
     assert check(jitter, tolerance=0.02)[1] == [Gap(295 * MS, 330 * MS, None, "dropped")]
 
 
@@ -178,17 +178,17 @@ def test_an_observer_may_listen() -> None:
     subject: Subject[Gap] = Subject()
     got: list[Any] = []
     subject.subscribe(got.append, on_completed=lambda: got.append("end"))
-    run(ops.continuity(subject), [at(0, 3, 0), at(5, 3, 5)])
+    run_operator(ops.detect_gaps(subject), [at(0, 3, 0), at(5, 3, 5)])
     assert got == [Gap(3 * MS, 5 * MS, 2, "dropped")]
 
 
 def test_an_error_of_the_report_goes_downstream() -> None:
     with pytest.raises(ZeroDivisionError):
-        run(ops.continuity(lambda _: 1 / 0), [at(0, 3, 0), at(5, 3, 5)])
+        run_operator(ops.detect_gaps(lambda _: 1 / 0), [at(0, 3, 0), at(5, 3, 5)])
 
 
 def test_bad_arguments_fail_where_the_pipe_is_built() -> None:
     with pytest.raises(ParameterError, match="a function or an observer, not 3"):
-        ops.continuity(3)  # type: ignore[arg-type]
+        ops.detect_gaps(3)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="tolerance must be > 0"):
-        ops.continuity(tolerance=0)
+        ops.detect_gaps(tolerance=0)

@@ -21,7 +21,7 @@ def scenes(draw: st.DrawFn, source: st.SearchStrategy[list[Chunk]] | None = None
     for _ in range(draw(st.integers(2, 3))):
         chunks = draw(base)
         begin = draw(st.integers(0, 10**8))
-        ports.append([chunk.shifted(begin - chunks[0].extent) for chunk in chunks])
+        ports.append([chunk.shifted(begin - chunks[0].covered_from) for chunk in chunks])
     cuts = st.lists(st.integers(0, 120), max_size=6)
     shares = st.lists(st.floats(0, 1), max_size=6)
     other = [recut(recut_by_time(port, draw(shares)), draw(cuts)) for port in ports]

@@ -56,7 +56,7 @@ def reported(items: Sequence[Any]) -> list[Any]:
     """Return what is `Unmatched`: for each partner and reason the times."""
     times: dict[tuple[str, str], list[int]] = {}
     for item in items:
-        times.setdefault((item.partner, item.why), []).extend(item.chunk.time.tolist())
+        times.setdefault((item.partner, item.reason), []).extend(item.chunk.time.tolist())
     return sorted(times.items())
 
 

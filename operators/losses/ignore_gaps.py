@@ -1,4 +1,4 @@
-"""drop_gaps: take the marks of gaps away."""
+"""ignore_gaps: take the marks of gaps away."""
 
 from collections.abc import Callable
 
@@ -8,18 +8,18 @@ from rxstream.data.chunk import Chunk
 from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
 
-__all__ = ["drop_gaps"]
+__all__ = ["ignore_gaps"]
 
 
 class _DropGaps:
     __slots__ = ()
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        if not chunk.breaks:
+        if not chunk.gap_positions:
             return [chunk]
         pieces = [piece for _, piece in stretches(chunk)]
         out: list[Chunk] = []
-        start = chunk.extent
+        start = chunk.covered_from
         for piece in pieces:
             if len(piece) or piece is pieces[-1]:
                 # each begins where the last one ended, so that none seems to be missing
@@ -31,17 +31,17 @@ class _DropGaps:
         return ()
 
 
-def drop_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+def ignore_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Pass the samples on without the marks of what was lost between them.
 
     For what cannot do with gaps and does not mind. Chunks end where a gap was, and the next goes on
     from there; the times and the `Chunk.index` of the samples stay, so the loss can still be seen,
-    and `continuity` finds it again.
+    and `detect_gaps` finds it again.
 
     .. marble::
 
         --ab--c--x--d--e--|     x: lost
-        [   drop_gaps()   ]
+        [   ignore_gaps()   ]
         --ab--c-----d--e--|
 
     Returns
@@ -52,7 +52,7 @@ def drop_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     See Also
     --------
     fill_gaps : put something there.
-    continuity : find what is missing.
+    detect_gaps : find what is missing.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def drop_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     >>> info = StreamInfo("x", 10.0, (), np.int64)
     >>> lost = Gap(0, 500_000_000, 5, "dropped")
     >>> chunk = Chunk.regular(np.arange(2), info, start=500_000_000, index=5, gap=lost)
-    >>> rx.of(chunk).pipe(drop_gaps()).subscribe(lambda c: print(c.gap, c.index)).dispose()
+    >>> rx.of(chunk).pipe(ignore_gaps()).subscribe(lambda c: print(c.gap, c.index)).dispose()
     None 5
     """
     return lift(_DropGaps)

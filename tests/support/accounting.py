@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from faulty import Faulty
+from faulty_stream import Faulty
 
 from rxstream import Chunk
 
@@ -38,7 +38,7 @@ class Books:
             k = np.rint(chunk.data).astype(np.int64)
             assert np.array_equal(times[k], stamps), self.name
             np.add.at(self.given, k, 1)
-        for _, gap in chunk.breaks:
+        for _, gap in chunk.gap_positions:
             i, j = times.searchsorted((gap.start, gap.end)).tolist()
             if gap.lost is not None:
                 self._missing += j - i
@@ -46,8 +46,8 @@ class Books:
                 # where a gap is cut among irregular samples nobody knows how many are on each side
                 assert gap.lost == j - i or not self._regular, f"{self.name}: {gap}: {j - i}"
             self.told[i:j] += 1
-            self.late[i:j] |= gap.why == "lag"
-            self.whys[gap.why] += 1
+            self.late[i:j] |= gap.reason == "lag"
+            self.whys[gap.reason] += 1
 
     def check(self) -> None:
         """Raise AssertionError unless each sample was given once, or told as lost once."""

@@ -6,12 +6,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import reactivex as rx
 from reactivex import Observable, abc
-from twins import Case, holes, joined, merged, reported, side_by_side
+from simulated_streams import Case, holes, joined, merged, reported, side_by_side
 
-from rxstream import Chunk, Counter, Device
+from rxstream import Chunk, Device, DeviceCounter
 from rxstream import operators as ops
-from rxstream.devices import Twin
+from rxstream.devices import Simulated
 from rxstream.devices.simulated import Delay, Drops, Stalls
 
 SECONDS = 2.0
@@ -34,20 +35,21 @@ def bursts(index: Any) -> Any:
 
 def devices() -> dict[str, Device]:
     """Return a sound and a level that lose blocks, are late and are unplugged, pictures, events."""
-    sound = Twin(
-        8000.0, (2,), signal=bursts, blocksize=80, ppm=120, seed=3, counter=Counter(32),
+    sound = Simulated(
+        8000.0, (2,), signal=bursts, blocksize=80, ppm=120, seed=3, counter=DeviceCounter(32),
         duration=SECONDS, name="sound", unplugs=((1.0, 0.2),),
         drops=Drops(every=0.3), stalls=Stalls(every=0.5, length=0.05),
     )  # fmt: skip
-    level = Twin(
-        200.0, (), np.float64, blocksize=4, frequency=3, ppm=-300, seed=5, counter=Counter(32),
-        duration=SECONDS, name="level", drops=Drops(every=0.4), unplugs=((0.6, 0.1),),
+    level = Simulated(
+        200.0, (), np.float64, blocksize=4, frequency=3, ppm=-300, seed=5,
+        counter=DeviceCounter(32), duration=SECONDS, name="level", drops=Drops(every=0.4),
+        unplugs=((0.6, 0.1),),
     )  # fmt: skip
-    frames = Twin(
+    frames = Simulated(
         30.0, (2, 3), np.uint8, signal="noise", ppm=-22, seed=6, duration=SECONDS, name="frames",
         delay=Delay(0.015, 0.009, "lognormal"),
     )  # fmt: skip
-    events = Twin(
+    events = Simulated(
         30.0, (), np.int32, signal="ramp", irregular=True, seed=4, duration=SECONDS, name="events"
     )
     return {
@@ -82,7 +84,7 @@ SINGLE: dict[str, Case] = {
         "sound",
         rechunk=(lambda: ops.rechunk(100), True),
         rechunk__hop=(lambda: ops.rechunk(100, hop=33), True),
-        rechunk__seconds=(lambda: ops.rechunk(seconds=0.03), True),
+        rechunk__seconds=(lambda: ops.rechunk(duration=0.03), True),
         window_by_time=(lambda: ops.window_by_time(0.1), True),
         window_by_time__sliding=(lambda: ops.window_by_time(0.1, every=0.025), True),
         window_by_time__split=(lambda: ops.window_by_time(0.1, on_gap="split"), True),
@@ -93,14 +95,14 @@ SINGLE: dict[str, Case] = {
         scan_data=(
             lambda: ops.scan_data(total, lambda info: np.zeros((1, *info.shape))), False
         ),
-        scan_data__keep=(lambda: ops.scan_data(total, np.zeros((1, 2)), on_gap="keep"), False),
+        scan_data__keep=(lambda: ops.scan_data(total, np.zeros((1, 2)), on_gap="bridge"), False),
         gaps=(ops.gaps, True),
         fill_gaps__value=(lambda: ops.fill_gaps(np.nan), False),
-        fill_gaps__hold=(lambda: ops.fill_gaps("hold"), False),
-        fill_gaps__interpolate=(lambda: ops.fill_gaps("interpolate"), False),
+        fill_gaps__hold=(lambda: ops.fill_gaps("previous"), False),
+        fill_gaps__interpolate=(lambda: ops.fill_gaps("linear"), False),
         fill_gaps__limit=(lambda: ops.fill_gaps(0, limit=0.05), False),
-        drop_gaps=(ops.drop_gaps, False),
-        continuity=(ops.continuity, False),
+        ignore_gaps=(ops.ignore_gaps, False),
+        detect_gaps=(ops.detect_gaps, False),
         gate=(lambda: ops.gate(0.5, hold=0.005), False),
         gate__around=(lambda: ops.gate(0.5, 0.2, hold=0.01, before=0.02, after=0.03), False),
         sosfilt=(lambda: ops.sosfilt(SOS, initial="steady"), False),
@@ -110,21 +112,14 @@ SINGLE: dict[str, Case] = {
         decimate__iir=(lambda: ops.decimate(4, kind="iir"), False),
         rms=(lambda: ops.rms(0.05, every=0.01), False),
         spectrogram=(lambda: ops.spectrogram(0.032), False),
-        onset=(lambda: ops.onset(0.2, rest=0.02), False),
+        onset=(lambda: ops.onset(0.2, holdoff=0.02), False),
         onset__above=(lambda: ops.onset(above=20, background=0.2, on_gap="reset"), False),
         resample=(lambda: ops.resample(3000), False),
-        resample__hold=(lambda: ops.resample(3000, method="hold", tolerance=0.01), False),
+        resample__hold=(lambda: ops.resample(3000, method="previous", tolerance=0.01), False),
         resample__polyphase=(lambda: ops.resample(3000, method="polyphase"), False),
         map_parallel=(lambda: ops.map_parallel(negative), False),
         map_async=(lambda: ops.map_async(soon), False),
         replay_window=(lambda: ops.replay_window(60), False),
-        compose=(
-            lambda: ops.compose(
-                ops.filter_band(20, 1000), ops.decimate(2), ops.rms(0.02, every=0.005),
-                ops.onset(above=6, background=0.5),
-            ),
-            False,
-        ),
     ),
     **on(
         "events",
@@ -133,15 +128,15 @@ SINGLE: dict[str, Case] = {
         window_by_time__sliding=(lambda: ops.window_by_time(0.25, every=0.1), True),
         samples=(ops.samples, True),
         sessions=(lambda: ops.sessions(0.03, before=0.01, after=0.01), True),
-        sessions__longest=(lambda: ops.sessions(0.1, longest=0.2), True),
+        sessions__longest=(lambda: ops.sessions(0.1, max_duration=0.2), True),
         gate=(lambda: ops.gate(lambda x: x % 7 == 0, before=0.1, after=0.05), False),
         onset=(lambda: ops.onset(20), False),
-        continuity=(ops.continuity, False),
+        detect_gaps=(ops.detect_gaps, False),
         resample=(lambda: ops.resample(100, tolerance=0.05), False),
-        resample__hold=(lambda: ops.resample(100, method="hold"), False),
+        resample__hold=(lambda: ops.resample(100, method="previous"), False),
     ),
-    "continuity-found": Case(
-        lambda: ops.compose(ops.drop_gaps(), ops.continuity()), ("sound",), holes
+    "detect_gaps-found": Case(
+        lambda: rx.compose(ops.ignore_gaps(), ops.detect_gaps()), ("sound",), holes
     ),
     "timestamp_correct": Case(lambda: ops.timestamp_correct(), ("sound",), joined),
     "timestamp_correct-hold": Case(lambda: ops.timestamp_correct(hold=0.2), ("sound",), joined),
@@ -149,11 +144,11 @@ SINGLE: dict[str, Case] = {
     "meter": Case(lambda: ops.meter(0.5), ("sound",), None),
     # these need a window: where there is none, the same without them must come
     "rewind": Case(
-        lambda: ops.compose(ops.rewind(60), ops.rechunk(100)), ("sound",),
+        lambda: rx.compose(ops.rewind(60), ops.rechunk(100)), ("sound",),
         again=lambda: ops.rechunk(100), late=True,
     ),
     "on_lag": Case(
-        lambda: ops.compose(ops.on_lag("block"), ops.rechunk(100)), ("sound",),
+        lambda: rx.compose(ops.on_lag("block"), ops.rechunk(100)), ("sound",),
         again=lambda: ops.rechunk(100),
     ),
 }  # fmt: skip
@@ -219,14 +214,14 @@ JOINS: dict[str, Case] = {
     "align-many": Case(partial(align, **CLOSE), ALL, side_by_side),
     "align-exact": Case(partial(align, tolerance=0), ("level", "level"), side_by_side),
     "align-processed": Case(
-        lambda level: ops.compose(
+        lambda level: rx.compose(
             ops.rms(0.02, every=0.01), align(level.pipe(ops.rms(0.05, every=0.01)), **CLOSE)
         ),
         ("sound", "level"), side_by_side,
     ),
     "align-onsets": Case(
-        lambda frames, events: ops.compose(
-            ops.onset(0.2, rest=0.02), align(frames, events, tolerance=0.05)
+        lambda frames, events: rx.compose(
+            ops.onset(0.2, holdoff=0.02), align(frames, events, tolerance=0.05)
         ),
         ("sound", "frames", "events"), side_by_side,
     ),
@@ -239,11 +234,11 @@ JOINS: dict[str, Case] = {
     "resample-onto": Case(onto, TWO, joined),
     "resample-onto-events": Case(partial(onto, tolerance=0.01), ("level", "events"), joined),
     "resample-onto-hold": Case(
-        partial(onto, method="hold", tolerance=0.05), ("frames", "sound"), joined
+        partial(onto, method="previous", tolerance=0.05), ("frames", "sound"), joined
     ),
     "merge_by_time": Case(merge, FOUR, merged),
     "merge_by_time-threads": Case(
-        lambda frames: ops.compose(
+        lambda frames: rx.compose(
             ops.map_parallel(negative), merge(frames.pipe(ops.map_async(soon)))
         ),
         ("level", "frames"), merged,
@@ -252,7 +247,7 @@ JOINS: dict[str, Case] = {
     "join_windows-sliding": Case(partial(windows, duration=0.25, every=0.1), FOUR),
     "join_windows-apart": Case(partial(windows, duration=0.05, every=0.2), FOUR),
     "join_windows-processed": Case(
-        lambda level: ops.compose(
+        lambda level: rx.compose(
             ops.fill_gaps(np.nan), windows(level.pipe(ops.resample(100)), duration=0.2)
         ),
         ("sound", "level"),
@@ -268,17 +263,17 @@ CAPTURES: dict[str, Case] = {
         windows=True,
     ),
     "capture-pieces": Case(
-        partial(capture, before=0.1, after=0.1, longest=0.3), ("events", "level"), windows=True
+        partial(capture, before=0.1, after=0.1, max_duration=0.3), ("events", "level"), windows=True
     ),
     "capture-onsets": Case(
-        lambda *streams: ops.compose(
-            ops.onset(0.2, rest=0.1), capture(*streams, before=0.03, after=0.03)
+        lambda *streams: rx.compose(
+            ops.onset(0.2, holdoff=0.1), capture(*streams, before=0.03, after=0.03)
         ),
         ("sound", "sound", "level"), windows=True,
     ),
     "capture-sessions": Case(
-        lambda *streams: ops.compose(
-            ops.sessions(0.05), capture(*streams, before=0.05, after=0.05, span="chunk")
+        lambda *streams: rx.compose(
+            ops.sessions(0.05), capture(*streams, before=0.05, after=0.05, events="chunks")
         ),
         ("events", "sound", "frames"), windows=True,
     ),

@@ -1,4 +1,4 @@
-"""continuity: find what is missing and nobody told."""
+"""detect_gaps: find what is missing and nobody told."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -6,15 +6,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from reactivex import Observable, abc
 
-from rxstream.data.axis import Axis, Grid, Stamps
+from rxstream.data.axis import Axis, IrregularAxis, RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
-from rxstream.data.gap import Break, Gap
+from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
 
-__all__ = ["continuity"]
+__all__ = ["detect_gaps"]
 
 Report: TypeAlias = Callable[[Gap], Any]
 
@@ -38,7 +38,13 @@ class _Continuity:
         if chunk.info is not self._info:
             self._begin(chunk.info)
         axis, n, front = chunk.axis, len(chunk), self._front
-        if n and type(axis) is Grid and not chunk.breaks and front is not None and not self._open:
+        if (
+            n
+            and type(axis) is RegularAxis
+            and not chunk.gap_positions
+            and front is not None
+            and not self._open
+        ):
             edge = axis.at(n)
             if (
                 chunk.index == self._after
@@ -61,19 +67,19 @@ class _Continuity:
     def _look(self, chunk: Chunk) -> Chunk:
         n, axis = len(chunk), chunk.axis
         groups: dict[int, list[Gap]] = {}
-        for at, gap in chunk.breaks:
+        for at, gap in chunk.gap_positions:
             groups.setdefault(at, []).append(gap)
         found: list[Gap] = []
-        breaks: list[Break] = []
+        gap_positions: list[GapAt] = []
         for at in sorted({0, n, *groups, *self._doubtful(axis)}):
             told = groups.get(at, [])
             if at:
                 self._pass(axis, at)
             gaps = self._at(chunk, at, told)
             found += [gap for gap in gaps if not any(gap is known for known in told)]
-            breaks += [(at, gap) for gap in gaps]
+            gap_positions += [(at, gap) for gap in gaps]
         self._told = chunk.end
-        lost = sum(gap.lost or 0 for at, gap in chunk.breaks if at or not n)
+        lost = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at or not n)
         if n:
             self._after = chunk.index + n + lost
         elif self._after is not None:
@@ -81,7 +87,7 @@ class _Continuity:
         if self._report is not None:
             for gap in found:
                 self._report(gap)
-        return _with_breaks(chunk, breaks) if found else chunk
+        return _with_breaks(chunk, gap_positions) if found else chunk
 
     def _doubtful(self, axis: Axis) -> list[int]:
         """Return where a regular stream may have holes: between stretches and between stamps."""
@@ -92,7 +98,7 @@ class _Continuity:
         for part in axis.parts() if axis.count else ():
             if at:
                 out.append(at)
-            if type(part) is Stamps:
+            if type(part) is IrregularAxis:
                 far = np.diff(part.stamps) > period + self._tolerance
                 out += (np.flatnonzero(far) + at + 1).tolist()
             at += part.count
@@ -106,7 +112,9 @@ class _Continuity:
             self._front = self._last
         else:
             part = one.parts()[0]
-            self._front = part.at(1) if type(part) is Grid else round(self._last + self._period)
+            self._front = (
+                part.at(1) if type(part) is RegularAxis else round(self._last + self._period)
+            )
         self._open = False
 
     def _at(self, chunk: Chunk, at: int, told: list[Gap]) -> list[Gap]:
@@ -137,7 +145,7 @@ class _Continuity:
         return out
 
     def _is_back(self, axis: Axis, first: int) -> bool:
-        if self._period is not None and type(axis.parts()[0]) is Grid:
+        if self._period is not None and type(axis.parts()[0]) is RegularAxis:
             return first < (self._front or first) - max(self._tolerance, self._period / 2)
         return first < self._last
 
@@ -167,19 +175,21 @@ def _share(gaps: list[Gap], holes: list[int], lost: int) -> None:
         gap = gaps[k]
         past += gap.end - gap.start
         upto = lost * past // length
-        gaps[k] = Gap(gap.start, gap.end, upto - told, gap.why)
+        gaps[k] = Gap(gap.start, gap.end, upto - told, gap.reason)
         told = upto
 
 
-def _with_breaks(chunk: Chunk, breaks: Sequence[Break]) -> Chunk:
+def _with_breaks(chunk: Chunk, gap_positions: Sequence[GapAt]) -> Chunk:
     start, latest = chunk.start, chunk.axis.at(0) if len(chunk) else chunk.end
-    for at, gap in breaks:
+    for at, gap in gap_positions:
         if at == 0 and gap.start <= start:
             start = min(max(start, gap.end), latest)
-    return Chunk(chunk.data, chunk.axis, start, chunk.end, chunk.index, chunk.info, tuple(breaks))
+    return Chunk(
+        chunk.data, chunk.axis, start, chunk.end, chunk.index, chunk.info, tuple(gap_positions)
+    )
 
 
-def continuity(
+def detect_gaps(
     report: Report | abc.ObserverBase[Gap] | None = None,
     *,
     tolerance: Duration | None = None,
@@ -192,7 +202,7 @@ def continuity(
     .. marble::
 
         --ab--c----e--f--|      the numbers, or the times, say that d is missing
-        [  continuity()  ]
+        [  detect_gaps()  ]
         --ab--c--x-e--f--|      x: gap
 
     Parameters
@@ -232,14 +242,14 @@ def continuity(
     >>> info = StreamInfo("x", 10.0, (), np.int64)
     >>> a = Chunk.regular(np.arange(5), info, start=0)
     >>> b = Chunk.regular(np.arange(5), info, start=700_000_000, index=7)
-    >>> rx.of(a, b).pipe(continuity(print)).run().gap
+    >>> rx.of(a, b).pipe(detect_gaps(print)).run().gap
     gap of 0.2 s, 2 samples lost (dropped)
-    Gap(start=500000000, end=700000000, lost=2, why='dropped')
+    Gap(start=500000000, end=700000000, lost=2, reason='dropped')
     """
     if isinstance(report, abc.ObserverBase):
         report = report.on_next
     elif report is not None and not callable(report):
-        msg = f"continuity: report must be a function or an observer, not {report!r}"
+        msg = f"detect_gaps: report must be a function or an observer, not {report!r}"
         raise ParameterError(msg)
     call: Report | None = report
     span = None if tolerance is None else to_span(tolerance, "tolerance")

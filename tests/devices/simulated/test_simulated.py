@@ -1,4 +1,4 @@
-"""Twin: values, clock, delays, losses in virtual time; thread, plug and Device in real time."""
+"""Simulated: values, clock, delays and losses in virtual time; life and Device in real time."""
 
 import dataclasses
 import queue
@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxstream import Counter, Device, Reading
+from rxstream import Device, DeviceCounter, Reading
 from rxstream.data.clock import host_clock
 from rxstream.devices.can import CAN_DTYPE
-from rxstream.devices.simulated import Delay, Drops, Stalls, Twin, frame_number
+from rxstream.devices.simulated import Delay, Drops, Simulated, Stalls, frame_number
 from rxstream.errors import (
     DeviceBusyError,
     DeviceLostError,
@@ -26,8 +26,8 @@ from rxstream.errors import (
 WAIT = 20.0  # [s]; far more than any of these needs
 
 
-def ramp(rate: float = 1000.0, **options) -> Twin:
-    return Twin(**{"rate": rate, "signal": "ramp", "dtype": np.int64} | options)
+def ramp(rate: float = 1000.0, **options) -> Simulated:
+    return Simulated(**{"rate": rate, "signal": "ramp", "dtype": np.int64} | options)
 
 
 def samples(readings: list[Reading]) -> np.ndarray:
@@ -50,7 +50,7 @@ class Sink:
     def error(self) -> Exception:
         return self.errors.get(timeout=WAIT)
 
-    def open(self, twin: Twin):
+    def open(self, twin: Simulated):
         return twin.open(self.emit, self.errors.put)
 
 
@@ -75,7 +75,7 @@ KINDS = [
 @pytest.mark.parametrize("signal", ["sine", "noise", "ramp", "knocks", "zeros"])
 @pytest.mark.parametrize(("shape", "dtype"), KINDS)
 def test_values_depend_on_the_sample_number_alone(signal, shape, dtype):
-    one = Twin(rate=1000, signal=signal, shape=shape, dtype=dtype, seed=3, blocksize=10)
+    one = Simulated(rate=1000, signal=signal, shape=shape, dtype=dtype, seed=3, blocksize=10)
     other = dataclasses.replace(one, blocksize=7, delay=Delay(0.5), ppm=50.0)
     a, b = samples(list(one.readings(0.5))), samples(list(other.readings(1.5)))
     assert a.dtype == np.dtype(dtype)
@@ -86,30 +86,30 @@ def test_values_depend_on_the_sample_number_alone(signal, shape, dtype):
 
 @given(st.lists(st.integers(0, 10**9), max_size=20))
 def test_values_asked_alone_and_together_are_the_same(index):
-    twin = Twin(signal="noise", shape=(2,), seed=5)
+    twin = Simulated(signal="noise", shape=(2,), seed=5)
     together = twin.data(np.array(index, np.int64))
     for k, value in zip(index, together, strict=True):
         np.testing.assert_array_equal(twin.data(np.array([k]))[0], value)
 
 
 def test_noise_is_noise():
-    data = Twin(signal="noise", dtype=np.float64, shape=(2,), seed=1).data(np.arange(100_000))
+    data = Simulated(signal="noise", dtype=np.float64, shape=(2,), seed=1).data(np.arange(100_000))
     assert abs(data.mean()) < 0.005
     assert abs(data.std() - 0.25) < 0.005
     spectrum = np.abs(np.fft.rfft(data[:, 0]))[1:] ** 2
     assert spectrum.max() < 20 * spectrum.mean()
     assert abs(np.corrcoef(data.T)[0, 1]) < 0.02
-    other = Twin(signal="noise", dtype=np.float64, shape=(2,), seed=2).data(np.arange(1000))
+    other = Simulated(signal="noise", dtype=np.float64, shape=(2,), seed=2).data(np.arange(1000))
     assert abs(np.corrcoef(other[:, 0], data[:1000, 0])[0, 1]) < 0.15
 
 
 def test_sine_has_its_frequency():
-    data = Twin(rate=8000, frequency=440.0).data(np.arange(8000))
+    data = Simulated(rate=8000, frequency=440.0).data(np.arange(8000))
     assert np.abs(np.fft.rfft(data)).argmax() == 440
 
 
 def test_a_function_is_a_signal():
-    twin = Twin(rate=100, signal=lambda k: np.stack([k, -k], axis=1), shape=(2,))
+    twin = Simulated(rate=100, signal=lambda k: np.stack([k, -k], axis=1), shape=(2,))
     data = samples(list(twin.readings(1)))
     assert data.dtype == np.float32
     np.testing.assert_array_equal(data[50], [50, -50])
@@ -118,13 +118,13 @@ def test_a_function_is_a_signal():
 @pytest.mark.parametrize("shape", [(240, 320, 3), (16, 24), (100, 130, 1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_pictures_bear_their_number(shape, dtype):
-    twin = Twin(rate=30, signal="video", shape=shape, dtype=dtype)
+    twin = Simulated(rate=30, signal="video", shape=shape, dtype=dtype)
     numbers = np.array([0, 1, 2, 1000, 2**24 - 1])
     assert [frame_number(picture) for picture in twin.data(numbers)] == numbers.tolist()
 
 
 def test_pictures_move():
-    a, b = Twin.camera().data(np.array([0, 1])).astype(int)
+    a, b = Simulated.camera().data(np.array([0, 1])).astype(int)
     assert np.abs(a - b).mean() > 1
 
 
@@ -184,7 +184,7 @@ def test_there_is_no_sample_before_the_first():
 
 
 def test_readings_are_the_same_every_time_and_start_anywhere():
-    options = {"stalls": Stalls(1.0), "drops": Drops(1.0), "seed": 7, "counter": Counter(16)}
+    options = {"stalls": Stalls(1.0), "drops": Drops(1.0), "seed": 7, "counter": DeviceCounter(16)}
     a = list(ramp(**options).readings(20))
     b = list(ramp(**options).readings(20, start=10**18))
     assert [r.arrival + 10**18 for r in a] == [r.arrival for r in b]
@@ -230,7 +230,10 @@ def test_a_host_that_polls_gets_events_together():
 @pytest.mark.parametrize("unit", ["blocks", "samples"])
 def test_what_is_lost_is_known_to_the_truth_and_to_the_counter(unit, irregular):
     twin = ramp(
-        drops=Drops(0.2, 2, 30, unit, told=True), counter=Counter(32), irregular=irregular, seed=4
+        drops=Drops(0.2, 2, 30, unit, reported=True),
+        counter=DeviceCounter(32),
+        irregular=irregular,
+        seed=4,
     )
     readings = [r for r in twin.readings(10) if len(r.data)]
     got, lost = samples(readings), twin.truth.lost
@@ -247,9 +250,9 @@ def test_what_is_lost_is_known_to_the_truth_and_to_the_counter(unit, irregular):
 
 
 def test_counters_wrap():
-    frames = [r.counter for r in ramp(blocksize=1, counter=Counter(8)).readings(1)]
+    frames = [r.counter for r in ramp(blocksize=1, counter=DeviceCounter(8)).readings(1)]
     assert frames[250:260] == [250, 251, 252, 253, 254, 255, 0, 1, 2, 3]
-    ticks = Counter(16, rate=1e6, kind="ticks")
+    ticks = DeviceCounter(16, rate=1e6, kind="ticks")
     counts = [r.counter for r in ramp(blocksize=1, counter=ticks, ppm=80.0).readings(1)]
     assert counts[60:70] == [1000 * k % 65_536 for k in range(60, 70)]
 
@@ -280,7 +283,7 @@ def test_a_heartbeat_never_lies():
 
 
 def test_unplugged_it_is_silent_and_then_starts_again():
-    twin = ramp(unplugs=((1.0, 2.0), (5.0, 0.5)), counter=Counter(32), stamps="own")
+    twin = ramp(unplugs=((1.0, 2.0), (5.0, 0.5)), counter=DeviceCounter(32), stamps="own")
     readings = list(twin.readings(10))
     arrivals = np.array([r.arrival for r in readings]) / 1e9
     assert not ((arrivals >= 1.0) & (arrivals < 3.0)).any()
@@ -296,7 +299,7 @@ def test_unplugged_it_is_silent_and_then_starts_again():
 
 def test_an_hour_takes_a_moment():
     before = host_clock.now()
-    hour = list(Twin(rate=1000.0, signal="zeros", ppm=40.0).readings(3600))
+    hour = list(Simulated(rate=1000.0, signal="zeros", ppm=40.0).readings(3600))
     assert sum(len(r.data) for r in hour) in (3_600_130, 3_600_140)
     assert host_clock.now() - before < 20e9
 
@@ -305,7 +308,7 @@ def test_an_hour_takes_a_moment():
 
 
 def test_live_and_virtual_give_the_same_readings():
-    twin = ramp(2000.0, drops=Drops(0.05), counter=Counter(16), stamps="own", seed=1)
+    twin = ramp(2000.0, drops=Drops(0.05), counter=DeviceCounter(16), stamps="own", seed=1)
     sink = Sink()
     close = sink.open(twin)
     got = sink.take(20)
@@ -374,7 +377,7 @@ def test_reopened_after_a_close_it_begins_anew():
 def test_only_one_can_open_it():
     twin, sink = ramp(), Sink()
     close = sink.open(twin)
-    with pytest.raises(DeviceBusyError, match="twin is open already"):
+    with pytest.raises(DeviceBusyError, match="simulated is open already"):
         sink.open(twin)
     close()
     sink.open(twin)()
@@ -452,7 +455,7 @@ def test_a_signal_that_raises_is_told():
             raise ZeroDivisionError
         return index
 
-    twin, sink = Twin(rate=1000, signal=signal, dtype=np.int64), Sink()
+    twin, sink = Simulated(rate=1000, signal=signal, dtype=np.int64), Sink()
     close = sink.open(twin)
     assert isinstance(sink.error(), ZeroDivisionError)
     close()
@@ -472,7 +475,7 @@ def test_copies_have_a_plug_of_their_own():
 
 def test_a_device_gets_every_sample_with_nearly_true_times():
     twin = ramp(ppm=50.0, delay=Delay(0.002, 0.001))
-    with Device(twin, latency=0.002) as device, device.reader() as reader:
+    with Device(twin, path_delay=0.002) as device, device.reader() as reader:
         chunk = reader.read(500, timeout=WAIT)
     np.testing.assert_array_equal(chunk.data, np.arange(500))
     error = chunk.time - twin.truth.time(chunk.data)
@@ -480,7 +483,7 @@ def test_a_device_gets_every_sample_with_nearly_true_times():
 
 
 def test_a_device_is_told_of_losses():
-    twin, faults = ramp(drops=Drops(0.05, told=True), counter=Counter(32), seed=3), []
+    twin, faults = ramp(drops=Drops(0.05, reported=True), counter=DeviceCounter(32), seed=3), []
     device = Device(twin)
     device.faults.subscribe(faults.append)
     with device, device.reader() as reader:
@@ -494,7 +497,7 @@ def test_a_device_reconnects():
     twin = ramp(unplugs=((0.2, 0.3),))
     with Device(twin, reconnect=0.05) as device, device.reader() as reader:
         chunk = reader.read(600, timeout=WAIT)
-    (gap,) = [gap for gap in chunk.gaps if gap.why == "disconnect"]
+    (gap,) = [gap for gap in chunk.gaps if gap.reason == "disconnect"]
     ((first, count),) = twin.truth.lost
     assert first <= 200
     assert gap.duration > 0.25
@@ -505,16 +508,16 @@ def test_a_device_reconnects():
 
 
 def test_microphone():
-    twin = Twin.microphone(seed=2)
+    twin = Simulated.microphone(seed=2)
     (reading,) = islice(twin.readings(), 1)
     assert (twin.info.unit, reading.data.shape, reading.data.dtype) == ("FS", (480, 1), np.float32)
-    second = Twin.microphone(stalls=None).data(np.arange(48_000))[:, 0]
+    second = Simulated.microphone(stalls=None).data(np.arange(48_000))[:, 0]
     assert np.abs(second[:4800]).max() > 0.5
     assert np.abs(second[-4800:]).max() < 0.1
 
 
 def test_camera():
-    twin = Twin.camera(width=160, height=120)
+    twin = Simulated.camera(width=160, height=120)
     assert twin.info.channels == ("B", "G", "R")
     readings = list(twin.readings(2))
     assert [frame_number(r.data[0]) for r in readings] == list(range(len(readings)))
@@ -522,14 +525,14 @@ def test_camera():
 
 
 def test_keyboard():
-    twin = Twin.keyboard(rate=20.0)
+    twin = Simulated.keyboard(rate=20.0)
     strokes = samples([r for r in twin.readings(20) if len(r.data)])
     assert strokes["key"][strokes["pressed"]][:9].tolist() == [*"the", "space", *"quick"]
     assert twin.info.rate is None
 
 
 def test_can():
-    twin = Twin.can()
+    twin = Simulated.can()
     assert (twin.dtype, twin.info.rate, twin.info.device_clock) == (CAN_DTYPE, None, "host")
     readings = [r for r in twin.readings(4) if len(r.data)]
     frames = samples(readings)
@@ -550,8 +553,8 @@ def test_can():
 
 
 def test_presets_take_options():
-    assert Twin.camera(rate=5.0).info.rate == 5.0
-    assert Twin.microphone(name="mic").info.name == "mic"
+    assert Simulated.camera(rate=5.0).info.rate == 5.0
+    assert Simulated.microphone(name="mic").info.name == "mic"
 
 
 # -- bad input --------------------------------------------------------------------------------
@@ -581,7 +584,7 @@ def test_presets_take_options():
 )
 def test_options_that_cannot_work(options, message):
     with pytest.raises(ParameterError, match=message):
-        Twin(**options)
+        Simulated(**options)
 
 
 @pytest.mark.parametrize(
@@ -605,7 +608,7 @@ def test_parts_that_cannot_work(make, message):
     "signal", [lambda k: k[:-1], lambda k: np.zeros((len(k), 2)), lambda k: k.astype(complex)]
 )
 def test_a_function_that_returns_something_else(signal):
-    twin = Twin(signal=signal)
+    twin = Simulated(signal=signal)
     with pytest.raises(ParameterError, match=r"signal returned .*; it must be \(1,\) float32"):
         Sink().open(twin)
 
