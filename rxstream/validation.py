@@ -1,11 +1,13 @@
 """What a value is that somebody gave as an option; numbers of numpy count as numbers."""
 
 from math import isfinite
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, get_args
 
 import numpy as np
 
-__all__ = ["is_number", "is_whole"]
+from rxstream.errors import ParameterError
+
+__all__ = ["check_choice", "is_number", "is_positive", "is_whole"]
 
 
 def is_whole(value: Any, least: int | None = None) -> TypeGuard[int]:
@@ -18,3 +20,16 @@ def is_whole(value: Any, least: int | None = None) -> TypeGuard[int]:
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number."""
     return (isinstance(value, float | np.floating) or is_whole(value)) and isfinite(value)
+
+
+def is_positive(value: Any) -> TypeGuard[float]:
+    """Whether it is a finite number above 0."""
+    return is_number(value) and value > 0
+
+
+def check_choice(value: object, choices: Any, name: str) -> None:
+    """Raise ParameterError if ``value`` is none of a ``Literal``."""
+    options = get_args(choices)
+    if not isinstance(value, str) or value not in options:
+        msg = f"{name} must be {' or '.join(map(repr, options))}, not {value!r}"
+        raise ParameterError(msg)

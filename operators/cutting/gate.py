@@ -10,6 +10,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.hysteresis import Flags, Hysteresis, Test
 from rxstream.operators.losses.gaps import stretches
@@ -62,7 +63,7 @@ class _Gate:
         if told < end or self._done < tape.stop:
             out = self._give(np.zeros(tape.stop - self._done, bool), end)
         stop = tape.stop
-        rest = tuple((0, gap) for _, gap in tape.gap_positions)
+        rest = tuple(GapAt(0, gap) for _, gap in tape.gap_positions)
         if rest:  # without length, at the very end
             info: Any = tape.info
             empty = (tape.data(stop, stop), tape.axis(stop, stop), end, end, tape.index(stop), info)
@@ -150,7 +151,9 @@ def _without_samples(chunk: Chunk) -> list[Chunk]:
     for gaps, piece in stretches(chunk):
         start, index = piece.start, piece.index
         if gaps:
-            out.append(Chunk(*empty, start, start, index, info, tuple((0, gap) for gap in gaps)))
+            out.append(
+                Chunk(*empty, start, start, index, info, tuple(GapAt(0, gap) for gap in gaps))
+            )
         if start < piece.end:
             out.append(Chunk(*empty, start, piece.end, index + len(piece), info))
     return out

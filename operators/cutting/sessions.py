@@ -11,6 +11,7 @@ from rxstream.data.axis import equal_again
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError
 from rxstream.steps.lift import lift
 
@@ -82,7 +83,9 @@ class _Sessions:
         i, info = self._first, tape.info
         if i is None or info is None:  # pragma: no cover - the caller has looked
             raise AssertionError
-        gap_positions = tuple((at - i, gap) for at, gap in tape.gap_positions if i <= at < stop)
+        gap_positions = tuple(
+            GapAt(at - i, gap) for at, gap in tape.gap_positions if i <= at < stop
+        )
         start, end = self._begin - self._before, self._end + max(self._after, 1)
         out.append(
             Chunk(

@@ -190,14 +190,14 @@ class _WindowByTime:
             return []
         since, index = self._left_out
         lost = None if index is None else tape.index(tape.stop) - index
-        return [_empty(tape, ((0, Gap(since, tape.end, lost, "dropped")),))]
+        return [_empty(tape, (GapAt(0, Gap(since, tape.end, lost, "dropped")),))]
 
     def _rest(self, tape: ChunkBuffer[Any]) -> list[Chunk]:
         """Return a chunk without samples for gaps at the very end that no window has told."""
         end = tape.end
         since = end if self._left_out is None else self._left_out[0]
         rest = tuple(
-            (0, gap.between(since, end))
+            GapAt(0, gap.between(since, end))
             for _, gap in tape.gap_positions
             if gap.end > since or gap.start == end
         )

@@ -125,7 +125,7 @@ class _TimestampCorrect:
         if gap is not None and self._last is not None:
             last = self._last
             start, end = last.end, last.end + gap.end - gap.start
-            told = (0, Gap(start, end, gap.lost, gap.reason))
+            told = GapAt(0, Gap(start, end, gap.lost, gap.reason))
             out.append(_empty(last, end, (told,)))
         return out
 

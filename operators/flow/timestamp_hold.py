@@ -59,7 +59,7 @@ def _move_gap(held: list[Chunk], event: ClockEvent) -> None:
         start, end = c.start + event.correction, c.end + event.correction
         gap_positions: tuple[GapAt, ...] = c.gap_positions
         if k == late[0]:
-            gap_positions = (*gap_positions, (0, Gap(c.start, start, lost, "dropped")))
+            gap_positions = (*gap_positions, GapAt(0, Gap(c.start, start, lost, "dropped")))
         held[k] = Chunk(c.data, moved, start, end, c.index + lost, c.info, gap_positions)
     begin, n = held[late[-1]].end, len(decided)
     end = max(decided.end, begin + n)

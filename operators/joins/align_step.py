@@ -13,7 +13,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer, SlabStore
 from rxstream.data.gap import Gap, GapAt
 from rxstream.operators.joins.join_side import FOREVER, JoinSide, UnmatchedReason, reason_of
-from rxstream.operators.joins.value_runs import pick_axis, runs
+from rxstream.operators.joins.value_runs import runs
 from rxstream.steps.watermark import Watermarks
 
 __all__ = ["Align", "Aligned", "Unmatched"]
@@ -197,10 +197,10 @@ class Align:
                 part = _Part(i, i, 0, self._start(tape.edge(i), gaps), [])
             count = part.count
             for gap in gaps:
-                part.gap_positions.append((count, gap))
+                part.gap_positions.append(GapAt(count, gap))
             if tape.gap_positions:
-                inside = [(at - i, gap) for at, gap in tape.gap_positions if i < at < j]
-                part.gap_positions += [(count + at, gap) for at, gap in inside]
+                inside = [GapAt(at - i, gap) for at, gap in tape.gap_positions if i < at < j]
+                part.gap_positions += [GapAt(count + at, gap) for at, gap in inside]
             part.stop, part.count = j, count + j - i
         if part is not None:
             self._give(part, data, base, bad)
@@ -215,7 +215,7 @@ class Align:
             values[1:] = [each[i - base : j - base] for each in data]
             if part.count < j - i:
                 good = ~bad[i - base : j - base]
-                values, axis = [each[good] for each in values], pick_axis(axis, good)
+                values, axis = [each[good] for each in values], axis.take(np.flatnonzero(good))
                 values[0].flags.writeable = False
         waits = j < tape.stop or (tape.gap_positions and tape.gap_positions[-1][0] == j)
         self._told = end = tape.edge(j) if waits else tape.end
@@ -293,7 +293,7 @@ class Align:
         tape = self._tape
         gaps = self._gaps_before(tape.stop)
         if self._told is None or tape.end > self._told or gaps:
-            self._empty(self._start(0, gaps), tuple((0, gap) for gap in gaps))
+            self._empty(self._start(0, gaps), tuple(GapAt(0, gap) for gap in gaps))
 
     def _start(self, edge: int, gaps: Sequence[Gap]) -> int:
         """Return where a chunk starts whose first sample, before any gaps, starts at ``edge``."""

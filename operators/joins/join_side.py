@@ -151,7 +151,7 @@ class JoinSide:
         data = self._quickly(times, i, j)
         if data is not None:
             return data, None
-        gap_positions = tuple([(at - i, gap) for at, gap in tape.gap_positions])
+        gap_positions = tuple([GapAt(at - i, gap) for at, gap in tape.gap_positions])
         stamps = IrregularAxis(tape.times(i, j))
         buffer = Chunk(tape.data(i, j), stamps, tape.low, tape.end, 0, tape.info, gap_positions)
         found = sample_at(buffer, times, self._method, self._tolerance)

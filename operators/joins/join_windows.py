@@ -9,7 +9,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, Time, to_ns, to_span
-from rxstream.data.gap import Gap
+from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError
 from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks, without_late
@@ -101,11 +101,9 @@ class _WindowInput:
         i, j = tape.find(begin), tape.stop if until == tape.end else tape.find(until)
         chunk = tape.between(since, until, min(i, j), j)
         if last:  # nothing comes after them that could tell
-            gap_positions = (*chunk.gap_positions, *((len(chunk), gap) for gap in last))
+            gap_positions = (*chunk.gap_positions, *(GapAt(len(chunk), gap) for gap in last))
             index = chunk.index + (0 if len(chunk) else sum(gap.lost or 0 for gap in last))
-            chunk = Chunk(
-                chunk.data, chunk.axis, chunk.start, chunk.end, index, chunk.info, gap_positions
-            )
+            chunk = chunk._replace(index=index, gap_positions=gap_positions)
         return chunk
 
     def forget(self, end: int, needed: int) -> None:

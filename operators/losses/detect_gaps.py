@@ -77,7 +77,7 @@ class _Continuity:
                 self._pass(axis, at)
             gaps = self._at(chunk, at, told)
             found += [gap for gap in gaps if not any(gap is known for known in told)]
-            gap_positions += [(at, gap) for gap in gaps]
+            gap_positions += [GapAt(at, gap) for gap in gaps]
         self._told = chunk.end
         lost = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at or not n)
         if n:

@@ -118,7 +118,7 @@ class FillGaps:
                 kept = []
                 self._shift += count if gap.lost is None else 0
             else:
-                kept.append((0, gap))
+                kept.append(GapAt(0, gap))
             index += gap.lost or 0
         return out, tuple(kept)
 

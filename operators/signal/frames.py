@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import Axis, IrregularAxis, thin_axis
+from rxstream.data.axis import Axis, IrregularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.gap import Gap, GapAt
@@ -158,7 +158,7 @@ class FramedStep:
             lost = self._next - plan.number(self._base)
             if lost > 0:
                 edge = tape.axis(plan.middle, plan.middle + 1).at(0)
-                gap_positions = ((0, Gap(self._zero, edge, lost, "dropped")),)
+                gap_positions = (GapAt(0, Gap(self._zero, edge, lost, "dropped")),)
         if self._late:
             end = self._zero
         elif plan.after:
@@ -185,7 +185,7 @@ class FramedStep:
             first, stop = middle - plan.middle, last + plan.after + 1
             window = self._window(tape, first if plan.again else max(first, self._had), stop)
             data, self._had = self._compute(window, self._next), stop
-            axis = thin_axis(tape.axis(middle, last + 1), plan.hop)
+            axis = tape.axis(middle, last + 1).take(np.arange(0, last + 1 - middle, plan.hop))
             self._tell(end, gap_positions, out, axis, data)
             self._next += count
             middle += count * plan.hop
@@ -247,7 +247,7 @@ class FramedStep:
         self._tape, self._late = None, bool(gaps) and plan.pad is None
         self._next = plan.number(after.index)
         if gaps:
-            gap_positions = tuple((0, gap) for gap in (*edges, *told))
+            gap_positions = tuple(GapAt(0, gap) for gap in (*edges, *told))
             self._tell(gaps[-1].end, gap_positions, out, index=self._number_after(gaps[-1], number))
 
     def _edge(self, tape: ChunkBuffer[Any], gap: Gap) -> list[Gap]:

@@ -165,7 +165,7 @@ class GridResampler:
         grid, axes, found, count = self._grid, list[RegularAxis](), list(gap_positions), 0
         for a, b in runs:
             if a > self._next:
-                found.append((count, self._missing(grid.at(a), a, "dropped")))
+                found.append(GapAt(count, self._missing(grid.at(a), a, "dropped")))
             axes.append(RegularAxis(grid.origin, grid.period, b - a, a, uncertainty))
             count += b - a
             self._next, self._hole = b, None
@@ -209,8 +209,8 @@ class GridResampler:
             if self._base is None:
                 self._base = self._next = stop
             if stop > self._next:
-                gap_positions.append((0, self._missing(gap.start, stop, gap.reason)))
-            gap_positions.append((0, self._of_points(gap)))
+                gap_positions.append(GapAt(0, self._missing(gap.start, stop, gap.reason)))
+            gap_positions.append(GapAt(0, self._of_points(gap)))
             self._next = max(self._next, stop, self._number(gap.end))
             self._hole = gap.end
         self._last = self._expected = None

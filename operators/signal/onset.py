@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from math import exp
 from typing import Any
 
@@ -10,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.data.axis import Axis, IrregularAxis, join_axes
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
-from rxstream.data.gap import Gap
+from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.kernels import load_kernel, load_scipy
@@ -110,9 +108,10 @@ class _Onset:
         data = chunk.data[at]
         data.flags.writeable = False
         gap_positions = tuple(
-            (int(at.searchsorted(place)), _of_onsets(gap)) for place, gap in chunk.gap_positions
+            GapAt(int(at.searchsorted(place)), _of_onsets(gap))
+            for place, gap in chunk.gap_positions
         )
-        axis = _axis(chunk.axis, at)
+        axis = chunk.axis.take(at)
         return (Chunk(data, axis, chunk.start, chunk.end, index, self._info, gap_positions),)
 
     def flush(self) -> tuple[()]:
@@ -179,21 +178,6 @@ def _of_onsets(gap: Gap) -> Gap:
     """Return a gap of which nobody knows how many onsets were in it."""
     whole = None if gap.whole is None else _of_onsets(gap.whole)
     return Gap(gap.start, gap.end, None, gap.reason, whole)
-
-
-def _axis(axis: Axis, at: NDArray[np.intp]) -> Axis:
-    """Return the times of some samples, each with the evidence and uncertainty it has there."""
-    if not len(at):
-        return IrregularAxis(np.empty(0, np.int64))
-    parts = axis.parts()
-    starts = [0, *accumulate(part.count for part in parts)]
-    out = list[Axis]()
-    for part, a, b in zip(parts, starts, starts[1:], strict=False):
-        i, j = at.searchsorted((a, b))
-        stamps = np.array([part.at(int(k) - a) for k in at[i:j]], np.int64)
-        stamps.flags.writeable = False
-        out.append(IrregularAxis(stamps, part.uncertainty, part.evidence))
-    return join_axes(out)
 
 
 def onset(

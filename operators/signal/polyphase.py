@@ -192,7 +192,7 @@ class Polyphase:
         gap_positions: list[GapAt] = []
         for gap in gaps:
             found = self._of_results(gap, number)
-            gap_positions.append((0, found))
+            gap_positions.append(GapAt(0, found))
             number += gap.lost or 0
             self._next += found.lost or 0
         self._tell(gaps[-1].end, out, gap_positions=tuple(gap_positions))

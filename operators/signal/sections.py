@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.gap import GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
@@ -75,7 +76,7 @@ class Filter:
         filtered.setflags(write=False)
         by, gap_positions = -self._designed.delay, chunk.gap_positions
         if gap_positions:
-            gap_positions = tuple((at, gap.shifted(by)) for at, gap in gap_positions)
+            gap_positions = tuple(GapAt(at, gap.shifted(by)) for at, gap in gap_positions)
         axis = chunk.axis.shifted(by) if by else chunk.axis
         start, end = chunk.start + by, chunk.end + by
         return (Chunk(filtered, axis, start, end, chunk.index, self._info, gap_positions),)

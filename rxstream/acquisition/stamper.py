@@ -140,7 +140,7 @@ class Stamper:
             return None
         gap_positions: tuple[GapAt, ...] = ()
         if self._pending is not None and self._end is not None:  # it is back; it was not silent
-            gap_positions, start = ((0, Gap(start, end, None, self._pending)),), end
+            gap_positions, start = (GapAt(0, Gap(start, end, None, self._pending)),), end
         self._pending = None
         self._end = end
         none = IrregularAxis(np.empty(0, np.int64))
@@ -317,7 +317,7 @@ class Stamper:
                 reason = "overrun"
             if pending in ("disconnect", "restart") and not lost and self._period:
                 lost = round((start - before) / self._period)
-            gap_positions = ((0, Gap(before, start, lost, reason)),)
+            gap_positions = (GapAt(0, Gap(before, start, lost, reason)),)
             self._index += lost or 0
         else:
             start = before

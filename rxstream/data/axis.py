@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "NO_TIMES",
     "Axis",
     "CompositeAxis",
     "Evidence",
@@ -27,7 +28,6 @@ __all__ = [
     "join_axes",
     "max_uncertainty",
     "strictly_increasing",
-    "thin_axis",
 ]  # fmt: skip
 
 
@@ -68,6 +68,10 @@ class Axis(Protocol):
 
     def cut(self, i: int, j: int) -> "Axis":
         """Return the axis of samples ``i`` to ``j``, ``0 <= i <= j <= count``."""
+        ...
+
+    def take(self, indices: NDArray[np.intp]) -> "Axis":
+        """Return the axis of samples ``indices`` ``(n,)``, increasing, at the same times."""
         ...
 
     def shifted(self, by: int) -> "Axis":
@@ -128,6 +132,10 @@ class RegularAxis:
         return RegularAxis(
             self.origin, self.period, j - i, self.first + i, self.uncertainty, self.evidence
         )
+
+    def take(self, indices: NDArray[np.intp]) -> Axis:
+        """Return the axis of samples ``indices`` ``(n,)``, increasing, at the same times."""
+        return _take_from_grid(self, 1, indices)
 
     def shifted(self, by: int) -> "RegularAxis":
         """Return the same grid later by ``by`` [ns]."""
@@ -194,6 +202,10 @@ class StridedAxis(RegularAxis):
         """Return the axis of samples ``i`` to ``j``."""
         return StridedAxis(self, self.first + i * self.step, self.step, j - i)
 
+    def take(self, indices: NDArray[np.intp]) -> Axis:
+        """Return the axis of samples ``indices`` ``(n,)``, increasing, at the same times."""
+        return _take_from_grid(self, self.step, indices)
+
     def shifted(self, by: int) -> "StridedAxis":
         """Return the same samples later by ``by`` [ns]."""
         return StridedAxis(super().shifted(by), self.first, self.step, self.count)
@@ -243,6 +255,12 @@ class IrregularAxis:
     def cut(self, i: int, j: int) -> "IrregularAxis":
         """Return the axis of samples ``i`` to ``j``."""
         return IrregularAxis(self.stamps[i:j], self.uncertainty, self.evidence)
+
+    def take(self, indices: NDArray[np.intp]) -> "IrregularAxis":
+        """Return the axis of samples ``indices`` ``(n,)``, increasing, at the same times."""
+        stamps = self.stamps[indices]
+        stamps.flags.writeable = False
+        return IrregularAxis(stamps, self.uncertainty, self.evidence)
 
     def shifted(self, by: int) -> "IrregularAxis":
         """Return the same samples later by ``by`` [ns]."""
@@ -313,6 +331,16 @@ class CompositeAxis:
         """Return the axis of samples ``i`` to ``j``."""
         return cut_parts(self._parts, self._starts, self._first + i, self._first + j)
 
+    def take(self, indices: NDArray[np.intp]) -> Axis:
+        """Return the axis of samples ``indices`` ``(n,)``, increasing, at the same times."""
+        parts = self.parts()
+        starts = [0, *accumulate(part.count for part in parts)]
+        cuts = indices.searchsorted(starts)
+        return join_axes(
+            part.take(indices[i:j] - start)
+            for part, start, i, j in zip(parts, starts, cuts, cuts[1:], strict=False)
+        )
+
     def shifted(self, by: int) -> "CompositeAxis":
         """Return the same samples later by ``by`` [ns]."""
         parts = [part.shifted(by) for part in self._parts]
@@ -364,12 +392,33 @@ def join_axes(axes: Iterable[Axis]) -> Axis:
                 parts.append(part)
     if not parts:
         if first is None:
-            return IrregularAxis(np.empty(0, np.int64))
+            return NO_TIMES
         return first
     if len(parts) == 1:
         return parts[0]
     starts = [0, *accumulate(part.count for part in parts)]
     return CompositeAxis(parts, starts[:-1], 0, starts[-1])
+
+
+def _take_from_grid(grid: RegularAxis, step: int, indices: NDArray[np.intp]) -> Axis:
+    """Return samples of a grid, every one at exactly the time [ns] it has there.
+
+    Three or more at equal distances are one axis, however many; else each run is one.
+    """
+    count = len(indices)
+    if count == 0:
+        return NO_TIMES
+    first = int(indices[0])
+    steps = np.diff(indices)
+    ends = np.flatnonzero(steps != 1) + 1
+    if not len(ends):
+        return grid.cut(first, first + count)
+    if count > 2 and (steps == steps[0]).all():
+        return StridedAxis(grid, grid.first + first * step, int(steps[0]) * step, count)
+    starts = [0, *ends.tolist()]
+    runs = [grid.cut(int(indices[i]), int(indices[j - 1]) + 1)
+            for i, j in zip(starts, [*ends.tolist(), count], strict=True)]  # fmt: skip
+    return CompositeAxis(runs, starts, 0, count)
 
 
 def max_uncertainty(parts: "Iterable[RegularAxis | IrregularAxis]") -> float:
@@ -423,16 +472,5 @@ def equal_again(times: NDArray[np.int64], last: tuple[int, int] | None) -> NDArr
     return stamps
 
 
-def thin_axis(axis: Axis, step: int) -> Axis:
-    """Return the axis of every ``step``-th sample, from the first on, at the same times."""
-    out: list[Axis] = []
-    skip = 0
-    for part in axis.parts():
-        count = max(0, -((skip - part.count) // step))
-        if type(part) is IrregularAxis:
-            out.append(IrregularAxis(part.stamps[skip::step], part.uncertainty, part.evidence))
-        elif isinstance(part, RegularAxis):
-            dense = part.step if isinstance(part, StridedAxis) else 1
-            out.append(StridedAxis(part, part.first + skip * dense, step * dense, count))
-        skip = (skip - part.count) % step if count else skip - part.count
-    return join_axes(out)
+NO_TIMES = IrregularAxis(np.empty(0, np.int64))
+"""The times of no samples."""

@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from rxstream import display
 from rxstream.data.axis import (
+    NO_TIMES,
     Axis,
     Evidence,
     IrregularAxis,
@@ -115,7 +116,7 @@ class Chunk(Generic[S]):
             raise ParameterError(msg)
         grid = RegularAxis(to_ns(start), step, len(view), 0, uncertainty)
         end = grid.at(len(view))
-        return cls(view, grid, grid.origin, end, index, info, ((0, gap),) if gap else ())
+        return cls(view, grid, grid.origin, end, index, info, (GapAt(0, gap),) if gap else ())
 
     @classmethod
     def stamped(
@@ -187,7 +188,40 @@ class Chunk(Generic[S]):
                 raise ChunkError(msg)
         stamps.flags.writeable = False
         axis = IrregularAxis(stamps, uncertainty)
-        return cls(view, axis, t0, t1, index, info, ((0, gap),) if gap else ())
+        return cls(view, axis, t0, t1, index, info, (GapAt(0, gap),) if gap else ())
+
+    @classmethod
+    def empty(
+        cls,
+        info: StreamInfo,
+        start: int,
+        end: int | None = None,
+        *,
+        index: int = 0,
+        gap_positions: tuple[GapAt, ...] = (),
+    ) -> Self:
+        """Return a chunk without samples: a heartbeat, or gaps that no sample follows.
+
+        Parameters
+        ----------
+        info
+            Description of the stream.
+        start, end
+            Covered interval [ns]; ``end`` is ``start`` if it is not given.
+        index
+            Number of the sample that comes next.
+        gap_positions
+            Gaps, all at position 0.
+
+        Examples
+        --------
+        >>> Chunk.empty(StreamInfo("mic", rate=8000.0, shape=(2,)), 5, 9).shape
+        (0, 2)
+        """
+        data = np.empty((0, *info.shape), info.dtype)
+        data.flags.writeable = False
+        stop = start if end is None else end
+        return cls(cast("NDArray[S]", data), NO_TIMES, start, stop, index, info, gap_positions)
 
     # -- what it holds ------------------------------------------------------------------------
 
@@ -215,6 +249,29 @@ class Chunk(Generic[S]):
     def index(self) -> int:
         """Number of the first sample since the session began, lost samples counted in."""
         return self._index
+
+    @property
+    def next_index(self) -> int:
+        """Number of the sample that comes next, samples lost before it counted in."""
+        after = self._index + len(self._data)
+        if self._gap_positions:
+            after += sum(gap.lost or 0 for at, gap in self._gap_positions if at)
+        return after
+
+    @property
+    def first_index(self) -> int:
+        """Number of the first sample covered, samples lost right before `index` counted in."""
+        return self._index - sum(gap.lost or 0 for at, gap in self._gap_positions if at == 0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the samples, ``(n, *info.shape)``."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[S]:
+        """Type of the samples."""
+        return self._data.dtype
 
     @property
     def axis(self) -> Axis:
@@ -327,7 +384,7 @@ class Chunk(Generic[S]):
         if gap_positions:
             index += sum(gap.lost or 0 for at, gap in gap_positions if 0 < at <= i)
             gap_positions = tuple(
-                (at - i, gap) for at, gap in gap_positions if i <= at < j or (i < j == n == at)
+                GapAt(at - i, gap) for at, gap in gap_positions if i <= at < j or (i < j == n == at)
             )
         end = self._edge(j, before=True)
         start = end if i == j else self._edge(i, before=False)
@@ -407,24 +464,40 @@ class Chunk(Generic[S]):
             raise ChunkError(msg)
         view = data.view()
         view.flags.writeable = False
-        return Chunk(
-            view, self._axis, self._start, self._end, self._index,
-            self._info.like(view) if info is None else info, self._gap_positions,
-        )  # fmt: skip
+        return self._replace(data=view, info=self._info.like(view) if info is None else info)
 
     def shifted(self, by: int) -> "Chunk[S]":
         """Return the same samples and gaps at times later by ``by`` [ns]; less than 0: earlier."""
-        return Chunk(
-            self._data, self._axis.shifted(by), self._start + by, self._end + by, self._index,
-            self._info, tuple((at, gap.shifted(by)) for at, gap in self._gap_positions),
+        return self._replace(
+            axis=self._axis.shifted(by), start=self._start + by, end=self._end + by,
+            gap_positions=tuple(GapAt(at, gap.shifted(by)) for at, gap in self._gap_positions),
         )  # fmt: skip
 
     def with_gap(self, gap: Gap) -> "Chunk[S]":
         """Return it with one more gap right before the first sample."""
+        return self._replace(gap_positions=(GapAt(0, gap), *self._gap_positions))
+
+    def _replace(
+        self,
+        *,
+        data: NDArray[Any] | None = None,
+        axis: Axis | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        index: int | None = None,
+        info: StreamInfo | None = None,
+        gap_positions: tuple[GapAt, ...] | None = None,
+    ) -> "Chunk[Any]":
+        """Return the same with other parts, which must fit; nothing is checked."""
         return Chunk(
-            self._data, self._axis, self._start, self._end, self._index,
-            self._info, ((0, gap), *self._gap_positions),
-        )  # fmt: skip
+            self._data if data is None else data,
+            self._axis if axis is None else axis,
+            self._start if start is None else start,
+            self._end if end is None else end,
+            self._index if index is None else index,
+            self._info if info is None else info,
+            self._gap_positions if gap_positions is None else gap_positions,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (
@@ -559,9 +632,9 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
             if gap_positions and gap_positions[-1][0] == here:
                 last = gap_positions[-1][1]
                 if last.continues(gap):
-                    gap_positions[-1] = (here, last.join(gap))
+                    gap_positions[-1] = GapAt(here, last.join(gap))
                     continue
-            gap_positions.append((here, gap))
+            gap_positions.append(GapAt(here, gap))
         if index is None and len(item):
             index = item.index
         count += len(item)

@@ -424,7 +424,9 @@ class ChunkBuffer(Generic[S]):
         start = self.low if i == 0 else self.edge(i)
         if self.gap_positions:
             gap_positions = tuple(
-                (at - i, gap) for at, gap in self.gap_positions if i <= at < j or (rest and at == j)
+                GapAt(at - i, gap)
+                for at, gap in self.gap_positions
+                if i <= at < j or (rest and at == j)
             )
             if gap_positions and gap_positions[0][0] == 0 and j > i:
                 start = max([start, *(gap.end for at, gap in gap_positions if at == 0)])
@@ -448,7 +450,7 @@ class ChunkBuffer(Generic[S]):
         if not self.gap_positions:
             return Chunk(self.data(i, j), self.axis(i, j), t0, t1, self.index(i), self.info)
         start, shift, gap_positions = cut_gaps(
-            ((at - i, gap) for at, gap in self.gap_positions), 0, j - i, t0, t1, None
+            (GapAt(at - i, gap) for at, gap in self.gap_positions), 0, j - i, t0, t1, None
         )
         return Chunk(
             self.data(i, j),
@@ -504,7 +506,8 @@ class ChunkBuffer(Generic[S]):
 
 def add_gap(gap_positions: list[GapAt], position: int, gap: Gap) -> None:
     """Add a gap before ``position`` after all others; what was cut in two becomes one again."""
-    if gap_positions and gap_positions[-1][0] == position and gap_positions[-1][1].continues(gap):
-        gap_positions[-1] = (position, gap_positions[-1][1].join(gap))
+    last = gap_positions[-1] if gap_positions else None
+    if last is not None and last.position == position and last.gap.continues(gap):
+        gap_positions[-1] = GapAt(position, last.gap.join(gap))
     else:
-        gap_positions.append((position, gap))
+        gap_positions.append(GapAt(position, gap))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 __all__ = ["Gap", "GapAt", "GapReason", "cut_gaps"]
 
@@ -77,8 +77,12 @@ class Gap:
         return f"gap of {self.duration:.6g} s, {count} samples lost ({self.reason})"
 
 
-GapAt: TypeAlias = tuple[int, Gap]
-"""A gap and the number of samples of the chunk that lie before it."""
+class GapAt(NamedTuple):
+    """A gap, and its place in a chunk."""
+
+    position: int
+    """Number of samples of the chunk that lie before it."""
+    gap: Gap
 
 
 def cut_gaps(
@@ -98,7 +102,7 @@ def cut_gaps(
         point = x <= gap.start == gap.end and (gap.end < y or x < gap.end == y == last)
         if inside or point:
             part = gap.between(x, y)
-            kept.append((min(max(at - i, 0), j - i), part))
+            kept.append(GapAt(min(max(at - i, 0), j - i), part))
             if part.start == start:
                 start = part.end
         elif at == i == j and y <= gap.start:  # it comes after: what it lost is not before us
