@@ -5,8 +5,9 @@
 """
 
 from rxstream.acquisition.device import Backoff, Device, Source
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
 from rxstream.data.clip import Clip
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.registry.entry_points import open_device

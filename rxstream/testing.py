@@ -20,7 +20,8 @@ from reactivex import Observable
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.window.subject import TimeWindowSubject

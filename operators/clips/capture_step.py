@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
 from rxstream.data.clip import Clip, MissingReason
 from rxstream.data.clock import Time, to_ns
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ParameterError
 from rxstream.operators.clips.clip_buffer import ClipBuffer

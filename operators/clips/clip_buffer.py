@@ -3,8 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Callable
 
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
 from rxstream.data.clip import Missing, MissingReason
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError
 

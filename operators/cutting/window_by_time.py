@@ -8,9 +8,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from reactivex import Observable, compose
 
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, Time, to_ns, to_span
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.losses.fill_gaps import FillGaps

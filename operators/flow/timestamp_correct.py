@@ -10,7 +10,8 @@ from reactivex import Observable
 
 from rxstream.acquisition.stamper import Stamper
 from rxstream.data.axis import IrregularAxis
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.errors import ChunkError

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxstream.data.chunk import Chunk, unlike
-from rxstream.data.chunk_buffer import SlabStore
+from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, to_span
+from rxstream.data.concat import unlike
+from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 from rxstream.window.log import Policy
 from rxstream.window.starts import StartPosition, WindowView

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rxstream.data.axis import Axis
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import ChunkBuffer, SlabStore
+from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.gap import Gap, GapAt
+from rxstream.data.slab_store import SlabStore
 from rxstream.operators.joins.join_side import FOREVER, JoinSide, UnmatchedReason, reason_of
 from rxstream.operators.joins.value_runs import runs
 from rxstream.steps.watermark import Watermarks

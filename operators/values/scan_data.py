@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
 from rxstream.data.clock import format_time
+from rxstream.data.concat import concat
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.runs import ContiguousRuns, check_choice

@@ -12,8 +12,8 @@ from reactivex.subject import Subject
 
 from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
 from rxstream.acquisition.stats import Tally
-from rxstream.data.chunk_buffer import SlabStore
 from rxstream.data.clock import Duration, HostClock, to_span
+from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import (
     ChunkError,

@@ -1,6 +1,6 @@
 """The one value that flows: a `Chunk` of samples, its times, and what was lost before them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 import numpy as np
@@ -14,7 +14,6 @@ from rxstream.data.axis import (
     Evidence,
     IrregularAxis,
     RegularAxis,
-    join_axes,
     max_uncertainty,
     strictly_increasing,
 )
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["Chunk", "concat", "overlapping", "unlike"]
+__all__ = ["Chunk"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 
@@ -447,6 +446,8 @@ class Chunk(Generic[S]):
         return self._start
 
     def __add__(self, other: "Chunk[S]") -> "Chunk[S]":
+        from rxstream.data.concat import concat  # concat builds chunks, so it imports this module
+
         return concat((self, other))
 
     # -- the same with something else ---------------------------------------------------------
@@ -575,122 +576,3 @@ def _checked(data: NDArray[S], info: StreamInfo) -> NDArray[S]:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _join_data(arrays: list[NDArray[S]]) -> NDArray[S]:
-    """Return arrays one after the other: a view where they lie so in memory, else a copy."""
-    filled = [a for a in arrays if len(a)]
-    if len(filled) < 2:
-        return filled[0] if filled else arrays[0]
-    first, base = filled[0], filled[0].base
-    if base is not None and first.flags.c_contiguous and first.size:
-        at = first.__array_interface__["data"][0] + first.nbytes
-        for array in filled[1:]:
-            if array.base is not base or array.__array_interface__["data"][0] != at:
-                break
-            if not array.flags.c_contiguous:
-                break
-            at += array.nbytes
-        else:
-            count = sum(map(len, filled))
-            joined = np.lib.stride_tricks.as_strided(
-                first, (count, *first.shape[1:]), first.strides, writeable=False
-            )
-            return cast("NDArray[S]", joined)
-    out = np.concatenate(filled)
-    out.flags.writeable = False
-    return out
-
-
-def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
-    """Return chunks of one stream as one chunk; gaps between them stay in it.
-
-    Chunks that lie side by side in memory, as those of a device do, are joined without a copy.
-    Those without samples tell of time only: their shape and dtype do not count.
-
-    Raises
-    ------
-    ChunkError
-        If there is none, if they are of different shape or dtype, or if one begins before the
-        one before it ends.
-    """
-    items = list(chunks)
-    if not items:
-        msg = "concat needs at least one chunk"
-        raise ChunkError(msg)
-    if len(items) == 1:
-        return items[0]
-    gap_positions: list[GapAt] = []
-    count, first, before = 0, items[0], items[0]
-    index: int | None = None
-    like = next((item for item in items if len(item)), first)
-    for item in items:
-        if item is not first:
-            _check_follows(before, item, like)
-        for at, gap in item.gap_positions:
-            here = count + at
-            if gap_positions and gap_positions[-1][0] == here:
-                last = gap_positions[-1][1]
-                if last.continues(gap):
-                    gap_positions[-1] = GapAt(here, last.join(gap))
-                    continue
-            gap_positions.append(GapAt(here, gap))
-        if index is None and len(item):
-            index = item.index
-        count += len(item)
-        before = item
-    start = first.start
-    if gap_positions and gap_positions[0][0] == 0 and gap_positions[0][1].start <= start:
-        reach = start  # a gap that was cut at the seam has grown together again
-        for at, gap in gap_positions:
-            if at or gap.start > reach:
-                break
-            reach = max(reach, gap.end)
-        start = reach
-    return Chunk(
-        _join_data([item.data for item in items]),
-        join_axes(item.axis for item in items),
-        start,
-        before.end,
-        before.index if index is None else index,
-        like.info,
-        tuple(gap_positions),
-    )
-
-
-def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]", like: "Chunk[Any]") -> None:
-    shape, dtype = like.data.shape[1:], like.data.dtype
-    if len(item) and (item.data.shape[1:] != shape or item.data.dtype != dtype):
-        raise unlike(like.info, shape, dtype, item)
-    if item.covered_from < before.end:
-        raise overlapping(before.info, before.end, item)
-
-
-def overlapping(info: StreamInfo, end: int, item: "Chunk[Any]") -> ChunkError:
-    """Return the error that a chunk begins before the ``end`` [ns] of the one before it."""
-    remedy = "; use the operator on each stream before they are merged"
-    return ChunkError(
-        f"cannot join {item.info.name}: a chunk begins at {item.covered_from}, "
-        f"{end - item.covered_from} ns before the end of the one before it"
-        + (f", of {info.name}{remedy}" if info.name != item.info.name else "")
-    )
-
-
-def unlike(
-    info: StreamInfo, shape: tuple[int, ...], dtype: np.dtype[Any], item: "Chunk[Any]"
-) -> ChunkError:
-    """Return the error that samples of a chunk do not go with those of ``shape`` and ``dtype``."""
-    name, other = info.name, item.data
-    if name != item.info.name:
-        remedy = "use the operator on each stream before they are merged"
-    elif other.shape[1:] != shape:
-        remedy = "bring them to one shape before, with ops.map_data"
-    else:
-        kind = dtype if dtype.itemsize > other.dtype.itemsize else other.dtype
-        remedy = "bring them to one type before" + (
-            "" if kind.names else f", as with ops.map_data(lambda x: x.astype({kind.str!r}))"
-        )
-    return ChunkError(
-        f"cannot join {name} {shape} {dtype} "
-        f"and {item.info.name} {other.shape[1:]} {other.dtype}; {remedy}"
-    )

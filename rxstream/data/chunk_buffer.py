@@ -1,13 +1,6 @@
-"""Samples kept in slabs: large arrays filled once and never written again.
+"""A buffer of chunks with absolute positions: windows, rechunking and joins read from it."""
 
-A view of a slab stays valid for ever, so readers need neither a lock nor a copy; a slab is freed
-when the tape has passed it and no view is left. The same store serves the history of a device,
-`rechunk`, and sliding windows.
-"""
-
-import sys
 from bisect import bisect_right
-from sys import getrefcount
 from typing import Any, Generic
 
 import numpy as np
@@ -15,190 +8,16 @@ from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
 from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, cut_parts
-from rxstream.data.chunk import Chunk, overlapping, unlike
+from rxstream.data.chunk import Chunk
+from rxstream.data.concat import overlapping, unlike
 from rxstream.data.gap import Gap, GapAt, cut_gaps
+from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 
-__all__ = ["ChunkBuffer", "SlabStore", "add_gap"]
+__all__ = ["ChunkBuffer", "add_gap"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
-_LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 26
-_MUCH_BYTES = 1 << 24  # of what a slab begins with: save memory, and copy it more often
-_COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
-
-
-class SlabStore(Generic[S]):
-    """Append-only samples with absolute positions.
-
-    Parameters
-    ----------
-    shape, dtype
-        Of one sample.
-    slab
-        Samples in a slab, of 64 KiB to 64 MiB; more where what it begins with is more.
-    overlap
-        How many of the last samples a new slab begins with, so that any range of up to that
-        many newest samples lies in one slab and is a view. SlabStore grow with what has come.
-
-    Examples
-    --------
-    >>> slabs = SlabStore((), np.dtype(int), slab=10_000)
-    >>> view = slabs.append(np.arange(5))
-    >>> slabs.view(1, 3)
-    array([1, 2])
-    """
-
-    __slots__ = (
-        "_ends",
-        "_fill",
-        "_full",
-        "_many",
-        "_newest",
-        "_size",
-        "_slabs",
-        "_spare",
-        "_starts",
-        "_views",
-        "dtype",
-        "newest",
-        "newest_start",
-        "overlap",
-        "shape",
-        "start",
-        "stop",
-    )  # fmt: skip
-
-    def __init__(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], *, slab: int, overlap: int = 0
-    ) -> None:
-        self.shape, self.dtype, self.overlap = shape, dtype, overlap
-        sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
-        self._size = max(min(slab, _MOST_BYTES // sample), _LEAST_BYTES // sample, 1)
-        self._many = _MUCH_BYTES // sample
-        self._slabs: list[NDArray[S]] = []
-        self._views: list[NDArray[S]] = []  # of the same memory, read-only
-        self._starts: list[int] = []
-        self._ends: list[int] = []  # of all slabs but the newest
-        self._fill = self._full = 0
-        self._spare: tuple[NDArray[S], NDArray[S]] | None = None
-        self.start = self.stop = 0
-        self._new_slab(0)
-
-    def write(self, data: NDArray[S]) -> int:
-        """Copy ``data`` ``(n, *shape)`` in; return the position after it."""
-        at = self._fill
-        end = at + len(data)
-        if end > self._full:
-            self._new_slab(len(data))
-            at = self._fill
-            end = at + len(data)
-        self._newest[at:end] = data
-        self._fill = end
-        self.stop = stop = self.newest_start + end
-        return stop
-
-    def append(self, data: NDArray[S]) -> NDArray[S]:
-        """Copy ``data`` ``(n, *shape)`` in and return it as a read-only view of its slab."""
-        self.write(data)
-        return self.newest[self._fill - len(data) : self._fill]
-
-    def view(self, i: int, j: int) -> NDArray[S]:
-        """Return samples at positions ``i`` to ``j``: a view in one slab, else a copy."""
-        start = self.newest_start
-        if i >= start:
-            return self.newest[i - start : j - start]
-        starts, ends = self._starts, [*self._ends, self.stop]
-        k = bisect_right(starts, i) - 1
-        if j <= ends[k]:
-            return self._views[k][i - starts[k] : j - starts[k]]
-        pieces = []
-        while i < j:
-            k = bisect_right(starts, i) - 1
-            end = min(ends[k], j)
-            pieces.append(self._views[k][i - starts[k] : end - starts[k]])
-            i = end
-        out = np.concatenate(pieces)
-        out.flags.writeable = False
-        return out
-
-    def find(self, i: int, value: Any) -> int:
-        """Return the position, from ``i`` on, of the first that is not less; they are in order."""
-        first = i - self.newest_start
-        if first >= 0:
-            return i + int(self.newest[first : self._fill].searchsorted(value))
-        starts, ends = self._starts, [*self._ends, self.stop]
-        k = len(starts) - 1
-        while starts[k] > i and self._views[k][0] >= value:
-            k -= 1
-        i = max(i, starts[k])
-        return i + int(self._views[k][i - starts[k] : ends[k] - starts[k]].searchsorted(value))
-
-    def trim(self, position: int) -> None:
-        """Let go of what lies before ``position``."""
-        if position > self.stop:
-            position = self.stop
-        start = self.start
-        if position > start:
-            self.start = start = position
-        while self._ends and self._starts[1] <= start:  # the next slab has all that is wanted
-            self._starts.pop(0), self._ends.pop(0)
-            self._spare = self._slabs.pop(0), self._views.pop(0)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all slabs held."""
-        return sum(slab.nbytes for slab in self._slabs)
-
-    def _new_slab(self, n: int) -> None:
-        overlap = min(self.overlap, self.stop - self.start)
-        most = min(self.overlap, self.stop)  # what has not come yet may never come
-        # a longer slab would have its beginning copied less often, but touch more memory
-        size = max(self._size, n + overlap, most + (most if most <= self._many else most // 2))
-        slab, view = self._recycled(size) or self._allocated(size)
-        if overlap:
-            slab[:overlap] = self.view(self.stop - overlap, self.stop)
-        if self._slabs:
-            self._ends.append(self.stop)
-        self._slabs.append(slab)
-        self._views.append(view)
-        self._starts.append(self.stop - overlap)
-        self._newest, self.newest, self.newest_start = slab, view, self.stop - overlap
-        self._fill, self._full = overlap, len(slab)
-        self.trim(self.start)
-
-    def _allocated(self, size: int) -> tuple[NDArray[S], NDArray[S]]:
-        return _new_pair((size, *self.shape), self.dtype)
-
-    def like(self, data: NDArray[Any]) -> bool:
-        """Whether ``data`` ``(n, *shape)`` has samples of the same kind."""
-        return data.shape[1:] == self.shape and data.dtype == self.dtype
-
-    def _recycled(self, size: int) -> tuple[NDArray[S], NDArray[S]] | None:
-        """Return the slab passed last if no view of it is left: fresh memory costs page faults.
-
-        Every view of a slab holds a reference to it, so CPython's count of references tells.
-        """
-        spare, self._spare = self._spare, None
-        if spare is None or len(spare[0]) < size or not _COUNTS:
-            return None
-        return spare if _references(spare) == _ALONE else None
-
-
-def _new_pair(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    slab = np.empty(shape, dtype)
-    view = slab.view()
-    view.flags.writeable = False
-    return slab, view
-
-
-def _references(pair: tuple[NDArray[Any], NDArray[Any]]) -> tuple[int, int]:
-    slab, view = pair
-    return getrefcount(slab), getrefcount(view)
-
-
-_ALONE = _references(_new_pair((1,), np.dtype(np.uint8)))
-"""Those of a pair that nobody else holds; which ones count differs between versions of Python."""
 
 
 class ChunkBuffer(Generic[S]):

@@ -14,8 +14,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from rxstream.data.axis import IrregularAxis
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
 from rxstream.data.clock import now_ns
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, LagError, ParameterError
 

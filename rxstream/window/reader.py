@@ -7,8 +7,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, now_ns, to_span
+from rxstream.data.concat import concat
 from rxstream.errors import ParameterError
 from rxstream.window.log import Cursor, Log, Policy, check_policy
 

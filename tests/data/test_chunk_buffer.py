@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream.data.axis import RegularAxis
-from rxstream.data.chunk_buffer import ChunkBuffer, SlabStore
+from rxstream.data.chunk_buffer import ChunkBuffer
+from rxstream.data.slab_store import SlabStore
 from rxstream.errors import ChunkError
 from rxstream.testing import streams
 

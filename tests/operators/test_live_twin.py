@@ -6,7 +6,7 @@ from simulated_cases import CAPTURES, EXEMPT, JOINS, SECONDS, SINGLE, devices
 from simulated_streams import Heard, cold, cuts, hear, play
 
 from rxstream import operators as ops
-from rxstream.data.chunk import concat
+from rxstream.data.concat import concat
 from rxstream.testing import assert_same
 
 CASES = {**SINGLE, **JOINS, **CAPTURES}

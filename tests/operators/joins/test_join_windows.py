@@ -15,7 +15,7 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
-from rxstream.data.chunk import concat
+from rxstream.data.concat import concat
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators import JoinedWindow
 from rxstream.testing import assert_same, check_operator

@@ -14,7 +14,7 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
-from rxstream.data.chunk import concat
+from rxstream.data.concat import concat
 from rxstream.errors import ParameterError
 from rxstream.testing import check_operator, streams
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxstream.acquisition.stamper import Stamper, clock_settings
-from rxstream.data.chunk import Chunk, concat
+from rxstream.data.chunk import Chunk
+from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.simulated import Delay, Simulated
