@@ -1,4 +1,4 @@
-"""map_data: other values at the same times."""
+"""map_data: apply a function to the values, at the same times."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import format_time
-from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.values.changes import check_changes
+from rxstream.operators.values.results import ResultInfo, check_changes, place_of
 from rxstream.steps.lift import lift
 
 __all__ = ["map_data"]
@@ -20,18 +18,16 @@ Function = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class _MapData:
-    __slots__ = ("_changes", "_function", "_given", "_info")
+    __slots__ = ("_function", "_info")
 
     def __init__(self, function: Function, changes: dict[str, Any]) -> None:
-        self._function, self._changes = function, changes
-        self._given: StreamInfo | None = None
-        self._info: StreamInfo | None = None
+        self._function, self._info = function, ResultInfo(changes)
 
     def push(self, chunk: Chunk) -> tuple[Chunk]:
         try:
             data = np.asarray(self._function(chunk.data))
         except Exception as error:
-            error.add_note(f"map_data: in the chunk of {chunk.info.name} at {_when(chunk)}")
+            error.add_note(f"map_data: in {place_of(chunk)}")
             raise
         if data.ndim == 0 or len(data) != len(chunk):
             msg = (
@@ -39,23 +35,10 @@ class _MapData:
                 "number of samples (axis 0); to make one value of a chunk use reactivex's map"
             )
             raise ChunkError(msg)
-        info = self._info
-        if (
-            info is None
-            or self._given is not chunk.info
-            or info.dtype != data.dtype
-            or info.shape != data.shape[1:]
-        ):
-            info = self._info = chunk.info.like(data, **self._changes)
-            self._given = chunk.info
-        return (chunk.with_data(data, info),)
+        return (chunk.with_data(data, self._info.of(chunk.info, data)),)
 
     def flush(self) -> tuple[()]:
         return ()
-
-
-def _when(chunk: Chunk) -> str:
-    return f"{format_time(chunk.start)} (sample {chunk.index})"
 
 
 def map_data(
@@ -63,8 +46,9 @@ def map_data(
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Apply a numpy function to the values of each chunk; times and gaps stay.
 
-    The function must treat each sample by itself (``np.abs``, a gain, a mean over channels), or
-    the result depends on how the stream was cut; for more write a `Step`.
+    The function must treat each sample by itself (``np.abs``, a gain, a mean over channels);
+    otherwise the result depends on how the stream was cut. For more, use `scan_data` or write a
+    `Step`.
 
     .. marble::
 
@@ -77,12 +61,12 @@ def map_data(
     function
         From ``(n, *shape)`` to ``(n, *other shape)``; called with empty chunks too.
     **changes
-        Of the `StreamInfo`, e.g. ``unit="g"``, ``channels=("x",)``.
+        New fields of the `StreamInfo`, e.g. ``unit="g"``, ``channels=("x",)``.
 
     Returns
     -------
     operator
-        Chunks with other values; shape and dtype of the info follow.
+        Chunks with the new values; shape and dtype of their info follow.
 
     Raises
     ------

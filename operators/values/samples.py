@@ -1,4 +1,4 @@
-"""samples: one item for each sample."""
+"""samples: emit one item for each sample."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Sample:
     """One sample on its own."""
 
     time: int
-    """When it was taken [ns]."""
+    """Time at which it was taken [ns]."""
     value: Any
     """A number, an array of the sample's shape (read-only), or a record."""
     index: int
     """Its number since the session began, lost samples counted in."""
     gap: Gap | None
-    """What was lost right before it."""
+    """Loss right before it, or None."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sample):
@@ -41,6 +41,7 @@ class _Samples:
     __slots__ = ("_pending",)
 
     def __init__(self) -> None:
+        # A gap after the last sample of a chunk belongs to the first sample of the next one.
         self._pending: Gap | None = None
 
     def push(self, chunk: Chunk) -> list[Sample]:
@@ -68,10 +69,10 @@ class _Samples:
 
 
 def samples() -> Callable[[Observable[Chunk]], Observable[Sample]]:
-    """Give each sample as an item of its own: time, value, index, and the gap before it.
+    """Emit each sample as an item of its own: time, value, index, and the gap before it.
 
-    For slow streams and for RxPY's own operators; one Python object per sample is a thousand times
-    the work of a chunk.
+    For slow streams and for RxPY's own operators: one Python object for each sample costs a
+    thousand times as much as one for each chunk.
 
     .. marble::
 
@@ -82,8 +83,8 @@ def samples() -> Callable[[Observable[Chunk]], Observable[Sample]]:
     Returns
     -------
     operator
-        `Sample` records: time [ns], value, index, gap. A gap after the last sample of all has
-        no sample to tell it; use `gaps` to hear of every one.
+        `Sample` records: time [ns], value, index, gap. A gap after the last sample of all is left
+        out, as no sample follows it; `gaps` emits every gap.
 
     Examples
     --------

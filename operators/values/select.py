@@ -1,4 +1,4 @@
-"""select: some channels or fields."""
+"""select: take some channels or fields."""
 
 from collections.abc import Callable
 from typing import Any
@@ -94,17 +94,17 @@ def select(*keys: int | str | slice) -> Callable[[Observable[Chunk]], Observable
     ----------
     *keys
         Channel numbers or labels along the last axis, one slice of them, or names of fields. One
-        number, label or name takes that axis away.
+        number, label or name removes that axis.
 
     Returns
     -------
     operator
-        Chunks with those values, at the same times; views, nothing is copied for one key.
+        Chunks with those values, at the same times; for one key they are views, without a copy.
 
     Raises
     ------
     ParameterError
-        If nothing is chosen; downstream, if the stream has no such channel or field (the message
+        If nothing is selected; downstream, if the stream has no such channel or field (the message
         lists those it has).
 
     Examples

@@ -57,7 +57,7 @@ def devices() -> dict[str, Device]:
     }  # fmt: skip
 
 
-def total(data: Any, before: Any) -> tuple[Any, Any]:
+def total(before: Any, data: Any) -> tuple[Any, Any]:
     sums = np.cumsum(np.concatenate((before, data)), axis=0)[1:]
     return sums, sums[-1:]
 

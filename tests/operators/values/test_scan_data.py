@@ -20,12 +20,12 @@ CUTS = st.lists(st.integers(0, 60), max_size=8)
 EVENTS = StreamInfo("events", None, (), np.dtype(np.int64))
 
 
-def total(data: NDArray[Any], before: Any) -> tuple[NDArray[Any], Any]:
+def total(before: Any, data: NDArray[Any]) -> tuple[NDArray[Any], Any]:
     sums = before + np.cumsum(data, axis=0)
     return sums, sums[-1]
 
 
-def numbered(data: NDArray[Any], before: list[int]) -> tuple[NDArray[Any], list[int]]:
+def numbered(before: list[int], data: NDArray[Any]) -> tuple[NDArray[Any], list[int]]:
     """Count samples of any stream, in a state that is changed in place."""
     numbers = np.arange(before[0], before[0] + len(data))
     before[0] += len(data)
@@ -62,7 +62,7 @@ def test_a_recursive_filter_agrees_with_scipy(n: int, cuts: list[int]) -> None:
     data = np.random.default_rng(1).standard_normal((n, 3))
     whole = Chunk.regular(data, StreamInfo("x", 1000.0, (3,), data.dtype), start=0)
     operator = ops.scan_data(
-        lambda x, zi: scipy.signal.lfilter(b, a, x, axis=0, zi=zi),
+        lambda zi, x: scipy.signal.lfilter(b, a, x, axis=0, zi=zi),
         lambda info: np.zeros((2, *info.shape)),
     )
     out = concat(run_operator(operator, recut([whole], cuts)))
@@ -117,13 +117,13 @@ def test_the_laws_with_another_shape() -> None:
     )  # fmt: skip
 
 
-def test_errors_tell_where() -> None:
+def test_errors_name_the_place() -> None:
     with pytest.raises(ChunkError, match=r"made \(1,\) of \(5,\)"):
-        run_operator(ops.scan_data(lambda x, s: (x[:1], s), 0), lossy())
+        run_operator(ops.scan_data(lambda s, x: (x[:1], s), 0), lossy())
     with pytest.raises(ChunkError, match=r"return \(data, state\), and gave ndarray"):
-        run_operator(ops.scan_data(lambda x, s: x, 0), lossy())  # type: ignore[arg-type,return-value]
+        run_operator(ops.scan_data(lambda s, x: x, 0), lossy())  # type: ignore[arg-type,return-value]
     with pytest.raises(ZeroDivisionError) as caught:
-        run_operator(ops.scan_data(lambda x, s: (x, 1 // s), 0), lossy())
+        run_operator(ops.scan_data(lambda s, x: (x, 1 // s), 0), lossy())
     assert "ramp at 00:00:00.000000 (sample 0)" in caught.value.__notes__[0]
 
 
