@@ -53,7 +53,7 @@ def live(trace: Trace) -> dict[str, float]:
     events = [event for stamp in stamps for event in stamp.events]
     error = errors(last, trace)
     order = float((np.diff(last) <= 0).sum() + (last > trace.arrival).sum())
-    told = [(e.chunk, e.samples) for e in events if e.kind in ("gap", "restart")]
+    told = [(e.first, e.samples) for e in events if e.kind in ("gap", "restart")]
     facts = {"covered": float(np.mean(np.abs(error) <= doubt)), "order": order}
     facts |= {"µs per chunk": float(cost.mean()), "median µs": float(np.median(cost))}
     return _figures(error, trace) | facts | _losses(told, trace)

@@ -3,7 +3,7 @@
 from rxstream.data.axis import RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt
-from rxstream.errors import ClockEvent
+from rxstream.timing.stamp import ClockEvent
 
 __all__ = ["Held"]
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from reactivex.subject import Subject
 
+from rxstream.acquisition.faults import Fault, Faults
 from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
 from rxstream.acquisition.stats import Tally
 from rxstream.data.clock import Duration, HostClock, to_span
@@ -101,7 +101,7 @@ class Connection:
         source: Source,
         info: StreamInfo,
         subject: TimeWindowSubject,
-        faults: Subject[RxStreamError],
+        faults: Faults,
         *,
         timestamps: Timestamps,
         path_delay: float,
@@ -256,7 +256,7 @@ class Connection:
             self.tally.push(chunk)
             self.subject.on_next(chunk)
 
-    def _tell(self, fault: RxStreamError) -> None:
+    def _tell(self, fault: Fault) -> None:
         self._faults.on_next(fault)
 
     def _prepare(self, n: int) -> tuple[SlabStore[Any], Stamper]:

@@ -13,6 +13,7 @@ import numpy as np
 from reactivex import Observable, abc
 
 from rxstream.acquisition.connection import Backoff, Close, Connection, Emit, Fail, Source
+from rxstream.acquisition.faults import Fault, Faults
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats, Tally
 from rxstream.data.chunk import Chunk
@@ -22,14 +23,13 @@ from rxstream.errors import (
     ChunkError,
     DeviceBusyError,
     ParameterError,
-    RxStreamError,
     SubscriberError,
 )
 from rxstream.window.log import Policy, check_policy
 from rxstream.window.reader import Reader, iterate_async
 from rxstream.window.starts import Replay, StartPosition, WindowView
 from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
-from rxstream.window.worker import Faults, log_report
+from rxstream.window.worker import log_report
 
 __all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
 
@@ -200,7 +200,7 @@ class Device(Observable[Chunk]):
         self.close()
 
     @property
-    def faults(self) -> Observable[RxStreamError]:
+    def faults(self) -> Observable[Fault]:
         """What it survived: overruns, disconnects, subscribers that raised; the stream goes on."""
         return self._faults
 

@@ -19,11 +19,10 @@ from rxstream.data.axis import Axis, Evidence, IrregularAxis, RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt, GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.errors import ClockEvent
 from rxstream.timing.online.driver import DriverStamps
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
-from rxstream.timing.stamp import Event
+from rxstream.timing.stamp import ClockEvent
 
 __all__ = ["Stamper", "Timestamps"]
 
@@ -253,17 +252,14 @@ class Stamper:
         end = stamp.last + round(stamp.period)
         return self._grid(start, end, n, stamp.uncertainty, evidence), start, lost, reason
 
-    def _find_out(self, events: tuple[Event, ...]) -> None:
+    def _find_out(self, events: tuple[ClockEvent, ...]) -> None:
         """Keep what is not told in the stream itself."""
         oldest, name, now = self._pushed - len(self._starts), self._info.name, self._index
-        for kind, chunk, samples, _, shift in events:
-            first = self._starts[max(0, chunk - oldest)]
-            if not shift:
-                continue
-            if kind == "latency":
-                self.found.append(ClockEvent(name, kind, first, now, None, 0, shift))
-            elif kind == "overlap" or first < now:
-                self.found.append(ClockEvent(name, kind, first, now, samples, shift))
+        for event in events:
+            first = self._starts[max(0, event.first - oldest)]
+            moved = event.correction and (event.kind == "overlap" or first < now)
+            if moved or event.delay:
+                self.found.append(replace(event, first=first, last=now, stream=name))
 
     def _driven(
         self, reading: Reading, n: int, stamp: int, evidence: Evidence

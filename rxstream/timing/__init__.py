@@ -47,14 +47,14 @@ from rxstream.timing.online.model import ClockModel
 from rxstream.timing.recorded.arrays import correct_arrays
 from rxstream.timing.recorded.passes import CorrectedTimes
 from rxstream.timing.settings import ClockSettings
-from rxstream.timing.stamp import Event, Stamp
+from rxstream.timing.stamp import ClockEvent, Stamp
 
 __all__ = [
     "Calibration",
+    "ClockEvent",
     "ClockModel",
     "ClockSettings",
     "CorrectedTimes",
-    "Event",
     "Stamp",
     "calibrate_latency",
     "correct_arrays",

@@ -1,31 +1,68 @@
-"""What the clock model says of a chunk."""
+"""Results of the clock model: the `Stamp` of a chunk, and the `ClockEvent` found with it."""
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from rxstream.data.gap import GapReason
 
-__all__ = ["Event", "EventKind", "Stamp", "State"]
+__all__ = ["ClockEvent", "EventKind", "Stamp", "State"]
 
 EventKind: TypeAlias = Literal["gap", "overlap", "latency", "restart"]
 State: TypeAlias = Literal["warming", "locked", "suspect", "reacquiring"]
 
 
-class Event(NamedTuple):
-    """Something that happened to the stream, found out a few chunks later."""
+@dataclass(frozen=True, slots=True)
+class ClockEvent:
+    """A change of the stream that was found after times had gone out.
+
+    Attributes
+    ----------
+    kind
+        ``gap``: samples were lost; ``overlap``: samples came twice, or an earlier gap was none
+        (samples that are out keep their numbers); ``latency``: the delay changed for good;
+        ``restart``: the device began anew.
+    first, last
+        What went out between the change and its discovery: from number ``first`` to before
+        ``last``. On `Device.faults` these are indices of samples. A `ClockModel` and
+        `correct_arrays` number chunks, counted from 0 since the model was made.
+    samples
+        Number of samples lost (or doubled: negative); None if unknown.
+    correction
+        Time to add to the times of ``first`` to ``last`` [ns]; 0 if they are right.
+    delay
+        Rise of the delay, for ``latency`` [ns]. Times stay right; if it fell, all earlier times
+        may be late by that, as the least delay is better known now.
+    stream
+        Name of the stream; empty where chunks are numbered.
+    """
 
     kind: EventKind
-    """``gap``: samples were lost; ``overlap``: samples came twice, or an earlier gap was none;
-    ``latency``: the delay changed for good; ``restart``: the device began anew."""
-    chunk: int
-    """Number of the first chunk after it, counted from 0 since the model was made."""
+    first: int
+    last: int
     samples: int | None
-    """How many were lost (``gap``) or doubled (``overlap``, negative); None if unknown."""
-    decided_at: int
-    """Number of the chunk at which it was known."""
     correction: int
-    """What must be added to the times of chunks ``chunk`` to ``decided_at - 1`` [ns]; of a change
-    of latency, by how much the delay rose (times stay right; if it fell below all before, all
-    earlier times are late by that)."""
+    delay: int = 0
+    stream: str = ""
+
+    def __str__(self) -> str:
+        unit = "sample" if self.stream else "chunk"
+        name = f"{self.stream}: " if self.stream else ""
+        if self.delay > 0:
+            rise = f"{self.delay / 1e6:.3f} ms at {unit} {self.first}"
+            return f"{name}its delay rose by {rise}; times stay right"
+        if self.delay < 0:
+            fall = f"{-self.delay / 1e6:.3f} ms at {unit} {self.last}"
+            return f"{name}its delay fell by {fall}; times before may be late by that"
+        count = "" if self.samples is None else f" of {abs(self.samples)} samples"
+        text = f"{name}{self.kind}{count} found at {unit} {self.last}"
+        if self.kind == "overlap":
+            text += ": they came twice, or an earlier gap was none"
+        if self.first < self.last:
+            text += (
+                f"; the times of {unit}s {self.first} to {self.last - 1} are off by "
+                f"{-self.correction / 1e6:.3f} ms"
+            )
+        return text
 
 
 class Stamp(NamedTuple):
@@ -46,5 +83,5 @@ class Stamp(NamedTuple):
     state: State
     """``warming``: the first seconds; ``locked``: normal; ``suspect``: perhaps a loss;
     ``reacquiring``: the line was begun anew and is not yet sharp."""
-    events: tuple[Event, ...]
-    """What became known with this chunk."""
+    events: tuple[ClockEvent, ...]
+    """Changes found with this chunk."""

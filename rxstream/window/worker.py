@@ -12,14 +12,13 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler, VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
-from reactivex.subject import Subject
 
 from rxstream.data.chunk import Chunk
-from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.errors import ParameterError, SubscriberError
 from rxstream.window.log import Cursor, Log
 from rxstream.window.starts import StartPosition
 
-__all__ = ["Faults", "SubscriberWorker", "log_report"]
+__all__ = ["SubscriberWorker", "log_report"]
 
 _logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
@@ -29,23 +28,6 @@ _PATIENCE = 64  # batches
 def log_report(error: SubscriberError) -> None:
     """Tell of a subscriber's exception by the logging module."""
     _logger.error("%s", error, exc_info=error.__cause__)
-
-
-class Faults(Subject[RxStreamError]):
-    """What is told of faults: who listens and raises harms neither the others nor the stream."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def _on_next_core(self, value: RxStreamError) -> None:
-        with self.lock:
-            observers = self.observers.copy()
-        for observer in observers:
-            try:
-                observer.on_next(value)
-            except Exception:
-                _logger.exception("%s: a subscriber of faults raised", self._name)
 
 
 class SubscriberWorker(Disposable):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rxstream import Chunk, DeviceCounter, Reading, StreamInfo
 from rxstream import operators as ops
 from rxstream.acquisition.stamper import Stamper
-from rxstream.errors import ClockEvent
 from rxstream.testing import run_operator
+from rxstream.timing import ClockEvent
 
 START = 10**18
 

@@ -8,10 +8,12 @@ from fakes import MS, Manual
 from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Chunk, Device, DeviceCounter, Reading, StreamInfo, concat
+from rxstream.acquisition.faults import Fault
 from rxstream.data.clock import HostClock
 from rxstream.devices import Simulated
 from rxstream.devices.simulated import Delay, Drops, Stalls
-from rxstream.errors import ClockEvent, DeviceLostError, RxStreamError
+from rxstream.errors import DeviceLostError
+from rxstream.timing import ClockEvent
 
 START = 10**18
 
@@ -70,7 +72,7 @@ def test_a_clock_that_is_80_ppm_off_is_followed_to_microseconds() -> None:
 def test_losses_are_found_sized_and_told_where_they_were() -> None:
     source = twin(drops=Drops(every=7.0, least=2, most=6))
     player = Replayed(source)
-    faults: list[RxStreamError] = []
+    faults: list[Fault] = []
     with Device(player, path_delay=0.0013) as device:
         device.faults.subscribe(faults.append)
         got = collect(device)

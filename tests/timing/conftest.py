@@ -51,7 +51,7 @@ class Run:
         return float(np.quantile(np.abs(self.errors()), 0.95))
 
     def gaps(self):
-        return [(event.chunk, event.samples) for event in self.events if event.kind == "gap"]
+        return [(event.first, event.samples) for event in self.events if event.kind == "gap"]
 
     def precision_recall(self, tolerance=5):
         """How many of the gaps told are true, and of the true are told."""

@@ -91,7 +91,7 @@ def test_a_rise_of_the_delay_that_was_none_is_taken_back():
         events += stamp.events
         last.append(stamp.last)
     assert [event.kind for event in events] == ["latency", "latency"]
-    assert sum(event.correction for event in events) == pytest.approx(0, abs=2e6)
+    assert sum(event.delay for event in events) == pytest.approx(0, abs=2e6)
     error = np.array(last)[1520:] - (10 + np.arange(1521, 3001) * 0.01) * S
     assert np.abs(error).max() < 20_000
 

@@ -7,7 +7,7 @@ from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.gaptest import Run
 from rxstream.timing.settings import ClockSettings
-from rxstream.timing.stamp import Event, EventKind
+from rxstream.timing.stamp import ClockEvent, EventKind
 from rxstream.timing.tangent import likeliest_step
 
 __all__ = ["EventDetector"]
@@ -45,7 +45,7 @@ class EventDetector:
         self._settled = False  # whether the first seconds have been looked at for a loss
         self.lost: int | None = 0
         self.reason: GapReason | None = None
-        self.events: tuple[Event, ...] = ()
+        self.events: tuple[ClockEvent, ...] = ()
 
     def next_chunk(self) -> None:
         """Begin with the next chunk: nothing is known against it."""
@@ -250,4 +250,6 @@ class EventDetector:
         self._note("latency", run.chunk, None, run.lowest)
 
     def _note(self, kind: EventKind, chunk: int, samples: int | None, shift: float) -> None:
-        self.events += (Event(kind, chunk, samples, self._chunk, round(shift * 1e9)),)
+        late = round(shift * 1e9)
+        correction, delay = (0, late) if kind == "latency" else (late, 0)
+        self.events += (ClockEvent(kind, chunk, self._chunk, samples, correction, delay),)

@@ -11,9 +11,9 @@ from rxstream.timing.online.event_detector import EventDetector
 from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.monotonic import MonotonicStamps
 from rxstream.timing.settings import ClockSettings
-from rxstream.timing.stamp import Event, Stamp, State
+from rxstream.timing.stamp import Stamp, State
 
-__all__ = ["ClockModel", "Event", "Stamp"]
+__all__ = ["ClockModel", "Stamp"]
 
 _APART = 0.5  # of a chunk's length: one that comes so long after the last did not wait for it
 _PACE = 0.75  # of the device's: what comes more quickly after a silence has waited in it

@@ -1,7 +1,7 @@
 """Times that only go forward and never lie after their arrival."""
 
 from rxstream.data.gap import GapReason
-from rxstream.timing.stamp import Event, Stamp, State
+from rxstream.timing.stamp import ClockEvent, Stamp, State
 
 __all__ = ["MonotonicStamps"]
 
@@ -32,7 +32,7 @@ class MonotonicStamps:
         lost: int | None,
         reason: GapReason | None,
         state: State,
-        events: tuple[Event, ...],
+        events: tuple[ClockEvent, ...],
     ) -> Stamp:
         """Return a stamp for a last sample taken at ``last`` [ns], made possible.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.recorded.smoothing import Scales, StepCandidate, Stretch, smooth
 from rxstream.timing.settings import ClockSettings
-from rxstream.timing.stamp import Event, Stamp
+from rxstream.timing.stamp import ClockEvent, Stamp
 
 __all__ = ["CorrectedTimes", "Evidence", "run_offline", "run_online"]
 
@@ -29,7 +29,7 @@ class CorrectedTimes:
     """Time of the last sample ``(m,)`` [ns]."""
     uncertainty: NDArray[np.float64]
     """Half width of the 95 % interval ``(m,)`` [ns], the unobservable least delay left out."""
-    events: tuple[Event, ...]
+    events: tuple[ClockEvent, ...]
     """Losses, overlaps, changes of latency and restarts."""
 
 
@@ -103,18 +103,18 @@ class _Times:
         self._sure = np.ones(len(seconds), bool)
         self._joints: list[StepCandidate] = []
         self._restarts: list[int] = []
-        self.events: list[Event] = []
+        self.events: list[ClockEvent] = []
 
-    def take_back(self, events: list[Event]) -> None:
+    def take_back(self, events: list[ClockEvent]) -> None:
         """Put what was found late to where it began."""
         for event in events:
-            late = slice(event.chunk, event.decided_at)
+            late = slice(event.first, event.last)
             if event.kind == "restart":
-                self._restarts.append(event.chunk)
+                self._restarts.append(event.first)
                 self._x[late] += event.correction / 1e9
                 self._sure[late] = False
             elif event.kind == "latency":
-                self._joints.append(StepCandidate(event.chunk, None))
+                self._joints.append(StepCandidate(event.first, None))
             elif event.kind == "overlap" and event.correction:
                 self._undo(event)
                 continue
@@ -123,17 +123,17 @@ class _Times:
                 self._sure[late] = False
                 if self._settings.quantum is None and self._settings.rate:
                     unit, moved = 1 / self._settings.rate, event.correction / 1e9
-                    self._joints.append(StepCandidate(event.chunk, unit, moved))
+                    self._joints.append(StepCandidate(event.first, unit, moved))
             self.events.append(event)
 
-    def _undo(self, event: Event) -> None:
+    def _undo(self, event: ClockEvent) -> None:
         """Forget a loss that was none, or keep an overlap that is one."""
         last = self.events[-1] if self.events else None
         if last is None or last.kind != "gap" or last.samples != -(event.samples or 0):
             self.events.append(event)
             return
         self.events.pop()
-        self._x[last.chunk : event.chunk] -= last.correction / 1e9
+        self._x[last.first : event.first] -= last.correction / 1e9
 
     def result(self) -> CorrectedTimes:
         """Fit each stretch between restarts."""
@@ -185,12 +185,13 @@ class _Times:
         """
         rate, told = self._settings.rate or 1.0, []
         for event in self.events:
-            if event.kind == "gap" and event.chunk in steps:
-                step = steps[event.chunk]
+            if event.kind == "gap" and event.first in steps:
+                step = steps[event.first]
                 if step is None:
-                    told.append(event._replace(kind="latency", samples=None))
+                    changed = replace(event, kind="latency", samples=None)
+                    told.append(replace(changed, correction=0, delay=event.correction))
                 elif (samples := (event.samples or 0) + round(step * rate)) > 0:
-                    told.append(event._replace(samples=samples))
+                    told.append(replace(event, samples=samples))
             else:
                 told.append(event)
         self.events = told
@@ -207,7 +208,7 @@ class _Times:
         if rate is not None:
             period = 1e9 * (1 + self._model.slope) / rate
             length = np.rint((evidence.count - 1) * period).astype(np.int64)
-            apart = [event.chunk for event in self.events if event.kind in ("gap", "restart")]
+            apart = [event.first for event in self.events if event.kind in ("gap", "restart")]
             apart.append(0)
             first[apart] = np.maximum(last - length, before + 1)[apart]
             first[0] = last[0] - length[0]

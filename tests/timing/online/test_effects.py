@@ -50,7 +50,7 @@ def test_who_accepts_more_false_losses_hears_sooner():
     for p_false in (1e-12, 1e-4):
         _, found = errors(taken, p_false=p_false)
         (event,) = found.events
-        decided.append(event.decided_at)
+        decided.append(event.last)
     strict, lax = decided
     assert 3000 < lax < strict
 

@@ -167,7 +167,7 @@ def test_a_camera_whose_constant_is_known_wobbles_little(traces, follow):
 def test_a_counter_that_starts_again_is_a_restart(traces, follow):
     run = follow(traces.f_restart(5))
     at = run.trace.restarts[0]
-    assert [(event.kind, event.chunk) for event in run.events] == [("restart", at)]
+    assert [(event.kind, event.first) for event in run.events] == [("restart", at)]
     assert run.stamps[at].reason == "restart"
     assert run.stamps[at].lost is None
     assert run.stamps[at + 1].reason is None
@@ -246,7 +246,7 @@ def test_a_loss_in_the_first_seconds_is_found_when_they_are_over(at, quantum, tr
     run = follow(trace)
     assert [event.kind for event in run.events] == ["gap"]
     assert run.events[0].samples == pytest.approx(960, abs=0 if quantum else 40)
-    assert abs(run.events[0].chunk - at) <= 5
+    assert abs(run.events[0].first - at) <= 5
     assert np.abs(run.errors(warm=2.5)).max() < 100
 
 
