@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from reactivex import Observable
+from reactivex import operators as rxo
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
@@ -24,6 +25,8 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
+from rxstream.steps.heartbeats import is_heartbeat, keep_heartbeats
+from rxstream.steps.stream import Stream
 from rxstream.window.subject import TimeWindowSubject
 
 __all__ = [
@@ -151,13 +154,33 @@ def recut_by_time(chunks: Sequence[Chunk], shares: Sequence[float]) -> list[Chun
     return pieces or [whole]
 
 
-def run_operator(operator: Operator, chunks: Sequence[Chunk]) -> list[Any]:
-    """Return what an operator gives for a stream; raise what it fails with."""
+def run_operator(
+    operator: Operator, chunks: Sequence[Chunk], *, heartbeats: bool = True
+) -> list[Any]:
+    """Return what an operator gives for a stream; raise what it fails with.
+
+    Parameters
+    ----------
+    operator
+        As it stands in a pipe.
+    chunks
+        The stream.
+    heartbeats
+        Whether chunks without samples come in and out, as between operators; else as for a
+        subscriber behind RxPY's operators.
+    """
     out: list[Any] = []
     errors: list[Exception] = []
     ends: list[None] = []
-    source = rx.from_iterable(chunks, scheduler=ImmediateScheduler())
-    source.pipe(operator).subscribe(out.append, errors.append, lambda: ends.append(None))
+    every = rx.from_iterable(chunks, scheduler=ImmediateScheduler())
+    source = Stream[Chunk](
+        lambda observer, scheduler: every.subscribe(observer, scheduler=scheduler)
+    )
+    if heartbeats:
+        result = keep_heartbeats(source.pipe(operator))
+    else:
+        result = source.pipe(rxo.as_observable(), operator)
+    result.subscribe(out.append, errors.append, lambda: ends.append(None))
     if errors:
         raise errors[0]
     assert len(ends) == 1, "the stream completes once"
@@ -205,15 +228,17 @@ def assert_live_equals_replay(
     live: list[Any] = []
     errors: list[Exception] = []
     here = ImmediateScheduler()
-    subject.pipe(operator).subscribe(live.append, errors.append, scheduler=here)
+    live_stream = keep_heartbeats(subject.pipe(operator))
+    live_stream.subscribe(live.append, errors.append, scheduler=here)
     for chunk in chunks:
         subject.on_next(chunk)
     subject.on_completed()
     past: list[Any] = []
-    subject.past().pipe(operator).subscribe(past.append, errors.append)
+    keep_heartbeats(subject.past().pipe(operator)).subscribe(past.append, errors.append)
     again: list[Any] = []
     start = subject.rewind(to=chunks[0].covered_from - 1)
-    start.pipe(operator).subscribe(again.append, errors.append, scheduler=here)
+    rewound = keep_heartbeats(start.pipe(operator))
+    rewound.subscribe(again.append, errors.append, scheduler=here)
     if errors:
         raise errors[0]
     assert_same(live, past, joined=joined)
@@ -268,10 +293,10 @@ def check_operator(
 ) -> None:
     """Check that an operator on chunks obeys the laws, on random streams.
 
-    The result does not depend on how the input was cut; nothing is lost or doubled unless a gap
-    says so; live and replay give the same; a fresh subscription is a fresh state; errors are
-    forwarded, the end comes once, nothing comes after dispose. The streams have empty chunks,
-    chunks of one sample, gaps, n-dimensional and structured samples.
+    The result does not depend on how the input was cut, with heartbeats and without; nothing is
+    lost or doubled unless a gap says so; live and replay give the same; a fresh subscription is a
+    fresh state; errors are forwarded, the end comes once, nothing comes after dispose. The streams
+    have empty chunks, chunks of one sample, gaps, n-dimensional and structured samples.
 
     Parameters
     ----------
@@ -290,7 +315,7 @@ def check_operator(
     Raises
     ------
     AssertionError
-        With the smallest stream that gap_positions a law.
+        With the smallest stream that breaks a law.
     """
     joined = not regroups
 
@@ -300,6 +325,10 @@ def check_operator(
         assert_same(run_operator(operator, chunks), out)  # the same operator again: fresh state
         assert_same(run_operator(operator, recut(chunks, cuts)), out, joined=joined)
         assert_same(run_operator(operator, recut_by_time(chunks, shares)), out, joined=joined)
+        plain = run_operator(operator, chunks, heartbeats=False)
+        again = run_operator(operator, recut(chunks, cuts), heartbeats=False)
+        assert_same(again, plain, joined=joined)
+        assert not any(map(is_heartbeat, plain[:-1])), "a subscriber gets samples in every chunk"
         for item in out:
             if isinstance(item, Chunk) and len(item):
                 assert item.start <= item.time[0] <= item.time[-1] < item.end

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.chunk_buffer import add_gap
+from rxstream.data.gap import add_gap
 from rxstream.data.gap import GapAt
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo

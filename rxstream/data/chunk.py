@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from typing_extensions import TypeVar
 
-from rxstream import display
 from rxstream.data.axis import (
     NO_TIMES,
     Axis,
@@ -535,18 +534,26 @@ class Chunk(Generic[S]):
         return text + "".join(f", {gap}" for gap in self.gaps) + ">"
 
     def _repr_html_(self) -> str:
+        from rxstream import display  # it draws chunks, so it imports this module
+
         return display.chunk_html(self)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw it with matplotlib, gaps shaded; return the axes."""
+        from rxstream import display  # it draws chunks, so it imports this module
+
         return display.plot_chunk(self, ax)
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a DataFrame indexed by UTC time; a column for each channel or field."""
+        from rxstream import display  # it draws chunks, so it imports this module
+
         return cast("pd.DataFrame", display.chunk_to_pandas(self))
 
     def to_xarray(self) -> "xr.DataArray | xr.Dataset":
         """Return a DataArray (structured samples: a Dataset) with the coordinate ``time``."""
+        from rxstream import display  # it draws chunks, so it imports this module
+
         return cast("xr.DataArray | xr.Dataset", display.chunk_to_xarray(self))
 
 

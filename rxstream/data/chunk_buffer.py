@@ -10,11 +10,11 @@ from typing_extensions import TypeVar
 from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, cut_parts
 from rxstream.data.chunk import Chunk
 from rxstream.data.concat import overlapping, unlike
-from rxstream.data.gap import Gap, GapAt, cut_gaps
+from rxstream.data.gap import Gap, GapAt, add_gap, cut_gaps
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 
-__all__ = ["ChunkBuffer", "add_gap"]
+__all__ = ["ChunkBuffer"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
@@ -321,12 +321,3 @@ class ChunkBuffer(Generic[S]):
             self.gap_positions = [item for item in self.gap_positions if item[0] >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)
-
-
-def add_gap(gap_positions: list[GapAt], position: int, gap: Gap) -> None:
-    """Add a gap before ``position`` after all others; what was cut in two becomes one again."""
-    last = gap_positions[-1] if gap_positions else None
-    if last is not None and last.position == position and last.gap.continues(gap):
-        gap_positions[-1] = GapAt(position, last.gap.join(gap))
-    else:
-        gap_positions.append(GapAt(position, gap))

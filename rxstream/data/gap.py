@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
-__all__ = ["Gap", "GapAt", "GapReason", "cut_gaps"]
+__all__ = ["Gap", "GapAt", "GapReason", "add_gap", "cut_gaps"]
 
 GapReason: TypeAlias = Literal[
     "overrun", "dropped", "lag", "disconnect", "restart", "overlap", "unmatched"
@@ -110,3 +110,12 @@ def cut_gaps(
         if at == i == j and (inside or gap.start < x == y) and y < gap.end:  # a part comes after
             shift -= gap.between(y, gap.end).lost or 0
     return start, shift, tuple(kept)
+
+
+def add_gap(gap_positions: list[GapAt], position: int, gap: Gap) -> None:
+    """Add a gap before ``position`` after all others; what was cut in two becomes one again."""
+    last = gap_positions[-1] if gap_positions else None
+    if last is not None and last.position == position and last.gap.continues(gap):
+        gap_positions[-1] = GapAt(position, last.gap.join(gap))
+    else:
+        gap_positions.append(GapAt(position, gap))

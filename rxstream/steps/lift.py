@@ -5,6 +5,9 @@ from typing import Protocol, TypeVar
 
 from reactivex import Observable, abc
 
+from rxstream.steps.heartbeats import keep_heartbeats
+from rxstream.steps.stream import Stream
+
 __all__ = ["Step", "lift"]
 
 A = TypeVar("A")
@@ -25,7 +28,7 @@ class Step(Protocol[A_contra, B_co]):
         ...
 
 
-def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable[B]]:
+def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]:
     """Return an operator that sends each subscription through a `Step` of its own.
 
     An exception in the step goes to ``on_error`` downstream; one in the subscriber does not:
@@ -50,7 +53,9 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable
     [1, 1, 2, 2, 'end']
     """
 
-    def operator(source: Observable[A]) -> Observable[B]:
+    def operator(source: Observable[A]) -> Stream[B]:
+        everything = keep_heartbeats(source)
+
         def subscribe(
             observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
@@ -84,9 +89,11 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Observable
                     forward(result)
                 observer.on_completed()
 
-            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
+            return everything.subscribe(
+                on_next, observer.on_error, on_completed, scheduler=scheduler
+            )
 
-        return Observable(subscribe)
+        return Stream(subscribe, source)
 
     return operator
 

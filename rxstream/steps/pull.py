@@ -1,0 +1,258 @@
+"""Pull instead of push: readers of streams, and what they share with those of windows."""
+
+import asyncio
+import threading
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from reactivex import Observable, abc
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration, now_ns, to_span
+from rxstream.data.concat import concat
+from rxstream.errors import ParameterError
+from rxstream.validation import is_whole
+
+__all__ = ["BaseReader", "StreamReader", "iterate_stream"]
+
+T = TypeVar("T")
+
+
+class BaseReader(Generic[T]):
+    """Takes items when asked. Iterating gives them as they come. A context manager."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._held: list[T] = []
+        self._closed = False
+
+    @abstractmethod
+    def _take(self, timeout: float | None) -> list[T] | None:
+        """Return what has come, waiting up to ``timeout`` [s] for it; None at the end.
+
+        Raises
+        ------
+        TimeoutError
+            If nothing came in time.
+        """
+
+    def read(self, n: int | None = None, timeout: Duration | None = None) -> "Chunk | None":
+        """Return the next ``n`` samples as one chunk, waiting for them.
+
+        Parameters
+        ----------
+        n
+            Number of samples; None for what has come since the last read, at least one chunk.
+        timeout
+            Longest wait [s]; None for ever.
+
+        Returns
+        -------
+        chunk
+            Fewer samples, or None, only at the end of the stream.
+
+        Raises
+        ------
+        TimeoutError
+            If they did not come in time; what came is kept for the next read.
+        ParameterError
+            If ``n`` is not a whole number of samples, or the items are not chunks.
+        """
+        if n is not None and not is_whole(n, 1):
+            msg = f"read: n must be a whole number of samples >= 1, not {n!r}"
+            raise ParameterError(msg)
+        deadline = None
+        if timeout is not None:
+            deadline = now_ns() + to_span(timeout, "timeout", zero=True)
+        held: list[Any] = self._held
+        while not held or sum(map(_length, held)) < (n or 0):
+            wait = None if deadline is None else max(0.0, (deadline - now_ns()) / 1e9)
+            found = None if self._closed else self._take(wait)
+            if found is None:
+                break
+            held += found
+        if not held:
+            return None
+        joined = concat(held)
+        held.clear()
+        if n is not None and len(joined) > n:
+            held.append(joined[n:])
+            joined = joined[:n]
+        return joined
+
+    def close(self) -> None:
+        """Stop reading; what waits is dropped."""
+        self._closed = True
+        self._held.clear()
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            while self._held:
+                yield self._held.pop(0)
+            found = None if self._closed else self._take(None)
+            if found is None:
+                return
+            self._held += found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<Reader of {self._name}: {state}>"
+
+
+def _length(item: object) -> int:
+    if isinstance(item, Chunk):
+        return len(item)
+    msg = f"read joins chunks, and the stream gives {type(item).__name__}: iterate over it instead"
+    raise ParameterError(msg)
+
+
+class _Closed(Exception):  # noqa: N818 - it is no error: it ends a source that nobody reads any more
+    pass
+
+
+class _HandOver(Generic[T]):
+    """A bounded queue between the threads of a stream and who pulls.
+
+    Whoever puts waits while it is full: so a device's cursor lags by its policy, and nothing grows.
+    """
+
+    def __init__(self, source: Observable[T], size: int, wake: Callable[[], None]) -> None:
+        self._items: deque[T] = deque()
+        self._size, self._wake = size, wake
+        self._moved = threading.Condition()  # guards what follows
+        self._over = self._closed = False
+        self._error: Exception | None = None
+        self._subscription: abc.DisposableBase | None = None
+        self._begun = threading.Event()  # it is subscribed, or gives already
+        self._thread = threading.Thread(
+            target=self._run, args=(source,), name="rxstream-hand-over", daemon=True
+        )
+        self._thread.start()
+        self._begun.wait()
+
+    def _run(self, source: Observable[T]) -> None:
+        # A cold source gives everything while it is subscribed to, so that needs a thread.
+        try:
+            subscription = source.subscribe(self._put, self._end, self._end)
+        except _Closed:
+            return
+        except Exception as error:  # noqa: BLE001 - it goes to who pulls
+            self._end(error)
+            return
+        finally:
+            self._begun.set()
+        with self._moved:
+            self._subscription, closed = subscription, self._closed
+        if closed:
+            subscription.dispose()
+
+    def _put(self, item: T) -> None:
+        with self._moved:
+            self._begun.set()
+            while len(self._items) >= self._size and not self._closed:
+                self._moved.wait()
+            if self._closed:
+                if threading.current_thread() is self._thread:
+                    raise _Closed
+                return
+            self._items.append(item)
+            self._moved.notify_all()
+        self._wake()
+
+    def _end(self, error: Exception | None = None) -> None:
+        with self._moved:
+            self._over, self._error = True, error
+            self._begun.set()
+            self._moved.notify_all()
+        self._wake()
+
+    def take(self, timeout: float | None) -> list[T] | None:
+        """Return what has come after up to ``timeout`` [s]: nothing in time, or None at the end."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._items or self._over or self._closed, timeout)
+            found = list(self._items)
+            self._items.clear()
+            self._moved.notify_all()
+            if not found and (self._over or self._closed):
+                if self._error is not None and not self._closed:
+                    raise self._error
+                return None
+            return found
+
+    def close(self) -> None:
+        """End the subscription, and whoever waits to put."""
+        with self._moved:
+            self._closed = True
+            self._items.clear()
+            subscription = self._subscription
+            self._moved.notify_all()
+        if subscription is not None:
+            subscription.dispose()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(1.0)
+
+
+class StreamReader(BaseReader[T]):
+    """A reader of a stream without a window; up to ``size`` items wait for it."""
+
+    def __init__(self, source: Observable[T], size: int, name: str) -> None:
+        if not is_whole(size, 1):
+            msg = f"reader: size must be a whole number of items >= 1, not {size!r}"
+            raise ParameterError(msg)
+        super().__init__(name)
+        self._hand_over = _HandOver(source, size, _nothing)
+
+    def _take(self, timeout: float | None) -> list[T] | None:
+        found = self._hand_over.take(timeout)
+        if found is not None and not found:
+            msg = f"{self._name}: nothing came in time"
+            raise TimeoutError(msg)
+        return found
+
+    def close(self) -> None:
+        """Stop reading; what waits is dropped, and the subscription ends."""
+        super().close()
+        self._hand_over.close()
+
+
+async def iterate_stream(source: Observable[T], size: int) -> AsyncIterator[T]:
+    """Yield items as they come, without holding the event loop; up to ``size`` items wait."""
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop was closed, and we are forgotten with it
+            loop.call_soon_threadsafe(event.set)
+
+    hand_over = await asyncio.to_thread(_HandOver, source, size, wake)
+    try:
+        while True:
+            found = hand_over.take(0)
+            if found is None:
+                return
+            for item in found:
+                yield item
+            if not found:
+                await event.wait()
+                event.clear()
+    finally:
+        hand_over.close()
+
+
+def _nothing() -> None:
+    """Stand in for a wake-up where whoever pulls waits by itself."""

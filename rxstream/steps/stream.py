@@ -1,0 +1,207 @@
+"""`Stream`: what our operators return and our devices are."""
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+
+from reactivex import Observable, abc
+from reactivex import operators as rxo
+
+from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration, Time
+from rxstream.errors import NotRewindableError
+from rxstream.steps.heartbeats import WithoutHeartbeats
+from rxstream.steps.pull import BaseReader, StreamReader, iterate_stream
+
+__all__ = ["Stream", "chain_of", "label"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+# Items that wait for whoever pulls, before the stream itself waits.
+_HAND_OVER = 16
+
+Subscribe = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.DisposableBase]
+
+
+class Stream(Observable[T]):
+    """An Observable that knows where it comes from, and can be pulled from.
+
+    Its subscribers get no chunks without samples (heartbeats), unless they ask for them; the gaps
+    of those come with the next samples, or at the end.
+
+    Parameters
+    ----------
+    subscribe
+        Subscribes an observer that gets everything, heartbeats included.
+    source
+        The stream it is made of.
+
+    Examples
+    --------
+    >>> import numpy as np, reactivex as rx
+    >>> from rxstream import StreamInfo, operators as ops
+    >>> ramp = Chunk.regular(np.arange(4), StreamInfo("ramp", 1.0, (), np.int64), start=0)
+    >>> pairs = rx.of(ramp).pipe(ops.rechunk(2), ops.map_data(np.negative))
+    >>> pairs
+    <Stream Observable | rechunk(2) | map_data(negative)>
+    >>> [chunk.data.tolist() for chunk in pairs]
+    [[0, -1], [-2, -3]]
+    """
+
+    def __init__(
+        self, subscribe: "Subscribe[T] | None" = None, source: Observable[Any] | None = None
+    ) -> None:
+        super().__init__()
+        self._subscribe_all_with = subscribe
+        self._source_stream = source
+        self._label = ""
+
+    # -- subscribing --------------------------------------------------------------------------
+
+    def _subscribe_all(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        """Subscribe an observer that gets everything, heartbeats included."""
+        if self._subscribe_all_with is None:
+            raise NotImplementedError
+        return self._subscribe_all_with(observer, scheduler)
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return self._subscribe_all(WithoutHeartbeats(observer), scheduler)
+
+    def subscribe(
+        self,
+        on_next: "abc.ObserverBase[T] | abc.OnNext[T] | None" = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """Subscribe an observer or functions; see `Observable.subscribe`.
+
+        An observer with a true attribute ``wants_heartbeats`` gets chunks without samples too.
+        """
+        if getattr(on_next, "wants_heartbeats", False):
+            return self.with_heartbeats().subscribe(
+                on_next, on_error, on_completed, scheduler=scheduler
+            )
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+    def with_heartbeats(self) -> Observable[T]:
+        """Return the same stream with its chunks without samples.
+
+        They say that nothing is still to come before their `Chunk.end`.
+        """
+        return Observable(self._subscribe_all)
+
+    # -- pulling ------------------------------------------------------------------------------
+
+    def reader(self, *, size: int = _HAND_OVER) -> BaseReader[T]:
+        """Return a reader, which subscribes now and takes items when asked.
+
+        Parameters
+        ----------
+        size
+            Items that wait for it at most; then the subscription waits, and lags by its policy.
+        """
+        return StreamReader(self, size, self.chain)
+
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over the items as they come, in a subscription of its own."""
+        with self.reader() as reader:
+            yield from reader
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Iterate over the items as they come, without holding the event loop."""
+        return iterate_stream(self, _HAND_OVER)
+
+    # -- what needs a window ------------------------------------------------------------------
+
+    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> "Stream[Chunk]":
+        """Raise `NotRewindableError`: it keeps no past."""
+        self._refuse(f"rewind({seconds if to is None else f'to={to}'})")
+
+    def last(self, seconds: Any = None) -> Any:
+        """Raise `NotRewindableError` for a length of time; for a predicate, see RxPY's `last`."""
+        if seconds is not None and not callable(seconds):
+            self._refuse(f"last({seconds!r})")
+        return self.pipe(rxo.last(seconds))
+
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Raise `NotRewindableError`: it keeps no past."""
+        self._refuse(f"between({t0}, {t1})")
+
+    def at(self, t: Time) -> Chunk:
+        """Raise `NotRewindableError`: it keeps no past."""
+        self._refuse(f"at({t})")
+
+    def past(self, seconds: Duration | None = None, **options: Any) -> "Stream[Chunk]":
+        """Raise `NotRewindableError`: it keeps no past."""
+        self._refuse(f"past({seconds!r})")
+
+    def _refuse(self, call: str) -> NoReturn:
+        msg = (
+            f"{self.chain} keeps no past for {call}: "
+            "put ops.replay_window(60) at its end, and ask that"
+        )
+        raise NotRewindableError(msg)
+
+    # -- its chain ----------------------------------------------------------------------------
+
+    @property
+    def chain(self) -> str:
+        """Source and operators, e.g. ``"mic | rechunk(960) | rms(0.1)"``."""
+        own = self._label or type(self).__name__
+        if self._source_stream is None:
+            return own
+        return f"{chain_of(self._source_stream)} | {own}"
+
+    def __repr__(self) -> str:
+        return f"<Stream {self.chain}>"
+
+
+def chain_of(source: Observable[Any]) -> str:
+    """Return the chain of a stream; of any other Observable, what it is."""
+    return source.chain if isinstance(source, Stream) else type(source).__name__
+
+
+def label(make: Callable[P, Callable[[A], B]]) -> Callable[P, Callable[[A], B]]:
+    """Give the streams of an operator its name and arguments, for their repr.
+
+    Decorates the function that makes the operator.
+    """
+
+    @functools.wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> Callable[[A], B]:
+        operator = make(*args, **kwargs)
+        shown = [_shown(value) for value in args]
+        shown += [f"{name}={_shown(value)}" for name, value in kwargs.items()]
+        text = f"{make.__name__}({', '.join(shown)})"
+
+        @functools.wraps(operator)
+        def labelled(source: A) -> B:
+            result = operator(source)
+            if isinstance(result, Stream):
+                result._label = text  # noqa: SLF001 - the label belongs to this module
+            return result
+
+        labelled.__name__ = make.__name__
+        return labelled
+
+    return made
+
+
+def _shown(value: Any) -> str:
+    """Return an argument as a few words."""
+    if isinstance(value, Observable):
+        return chain_of(value)
+    if inspect.isroutine(value) or inspect.isclass(value) or hasattr(value, "__name__"):
+        return cast("str", value.__name__)
+    text = repr(value)
+    return text if len(text) <= 40 else f"{type(value).__name__}(…)"
