@@ -24,6 +24,7 @@ from rxstream.errors import ChunkError, ParameterError
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from matplotlib.axes import Axes
 
 __all__ = ["Chunk"]
 
@@ -95,14 +96,14 @@ class Chunk(Generic[S]):
         period
             True distance of samples [ns], at least 1.
         uncertainty
-            Of the times [ns].
+            Half width of the 95 % interval of the times [ns].
 
         Raises
         ------
         ParameterError
             If there is neither a rate nor a period, or it is less than 1 ns.
         ChunkError
-            If the data is not of the shape and dtype that ``info`` tells.
+            If the data is not of the shape and dtype that ``info`` says.
         """
         view = _checked(data, info)
         step = period or info.period
@@ -140,9 +141,9 @@ class Chunk(Generic[S]):
             the later ones come 1 ns after the one before, or, where ``end`` leaves no room for
             that, the earlier ones 1 ns before the next.
         info
-            Of the stream.
+            Description of the stream.
         start, end
-            What the chunk tells about: nothing else happened from ``start`` to before ``end``.
+            Covered interval: nothing else happened from ``start`` to before ``end``.
             Default: from the first time to 1 ns after the last. An empty chunk needs both.
         index, gap, uncertainty
             As for `regular`.
@@ -230,17 +231,17 @@ class Chunk(Generic[S]):
 
     @property
     def info(self) -> StreamInfo:
-        """Of the stream it belongs to."""
+        """Description of the stream."""
         return self._info
 
     @property
     def start(self) -> int:
-        """Time [ns] from which on it tells; the first sample is not before it."""
+        """Start of the covered interval [ns]; the first sample is at or after it."""
         return self._start
 
     @property
     def end(self) -> int:
-        """Time [ns], exclusive: nothing before it is still to come."""
+        """End of the covered interval [ns], exclusive: nothing before it is still to come."""
         return self._end
 
     @property
@@ -293,7 +294,7 @@ class Chunk(Generic[S]):
 
     @property
     def gap_positions(self) -> tuple[GapAt, ...]:
-        """Every gap with the number of samples before it."""
+        """Every gap with its position: the number of samples before it."""
         return self._gap_positions
 
     @property
@@ -313,7 +314,7 @@ class Chunk(Generic[S]):
 
     @property
     def lost(self) -> int:
-        """How many samples its gaps are known to have lost."""
+        """Number of samples known to be lost in its gaps."""
         return sum(gap.lost or 0 for _, gap in self._gap_positions)
 
     @property
@@ -439,7 +440,7 @@ class Chunk(Generic[S]):
 
     @property
     def covered_from(self) -> int:
-        """`start`, or the start of the gap right before it [ns]."""
+        """Start of the covered interval with the gap right before it [ns]."""
         if self._gap_positions and self._gap_positions[0][0] == 0:
             return min(self._start, self._gap_positions[0][1].start)
         return self._start
@@ -538,7 +539,7 @@ class Chunk(Generic[S]):
 
         return display.chunk_html(self)
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw it with matplotlib, gaps shaded; return the axes."""
         from rxstream import display  # it draws chunks, so it imports this module
 
@@ -548,13 +549,13 @@ class Chunk(Generic[S]):
         """Return a DataFrame indexed by UTC time; a column for each channel or field."""
         from rxstream import display  # it draws chunks, so it imports this module
 
-        return cast("pd.DataFrame", display.chunk_to_pandas(self))
+        return display.chunk_to_pandas(self)
 
     def to_xarray(self) -> "xr.DataArray | xr.Dataset":
         """Return a DataArray (structured samples: a Dataset) with the coordinate ``time``."""
         from rxstream import display  # it draws chunks, so it imports this module
 
-        return cast("xr.DataArray | xr.Dataset", display.chunk_to_xarray(self))
+        return display.chunk_to_xarray(self)
 
 
 def _unpickled(data: NDArray[Any], *rest: Any) -> Chunk:

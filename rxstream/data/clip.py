@@ -1,13 +1,16 @@
-"""`Clip`: what several streams had to say around an event."""
+"""`Clip`: several streams cut around an event."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import format_time
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Clip", "Missing", "MissingReason"]
 
@@ -23,13 +26,13 @@ class Missing:
     Attributes
     ----------
     stream
-        Its name.
+        Name of the stream.
     start, end
-        From when to when [ns].
+        Interval [ns].
     reason
         ``older than the window``: the stream's history no longer held it; ``not begun``: the stream
         began later; ``late``: it had not come by the clip's ``lateness``; ``stream ended``,
-        ``stream failed``; ``events failed``: the clip was given early for that.
+        ``stream failed``; ``events failed``: the clip was emitted early because of that.
     """
 
     stream: str
@@ -49,22 +52,21 @@ class Clip:
     Attributes
     ----------
     events
-        What happened, in order: a sample of a stream is a `Chunk` of one; anything else is as it
-        came.
+        The events in order: a sample of a stream is a `Chunk` of one; anything else is as it came.
     times
-        When each event began [ns].
+        Start of each event [ns].
     start, end
-        Of the clip [ns], end exclusive.
+        Interval of the clip [ns], end exclusive.
     streams
-        By name, each cut to its own samples from `start` to before `end`. A stream that has never
-        given anything is not there.
+        Chunks by name, each cut to its samples from `start` to before `end`. A stream that has
+        never emitted anything has none.
     missing
-        Which parts of which streams are not there, and why. What a device lost is told by the
-        gaps of its chunk, not here.
+        Parts of streams that are not there, with the reason. Losses of a device are gaps of its
+        chunk, not here.
     part
-        0, or which piece it is of one that was longer than ``max_duration``.
+        Number of this piece, from 0, of a clip that was longer than ``max_duration``.
     more
-        Whether the next piece follows.
+        True if another piece follows.
     """
 
     events: tuple[Any, ...]
@@ -96,7 +98,7 @@ class Clip:
         return not self.missing
 
     def __getitem__(self, name: str) -> Chunk:
-        """Return what a stream had to say."""
+        """Return the chunk of a stream."""
         if name in self.streams:
             return self.streams[name]
         why = [str(part) for part in self.missing if part.stream == name]
@@ -116,3 +118,12 @@ class Clip:
     def _repr_html_(self) -> str:
         chunks = "".join(chunk._repr_html_() for chunk in self.streams.values())
         return f"<p>{html.escape(repr(self)[1:-1])}</p>{chunks}"
+
+    def plot(self, axes: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+        """Draw all streams with matplotlib over one time axis; return the axes, one for each.
+
+        See `rxstream.display.plot_clip`.
+        """
+        from rxstream import display  # it draws clips, so it imports this module
+
+        return display.plot_clip(self, axes)

@@ -1,4 +1,4 @@
-"""A chunk in a notebook: one line of facts, and a picture that needs no library."""
+"""A chunk in a notebook: one line of facts, and a drawing that needs no library."""
 
 import math
 from html import escape
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rxstream.data.chunk import Chunk
 from rxstream.display.png import data_url
 from rxstream.display.reduce import (
     PALETTE,
@@ -17,24 +18,31 @@ from rxstream.display.reduce import (
     lines,
     shown_gaps,
     span,
-    to_picture,
+    spread,
+    to_rgb,
 )
 
 __all__ = ["chunk_html"]
 
-_WIDTH, _LEFT = 640, 70  # [px]; of the picture, and of the labels at its left
+# Width of the drawing, and of the labels on its left [px].
+_WIDTH, _LEFT = 640, 70
+# Points across the drawing: about one a pixel keeps the HTML short.
 _COLUMNS = 520
-_LANES = 6
-_PICTURES = 5
+# Channels and frames that are drawn; a notebook should stay readable.
+_MAX_CHANNELS = 6
+_MAX_FRAMES = 5
+# Gaps that are listed one by one.
+_MAX_GAPS = 3
+_GAP_COLOR = "#d55e00"
 
 
-def chunk_html(chunk: Any) -> str:
-    """Return one line of facts and a picture, as HTML.
+def chunk_html(chunk: Chunk) -> str:
+    """Return one line of facts and a drawing, as HTML.
 
     Parameters
     ----------
     chunk
-        A chunk; of a long one, each column of pixels shows the least and the greatest value.
+        A chunk; of a long one, each column of pixels shows minimum and maximum.
 
     Examples
     --------
@@ -46,18 +54,18 @@ def chunk_html(chunk: Any) -> str:
     """
     body = ""
     if len(chunk.data):
-        draw = {"lines": _lanes, "events": _raster, "images": _pictures}[kind_of(chunk)]
+        draw = {"lines": _lanes, "events": _raster, "images": _frames}[kind_of(chunk)]
         body = draw(chunk)
     elif chunk.end > chunk.start:
         body = _svg(16, [_label(_LEFT + 4, 12, "no samples", anchor="start")], chunk)
     return f'<div style="font:13px system-ui,sans-serif">{_facts(chunk)}{body}</div>'
 
 
-def _facts(chunk: Any) -> str:
+def _facts(chunk: Chunk) -> str:
     info, data = chunk.info, chunk.data
     dtype = "structured" if data.dtype.names else str(data.dtype)
     shape = " × ".join(map(str, data.shape))
-    start = np.datetime64(int(chunk.start), "ns").astype("datetime64[us]")
+    start = np.datetime64(chunk.start, "ns").astype("datetime64[us]")
     rate = "irregular" if info.rate is None else f"{_si(info.rate)}Hz"
     parts = [
         f"{shape} {dtype}",
@@ -67,9 +75,11 @@ def _facts(chunk: Any) -> str:
     ]
     if info.unit:
         parts.insert(1, f"[{info.unit}]")
-    gaps = [f'<span style="color:#d55e00">{escape(str(gap))}</span>' for gap in chunk.gaps[:3]]
-    if len(chunk.gaps) > 3:
-        gaps.append(f"and {len(chunk.gaps) - 3} more gaps, {chunk.lost} samples lost in all")
+    shown = chunk.gaps[:_MAX_GAPS]
+    gaps = [f'<span style="color:{_GAP_COLOR}">{escape(str(gap))}</span>' for gap in shown]
+    more = len(chunk.gaps) - len(shown)
+    if more:
+        gaps.append(f"and {more} more gaps, {chunk.lost} samples lost in all")
     text = " · ".join([escape(part) for part in parts] + gaps)
     return f"<div><b>{escape(info.name)}</b> {text}</div>"
 
@@ -84,8 +94,8 @@ def _si(value: float) -> str:
 # -- lines ------------------------------------------------------------------------------------
 
 
-def _lanes(chunk: Any) -> str:
-    shown = lines(chunk, _LANES)
+def _lanes(chunk: Chunk) -> str:
+    shown = lines(chunk, _MAX_CHANNELS)
     more = count_lines(chunk) - len(shown)
     height = 90 if len(shown) == 1 else 46
     parts, top = [], 4
@@ -140,10 +150,10 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-# -- events and pictures ----------------------------------------------------------------------
+# -- events and images ------------------------------------------------------------------------
 
 
-def _raster(chunk: Any) -> str:
+def _raster(chunk: Chunk) -> str:
     rows = event_rows(chunk)
     pitch = 14 if rows.labels else 30
     low, high = span(chunk)
@@ -165,17 +175,17 @@ def _raster(chunk: Any) -> str:
     return _svg(4 + count * pitch, parts, chunk)
 
 
-def _pictures(chunk: Any) -> str:
+def _frames(chunk: Chunk) -> str:
     n = len(chunk.data)
-    shown = np.unique(np.linspace(0, n - 1, min(n, _PICTURES)).round().astype(int)).tolist()
+    shown = spread(n, _MAX_FRAMES)
     height = 200 if len(shown) == 1 else 96
     parts = []
     for i in shown:
-        picture = to_picture(chunk, i, height)
+        image = to_rgb(chunk, i, height)
         since = (chunk.axis.at(i) - chunk.start) / 1e9
         parts.append(
             f'<figure style="display:inline-block;margin:4px 6px 0 0">'
-            f'<img src="{data_url(picture)}" alt="sample {i}" '
+            f'<img src="{data_url(image)}" alt="sample {i}" '
             f'style="max-height:{height}px;max-width:200px"/>'
             f'<figcaption style="font-size:11px;opacity:.7">#{chunk[i : i + 1].index}, '
             f"{since:.4g} s</figcaption></figure>"
@@ -192,17 +202,17 @@ def _label(x: float, y: float, text: str, *, anchor: str = "end", color: str = "
     return f'<text {place} font-size="10" {style}>{escape(text)}</text>'
 
 
-def _svg(height: float, parts: list[str], chunk: Any) -> str:
+def _svg(height: float, parts: list[str], chunk: Chunk) -> str:
     low, high = span(chunk)
     wide = _WIDTH - _LEFT
     back = []
-    for start, end, text in shown_gaps(chunk):
+    for start, end, gap in shown_gaps(chunk, low, high):
         x = _LEFT + wide * (start - low) / (high - low)
         width = max(2.0, wide * (end - start) / (high - low))
         back.append(
             f'<rect x="{min(x, _WIDTH - width):.1f}" y="2" width="{width:.1f}" '
-            f'height="{height:.0f}" fill="#d55e00" opacity=".22">'
-            f"<title>{escape(text)}</title></rect>"
+            f'height="{height:.0f}" fill="{_GAP_COLOR}" opacity=".22">'
+            f"<title>{escape(str(gap))}</title></rect>"
         )
     ticks = [f'<path d="M{_LEFT} {height + 2:.0f}H{_WIDTH}" stroke="currentColor" opacity=".4"/>']
     for at, text in _ticks((low - chunk.start) / 1e9, (high - chunk.start) / 1e9):
@@ -218,7 +228,7 @@ def _svg(height: float, parts: list[str], chunk: Any) -> str:
 
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Return about six round numbers of seconds since the start, with their texts."""
+    """Return about six round numbers of seconds since the start, each with its label."""
     rough = (high - low) / 6
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)

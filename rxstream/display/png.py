@@ -1,4 +1,4 @@
-"""A PNG writer of a dozen lines, for pictures in a notebook without any picture library."""
+"""A small PNG writer, for images in a notebook without an image library."""
 
 import base64
 import struct
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["data_url", "encode"]
 
 
-def encode(picture: NDArray[np.uint8]) -> bytes:
+def encode(image: NDArray[np.uint8]) -> bytes:
     r"""Return red, green and blue ``(h, w, 3)`` uint8 as a PNG file.
 
     Examples
@@ -18,9 +18,10 @@ def encode(picture: NDArray[np.uint8]) -> bytes:
     >>> encode(np.zeros((1, 1, 3), np.uint8))[:8]
     b'\x89PNG\r\n\x1a\n'
     """
-    height, width, _ = picture.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row begins with 0: no filter
-    rows[:, 1:] = picture.reshape(height, -1)
+    height, width, _ = image.shape
+    # Each row begins with the number of its filter, 0 for none.
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)
+    rows[:, 1:] = image.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_part(kind, body) for kind, body in parts)
@@ -31,6 +32,6 @@ def _part(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
 
 
-def data_url(picture: NDArray[np.uint8]) -> str:
-    """Return a picture as a URL that holds it."""
-    return "data:image/png;base64," + base64.b64encode(encode(picture)).decode("ascii")
+def data_url(image: NDArray[np.uint8]) -> str:
+    """Return an image as a ``data:`` URL, which holds all of it."""
+    return "data:image/png;base64," + base64.b64encode(encode(image)).decode("ascii")

@@ -1,70 +1,80 @@
-"""What there is to draw of a chunk, reduced to what a picture can show."""
+"""Reduction of a chunk to what a drawing of limited size can show."""
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.data.chunk import Chunk
+from rxstream.data.gap import Gap
+
 __all__ = [
     "PALETTE", "Envelope", "Kind", "Rows", "count_lines", "envelope", "event_rows", "kind_of",
-    "lines", "shown_gaps", "span", "to_picture",
+    "lines", "shown_gaps", "span", "spread", "to_rgb",
 ]  # fmt: skip
 
 Kind: TypeAlias = Literal["lines", "images", "events"]
 Floats: TypeAlias = NDArray[np.float64]
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#777777")
-"""Colours that can be told apart by everybody, on white and on black."""
+"""Colors distinct for people with any color vision, on white and on black (Okabe and Ito)."""
 
-_PICTURE_LEAST = 8  # pixels; a sample of less in height or width is a table, not a picture
-_LEAD = 0.15  # a gap before the first sample takes at most this share of the picture
+# A sample of less height or width [px] is a table of numbers, not an image.
+_MIN_IMAGE_SIZE = 8
+# A gap before the first sample may last for days; it takes at most this share of the samples' time.
+_MAX_LEAD = 0.15
 
 
-def kind_of(chunk: Any) -> Kind:
-    """Return how to draw a chunk: numbers over time, pictures, or events."""
+def kind_of(chunk: Chunk) -> Kind:
+    """Return how to draw a chunk: numbers over time, images, or events."""
     dtype, shape = chunk.data.dtype, chunk.data.shape[1:]
     if dtype.names:
         floats = any(dtype[name].base.kind in "fc" for name in dtype.names)
         return "lines" if floats else "events"
     if dtype.kind not in "biufc":
         return "events"
-    if len(shape) in (2, 3) and min(shape[:2]) >= _PICTURE_LEAST:
+    if len(shape) in (2, 3) and min(shape[:2]) >= _MIN_IMAGE_SIZE:
         return "images"
     return "lines"
 
 
-def span(chunk: Any) -> tuple[int, int]:
-    """Return from when to when [ns] to draw."""
-    start, end = int(chunk.start), int(chunk.end)
+def span(chunk: Chunk) -> tuple[int, int]:
+    """Return the interval to draw [ns]; never empty."""
+    start, end = chunk.start, chunk.end
     if end <= start:
         return start, start + 1
-    return max(int(chunk.covered_from), start - round((end - start) * _LEAD)), end
+    return max(chunk.covered_from, start - round((end - start) * _MAX_LEAD)), end
 
 
-def shown_gaps(chunk: Any) -> list[tuple[int, int, str]]:
-    """Return gaps as start, end [ns], clipped to the `span`, and what to say of them."""
-    low, high = span(chunk)
+def shown_gaps(chunk: Chunk, low: int, high: int) -> list[tuple[int, int, Gap]]:
+    """Return gaps that reach into an interval [ns], each with the start and end of that part."""
     found = []
     for gap in chunk.gaps:
         start, end = max(gap.start, low), min(gap.end, high)
         if end > start or low <= gap.start == gap.end <= high:
-            found.append((start, end, str(gap)))
+            found.append((start, end, gap))
     return found
+
+
+def spread(n: int, count: int) -> list[int]:
+    """Return at most ``count`` of the positions 0 to ``n - 1``, first and last included."""
+    positions: list[int] = np.linspace(0, n - 1, min(n, count)).round().astype(int).tolist()
+    return positions
 
 
 # -- numbers ----------------------------------------------------------------------------------
 
 
-def count_lines(chunk: Any) -> int:
-    """Return how many lines a chunk has in all."""
+def count_lines(chunk: Chunk) -> int:
+    """Return the number of lines of a chunk: one for each number of a sample."""
     return len(_columns(chunk))
 
 
-def _columns(chunk: Any) -> list[tuple[str, str | None, int]]:
-    """Return a label, the field or None, and the place in it, for each number of a sample."""
+def _columns(chunk: Chunk) -> list[tuple[str, str | None, int]]:
+    """Return label, field (or None) and position in the field, for each number of a sample."""
     data, info = chunk.data, chunk.info
     if data.dtype.names:
-        columns = []
+        columns: list[tuple[str, str | None, int]] = []
         for name in data.dtype.names:
             if data.dtype[name].base.kind in "biufc":
                 count = int(np.prod(data[name].shape[1:], dtype=np.int64))
@@ -78,10 +88,10 @@ def _columns(chunk: Any) -> list[tuple[str, str | None, int]]:
     return [(label, None, i) for i, label in enumerate(labels)]
 
 
-def lines(chunk: Any, most: int) -> list[tuple[str, NDArray[Any]]]:
-    """Return label and values ``(n,)`` of the first ``most`` lines; of complex ones the size."""
+def lines(chunk: Chunk, count: int) -> list[tuple[str, NDArray[Any]]]:
+    """Return label and values ``(n,)`` of the first lines; of complex ones the magnitude."""
     data, found = chunk.data, []
-    for label, name, place in _columns(chunk)[:most]:
+    for label, name, place in _columns(chunk)[:count]:
         part = data if name is None else data[name]
         width = int(np.prod(part.shape[1:], dtype=np.int64))
         values = part.reshape(len(part), width)[:, place]
@@ -92,49 +102,49 @@ def lines(chunk: Any, most: int) -> list[tuple[str, NDArray[Any]]]:
 
 
 class Envelope(NamedTuple):
-    """A line as a picture can show it: a band from ``low`` to ``high``, or points where equal."""
+    """A line reduced to ``m`` points: a band from ``low`` to ``high``, or the samples."""
 
     x: Floats
-    """Where, 0 to 1 of the span, ``(m,)``."""
+    """Positions ``(m,)``, 0 to 1 of the `span`."""
     low: Floats
     high: Floats
     ends: list[int]
-    """Where its pieces end: a gap tears it."""
+    """Ends of the pieces between gaps, as positions in ``x``."""
     exact: bool
-    """Whether each point is a sample."""
+    """True where each point is a sample, and ``low`` equals ``high``."""
 
 
-def envelope(chunk: Any, values: NDArray[Any], columns: int) -> Envelope:
-    """Return the least and the greatest value of each of ``columns`` stretches of time.
+def envelope(chunk: Chunk, values: NDArray[Any], columns: int) -> Envelope:
+    """Return minimum and maximum of the values in each of ``columns`` equal intervals.
 
     Parameters
     ----------
     chunk
-        Whose times count.
+        Its times are those of the values.
     values
         ``(n,)``.
     columns
-        How many points a picture can show.
+        Greatest number of points.
     """
     n = len(values)
     low, high = span(chunk)
-    torn = np.array([at for at, _ in chunk.gap_positions], np.int64)
+    gap_at = np.array([at for at, _ in chunk.gap_positions], np.int64)
     if n <= columns:
         x = (chunk.time - low) / (high - low)
         exact = values.astype(np.float64)
-        return Envelope(x, exact, exact, _ends(np.arange(n), torn), True)
+        return Envelope(x, exact, exact, _ends(np.arange(n), gap_at), True)
     edges = low + (np.arange(columns) * ((high - low) / columns)).astype(np.int64)
     starts = np.array([chunk.axis.find(int(t)) for t in edges], np.int64)
     filled = np.flatnonzero(np.diff(np.append(starts, n)) > 0)
     starts = starts[filled]
     least = np.fmin.reduceat(values, starts).astype(np.float64)
     most = np.fmax.reduceat(values, starts).astype(np.float64)
-    return Envelope((filled + 0.5) / columns, least, most, _ends(starts, torn), False)
+    return Envelope((filled + 0.5) / columns, least, most, _ends(starts, gap_at), False)
 
 
-def _ends(starts: NDArray[np.int64], torn: NDArray[np.int64]) -> list[int]:
-    """Return where pieces end, for points that begin at samples ``starts``."""
-    piece = torn.searchsorted(starts, side="right")
+def _ends(starts: NDArray[np.int64], gap_at: NDArray[np.int64]) -> list[int]:
+    """Return the ends of pieces, for points that begin at samples ``starts``."""
+    piece = gap_at.searchsorted(starts, side="right")
     return [*(np.flatnonzero(np.diff(piece)) + 1).tolist(), len(starts)]
 
 
@@ -142,20 +152,20 @@ def _ends(starts: NDArray[np.int64], torn: NDArray[np.int64]) -> list[int]:
 
 
 class Rows(NamedTuple):
-    """Events by what they are."""
+    """Events grouped by the value of a field."""
 
     row: NDArray[np.int64]
     """Row of each event ``(n,)``."""
     labels: list[str]
-    """Of each row; empty if there is only one."""
+    """Value shown for each row; empty if there is only one row."""
     field: str
-    """What the rows tell apart."""
+    """Name of the field; empty if there is none."""
 
 
-def event_rows(chunk: Any, most: int = 12) -> Rows:
-    """Return events in rows by their first field that names something.
+def event_rows(chunk: Chunk, count: int = 12) -> Rows:
+    """Group events by their first field of text or whole numbers.
 
-    Those beyond the ``most`` frequent share the last row.
+    Of more than ``count`` values, the rarest share the last row.
     """
     data, field = chunk.data, ""
     one = Rows(np.zeros(len(data), np.int64), [], "")
@@ -170,12 +180,12 @@ def event_rows(chunk: Any, most: int = 12) -> Rows:
     values, row, counts = np.unique(data, return_inverse=True, return_counts=True)
     as_hex = values.dtype.kind in "iu" and field.endswith("id")
     labels = [f"0x{v:X}" if as_hex else _text(v) for v in values.tolist()]
-    if len(values) > most:
-        kept = np.sort(np.argsort(-counts, kind="stable")[: most - 1])
-        places = np.full(len(values), most - 1)
-        places[kept] = np.arange(most - 1)
+    if len(values) > count:
+        kept = np.sort(np.argsort(-counts, kind="stable")[: count - 1])
+        places = np.full(len(values), count - 1)
+        places[kept] = np.arange(count - 1)
         row = places[row]
-        labels = [labels[i] for i in kept] + [f"{len(values) - most + 1} others"]
+        labels = [labels[i] for i in kept] + [f"{len(values) - count + 1} others"]
     return Rows(row.astype(np.int64), labels, field)
 
 
@@ -184,13 +194,14 @@ def _text(value: Any) -> str:
     return text if len(text) <= 12 else text[:11] + "…"
 
 
-# -- pictures ---------------------------------------------------------------------------------
+# -- images -----------------------------------------------------------------------------------
 
 
-def to_picture(chunk: Any, i: int, height: int | None = None) -> NDArray[np.uint8]:
-    """Return sample ``i`` as red, green and blue ``(h, w, 3)`` uint8, no higher than ``height``.
+def to_rgb(chunk: Chunk, i: int, height: int | None = None) -> NDArray[np.uint8]:
+    """Return sample ``i`` as red, green and blue ``(h, w, 3)`` uint8, at most ``height`` rows.
 
-    The order of colors is that of ``info.channels`` (``("B", "G", "R")``), else red first.
+    The order of colors is that of ``info.channels`` (``("B", "G", "R")``), else red first. Other
+    dtypes than uint8 are scaled to the range of the sample; floats in 0 to 1 from that.
     """
     sample = chunk.data[i]
     step = 1 if height is None else max(1, -(-sample.shape[0] // height))

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.data.chunk import Chunk
 from rxstream.optional import import_optional
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 __all__ = ["chunk_to_pandas", "chunk_to_xarray"]
 
 
-def chunk_to_pandas(chunk: Any) -> Any:
+def chunk_to_pandas(chunk: Chunk) -> "pd.DataFrame":
     """Return a DataFrame with a row for each sample.
 
     The index is the time, UTC in nanoseconds. Columns are the channels by their labels, the
@@ -25,20 +30,20 @@ def chunk_to_pandas(chunk: Any) -> Any:
     MissingExtraError
         If pandas is not installed.
     """
-    pd = import_optional("pandas", extra="frames")
-    index = pd.DatetimeIndex(_times(chunk), tz="UTC", name="time")
+    pandas = import_optional("pandas", extra="frames")
+    index = pandas.DatetimeIndex(_times(chunk), tz="UTC", name="time")
     if chunk.data.dtype.names:
-        frame = pd.DataFrame(dict(_fields(chunk)), index=index)
+        frame = pandas.DataFrame(dict(_fields(chunk)), index=index)
     else:
-        frame = pd.DataFrame(_flat(chunk.data), index=index, columns=_labels(chunk))
+        frame = pandas.DataFrame(_flat(chunk.data), index=index, columns=_labels(chunk))
     frame.attrs = _facts(chunk) | {"gaps": _gaps(chunk)}
-    return frame
+    return cast("pd.DataFrame", frame)
 
 
-def chunk_to_xarray(chunk: Any) -> Any:
+def chunk_to_xarray(chunk: Chunk) -> "xr.DataArray | xr.Dataset":
     """Return a DataArray with the coordinate ``time``, or of structured samples a Dataset.
 
-    The other dimensions are ``channel`` (with its labels), ``y, x[, channel]`` of pictures, or
+    The other dimensions are ``channel`` (with its labels), ``y, x[, channel]`` of images, or
     ``dim_1`` … ``attrs`` has name, rate [Hz], unit (as ``units`` too, where xarray's plots look
     for it), and gaps as JSON, since a netCDF file takes nothing richer.
 
@@ -47,7 +52,7 @@ def chunk_to_xarray(chunk: Any) -> Any:
     MissingExtraError
         If xarray is not installed.
     """
-    xr = import_optional("xarray", extra="frames")
+    xarray = import_optional("xarray", extra="frames")
     data, info = chunk.data, chunk.info
     attrs = _facts(chunk)
     if info.unit:
@@ -57,30 +62,32 @@ def chunk_to_xarray(chunk: Any) -> Any:
     coords: dict[str, Any] = {"time": _times(chunk)}
     if data.dtype.names:
         fields = {}
-        for name in data.dtype.names:  # a field may be called "time" too
+        for name in data.dtype.names:
+            # A field called "time" must not replace the coordinate.
             part, label = data[name], name if name not in coords else f"{name}_"
             fields[label] = (_dims(part, prefix=name), part)
-        return xr.Dataset(fields, coords=coords, attrs=attrs)
+        return cast("xr.Dataset", xarray.Dataset(fields, coords=coords, attrs=attrs))
     dims = _dims(data)
     if info.channels and len(info.channels) == data.shape[-1] and data.ndim > 1:
         dims = (*dims[:-1], "channel")
         coords["channel"] = list(info.channels)
-    return xr.DataArray(data, dims=dims, coords=coords, name=info.name, attrs=attrs)
+    array = xarray.DataArray(data, dims=dims, coords=coords, name=info.name, attrs=attrs)
+    return cast("xr.DataArray", array)
 
 
-def _times(chunk: Any) -> NDArray[np.datetime64]:
-    stamps: NDArray[np.datetime64] = np.asarray(chunk.time, np.int64).astype("datetime64[ns]")
+def _times(chunk: Chunk) -> NDArray[np.datetime64]:
+    stamps: NDArray[np.datetime64] = chunk.time.astype("datetime64[ns]")
     return stamps
 
 
-def _facts(chunk: Any) -> dict[str, Any]:
+def _facts(chunk: Chunk) -> dict[str, Any]:
     info = chunk.info
     return {"name": info.name, "unit": info.unit} | (
         {} if info.rate is None else {"rate": info.rate}
     )
 
 
-def _gaps(chunk: Any) -> list[dict[str, Any]]:
+def _gaps(chunk: Chunk) -> list[dict[str, Any]]:
     return [
         {"start": int(gap.start), "end": int(gap.end), "lost": gap.lost, "reason": gap.reason}
         for gap in chunk.gaps
@@ -100,7 +107,7 @@ def _flat(data: NDArray[Any]) -> NDArray[Any]:
     return data.reshape(len(data), int(np.prod(data.shape[1:], dtype=np.int64)))
 
 
-def _labels(chunk: Any) -> list[Any]:
+def _labels(chunk: Chunk) -> list[Any]:
     data, info = chunk.data, chunk.info
     if data.ndim == 1:
         return [info.name]
@@ -108,8 +115,8 @@ def _labels(chunk: Any) -> list[Any]:
     return list(info.channels) if len(info.channels) == count else list(range(count))
 
 
-def _fields(chunk: Any) -> Iterator[tuple[str, Any]]:
-    for name in chunk.data.dtype.names:
+def _fields(chunk: Chunk) -> Iterator[tuple[str, Any]]:
+    for name in chunk.dtype.names or ():
         yield from _field(name, chunk.data[name])
 
 

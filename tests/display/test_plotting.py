@@ -17,7 +17,7 @@ import xarray as xr
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream.display import png
-from rxstream.display.reduce import envelope, event_rows, kind_of, to_picture
+from rxstream.display.reduce import envelope, event_rows, kind_of, to_rgb
 from rxstream.errors import MissingExtraError
 
 START = 1_790_000_000_123_456_789
@@ -225,7 +225,7 @@ def test_events_are_told_apart_by_their_first_field():
 
 def test_rare_events_share_a_row():
     text = regular(np.array(list("aaabbbcccdefghijklmno")))
-    rows = event_rows(text, most=4)
+    rows = event_rows(text, count=4)
     assert rows.labels == ["a", "b", "c", "12 others"]
     assert rows.row.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 12
 
@@ -236,7 +236,7 @@ def test_rare_events_share_a_row():
 )
 def test_pictures_of_any_dtype_use_the_whole_range(dtype, low, high):
     data = np.linspace(3, 250, 600).reshape(1, 20, 30).astype(dtype)
-    picture = to_picture(regular(data), 0)
+    picture = to_rgb(regular(data), 0)
     assert (picture.dtype, picture.shape) == (np.uint8, (20, 30, 3))
     assert (picture.min(), picture.max()) == (low, high)
 
@@ -295,7 +295,7 @@ def test_pictures_are_shown_side_by_side():
     assert image.get_array().shape[0] == 20
     assert len(ax.get_xticks()) == 6
     assert ax.get_xticklabels()[-1].get_text() == "#39\n+1.3 s"
-    assert "40 pictures from 2026-09-21 14:13:20.123 UTC" in ax.get_title()
+    assert "40 frames from 2026-09-21 14:13:20.123 UTC" in ax.get_title()
 
 
 def test_plotting_asks_for_no_display():
