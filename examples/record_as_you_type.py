@@ -15,13 +15,13 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import rxstream
 from rxstream import Device
 from rxstream import operators as ops
 from rxstream.data.clip import Clip
 from rxstream.data.clock import format_time
 from rxstream.devices.keyboard import typed
 from rxstream.devices.simulated import Simulated
-from rxstream.registry.catalog import parse_source
 from rxstream.sinks import wav
 
 
@@ -53,8 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     """Record until it is over, then wait for the end of the last session."""
     args = arguments(argv)
     args.out.mkdir(parents=True, exist_ok=True)
-    mic = Device(Simulated.microphone() if args.twin else parse_source(args.mic), name="mic")
-    keys = Device(Simulated.keyboard(rate=2.0) if args.twin else parse_source(args.keys))
+    if args.twin:
+        mic, keys = Device(Simulated.microphone(), name="mic"), Device(Simulated.keyboard(rate=2.0))
+    else:
+        mic, keys = rxstream.open(args.mic, name="mic"), rxstream.open(args.keys)
 
     over = threading.Event()
     keys.pipe(

@@ -20,12 +20,12 @@ import numpy as np
 import reactivex as rx
 from numpy.typing import NDArray
 
+import rxstream
 from rxstream import Device
 from rxstream import operators as ops
 from rxstream.data.clip import Clip
 from rxstream.data.clock import format_time
 from rxstream.devices.simulated import Simulated
-from rxstream.registry.catalog import parse_source
 from rxstream.sinks import video, wav
 
 
@@ -86,8 +86,8 @@ def devices(args: argparse.Namespace) -> tuple[Device, Device]:
         sound = Simulated(shape=(1,), signal=beeps)
         pictures = Simulated(rate=30.0, shape=(48, 64, 3), dtype=np.uint8, signal=lights)
         return Device(sound, name="mic"), Device(pictures, name="cam", history=20)
-    mic, cam = parse_source(args.mic), parse_source(args.cam)
-    return Device(mic, name="mic"), Device(cam, name="cam", history=20)
+    mic = rxstream.open(args.mic, name="mic")
+    return mic, rxstream.open(args.cam, name="cam", history=20)
 
 
 def main(argv: list[str] | None = None) -> None:

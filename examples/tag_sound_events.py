@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import rxstream
 from rxstream import Chunk, Device
 from rxstream import operators as ops
 from rxstream.data.clip import Clip
 from rxstream.data.clock import format_time
 from rxstream.devices.simulated import Simulated
-from rxstream.registry.catalog import parse_source
 from rxstream.sinks import wav
 
 COLUMNS = ("start_ns", "end_ns", "duration_s", "peak_dbfs", "tag", "file")
@@ -77,7 +77,10 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / "tags.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow(COLUMNS)
-    mic = Device(Simulated.microphone() if args.twin else parse_source(args.mic), name="mic")
+    if args.twin:
+        mic = Device(Simulated.microphone(), name="mic")
+    else:
+        mic = rxstream.open(args.mic, name="mic")
     dtype = mic.info.dtype
     full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
     level = full * 10 ** (args.level / 20)

@@ -126,7 +126,8 @@ def _add_devices(app: "typer.Typer") -> None:
 def _list(console: "Console") -> None:
     from rich.markup import escape
 
-    from rxstream.registry.catalog import list_devices, to_spec
+    from rxstream.registry.catalog import list_devices
+    from rxstream.registry.spec import to_spec
 
     with console.status("looking for devices"):
         listings = list_devices()
@@ -178,12 +179,12 @@ def _add_watch(app: "typer.Typer") -> None:
 def _made(specs: "Sequence[str]") -> "list[Device]":
     """Return devices, not open yet, each with a name of its own."""
     from rxstream.acquisition.device import Device
-    from rxstream.registry.catalog import parse_source
+    from rxstream.registry.spec import make_source
 
     made: list[Device] = []
     names: Counter[str] = Counter()
     for spec in specs:
-        source = parse_source(spec)
+        source = make_source(spec)
         name = source.info.name
         names[name] += 1
         if names[name] > 1:

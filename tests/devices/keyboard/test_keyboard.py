@@ -167,7 +167,7 @@ def test_two_cannot_read_one_terminal(line: PtyLine) -> None:
 
 
 def test_it_opens_by_name(line: PtyLine) -> None:
-    with rxstream.open_device("keyboard", tty=line.path) as keys:
+    with rxstream.open("keyboard", tty=line.path) as keys:
         line.write(b"k")
         assert eventually(lambda: names(keys) == ["k"])
 

@@ -1,0 +1,121 @@
+"""Devices as text: ``audio:device=3``."""
+
+import difflib
+import re
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import Field, fields, is_dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from rxstream.acquisition.device import Source
+from rxstream.errors import ParameterError, RxStreamError
+from rxstream.registry.entry_points import source_class
+from rxstream.registry.values import UNREADABLE, describe, read_value
+
+__all__ = ["make_source", "to_spec"]
+
+# A value may hold commas (a URL, a name of a microphone): only one before `option=` separates.
+_SEPARATOR = re.compile(r",(?=\s*[A-Za-z_]\w*=)")
+
+
+def to_spec(name: str, options: Mapping[str, Any]) -> str:
+    """Return a device as the text that `make_source` reads.
+
+    Examples
+    --------
+    >>> to_spec("can", {"interface": "socketcan", "channel": "can0"})
+    'can:interface=socketcan,channel=can0'
+    """
+    if not options:
+        return name
+    return f"{name}:{','.join(f'{key}={value}' for key, value in options.items())}"
+
+
+def make_source(spec: str, options: Mapping[str, Any] | None = None) -> Source:
+    """Return the source that a text like ``"simulated:rate=48000,dtype=int16"`` means, not open.
+
+    Parameters
+    ----------
+    spec
+        The name of a device, and after a colon its options: ``name=value``, comma between them.
+        Values are read as the option's type says: ``none``, ``yes``, ``0x100``, a time as
+        ``2026-01-31T12:00:00Z``, a shape as ``480x640x3``, several as ``Speed+Torque``; anything
+        else as Python writes it.
+    options
+        More options, as values.
+
+    Raises
+    ------
+    DeviceNotFoundError
+        If no device has this name.
+    ParameterError
+        If an option does not exist, stands twice, or has a value that does not fit.
+
+    Examples
+    --------
+    >>> make_source("simulated:rate=8000,shape=2").info.shape
+    (2,)
+    """
+    name, _, rest = spec.partition(":")
+    name = name.strip()
+    cls = source_class(name)
+    known = _option_types(cls)
+    values: dict[str, Any] = {}
+    for part in _SEPARATOR.split(rest) if rest.strip() else ():
+        key, equals, text = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            msg = f"{spec}: {key!r} is no option; write {name}:option=value,option=value"
+            raise ParameterError(msg)
+        _check_option(name, key, known, values)
+        try:
+            values[key] = read_value(text, known.get(key, Any))
+        except UNREADABLE as error:
+            msg = f"{name}: {key} must be {describe(known.get(key, Any))}, not {text!r}"
+            raise ParameterError(msg) from error
+    for key, value in (options or {}).items():
+        _check_option(name, key, known, values)
+        values[key] = value
+    return _construct(name, cls, values)
+
+
+def _check_option(name: str, key: str, known: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    if key in values:
+        msg = f"{name}: {key} is given twice"
+        raise ParameterError(msg)
+    if known and key not in known:
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        msg = f"{name} has no option {key!r}{hint} It has {', '.join(known)}"
+        raise ParameterError(msg)
+
+
+def _construct(name: str, cls: Any, values: Mapping[str, Any]) -> Source:
+    try:
+        source: Source = cls(**values)
+    except (RxStreamError, TypeError, ValueError, OverflowError) as error:
+        ours = isinstance(error, RxStreamError) and name in str(error).lower()
+        msg = str(error) if ours else f"{name}: {error}"
+        raise ParameterError(msg) from error
+    return source
+
+
+def _option_types(cls: Any) -> dict[str, Any]:
+    """Return the options of a source and the types of their values; empty if it is no dataclass."""
+    if not is_dataclass(cls):
+        return {}
+    return {
+        item.name: _option_type(cls, item)
+        for item in fields(cls)
+        if item.init and not item.name.startswith("_")
+    }
+
+
+def _option_type(cls: Any, item: "Field[Any]") -> Any:
+    hint = SimpleNamespace(__annotations__={"value": item.type})
+    try:
+        return typing.get_type_hints(hint, vars(sys.modules[cls.__module__]))["value"]
+    except (NameError, TypeError):
+        # the type is imported for type checkers alone; its default shows what is meant
+        return type(item.default) if isinstance(item.default, bool | int | float | str) else Any
