@@ -35,6 +35,7 @@ from rxstream.operators.signal.resample import resample
 from rxstream.operators.signal.rms import rms
 from rxstream.operators.signal.sosfilt import sosfilt
 from rxstream.operators.signal.spectrogram import spectrogram
+from rxstream.operators.values.decode_can import decode_can
 from rxstream.operators.values.map_data import map_data
 from rxstream.operators.values.samples import samples
 from rxstream.operators.values.scan_data import scan_data
@@ -46,6 +47,7 @@ __all__ = [
     "align",
     "capture",
     "decimate",
+    "decode_can",
     "detect_gaps",
     "fill_gaps",
     "filter_band",

@@ -11,7 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.demo.inputs import TITLES
 from rxstream.demo.scene import CAR
 from rxstream.demo.story import Moment
-from rxstream.devices.can.decode import Decoder
+from rxstream.formats.can_decode import Decoder
 from rxstream.display.reduce import PALETTE
 from rxstream.optional import import_optional
 

@@ -16,7 +16,6 @@ from rxstream.data.gap import Gap
 from rxstream.demo.analysis import Analysis, Loudness, Motion, Swing, Traffic, decibels
 from rxstream.demo.inputs import Input
 from rxstream.demo.scene import CAR
-from rxstream.devices.can import decode_can
 from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback
 from rxstream.sinks.can_log import can_log
@@ -155,7 +154,7 @@ def _traffic(*, decode: bool) -> Callable[[View], View]:
     windows = ops.window_by_time(0.5)
     if not decode:  # a real bus, whose database we do not have
         return windows
-    return lambda view: windows(decode_can(CAR, ["EngineSpeed"])(view))
+    return lambda view: windows(ops.decode_can(CAR, ["EngineSpeed"])(view))
 
 
 def _start(

@@ -11,40 +11,92 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import format_time
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.formats.can import CAN_DTYPE, CanFlag, unpack
 from rxstream.optional import import_optional
 from rxstream.sinks.base import Sink, path_to_write
 from rxstream.sinks.can_sqlite import SqliteLog
 
-__all__ = ["CanLogSink", "can_log"]
+__all__ = ["can_log"]
 
 _logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".mf4", ".trc", ".txt")
-_NOT_ZIPPED = (".blf", ".db")  # python-can seeks in them
-_FIELDS = {"arbitration_id", "dlc", "data", "flags", "channel"}
-# bits of the field "flags", as rxstream.devices.can.CanFlag has them
-_EXTENDED, _REMOTE, _ERROR, _FD, _BRS, _ESI, _RX = (1 << k for k in range(7))
-_NOT_IN_TRC = _REMOTE | _ERROR | _FD
+# python-can seeks in these, which it cannot in a gzip stream
+_NOT_ZIPPED = (".blf", ".db")
+_FIELDS = frozenset(CAN_DTYPE.names or ())
 
 
 class _Format(NamedTuple):
-    """What a kind of file cannot hold."""
+    """Limits of a kind of file."""
 
     unfit: int = 0
-    """Messages with one of these flags."""
+    """`CanFlag` bits: it cannot hold messages with one of these."""
     comment: str | None = None
-    """How a remark is written, or None if there is no way."""
+    """Template of a comment, or None if it can have none."""
 
 
 _FORMATS = {
     ".asc": _Format(comment="// {}"),
     ".blf": _Format(comment="{}"),
-    ".trc": _Format(_NOT_IN_TRC, "; {}"),
+    ".trc": _Format(CanFlag.REMOTE | CanFlag.ERROR | CanFlag.FD, "; {}"),
 }
 
 
-class CanLogSink(Sink):
-    """Made by `can_log`."""
+class can_log(Sink):  # noqa: N801 - used like a function
+    """Write CAN messages to a log file, of the kind that its suffix says.
+
+    ========= ==========================================================================
+    suffix    what it holds
+    ========= ==========================================================================
+    ``.blf``  everything, times to 1 µs; Vector's, small; the one to choose
+    ``.asc``  everything but the data of error frames; times count from the first message;
+              read and written as text
+    ``.log``  everything but the data of error frames and the length of remote ones; candump
+    ``.csv``  not: CAN FD, channel, whether received
+    ``.db``   as ``.csv``; SQLite
+    ``.trc``  not: CAN FD, remote and error frames (these messages are left out with
+              a warning, and ``unfit`` counts them); counts channels from 1; PEAK's
+    ``.mf4``  everything; needs asammdf
+    ``.txt``  for people; cannot be read back
+    ========= ==========================================================================
+
+    ``.gz`` may follow all but ``.blf`` and ``.db``. Any of them but ``.txt`` can be read again by
+    ``Can(path)``. Samples decoded by a database are written as the messages they came from.
+
+    A gap is a comment in ``.asc`` and ``.trc``, and a marker in ``.blf``; other kinds of file have
+    none, so there it is logged. ``lost`` counts the missing messages in any case.
+
+    Parameters
+    ----------
+    path
+        Path of the file; an existing one is replaced when the first chunk comes.
+
+    Raises
+    ------
+    ParameterError
+        If the suffix is not one of these, or there is no such folder.
+    MissingExtraError
+        If python-can is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from rxstream import Chunk, Device
+    >>> from rxstream.devices.can import Can
+    >>> path = tempfile.mkdtemp() + "/drive.blf"
+    >>> info = Can("can0", interface="virtual").info
+    >>> messages = np.zeros(2, info.dtype)
+    >>> messages["arbitration_id"] = 0x123, 0x124
+    >>> with can_log(path) as sink:
+    ...     sink.on_next(Chunk.stamped(messages, [1_000_000_000, 1_500_000_000], info))
+    >>> log = Device(Can(path))
+    >>> _ = log.subscribe(lambda chunk: print([hex(i) for i in chunk.data["arbitration_id"]]))
+    >>> with log:
+    ...     log.wait(10)
+    ['0x123', '0x124']
+    True
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path_to_write(path)
@@ -83,12 +135,12 @@ class CanLogSink(Sink):
             self._writer = self._can.Logger(str(self.path))
 
     def write(self, chunk: Chunk) -> None:
-        """Write messages, and remarks where some are missing."""
+        """Write messages, and a comment for each gap."""
         data, done = chunk.data, 0
         times = chunk.time
         for at, gap in chunk.gap_positions:
             self._write(data[done:at], times[done:at])
-            self._remark(gap)
+            self._comment(gap)
             done = at
         self._write(data[done:], times[done:])
 
@@ -98,102 +150,27 @@ class CanLogSink(Sink):
             self._writer.stop()
 
     def _write(self, data: NDArray[Any], times: NDArray[np.int64]) -> None:
-        write, make = self._writer.on_message_received, self._can.Message
-        unfit = self._format.unfit
-        rows = zip(
-            times.tolist(), data["arbitration_id"].tolist(), data["dlc"].tolist(),
-            data["flags"].tolist(), data["channel"].tolist(), data["data"], strict=True,
-        )  # fmt: skip
-        for time, identifier, dlc, flags, channel, payload in rows:
-            if flags & unfit:
-                self._leave_out(flags)
-                continue
-            message = make(
-                timestamp=time / 1e9,
-                arbitration_id=identifier,
-                is_extended_id=bool(flags & _EXTENDED),
-                is_remote_frame=bool(flags & _REMOTE),
-                is_error_frame=bool(flags & _ERROR),
-                is_fd=bool(flags & _FD),
-                bitrate_switch=bool(flags & _BRS),
-                error_state_indicator=bool(flags & _ESI),
-                is_rx=bool(flags & _RX),
-                channel=channel,
-                dlc=dlc,
-                data=payload[:dlc].tobytes(),
-            )
-            write(message)
+        unfit = data["flags"] & self._format.unfit != 0
+        if unfit.any():
+            self._leave_out(data["flags"][unfit])
+            data, times = data[~unfit], times[~unfit]
+        for message in unpack(self._can, data, times):
+            self._writer.on_message_received(message)
 
-    def _leave_out(self, flags: int) -> None:
-        self._unfit += 1
-        if self._unfit == 1:
-            kind = "remote" if flags & _REMOTE else "error" if flags & _ERROR else "CAN FD"
+    def _leave_out(self, flags: NDArray[np.uint8]) -> None:
+        if not self._unfit:
+            first = int(flags[0])
+            remote, error = first & CanFlag.REMOTE, first & CanFlag.ERROR
+            kind = "remote" if remote else "error" if error else "CAN FD"
             _logger.warning(
                 "%s: this kind of file cannot hold %s messages: they are left out, see .unfit; "
                 "write .blf to have all", self.name, kind,
             )  # fmt: skip
+        self._unfit += len(flags)
 
-    def _remark(self, gap: Gap) -> None:
+    def _comment(self, gap: Gap) -> None:
         text = f"rxstream: {gap}, until {format_time(gap.end)} UTC"
         if self._format.comment is None:
             _logger.warning("%s: %s; this kind of file cannot say so", self.name, text)
             return
         self._writer.log_event(self._format.comment.format(text), gap.end / 1e9)
-
-
-def can_log(path: str | os.PathLike[str]) -> CanLogSink:
-    """Write CAN messages to a log file, of the kind that its suffix says.
-
-    ========= ==========================================================================
-    suffix    what it holds
-    ========= ==========================================================================
-    ``.blf``  everything, times to 1 µs; Vector's, small; the one to choose
-    ``.asc``  everything but what error frames say; times count from the first message;
-              read and written as text
-    ``.log``  everything but what error frames say, and the length of remote frames; candump
-    ``.csv``  not: CAN FD, channel, whether received
-    ``.db``   as ``.csv``; SQLite
-    ``.trc``  not: CAN FD, remote and error frames (these messages are left out, the log
-              says so, and ``unfit`` counts them); counts channels from 1; PEAK's
-    ``.mf4``  everything; needs asammdf
-    ``.txt``  for people; cannot be read back
-    ========= ==========================================================================
-
-    ``.gz`` may follow all but ``.blf`` and ``.db``. Any of them but ``.txt`` can be read again by
-    ``Can(path)``. Samples decoded by a database are written as the messages they came from.
-
-    Gaps are a remark in the file, in ``.blf`` (a marker), ``.asc`` and ``.trc`` (a comment); the
-    others have no room for one, there the log says it. ``lost`` has their number in any case.
-
-    Parameters
-    ----------
-    path
-        Of the file; one that exists is replaced when the first chunk comes.
-
-    Raises
-    ------
-    ParameterError
-        If the suffix is none of these, or there is no such folder.
-    MissingExtraError
-        If python-can is not installed.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from rxstream import Chunk, Device
-    >>> from rxstream.devices.can import Can
-    >>> path = tempfile.mkdtemp() + "/drive.blf"
-    >>> info = Can("can0", interface="virtual").info
-    >>> messages = np.zeros(2, info.dtype)
-    >>> messages["arbitration_id"] = 0x123, 0x124
-    >>> with can_log(path) as sink:
-    ...     sink.on_next(Chunk.stamped(messages, [1_000_000_000, 1_500_000_000], info))
-    >>> log = Device(Can(path))
-    >>> _ = log.subscribe(lambda chunk: print([hex(i) for i in chunk.data["arbitration_id"]]))
-    >>> with log:
-    ...     log.wait(10)
-    ['0x123', '0x124']
-    True
-    """
-    return CanLogSink(path)

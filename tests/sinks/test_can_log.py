@@ -168,12 +168,6 @@ def test_an_old_file_is_replaced_by_the_first_message(tmp_path: Path, suffix: st
     assert len(read(path)) == 5
 
 
-def test_flags_are_those_of_the_device() -> None:
-    module: Any = sys.modules["rxstream.sinks.can_log"]
-    names = ["EXTENDED", "REMOTE", "ERROR", "FD", "BRS", "ESI", "RX"]
-    assert [getattr(module, f"_{name}") for name in names] == [CanFlag[name] for name in names]
-
-
 def test_other_streams_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "drive.blf"
     sink = can_log(path)

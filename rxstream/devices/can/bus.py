@@ -17,8 +17,6 @@ from rxstream.acquisition.device import Fail
 from rxstream.data.clock import now_ns
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.clock import BusClock
-from rxstream.devices.can.decode import DecodeStep
-from rxstream.devices.can.messages import CAN_DTYPE, pack
 from rxstream.errors import (
     DeviceBusyError,
     DeviceLostError,
@@ -28,20 +26,32 @@ from rxstream.errors import (
     OverrunError,
     ParameterError,
 )
+from rxstream.formats.can import CAN_DTYPE, pack
+from rxstream.formats.can_decode import StreamDecoder
 
 __all__ = ["BusReader", "forward_pieces", "open_bus"]
 
 _logger = logging.getLogger(__name__)
 
-_WAIT = 0.1  # how long closing may take [s]
-_DRAIN = 20_000_000  # how long a reading may gather messages [ns]
-_MOST = 4096  # messages in a reading
-_BACKWARD = 1_000_000  # stamps that go back by more [ns] begin a reading of their own
-_GARBLED = 100  # so many in a row are no noise
+# wait for a message [s]: closing may take that long, and a silent bus reports itself as often
+_WAIT = 0.1
+# longest time to gather messages into one reading [ns]: on a bus that is never silent, this is
+# what it adds to their delay
+_MAX_GATHER = 20_000_000
+# the same limit for a burst that lay ready, about 0.3 MB
+_MAX_MESSAGES = 4096
+# Stamps that go back by more [ns] begin a reading of their own. Less is noise: messages of
+# several channels may come a little out of order.
+_MAX_BACKWARD = 1_000_000
+# so many unreadable messages in a row are not noise at the beginning of a serial stream, but the
+# wrong speed or no CAN traffic at all
+_MAX_GARBLED = 100
+# what python-can's parsers raise for bytes that they cannot read
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, struct.error)
-# serial interfaces whose recv(0) waits for the next byte: ask the file first
-_WAITING = frozenset({"serial", "slcan"})
-_BUSY = frozenset({errno.EBUSY, errno.EACCES, errno.EPERM, errno.EAGAIN})
+# serial interfaces whose recv(0) waits for the next byte: ask the file descriptor first
+_BLOCKING = frozenset({"serial", "slcan"})
+# of a device that another program holds, or that this user has no right to
+_BUSY_ERRNOS = frozenset({errno.EBUSY, errno.EACCES, errno.EPERM, errno.EAGAIN})
 
 
 class BusReader:
@@ -50,38 +60,38 @@ class BusReader:
     Parameters
     ----------
     can
-        The package.
+        The package python-can.
     bus
-        Open.
+        An open bus.
     interface
-        python-can's name of it.
+        python-can's name of its interface.
     where
-        What messages call it.
+        Name of the bus in messages.
     clock
         Maps its stamps to the host clock.
-    step
-        Decodes, or None.
+    decoder
+        Decodes messages by a database; None: they stay as they are.
     fail
-        Takes what is survived.
+        Takes errors that the reader survives.
     """
 
     def __init__(
         self, can: Any, bus: Any, interface: str, where: str, clock: BusClock,
-        step: DecodeStep | None, fail: Fail,
+        decoder: StreamDecoder | None, fail: Fail,
     ) -> None:  # fmt: skip
         self._bus, self._where, self._clock = bus, where, clock
-        self._step, self._fail = step, fail
+        self._decoder, self._fail = decoder, fail
         self._error: type[Exception] = can.CanError
-        self._serial = interface == "serial"  # its recv heeds no timeout, it has its own
-        self._waits = interface in _WAITING
+        # its recv ignores the timeout, it has its own
+        self._serial = interface == "serial"
+        self._blocking = interface in _BLOCKING
         self._ready: deque[Reading] = deque()
         self._broken: Exception | None = None
         self._garbled = 0
-        dtype = CAN_DTYPE if step is None else step.decoder.dtype
-        self._nothing = np.empty(0, dtype)
+        self._no_messages = np.empty(0, CAN_DTYPE if decoder is None else decoder.dtype)
 
     def read(self) -> Reading | None:
-        """Return the next messages; an empty reading says that the bus is silent.
+        """Return the next messages; an empty reading reports that the bus is silent.
 
         Raises
         ------
@@ -94,16 +104,16 @@ class BusReader:
             return self._ready.popleft()
         if self._broken is not None:
             raise self._broken
-        if self._step is not None:
-            self._step.check()
+        if self._decoder is not None:
+            self._decoder.check()
         asked = now_ns()
         message = self._receive(0.0 if self._serial else _WAIT)
         if message is None:
             return self._silence(asked)
         messages, arrivals = [message], [now_ns()]
-        until = arrivals[0] + _DRAIN
-        while len(messages) < _MOST and arrivals[-1] < until:
-            message = self._receive(0.0) if not self._waits or self._more() else None
+        until = arrivals[0] + _MAX_GATHER
+        while len(messages) < _MAX_MESSAGES and arrivals[-1] < until:
+            message = self._receive(0.0) if not self._blocking or self._has_more() else None
             if message is None:
                 break
             messages.append(message)
@@ -111,18 +121,19 @@ class BusReader:
         return self._reading(messages, np.array(arrivals, np.int64))
 
     def release(self) -> None:
-        """Close the bus; one that is lost may refuse."""
+        """Close the bus; a lost one may raise, which is only logged."""
         try:
             self._bus.shutdown()
         except Exception as error:  # noqa: BLE001 - there is nothing left to save
             _logger.debug("%s: closing: %r", self._where, error)
 
     def _receive(self, timeout: float) -> Any:
-        """Return a message or None; keep an error for after the messages that came before it."""
+        """Return a message or None; keep an error until the messages before it are out."""
         try:
             message = self._bus.recv(timeout)
         except self._error as error:
-            if self._serial and error.__cause__ is None:  # a wrong byte, not a lost port
+            # without a cause it is a wrong byte, with one a lost port
+            if self._serial and error.__cause__ is None:
                 self._skip(error)
             else:
                 self._lose(error)
@@ -142,11 +153,11 @@ class BusReader:
         self._broken.__cause__ = error
 
     def _skip(self, error: Exception) -> None:
-        """Go on after something that python-can cannot read, as at the beginning of a stream."""
+        """Skip bytes that python-can cannot read, as at the beginning of a serial stream."""
         self._garbled += 1
-        if self._garbled >= _GARBLED:
+        if self._garbled >= _MAX_GARBLED:
             msg = (
-                f"can: what comes from {self._where} is no CAN traffic ({error!r}, {_GARBLED} "
+                f"can: what comes from {self._where} is no CAN traffic ({error!r}, {_MAX_GARBLED} "
                 "times in a row); check interface, bitrate and the speed of the serial port"
             )
             self._broken = FormatError(msg)
@@ -154,28 +165,29 @@ class BusReader:
         elif self._garbled == 1:
             self._fail(OverrunError(f"can: {self._where}: a garbled message was skipped: {error}"))
 
-    def _more(self) -> bool:
+    def _has_more(self) -> bool:
         try:
             return bool(select.select([self._bus.fileno()], [], [], 0)[0])
-        except (NotImplementedError, OSError, ValueError):  # no such thing on Windows
+        except (NotImplementedError, OSError, ValueError):
+            # Windows can select sockets only: the next `read` takes what is there
             return False
 
     def _silence(self, asked: int) -> Reading | None:
         if self._broken is not None or now_ns() - asked < _WAIT * 0.5e9:
             return None
         quiet = self._clock.quiet(asked)
-        return Reading(self._nothing, bounds=(quiet, quiet))
+        return Reading(self._no_messages, bounds=(quiet, quiet))
 
     def _reading(self, messages: list[Any], arrivals: NDArray[np.int64]) -> Reading:
         data = pack(messages)
         stamps = np.array([m.timestamp for m in messages], np.float64)
         times = self._clock.push(stamps, arrivals)
-        if self._step is not None:
-            data = self._step.decode(data)
-        doubt = self._clock.doubt
+        if self._decoder is not None:
+            data = self._decoder.decode(data)
+        margin = self._clock.half_width
         for part in forward_pieces(times):
             last = int(times[part][-1])
-            bounds = None if isnan(doubt) else (last - round(doubt), last + round(doubt))
+            bounds = None if isnan(margin) else (last - round(margin), last + round(margin))
             arrival = int(arrivals[part][-1])
             self._ready.append(
                 Reading(data[part], device_time=times[part], bounds=bounds, arrival=arrival)
@@ -184,8 +196,8 @@ class BusReader:
 
 
 def forward_pieces(times: NDArray[np.int64]) -> list[slice]:
-    """Return the stretches in which times [ns] do not go back by more than noise."""
-    edges = [0, *(np.flatnonzero(np.diff(times) < -_BACKWARD) + 1).tolist(), len(times)]
+    """Return the stretches in which times [ns] go back by no more than noise."""
+    edges = [0, *(np.flatnonzero(np.diff(times) < -_MAX_BACKWARD) + 1).tolist(), len(times)]
     return [slice(i, j) for i, j in itertools.pairwise(edges)]
 
 
@@ -209,15 +221,15 @@ def open_bus(
     try:
         return can.Bus(channel=channel, interface=interface, **options)
     except Exception as error:
-        raise _told(can, interface, where, error) from error
+        raise _opening_error(can, interface, where, error) from error
 
 
 def _listed(can: Any) -> str:
     return ", ".join(sorted(can.VALID_INTERFACES))
 
 
-def _told(can: Any, interface: str | None, where: str, error: Exception) -> Exception:
-    """Return our error for one that opening a bus raised."""
+def _opening_error(can: Any, interface: str | None, where: str, error: Exception) -> Exception:
+    """Return the error to raise for one that `can.Bus` raised."""
     if interface is None and isinstance(error, can.CanInterfaceNotImplementedError):
         return ParameterError(
             f"can: no interface for {where}: give interface=, one of {_listed(can)} (or the path "
@@ -242,7 +254,7 @@ def _told(can: Any, interface: str | None, where: str, error: Exception) -> Exce
 
 
 def _is_missing(can: Any, error: Exception) -> bool:
-    # kvaser without its library raises NameError, and pcan an OSError without a number
+    # kvaser without its library raises NameError, and pcan an OSError without an errno
     kinds = (can.CanInterfaceNotImplementedError, ImportError, NameError)
     library = isinstance(error, OSError) and error.errno is None and "library" in str(error)
     return isinstance(error, kinds) or library
@@ -250,9 +262,10 @@ def _is_missing(can: Any, error: Exception) -> bool:
 
 def _is_busy(error: BaseException | None) -> bool:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _BUSY:
+        if isinstance(error, OSError) and error.errno in _BUSY_ERRNOS:
             return True
-        if "exclusively lock" in str(error):  # pyserial says so without a number
+        # pyserial raises this without an errno
+        if "exclusively lock" in str(error):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -1,4 +1,4 @@
-"""When was a message on the bus? By the stamp of its interface, on the host clock."""
+"""Host times of CAN messages, by the stamps of their interface."""
 
 import itertools
 import math
@@ -21,8 +21,12 @@ Stamps: TypeAlias = Literal["auto", "host", "device", "arrival"]
 _HOST = frozenset(
     {"iscan", "neousys", "robotell", "slcan", "socketcan", "udp_multicast", "virtual"}
 )
-_PLAUSIBLE = 10.0  # a message of the wall clock's is not older than this when it is read [s]
-_SILENCE = 500_000_000  # how late a message may come with a stamp of the adapter's [ns]
+# A stamp of the wall clock is no older than this when it is read [s]; what is off by more is a
+# counter from another zero.
+_MAX_AGE = 10.0
+# longest delay of a message from the stamp of its adapter to here [ns]; a stamp that goes back by
+# more is no reordering, but a reset
+_MAX_DELAY = 500_000_000
 
 
 class BusClock:
@@ -31,9 +35,9 @@ class BusClock:
     Parameters
     ----------
     interface
-        python-can's name of it.
+        python-can's name of the interface.
     stamps
-        What they are; ``"auto"``: find out from the interface and the first message.
+        Clock of the stamps; ``"auto"``: found out from the interface and the first message.
     """
 
     def __init__(
@@ -41,9 +45,9 @@ class BusClock:
     ) -> None:
         self._interface, self._clock = interface, clock
         self.kind = stamps
-        self.doubt = math.nan
-        """Half width of the 95 % interval of the times given last [ns]; NaN if nobody knows."""
-        # stamps of the adapter are never lost samples: what comes later came later
+        self.half_width = math.nan
+        """Half width of the 95 % interval of the newest times [ns]; NaN: unknown."""
+        # A bus has no rate, so a step is never a loss: the delay has changed.
         self._model = ClockModel(ClockSettings(None, on_step="latency", skew_tol=200e-6))
 
     def push(self, stamps: NDArray[np.float64], arrivals: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -52,9 +56,9 @@ class BusClock:
         Parameters
         ----------
         stamps
-            As python-can gives them, float64 ``(n,)`` [s].
+            Stamps of python-can, float64 ``(n,)`` [s].
         arrivals
-            Host times at which they were read, int64 ``(n,)`` [ns].
+            Host times at which the messages were read, int64 ``(n,)`` [ns].
         """
         if self.kind == "auto":
             self.kind = self._find_out(float(stamps[0]), int(arrivals[0]))
@@ -66,30 +70,35 @@ class BusClock:
         return self._map(own, arrivals)
 
     def quiet(self, asked: int) -> int:
-        """Return before which host time [ns] nothing can come any more.
+        """Return the host time [ns] before which no message can come any more.
 
-        ``asked`` [ns] is when a read began that gave nothing: what was stamped before lay ready.
+        Parameters
+        ----------
+        asked
+            Host time [ns] at which a read began that found nothing: what was stamped before it lay
+            ready.
         """
-        return asked - _SILENCE if self.kind == "device" else asked
+        return asked - _MAX_DELAY if self.kind == "device" else asked
 
     def _find_out(self, stamp: float, arrival: int) -> Stamps:
+        # python-can's default: the interface has no stamps
         if stamp == 0.0:
-            return "arrival"  # the interface has no stamps
+            return "arrival"
         age = (arrival - self._clock.from_realtime(0)) / 1e9 - stamp
-        if self._interface in _HOST and abs(age) < _PLAUSIBLE:
+        if self._interface in _HOST and abs(age) < _MAX_AGE:
             return "host"
         return "device"
 
     def _map(self, own: NDArray[np.int64], arrivals: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tie the adapter's clock to the host's, by the messages that came with least delay."""
+        """Map the adapter's clock to the host's, by the messages of least delay."""
         times = np.empty_like(own)
-        resets = np.flatnonzero(np.diff(own) < -_SILENCE) + 1
+        resets = np.flatnonzero(np.diff(own) < -_MAX_DELAY) + 1
         edges = [0, *resets.tolist(), len(own)]
-        self.doubt = 0.0
+        self.half_width = 0.0
         for i, j in itertools.pairwise(edges):
             last = int(own[j - 1])
             stamp = self._model.push(j - i, int(arrivals[j - 1]), device_time=last)
-            self.doubt = max(self.doubt, stamp.uncertainty)
+            self.half_width = max(self.half_width, stamp.uncertainty)
             behind = (last - own[i:j]) * (1.0 + self._model.slope)
             times[i:j] = stamp.last - np.rint(behind).astype(np.int64)
         return np.minimum(times, arrivals)

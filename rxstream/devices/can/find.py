@@ -1,4 +1,4 @@
-"""Which CAN buses there are, and what python-can calls an interface."""
+"""Find CAN buses, and python-can's name of an interface."""
 
 import contextlib
 import logging
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 __all__ = ["find_buses", "interface_of"]
 
-# what is no hardware to find, or is found only by listening to the network for seconds
-_NOT_SOUGHT = frozenset({"serial", "socketcand", "udp_multicast", "virtual"})
-_TIMEOUT = 2.0  # [s]
+# no hardware to find, or found only by listening to the network for seconds; serial ports are
+# asked for on their own
+_NOT_SEARCHED = frozenset({"serial", "socketcand", "udp_multicast", "virtual"})
+# longest time for the drivers to answer [s]; python-can's default is 5
+_TIMEOUT = 2.0
 
 
 def find_buses(can: Any) -> "list[DeviceInfo]":
@@ -21,8 +23,8 @@ def find_buses(can: Any) -> "list[DeviceInfo]":
     from rxstream.devices.device_info import DeviceInfo
 
     with _quiet():
-        sought = sorted(set(can.VALID_INTERFACES) - _NOT_SOUGHT)
-        configs = list(can.detect_available_configs(sought, timeout=_TIMEOUT))
+        searched = sorted(set(can.VALID_INTERFACES) - _NOT_SEARCHED)
+        configs = list(can.detect_available_configs(searched, timeout=_TIMEOUT))
         ports = list(can.detect_available_configs("serial", timeout=_TIMEOUT))
     found = []
     for config in configs:
@@ -30,7 +32,8 @@ def find_buses(can: Any) -> "list[DeviceInfo]":
         found.append(DeviceInfo(name, _options(config), "CAN interface"))
     for config in ports:
         port = str(config["channel"])
-        if not port.startswith("/dev/ttyS"):  # those of the board are no adapters
+        # the serial ports of the board are no adapters
+        if not port.startswith("/dev/ttyS"):
             options = {"channel": port, "interface": "slcan"}
             found.append(DeviceInfo(f"slcan {port}", options, "serial port, if it speaks slcan"))
     return found
@@ -53,7 +56,7 @@ def interface_of(can: Any, bus: Any) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep python-can from telling of every driver that is not installed."""
+    """Keep python-can from logging every driver that is not installed."""
     logger = logging.getLogger("can")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

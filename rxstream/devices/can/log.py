@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.bus import forward_pieces
-from rxstream.devices.can.decode import DecodeStep
-from rxstream.devices.can.messages import CanFlag, pack
 from rxstream.errors import (
     DeviceNotFoundError,
     EndOfStream,
@@ -21,14 +19,18 @@ from rxstream.errors import (
     MissingExtraError,
     ParameterError,
 )
+from rxstream.formats.can import CanFlag, pack
+from rxstream.formats.can_decode import StreamDecoder
 
 __all__ = ["LOG_SUFFIXES", "LogReader", "is_log"]
 
 LOG_SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".mf4", ".trc")
-"""Of the log files that python-can reads; ``.gz`` may follow."""
+"""Suffixes of the log files that python-can reads; ``.gz`` may follow."""
 
-_BATCH = 1024
-_BLF_HEADER = 144  # [bytes]
+# messages in a reading: few enough that closing does not wait for their parsing
+_MAX_MESSAGES = 1024
+# length of the header of a BLF file [bytes], in python-can's FILE_HEADER_SIZE
+_BLF_HEADER = 144
 
 
 def is_log(channel: object) -> bool:
@@ -49,30 +51,30 @@ class LogReader:
     Parameters
     ----------
     can
-        The package.
+        The package python-can.
     path
-        Of the file.
+        Path of the file.
     start
         Time of the first message [ns]; None: as in the log.
     filters
-        Of python-can; empty: every message.
-    step
-        Decodes, or None.
+        Filters of python-can; empty: every message passes.
+    decoder
+        Decodes messages by a database; None: they stay as they are.
     """
 
     def __init__(
         self, can: Any, path: str, start: int | None, filters: Sequence[Mapping[str, Any]],
-        step: DecodeStep | None,
+        decoder: StreamDecoder | None,
     ) -> None:  # fmt: skip
         self._can, self._path = can, path
-        self._filters, self._step = filters, step
+        self._filters, self._decoder = filters, decoder
         self._shift = 0
         self._ready: deque[Reading] = deque()
         self._broken: Exception | None = None
         self._reader: Any = None
         self._messages: Iterator[Any] = iter(())
         self._count = 0
-        first = self._first()
+        first = self._read_first()
         if start is not None:
             self._shift = start - round(first.timestamp * 1e9)
 
@@ -97,8 +99,8 @@ class LogReader:
         if self._reader is not None:
             self._reader.stop()
 
-    def _first(self) -> Any:
-        """Look at the first message, so that a file that is no log is an error of opening."""
+    def _read_first(self) -> Any:
+        """Return the first message; a file that is no log fails here, when it is opened."""
         if not Path(self._path).is_file():
             msg = f"can: there is no file {self._path!r}; give the path of a log"
             raise DeviceNotFoundError(msg)
@@ -128,7 +130,8 @@ class LogReader:
 
     def _open(self) -> tuple[Any, Iterator[Any]]:
         path = Path(self._path)
-        if path.suffix.lower() == ".blf":  # python-can would leave it open
+        # python-can would leave a file open that is no BLF
+        if path.suffix.lower() == ".blf":
             with path.open("rb") as file:
                 if len(header := file.read(_BLF_HEADER)) < _BLF_HEADER or header[:4] != b"LOGG":
                     msg = "it does not begin as a BLF does"
@@ -142,23 +145,24 @@ class LogReader:
         return FormatError(f"can: {self._path!r} cannot be read {at}: {shown}")
 
     def _fill(self) -> None:
-        """Read a batch; what ends it is kept for after its messages."""
-        if self._reader is None:  # here, because SQLite wants to be used by the thread it knows
+        """Read some messages; keep an error, or the end, until they are out."""
+        # opened here: SQLite refuses to be used by another thread than the one that opened it
+        if self._reader is None:
             self._reader, self._messages = self._open()
         messages: list[Any] = []
         try:
-            for message in islice(self._messages, _BATCH):
+            for message in islice(self._messages, _MAX_MESSAGES):
                 messages.append(message)
                 self._count += 1
         except Exception as error:  # noqa: BLE001 - parsers raise what they like
             self._broken = self._bad(error)
-        if len(messages) < _BATCH and self._broken is None:
+        if len(messages) < _MAX_MESSAGES and self._broken is None:
             self._broken = EndOfStream(f"can: end of {self._path}")
         if messages:
             self._put(messages)
-        if isinstance(self._broken, EndOfStream) and self._step is not None:
+        if isinstance(self._broken, EndOfStream) and self._decoder is not None:
             try:
-                self._step.check(ended=True)
+                self._decoder.check(ended=True)
             except FormatError as error:
                 self._broken = error
 
@@ -169,13 +173,13 @@ class LogReader:
         if self._filters:
             keep = self._passed(data)
             data, times = data[keep], times[keep]
-        if self._step is not None:
-            data = self._step.decode(data)
+        if self._decoder is not None:
+            data = self._decoder.decode(data)
         for part in forward_pieces(times) if len(times) else ():
             self._ready.append(Reading(data[part], device_time=times[part]))
 
     def _passed(self, data: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which messages pass the filters, as they do on a bus."""
+        """Return which messages pass the filters, by the rules of a bus."""
         extended = data["flags"] & CanFlag.EXTENDED != 0
         keep = np.zeros(len(data), np.bool_)
         for wanted in self._filters:

@@ -1,33 +1,31 @@
 """can: a CAN bus, or a log file of one, through python-can (``pip install 'rxstream[can]'``)."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from reactivex import Observable
 
 from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.acquisition.polling import poll
-from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Time, to_ns
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.can.bus import BusReader, open_bus
 from rxstream.devices.can.clock import BusClock, Stamps
-from rxstream.devices.can.decode import Decoder, DecodeStep
 from rxstream.devices.can.find import find_buses, interface_of
 from rxstream.devices.can.log import LogReader, is_log
-from rxstream.devices.can.messages import CAN_DTYPE, CanFlag
 from rxstream.errors import ParameterError
+from rxstream.formats.can import CAN_DTYPE, CanFlag
+from rxstream.formats.can_decode import Decoder, StreamDecoder
 from rxstream.optional import import_optional
-from rxstream.steps.lift import lift
 
 if TYPE_CHECKING:
     from rxstream.devices.device_info import DeviceInfo
 
-__all__ = ["CAN_DTYPE", "Can", "CanFlag", "decode_can"]
+__all__ = ["CAN_DTYPE", "Can", "CanFlag"]
 
+# options that a log file does not take
 _BUS_ONLY = ("interface", "bitrate", "data_bitrate", "fd", "stamps", "options")
 
 
@@ -37,53 +35,49 @@ class Can:
 
     Emits messages as they come, structured samples `CAN_DTYPE` ``(n,)``: all that lay ready when
     the bus was read are one chunk. Remote and error frames are samples too; see `CanFlag`. While
-    the bus is silent, empty chunks every 0.1 s say so.
+    the bus is silent, it emits an empty chunk every 0.1 s.
 
-    **Times.** Those of the interface, on the host clock: if it or the kernel stamps with the wall
-    clock (socketcan, udp_multicast, virtual, slcan …), that stamp; if the adapter has a clock of
-    its own (kvaser, pcan, vector, serial …), its stamps, tied to the host clock by the messages
-    that took least time to arrive, so that its drift does no harm; else the time of arrival.
-    Which it is, is found out from the interface and the first message, unless ``stamps`` says.
+    **Times.** Stamps of the interface, on the host clock. If it or the kernel stamps with the wall
+    clock (socketcan, udp_multicast, virtual, slcan …), that stamp. If the adapter has a clock of
+    its own (kvaser, pcan, vector, serial …), its stamps are mapped to the host clock by the
+    messages of least delay, which takes out its drift. Otherwise the time of arrival. The kind is
+    found out from the interface and the first message, unless ``stamps`` gives it.
 
     **Log files** (ASC, BLF, candump ``.log``, CSV, SQLite ``.db``, TRC, MF4, or gzipped) are read
     as fast as subscribers take them; the stream completes at their end. Times are those in the
     log: an ASC counts from its beginning, so from 1970 on, unless ``start`` is given. Messages
     that go back in time by more than 1 ms begin a chunk with a ``Gap(reason="overlap")``.
 
-    **Losses.** CAN messages have no numbers: what an adapter dropped, nobody can see here.
+    **Losses.** CAN messages are not numbered, so messages that an adapter dropped are not detected.
 
     Attributes
     ----------
     channel
-        As the interface wants it: ``"can0"``, ``"/dev/ttyUSB0"``, 0 …, or the path of a log file,
-        known by its suffix.
+        Channel of the interface: ``"can0"``, ``"/dev/ttyUSB0"``, 0 …; or the path of a log file,
+        recognized by its suffix.
     interface
         python-can's name: ``"socketcan"``, ``"slcan"``, ``"pcan"``, ``"virtual"`` …; None: as
         python-can is configured.
     bitrate, data_bitrate
-        Of the bus, and of the data of CAN FD [bit/s]; None: as the interface is set.
+        Bitrate of the bus, and of the data of CAN FD [bit/s]; None: as the interface is set.
     fd
         CAN FD.
     filters
-        Which messages to take: identifiers (those above 0x7FF have 29 bits), or dicts of
-        python-can, ``{"can_id": 0x100, "can_mask": 0x700, "extended": False}``; empty: all.
+        Messages to take: identifiers (those above 0x7FF have 29 bits), or dicts of python-can,
+        ``{"can_id": 0x100, "can_mask": 0x700, "extended": False}``; empty: all.
     decode
-        A database by which to decode: path of a DBC (or ARXML, KCD, SYM), the text of a DBC, or a
-        database of cantools. Samples then have more fields: ``message``, the index in
-        ``info.extra["messages"]``, and a float64 for each signal of the database, scaled to its
-        unit (``info.extra["units"]``), NaN where the message has no such signal. A field bears
-        the signal's name, or ``"Message.Signal"`` where several messages have one of that name.
-        Messages that the database does not know pass with ``message`` -1, and are logged once.
+        Database to decode by: path of a DBC (or ARXML, KCD, SYM), the text of a DBC, or a
+        database of cantools. Samples then have the fields that `operators.decode_can` describes.
     signals
-        Signals wanted, ``"Signal"`` or ``"Message.Signal"``; None: all. All signals are in every
-        sample, so of a large database choose some, or decode later, by `decode_can`.
+        Signals to decode, ``"Signal"`` or ``"Message.Signal"``; None: all. All signals are in every
+        sample, so choose some of a large database, or decode later, by ``ops.decode_can``.
     path
-        Of a log file with any suffix; instead of ``channel``.
+        Path of a log file with any suffix; instead of ``channel``.
     start
         Time of the first message of a log file; None: as in the file.
     stamps
-        What the stamps of the interface are: ``"host"``, of the wall clock; ``"device"``, of the
-        adapter's own; ``"arrival"``: take none; ``"auto"``.
+        Clock of the interface's stamps: ``"host"``, the wall clock; ``"device"``, the adapter's
+        own; ``"arrival"``: ignore them; ``"auto"``: find out.
     options
         More options of the interface, e.g. ``{"sleep_after_open": 0}`` for slcan, which otherwise
         waits 2 s for adapters that reset when they are opened.
@@ -163,17 +157,19 @@ class Can:
 
     @property
     def live(self) -> bool:
-        """Whether it waits for nobody: a bus, not a file."""
+        """True for a bus, False for a file."""
         return self._file is None
 
     @property
     def info(self) -> StreamInfo:
-        """What is known before the first message."""
+        """Description of the stream before the first message."""
         extra: dict[str, Any] = {"path": self._file}
         if self.live:
             extra = {"interface": self.interface, "channel": self.channel, "bitrate": self.bitrate}
-        info = StreamInfo("can", None, (), CAN_DTYPE, device_clock="host", extra=extra)
-        return info if self._decoder is None else self._decoder.info(info)
+        dtype, decoder = CAN_DTYPE, self._decoder
+        if decoder is not None:
+            dtype, extra = decoder.dtype, extra | decoder.extra
+        return StreamInfo("can", None, (), dtype, device_clock="host", extra=extra)
 
     def open(self, emit: Emit, fail: Fail) -> Close:
         """Open the bus or file and start reading.
@@ -181,8 +177,8 @@ class Can:
         Raises
         ------
         ParameterError
-            If python-can has no such interface, that does not take an option, or the file has a
-            suffix that python-can does not know.
+            If python-can has no such interface, the interface does not take an option, or
+            python-can does not know the suffix of the file.
         DeviceNotFoundError
             If there is no such bus or file.
         DeviceBusyError
@@ -194,11 +190,11 @@ class Can:
         """
         can = import_optional("can", extra="can")
         where = self._where
-        step = None if self._decoder is None else DecodeStep(self._decoder, where)
+        decoder = None if self._decoder is None else StreamDecoder(self._decoder, where)
         filters = _filters(self.filters)
         if self._file is not None:
             start = None if self.start is None else to_ns(self.start)
-            log = LogReader(can, self._file, start, filters, step)
+            log = LogReader(can, self._file, start, filters, decoder)
             return poll(log.read, emit, fail, name="can", release=log.release)
         options: dict[str, Any] = dict(self.options)
         wanted = {"bitrate": self.bitrate, "data_bitrate": self.data_bitrate,
@@ -206,7 +202,8 @@ class Can:
         options |= {key: value for key, value in wanted.items() if value is not None}
         bus = open_bus(can, self.channel, self.interface, where, options)
         interface = self.interface or interface_of(can, bus)
-        reader = BusReader(can, bus, interface, where, BusClock(interface, self.stamps), step, fail)
+        clock = BusClock(interface, self.stamps)
+        reader = BusReader(can, bus, interface, where, clock, decoder, fail)
         return poll(reader.read, emit, fail, name="can", release=reader.release)
 
     @property
@@ -221,44 +218,8 @@ class Can:
         return find_buses(import_optional("can", extra="can"))
 
 
-def decode_can(
-    database: Any, signals: Iterable[str] | None = None
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Return an operator that decodes a stream of CAN messages.
-
-    ``can.pipe(decode_can("car.dbc"))`` gives the samples that ``Can(decode="car.dbc")`` does,
-    but the window of the device holds the plain messages, which need much less room, and another
-    subscriber may decode by another database.
-
-    Parameters
-    ----------
-    database, signals
-        As ``decode`` and ``signals`` of `Can`.
-
-    Raises
-    ------
-    ParameterError, FormatError
-        If there is no such database or signal, or the database cannot be read.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> text = '''VERSION ""
-    ... BO_ 291 Engine: 2 Vector__XXX
-    ...  SG_ Speed : 0|16@1+ (0.25,0) [0|16000] "rpm" Vector__XXX
-    ... '''
-    >>> messages = np.zeros(1, CAN_DTYPE)
-    >>> messages["arbitration_id"], messages["dlc"] = 291, 2
-    >>> messages["data"][0, :2] = 160, 15
-    >>> Decoder(text).decode(messages)["Speed"]
-    array([1000.])
-    """
-    decoder = Decoder(database, signals)
-    return lift(lambda: DecodeStep(decoder))
-
-
 def _filters(filters: Sequence[int | Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return filters as python-can wants them."""
+    """Return the filters as dicts of python-can."""
     if isinstance(filters, str | Mapping) or not isinstance(filters, Iterable):
         msg = f"filters must be a list of identifiers or dicts, not {filters!r}"
         raise ParameterError(msg)

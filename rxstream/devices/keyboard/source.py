@@ -8,14 +8,13 @@ import numpy as np
 
 from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.acquisition.polling import poll
-from rxstream.data.chunk import Chunk
 from rxstream.data.clock import to_span
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.device_info import DeviceInfo
-from rxstream.devices.simulated import KEY_DTYPE
 from rxstream.errors import ParameterError
+from rxstream.formats.keys import KEY_DTYPE
 
-__all__ = ["KEY_DTYPE", "Keyboard", "typed"]
+__all__ = ["Keyboard"]
 
 
 class _Keys(Protocol):
@@ -121,28 +120,3 @@ class Keyboard:
         from rxstream.devices.keyboard.tty import open_terminal
 
         return open_terminal(self.tty, signals=self.signals, echo=self.echo)
-
-
-def typed(keys: Chunk) -> str:
-    """Return the text that keys make: characters, space, tab, enter; backspace takes one away.
-
-    Parameters
-    ----------
-    keys
-        Of a `Keyboard`, or of ``Simulated.keyboard()``; a key that is let go is no character.
-
-    Examples
-    --------
-    >>> data = np.zeros(5, KEY_DTYPE)
-    >>> data["key"], data["pressed"] = ["o", "n", "backspace", "k", "space"], True
-    >>> typed(Chunk.stamped(data, range(5), Keyboard().info))
-    'ok '
-    """
-    text: list[str] = []
-    special = {"space": " ", "enter": "\n", "tab": "\t"}
-    for key, pressed in keys.data.tolist():
-        if pressed and (len(key) == 1 or key in special):
-            text.append(special.get(key, key))
-        elif pressed and key == "backspace" and text:
-            text.pop()
-    return "".join(text)

@@ -1,7 +1,6 @@
 """simulated: a device that knows the truth (needs no hardware and no extra)."""
 
 from rxstream.devices.simulated.source import (
-    KEY_DTYPE,
     Delay,
     Drops,
     Lost,
@@ -13,7 +12,6 @@ from rxstream.devices.simulated.source import (
 )
 
 __all__ = [
-    "KEY_DTYPE",
     "Delay",
     "Drops",
     "Lost",

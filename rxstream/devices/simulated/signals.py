@@ -7,8 +7,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.devices.can.messages import CAN_DTYPE, CanFlag
 from rxstream.errors import ParameterError
+from rxstream.formats.can import CAN_DTYPE, CanFlag
+from rxstream.formats.keys import KEY_DTYPE
 
 __all__ = ["Signal", "SignalName", "can_frames", "frame_number", "make_values", "typed_keys"]
 
@@ -225,9 +226,9 @@ def frame_number(picture: NDArray[Any]) -> int:
     return int(bright @ (1 << np.arange(_BITS - 1, -1, -1)))
 
 
-def typed_keys(index: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return key strokes ``(n,)``: even samples press a letter of a text, odd ones let it go."""
-    out = np.zeros(len(index), dtype)
+def typed_keys(index: NDArray[np.int64]) -> NDArray[Any]:
+    """Return key strokes ``(n,)``: even samples press a letter of a text, odd ones release it."""
+    out = np.zeros(len(index), KEY_DTYPE)
     letters = np.array([c if c != " " else "space" for c in _TEXT])
     out["key"] = letters[(index // 2) % len(letters)]
     out["pressed"] = index % 2 == 0

@@ -11,15 +11,15 @@ from numpy.typing import DTypeLike, NDArray
 from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
-from rxstream.devices.can.messages import CAN_DTYPE
 from rxstream.devices.simulated.delivery import Lost, Truth
 from rxstream.devices.simulated.live import PlugState
 from rxstream.devices.simulated.options import Delay, Drops, Stalls, block_of, check
 from rxstream.devices.simulated.signals import Signal, can_frames, frame_number, typed_keys
 from rxstream.devices.simulated.simulation import Simulation
+from rxstream.formats.can import CAN_DTYPE
+from rxstream.formats.keys import KEY_DTYPE
 
 __all__ = [
-    "KEY_DTYPE",
     "Delay",
     "Drops",
     "Lost",
@@ -29,9 +29,6 @@ __all__ = [
     "can_frames",
     "frame_number",
 ]
-
-KEY_DTYPE = np.dtype([("key", "U16"), ("pressed", np.bool_)])
-"""One key stroke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +192,7 @@ class Simulated:
         """
         preset: dict[str, Any] = {
             "name": "keyboard", "rate": 8.0, "irregular": True, "dtype": KEY_DTYPE,
-            "signal": partial(typed_keys, dtype=KEY_DTYPE), "delay": Delay(0.002, 0.001),
+            "signal": typed_keys, "delay": Delay(0.002, 0.001),
         }  # fmt: skip
         return cls(**preset | options)
 

@@ -115,7 +115,7 @@ def recut(chunks: list[Chunk]) -> list[Chunk]:
 def test_the_cut_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "drive.blf", messages())
     usual = read(Can(path))
-    monkeypatch.setattr(reading, "_BATCH", 77)
+    monkeypatch.setattr(reading, "_MAX_MESSAGES", 77)
     other = read(Can(path))
     assert len(other) > len(usual)
     assert concat(usual) == concat(other)

@@ -1,4 +1,4 @@
-"""Signals of CAN messages by a database (DBC, ARXML, KCD, SYM), many messages at a time."""
+"""Decode the signals of CAN messages by a database (DBC, ARXML, KCD, SYM), many at a time."""
 
 import logging
 from collections.abc import Iterable
@@ -7,30 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.chunk import Chunk
-from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.can.database import (
-    Layout,
-    Signal,
-    chosen,
+from rxstream.errors import FormatError, ParameterError
+from rxstream.formats.can import CAN_DTYPE, CanFlag
+from rxstream.formats.can_database import (
+    MessageLayout,
+    SignalLayout,
+    choose_fields,
     fields_of,
+    format_identifiers,
     layout_of,
     load_database,
-    shown,
 )
-from rxstream.devices.can.messages import CAN_DTYPE, CanFlag
-from rxstream.errors import ChunkError, FormatError, ParameterError
 
-__all__ = ["DecodeStep", "Decoder"]
+__all__ = ["Decoder", "StreamDecoder"]
 
 _logger = logging.getLogger(__name__)
 
-_WIDEST = 8192  # a decoded sample larger than this [bytes] would fill any window in no time
-_ENOUGH, _KINDS = (
-    1000,
-    8,
-)  # messages and identifiers after which a database that knows none is wrong
+# a decoded sample larger than this [bytes] would fill any window in no time
+_MAX_SAMPLE_BYTES = 8192
+# After so many messages of so many identifiers, a database that knows none of them is that of
+# another bus. With fewer, most of the bus may be asleep.
+_MIN_MESSAGES, _MIN_IDENTIFIERS = 1000, 8
 _NO_DATA = CanFlag.REMOTE | CanFlag.ERROR
+# key of error frames, which have no identifier; no identifier has all its bits set
+_NO_IDENTIFIER = 0xFFFF_FFFF
 
 
 class Decoder:
@@ -41,42 +41,49 @@ class Decoder:
     database
         Path of a file, the text of a DBC, or a database of cantools.
     signals
-        Those wanted, ``"Signal"`` or ``"Message.Signal"``; None: all.
+        Signals to decode, ``"Signal"`` or ``"Message.Signal"``; None: all.
 
     Attributes
     ----------
     dtype
         The fields of `CAN_DTYPE`, ``message``, and a float64 for each signal.
-    names
-        Of the messages; the field ``message`` is the index, or -1.
-    units, choices
-        Of the signals that have any, by field.
+    extra
+        What `StreamInfo.extra` says of the decoded stream: the names of ``messages`` (the field
+        ``message`` is an index into them, or -1), the fields of ``signals``, and ``units`` and
+        ``choices`` of those that have any.
     """
 
     def __init__(self, database: Any, signals: Iterable[str] | None = None) -> None:
         self._database = load_database(database)
         messages = sorted(self._database.messages, key=lambda m: str(m.name))
-        self.names = tuple(str(m.name) for m in messages)
         fields = fields_of(messages)
-        self._wanted = chosen(fields, signals)
+        self._fields = choose_fields(fields, signals)
         self.dtype = np.dtype(
-            [*_describe(CAN_DTYPE), ("message", np.int16), *((f, np.float64) for f in self._wanted)]
+            [*_describe(CAN_DTYPE), ("message", np.int16), *((f, np.float64) for f in self._fields)]
         )
-        if self.dtype.itemsize > _WIDEST:
+        if self.dtype.itemsize > _MAX_SAMPLE_BYTES:
             msg = (
-                f"{len(self._wanted)} signals make samples of {self.dtype.itemsize} bytes, and at "
-                f"most {_WIDEST} are taken: choose those you need with signals=('Message.Signal',)"
+                f"{len(self._fields)} signals make samples of {self.dtype.itemsize} bytes, and at "
+                f"most {_MAX_SAMPLE_BYTES} are taken: choose those you need with "
+                "signals=('Message.Signal',)"
             )
             raise ParameterError(msg)
-        self.units, self.choices = _meanings(messages, fields, set(self._wanted))
+        units, choices = _meanings(messages, fields, set(self._fields))
+        self.extra = {
+            "messages": tuple(str(m.name) for m in messages),
+            "signals": self._fields,
+            "units": units,
+            "choices": choices,
+        }
         self._layouts = {
-            id(message): layout_of(number, message, fields, self._wanted)
+            id(message): layout_of(number, message, fields, self._fields)
             for number, message in enumerate(messages)
         }
-        self._found: dict[int, Layout | None] = {}  # by identifier, with bit 31 if extended
+        # by identifier, with bit 31 if extended
+        self._found: dict[int, MessageLayout | None] = {}
 
-    def known(self, key: int) -> Layout | None:
-        """Return what the database says of an identifier, with bit 31 set if it is extended."""
+    def layout(self, key: int) -> MessageLayout | None:
+        """Return the message of an identifier, with bit 31 set if it is extended, or None."""
         if key not in self._found:
             try:
                 message = self._database.get_message_by_frame_id(
@@ -88,33 +95,22 @@ class Decoder:
                 self._found[key] = None
         return self._found[key]
 
-    def info(self, info: StreamInfo) -> StreamInfo:
-        """Return what is known of the decoded stream."""
-        extra = {
-            **info.extra,
-            "messages": self.names,
-            "signals": self._wanted,
-            "units": self.units,
-            "choices": self.choices,
-        }
-        return info.like(np.empty((0, *info.shape), self.dtype), extra=extra)
-
     def decode(self, raw: NDArray[Any]) -> NDArray[Any]:
         """Return messages of `CAN_DTYPE` ``(n,)`` with their signals, `dtype` ``(n,)``."""
         out = np.empty(len(raw), self.dtype)
         for name in CAN_DTYPE.names or ():
             out[name] = raw[name]
         out["message"] = -1
-        for field in self._wanted:
+        for field in self._fields:
             out[field] = np.nan
         if not len(raw):
             return out
         keys = raw["arbitration_id"].astype(np.uint32)
         keys |= (raw["flags"] & CanFlag.EXTENDED).astype(np.uint32) << np.uint32(31)
-        keys[raw["flags"] & CanFlag.ERROR != 0] = 0xFFFF_FFFF  # has no identifier
+        keys[raw["flags"] & CanFlag.ERROR != 0] = _NO_IDENTIFIER
         bits: NDArray[np.uint8] | None = None
         for key in np.unique(keys).tolist():
-            layout = None if key == 0xFFFF_FFFF else self.known(key)
+            layout = None if key == _NO_IDENTIFIER else self.layout(key)
             if layout is None:
                 continue
             rows = np.flatnonzero(keys == key)
@@ -126,50 +122,51 @@ class Decoder:
                 _fill(out, rows, layout.signals, bits[rows], raw["dlc"][rows])
         return out
 
-    def strangers(self, decoded: NDArray[Any]) -> set[int]:
-        """Return identifiers, with bit 31 if extended, that the database does not have."""
+    def unknown(self, decoded: NDArray[Any]) -> set[int]:
+        """Return the identifiers, with bit 31 if extended, that the database does not have."""
         rows = decoded[(decoded["message"] < 0) & (decoded["flags"] & CanFlag.ERROR == 0)]
         extended = (rows["flags"] & CanFlag.EXTENDED).astype(np.int64) << 31
         return set((rows["arbitration_id"].astype(np.int64) | extended).tolist())
 
-    def wrong(self, where: str, strangers: Iterable[int]) -> FormatError:
-        """Return the error for a stream of which the database knows nothing."""
+    def mismatch(self, where: str, unknown: Iterable[int]) -> FormatError:
+        """Return the error for a stream of which the database has no message."""
         theirs = {
             int(m.frame_id) | (1 << 31 if m.is_extended_frame else 0)
             for m in self._database.messages
         }
         return FormatError(
-            f"the database does not match: of the identifiers of {where} ({shown(strangers)}) it "
-            f"has none; it has {shown(theirs)}; give the database of this bus as decode="
+            f"the database does not match: of the identifiers of {where} "
+            f"({format_identifiers(unknown)}) it has none; it has {format_identifiers(theirs)}; "
+            "give the database of this bus as decode="
         )
 
 
-class DecodeStep:
-    """Decodes a stream; tells what the database does not know, once for each identifier.
+class StreamDecoder:
+    """Decodes one stream, and logs identifiers that the database does not have, each once.
 
     Parameters
     ----------
     decoder
-        Of the database.
+        The decoder of the database; streams may share it.
     where
-        What messages call the stream.
+        Name of the stream in messages.
     """
 
     def __init__(self, decoder: Decoder, where: str = "the stream") -> None:
-        self.decoder, self._where = decoder, where
-        self._strangers: set[int] = set()
+        self._decoder, self._where = decoder, where
+        self.dtype = decoder.dtype
+        self._unknown: set[int] = set()
         self._seen = self._matched = 0
-        self._infos: tuple[StreamInfo, StreamInfo] | None = None
 
     def decode(self, raw: NDArray[Any]) -> NDArray[Any]:
         """Return messages with their signals; log identifiers that are not in the database."""
-        out = self.decoder.decode(raw)
-        new = self.decoder.strangers(out) - self._strangers
+        out = self._decoder.decode(raw)
+        new = self._decoder.unknown(out) - self._unknown
         if new:
-            self._strangers |= new
+            self._unknown |= new
             _logger.warning(
                 "%s: the database has no %s; such messages pass undecoded, message = -1",
-                self._where, shown(new),
+                self._where, format_identifiers(new),
             )  # fmt: skip
         self._seen += len(out)
         self._matched += int((out["message"] >= 0).sum())
@@ -177,24 +174,10 @@ class DecodeStep:
 
     def check(self, *, ended: bool = False) -> None:
         """Raise `FormatError` if the database evidently belongs to another bus."""
-        if self._matched or not self._strangers:
+        if self._matched or not self._unknown:
             return
-        if ended or (self._seen >= _ENOUGH and len(self._strangers) >= _KINDS):
-            raise self.decoder.wrong(self._where, self._strangers)
-
-    def push(self, chunk: Chunk) -> tuple[Chunk]:
-        """Take a chunk of `CAN_DTYPE`, give it with its signals."""
-        if chunk.data.dtype != CAN_DTYPE:
-            msg = f"decode_can takes CAN messages, not {chunk.info.name} ({chunk.data.dtype})"
-            raise ChunkError(msg)
-        if self._infos is None or self._infos[0] is not chunk.info:
-            self._infos = chunk.info, self.decoder.info(chunk.info)
-        return (chunk.with_data(self.decode(chunk.data), self._infos[1]),)
-
-    def flush(self) -> tuple[()]:
-        """At the end, a database that knew nothing of it is an error."""
-        self.check(ended=True)
-        return ()
+        if ended or (self._seen >= _MIN_MESSAGES and len(self._unknown) >= _MIN_IDENTIFIERS):
+            raise self._decoder.mismatch(self._where, self._unknown)
 
 
 def _meanings(
@@ -217,7 +200,7 @@ def _describe(dtype: np.dtype[Any]) -> list[Any]:
     return [(name, dtype[name].base, dtype[name].shape) for name in dtype.names or ()]
 
 
-def _raw(signal: Signal, bits: NDArray[np.uint8]) -> NDArray[Any]:
+def _raw(signal: SignalLayout, bits: NDArray[np.uint8]) -> NDArray[Any]:
     """Return the number in the bits uint8 ``(n, 512)``, before scaling."""
     length = len(signal.bits)
     weights = np.uint64(1) << np.arange(length, dtype=np.uint64)
@@ -225,7 +208,8 @@ def _raw(signal: Signal, bits: NDArray[np.uint8]) -> NDArray[Any]:
     if signal.floating:
         width = {16: np.float16, 32: np.float32, 64: np.float64}[length]
         return value.astype(f"u{length // 8}").view(width)
-    if signal.signed:  # shift its sign to the top and back
+    if signal.signed:
+        # shift its sign to the top and back
         spare = np.uint64(64 - length)
         return (value << spare).view(np.int64) >> np.int64(spare)
     return value
@@ -234,11 +218,11 @@ def _raw(signal: Signal, bits: NDArray[np.uint8]) -> NDArray[Any]:
 def _fill(
     out: NDArray[Any],
     rows: NDArray[np.intp],
-    signals: tuple[Signal, ...],
+    signals: tuple[SignalLayout, ...],
     bits: NDArray[np.uint8],
     dlc: NDArray[np.uint8],
 ) -> None:
-    """Write the signals of messages of one kind; those that are not there stay NaN."""
+    """Write the signals of messages of one identifier; a signal that a message lacks stays NaN."""
     for signal in signals:
         there = signal.last_byte < dlc
         selector = signal.selector

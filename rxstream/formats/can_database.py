@@ -1,4 +1,4 @@
-"""What a CAN database says: where each signal lies in which message, and what it is called."""
+"""The messages of a CAN database: where each signal lies in which message, and its name."""
 
 import os
 from collections import Counter
@@ -9,17 +9,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.devices.can.messages import CAN_DTYPE
 from rxstream.errors import FormatError, ParameterError
+from rxstream.formats.can import CAN_DTYPE
 from rxstream.optional import import_optional
 
-__all__ = ["Layout", "Signal", "chosen", "fields_of", "layout_of", "load_database", "shown"]
+__all__ = [
+    "MessageLayout",
+    "SignalLayout",
+    "choose_fields",
+    "fields_of",
+    "format_identifiers",
+    "layout_of",
+    "load_database",
+]
 
-_LISTED = 8
+# names or identifiers that an error message lists: two lines of it
+_MAX_LISTED = 8
 
 
-class Signal(NamedTuple):
-    """Where a signal lies in a message, and what its number means."""
+class SignalLayout(NamedTuple):
+    """Place of a signal in a message, and the meaning of its number."""
 
     field: str
     bits: NDArray[np.intp]
@@ -29,15 +38,15 @@ class Signal(NamedTuple):
     floating: bool
     scale: float
     offset: float
-    selector: "tuple[Signal, frozenset[int]] | None"
+    selector: "tuple[SignalLayout, frozenset[int]] | None"
     """The multiplexer and the values for which the signal is there."""
 
 
-class Layout(NamedTuple):
+class MessageLayout(NamedTuple):
     """One message of the database."""
 
     number: int
-    signals: tuple[Signal, ...]
+    signals: tuple[SignalLayout, ...]
 
 
 def load_database(database: Any) -> Any:
@@ -76,17 +85,17 @@ def load_database(database: Any) -> Any:
     return loaded
 
 
-def shown(keys: Iterable[int]) -> str:
-    """Return identifiers, with bit 31 if extended, for people to read; a few of them."""
+def format_identifiers(keys: Iterable[int]) -> str:
+    """Return the first few identifiers as text; those with bit 31 are extended."""
     some = sorted(keys)
-    texts = [f"0x{k & 0x1FFF_FFFF:X}" + ("x" if k >> 31 else "") for k in some[:_LISTED]]
-    if len(some) > _LISTED:
+    texts = [f"0x{k & 0x1FFF_FFFF:X}" + ("x" if k >> 31 else "") for k in some[:_MAX_LISTED]]
+    if len(some) > _MAX_LISTED:
         texts.append(f"… {len(some)} in all")
     return ", ".join(texts) or "none"
 
 
 def fields_of(messages: list[Any]) -> dict[tuple[str, str], str]:
-    """Return the field of each (message, signal): the signal's name where it is alone with it."""
+    """Return the field of each (message, signal): the signal's name where that is unique."""
     count = Counter(str(s.name) for m in messages for s in m.signals)
     taken = {*(CAN_DTYPE.names or ()), "message"}
     return {
@@ -98,8 +107,10 @@ def fields_of(messages: list[Any]) -> dict[tuple[str, str], str]:
     }
 
 
-def chosen(fields: dict[tuple[str, str], str], signals: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the fields of the wanted signals, in their order; all of them for None."""
+def choose_fields(
+    fields: dict[tuple[str, str], str], signals: Iterable[str] | None
+) -> tuple[str, ...]:
+    """Return the fields of the selected signals, in their order; all of them for None."""
     if signals is None:
         return tuple(fields.values())
     if isinstance(signals, str):
@@ -113,7 +124,7 @@ def chosen(fields: dict[tuple[str, str], str], signals: Iterable[str] | None) ->
             if wanted in (field, signal, f"{message}.{signal}")
         ]
         if not found:
-            some = ", ".join(sorted(fields.values())[:_LISTED])
+            some = ", ".join(sorted(fields.values())[:_MAX_LISTED])
             msg = f"signals: the database has no {wanted!r}; it has {some} … ({len(fields)} in all)"
             raise ParameterError(msg)
         names += found
@@ -121,13 +132,13 @@ def chosen(fields: dict[tuple[str, str], str], signals: Iterable[str] | None) ->
 
 
 def layout_of(
-    number: int, message: Any, fields: dict[tuple[str, str], str], wanted: Iterable[str]
-) -> Layout:
-    """Return where the wanted signals of a message lie."""
-    made: dict[str, Signal] = {}
+    number: int, message: Any, fields: dict[tuple[str, str], str], selected: Iterable[str]
+) -> MessageLayout:
+    """Return the layout of the selected signals of a message."""
+    made: dict[str, SignalLayout] = {}
     by_name = {s.name: s for s in message.signals}
 
-    def make(signal: Any) -> Signal:
+    def make(signal: Any) -> SignalLayout:
         if signal.name not in made:
             selector = None
             if signal.multiplexer_ids and signal.multiplexer_signal in by_name:
@@ -138,22 +149,26 @@ def layout_of(
         return made[signal.name]
 
     found = [make(signal) for signal in message.signals]
-    keep = set(wanted)
-    return Layout(number, tuple(s for s in found if s.field in keep))
+    keep = set(selected)
+    return MessageLayout(number, tuple(s for s in found if s.field in keep))
 
 
-def _signal(field: str, signal: Any, selector: "tuple[Signal, frozenset[int]] | None") -> Signal:
-    """Return where a signal lies: bit ``8 * byte + bit`` counted from the lowest of each byte."""
+def _signal(
+    field: str, signal: Any, selector: "tuple[SignalLayout, frozenset[int]] | None"
+) -> SignalLayout:
+    """Return the layout of a signal; bit ``8 * byte + bit``, from the lowest of each byte."""
     at, bits = signal.start, []
     for _ in range(signal.length):
         bits.append(at)
         if signal.byte_order == "little_endian":
             at += 1
-        else:  # from the highest down, and from the lowest of a byte to the highest of the next
+        else:
+            # Motorola: from the highest down, and from the lowest of a byte to the highest of the
+            # next
             at = at - 1 if at % 8 else at + 15
     if signal.byte_order != "little_endian":
         bits.reverse()
-    return Signal(
+    return SignalLayout(
         field, np.array(bits, np.intp), max(bits) // 8, bool(signal.is_signed),
         bool(signal.is_float), float(signal.conversion.scale), float(signal.conversion.offset),
         selector,
