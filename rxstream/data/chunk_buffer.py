@@ -7,24 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, cut_parts
+from rxstream.data.axis import NO_TIMES, Axis, IrregularAxis, RegularAxis, cut_parts
 from rxstream.data.chunk import Chunk
 from rxstream.data.concat import overlapping, unlike
-from rxstream.data.gap import Gap, GapAt, add_gap, cut_gaps
+from rxstream.data.gap import GapAt, add_gap, cut_gaps
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 
 __all__ = ["ChunkBuffer"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
-_DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
+
+# Entries of trimmed parts are deleted in batches, so that each costs O(1).
+_TRIM_BATCH = 64
 
 
 class ChunkBuffer(Generic[S]):
-    """Chunks of one stream as one long strip that can be cut anywhere, by position or by time.
+    """Chunks of one stream, joined: they can be cut anywhere, by position or by time.
 
-    Positions count the samples appended since the tape was made. All samples are of one shape and
-    dtype, those of the first; chunks without samples tell of time only, theirs does not count.
+    Positions count the samples appended since the buffer was made. All samples are of one shape
+    and dtype, those of the first; those of chunks without samples do not count.
 
     Parameters
     ----------
@@ -35,12 +37,12 @@ class ChunkBuffer(Generic[S]):
     Examples
     --------
     >>> info = StreamInfo("ramp", rate=1000.0, dtype=np.int64)
-    >>> tape = ChunkBuffer()
-    >>> for k in range(3):
-    ...     tape.append(Chunk.regular(np.arange(4) + 4 * k, info, start=k * 4_000_000, index=4 * k))
-    >>> tape.cut(3, 9).data
+    >>> buffer = ChunkBuffer()
+    >>> for k in (0, 4, 8):
+    ...     buffer.append(Chunk.regular(np.arange(k, k + 4), info, start=k * 1_000_000, index=k))
+    >>> buffer.cut(3, 9).data
     array([3, 4, 5, 6, 7, 8])
-    >>> tape.between(3_000_000, 5_000_000).data
+    >>> buffer.between(3_000_000, 5_000_000).data
     array([3, 4])
     """
 
@@ -87,7 +89,7 @@ class ChunkBuffer(Generic[S]):
         Raises
         ------
         ChunkError
-            If its samples are of another shape or dtype, or it begins before the tape ends.
+            If its samples are of another shape or dtype, or it begins before the buffer ends.
         """
         slabs = self._slabs
         # this runs for every chunk of every window, so it looks at what is in a chunk directly
@@ -107,7 +109,7 @@ class ChunkBuffer(Generic[S]):
             return
         if growing is not None and type(axis) is RegularAxis and axis.extends(growing):
             growing.count += axis.count
-        else:  # as from a device that tells how it knows the times of each reading
+        else:  # as from a device that keeps the evidence of each reading
             self._add_part(axis, self.stop)
         self.stop = slabs.write(chunk._data)  # noqa: SLF001
 
@@ -207,12 +209,12 @@ class ChunkBuffer(Generic[S]):
         """Whether `edge` will not change any more, whatever comes."""
         if position < self.stop or self.end >= self.edge(position):
             return True
-        return bool(self.gap_positions) and self.gap_positions[-1][0] == position
+        return bool(self.gap_positions) and self.gap_positions[-1].position == position
 
     def axis(self, i: int, j: int) -> Axis:
         """Return the times of the samples at positions ``i`` to ``j``."""
         if not self._parts:
-            return IrregularAxis(np.empty(0, np.int64))
+            return NO_TIMES
         return cut_parts(self._parts, self._part_starts, i, j)
 
     def index(self, position: int) -> int:
@@ -226,7 +228,7 @@ class ChunkBuffer(Generic[S]):
     def data(self, i: int, j: int) -> NDArray[S]:
         """Return the samples at positions ``i`` to ``j``, read-only ``(j - i, *shape)``."""
         if self._slabs is None:
-            msg = "the tape is empty"
+            msg = "the buffer is empty"
             raise ValueError(msg)
         return self._slabs.view(i, j)
 
@@ -237,7 +239,7 @@ class ChunkBuffer(Generic[S]):
         in chunks; a gap right after them is not theirs. With ``rest`` it goes on to the end.
         """
         if self.info is None:
-            msg = "the tape is empty"
+            msg = "the buffer is empty"
             raise ValueError(msg)
         gap_positions: tuple[GapAt, ...] = ()
         start = self.low if i == 0 else self.edge(i)
@@ -247,7 +249,7 @@ class ChunkBuffer(Generic[S]):
                 for at, gap in self.gap_positions
                 if i <= at < j or (rest and at == j)
             )
-            if gap_positions and gap_positions[0][0] == 0 and j > i:
+            if gap_positions and gap_positions[0].position == 0 and j > i:
                 start = max([start, *(gap.end for at, gap in gap_positions if at == 0)])
         end = self.end if rest else self.edge(j)
         return Chunk(
@@ -260,7 +262,7 @@ class ChunkBuffer(Generic[S]):
         The caller may give the positions ``i`` and ``j`` when it knows them from `find`.
         """
         if self.info is None:
-            msg = "the tape is empty"
+            msg = "the buffer is empty"
             raise ValueError(msg)
         if i is None:
             i = self.find(t0)
@@ -271,20 +273,13 @@ class ChunkBuffer(Generic[S]):
         start, shift, gap_positions = cut_gaps(
             (GapAt(at - i, gap) for at, gap in self.gap_positions), 0, j - i, t0, t1, None
         )
-        return Chunk(
-            self.data(i, j),
-            self.axis(i, j),
-            start,
-            t1,
-            self.index(i) + shift,
-            self.info,
-            gap_positions,
-        )
+        index = self.index(i) + shift
+        return Chunk(self.data(i, j), self.axis(i, j), start, t1, index, self.info, gap_positions)
 
     def window(self, i: int, j: int, t0: int, t1: int) -> Chunk[S]:
         """Return samples at positions ``i`` to ``j`` as the chunk from ``t0`` to ``t1`` [ns].
 
-        Quick, for a tape without gaps whose caller knows the positions.
+        Quick, for a buffer without gaps whose caller knows the positions.
         """
         slabs: Any = self._slabs
         first = i - slabs.newest_start
@@ -300,24 +295,24 @@ class ChunkBuffer(Generic[S]):
         return Chunk(data, axis, t0, t1, index, self.info)  # type: ignore[arg-type]  # it has one
 
     def reserve(self, count: int) -> None:
-        """Expect that of the newest ``count`` samples views are wanted."""
+        """Let later slabs overlap so that the newest ``count`` samples are one view."""
         if self._slabs is not None and count > self._slabs.overlap:
             self._slabs.overlap = count + count // 4
 
     def trim(self, position: int) -> None:
-        """Let go of the samples before ``position``, and of gaps before them."""
+        """Drop the samples before ``position``, and the gaps before them."""
         if self._slabs is None:
             return
         self._slabs.trim(position)
         head, starts = self._head, self._part_starts
-        # the part of the sample before `position` stays: it tells where the first one kept begins
+        # The part of the sample before `position` stays: it says where the first one kept begins.
         while head + 1 < len(starts) and starts[head + 1] < position:
             head += 1
-        if head > _DEAD:
+        if head > _TRIM_BATCH:
             del starts[:head], self._parts[:head]
             head = 0
         self._head = head
-        if self.gap_positions and self.gap_positions[0][0] < position:
-            self.gap_positions = [item for item in self.gap_positions if item[0] >= position]
+        if self.gap_positions and self.gap_positions[0].position < position:
+            self.gap_positions = [item for item in self.gap_positions if item.position >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)

@@ -17,6 +17,8 @@ from rxstream.errors import ParameterError
 from rxstream.validation import is_whole
 
 __all__ = [
+    "FOREVER",
+    "NEVER",
     "Duration",
     "HostClock",
     "Time",
@@ -32,6 +34,11 @@ Time: TypeAlias = int | np.integer | dt.datetime | np.datetime64
 
 Duration: TypeAlias = float | dt.timedelta | np.timedelta64
 """A length of time: seconds [s] as a number, or a ``timedelta`` of Python or numpy."""
+
+FOREVER = 1 << 62
+"""After every time [ns]; far enough from the limit of int64 that a duration can be added."""
+NEVER = -FOREVER
+"""Before every time [ns]."""
 
 _LONGEST = 36_525 * 86_400.0  # a century [s]: a time and a duration fit into int64 [ns] together
 
@@ -129,7 +136,7 @@ def to_ns(when: Time) -> int:
         stamp = int(exact.astype(np.int64)) if exact.astype(when.dtype) == when else 1 << 63
     if stamp is not None:
         if not -(1 << 63) <= stamp < 1 << 63:
-            msg = f"{when!r} lies outside the years 1678 to 2262 that int64 nanoseconds can tell"
+            msg = f"{when!r} lies outside the years 1678 to 2262 that int64 nanoseconds can hold"
             raise ParameterError(msg)
         return stamp
     msg = (

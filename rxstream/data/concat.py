@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 
 from rxstream.data.axis import join_axes
 from rxstream.data.chunk import Chunk
-from rxstream.data.gap import GapAt
+from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
 
@@ -47,7 +47,7 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
     """Return chunks of one stream as one chunk; gaps between them stay in it.
 
     Chunks that lie side by side in memory, as those of a device do, are joined without a copy.
-    Those without samples tell of time only: their shape and dtype do not count.
+    Of chunks without samples only the times count, not shape and dtype.
 
     Raises
     ------
@@ -69,20 +69,15 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
         if item is not first:
             _check_follows(before, item, like)
         for at, gap in item.gap_positions:
-            here = count + at
-            if gap_positions and gap_positions[-1][0] == here:
-                last = gap_positions[-1][1]
-                if last.continues(gap):
-                    gap_positions[-1] = GapAt(here, last.join(gap))
-                    continue
-            gap_positions.append(GapAt(here, gap))
+            add_gap(gap_positions, count + at, gap)
         if index is None and len(item):
             index = item.index
         count += len(item)
         before = item
     start = first.start
     if gap_positions and gap_positions[0][0] == 0 and gap_positions[0][1].start <= start:
-        reach = start  # a gap that was cut at the seam has grown together again
+        # A gap that was cut at the seam is one again, and the first sample lies after it.
+        reach = start
         for at, gap in gap_positions:
             if at or gap.start > reach:
                 break

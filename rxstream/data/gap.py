@@ -1,4 +1,4 @@
-"""`Gap`: what was lost, told in the stream."""
+"""`Gap`: a loss, reported in the stream."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,15 +18,15 @@ class Gap:
     Attributes
     ----------
     start, end
-        From where to where [ns].
+        Interval of the loss [ns], end exclusive.
     lost
-        How many samples, or None where nobody can know.
+        Number of samples lost; None where it cannot be known.
     reason
         ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
         numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
         ``overlap`` (the device's times went back), ``unmatched`` (`align` found no partner).
     whole
-        What it was cut from, if it is a part.
+        The gap that this one is a part of, if it was cut.
     """
 
     start: int
@@ -68,7 +68,7 @@ class Gap:
         return self.whole is not None and self.end == other.start and self.whole == other.whole
 
     def shifted(self, by: int) -> "Gap":
-        """Return it later by ``by`` [ns]."""
+        """Return the same gap later by ``by`` [ns]."""
         whole = None if self.whole is None else self.whole.shifted(by)
         return Gap(self.start + by, self.end + by, self.lost, self.reason, whole)
 
@@ -90,30 +90,51 @@ def cut_gaps(
 ) -> tuple[int, int, tuple[GapAt, ...]]:
     """Return what is left of the gaps where samples ``i:j`` from ``x`` to ``y`` [ns] are cut.
 
-    A gap without length belongs to what comes after it, or at ``last`` [ns], where nothing does,
-    to what comes before. Returns the start of what is left (after a gap at its
-    very beginning), how many lost samples come before its first sample, and its gap_positions.
+    Parameters
+    ----------
+    gap_positions
+        Gaps in order, with positions in the chunk that is cut.
+    i, j
+        Positions of the first sample that stays and of the one after the last.
+    x, y
+        Interval that stays [ns].
+    last
+        End of the stream [ns] where it is known, else None: a gap without length belongs to what
+        comes after it, and at the end of the stream to what comes before.
+
+    Returns
+    -------
+    start
+        Start of what is left [ns], after a gap at its very beginning.
+    shift
+        Lost samples between sample ``i`` of the whole and the first one that is left.
+    gap_positions
+        Gaps and parts of gaps that lie in the interval.
     """
-    start, shift, kept = x, 0, []
+    start, shift, kept = x, 0, list[GapAt]()
     for at, gap in gap_positions:
+        # What was lost before sample i is counted in its number, though not in its position.
         if 0 < at <= i:
             shift += gap.lost or 0
-        inside = x < gap.end and gap.start < y and x < y
-        point = x <= gap.start == gap.end and (gap.end < y or x < gap.end == y == last)
-        if inside or point:
+        overlaps = x < gap.end and gap.start < y and x < y
+        touches = x <= gap.start == gap.end and (gap.end < y or x < gap.end == y == last)
+        if overlaps or touches:
             part = gap.between(x, y)
             kept.append(GapAt(min(max(at - i, 0), j - i), part))
             if part.start == start:
                 start = part.end
-        elif at == i == j and y <= gap.start:  # it comes after: what it lost is not before us
-            shift -= gap.lost or 0
-        if at == i == j and (inside or gap.start < x == y) and y < gap.end:  # a part comes after
-            shift -= gap.between(y, gap.end).lost or 0
+        # Without samples, nothing but the time says whether a gap comes before or after the cut:
+        # what was counted in above, or by the number of the next sample, is taken back.
+        if at == i == j:
+            if y <= gap.start and not touches:
+                shift -= gap.lost or 0
+            elif y < gap.end and (overlaps or gap.start < x == y):
+                shift -= gap.between(y, gap.end).lost or 0
     return start, shift, tuple(kept)
 
 
 def add_gap(gap_positions: list[GapAt], position: int, gap: Gap) -> None:
-    """Add a gap before ``position`` after all others; what was cut in two becomes one again."""
+    """Append a gap at ``position``; the two parts of one that was cut become one again."""
     last = gap_positions[-1] if gap_positions else None
     if last is not None and last.position == position and last.gap.continues(gap):
         gap_positions[-1] = GapAt(position, last.gap.join(gap))

@@ -16,8 +16,13 @@ from typing_extensions import TypeVar
 __all__ = ["SlabStore"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
+# Small slabs cost Python calls, large ones memory that stays while one view of them does.
 _LEAST_BYTES, _MOST_BYTES = 1 << 16, 1 << 26
-_MUCH_BYTES = 1 << 24  # of what a slab begins with: save memory, and copy it more often
+
+# Above this much overlap a slab grows by half of it: less memory, copied more often.
+_MUCH_BYTES = 1 << 24
+
+# Whether a count of references is exact: CPython with its global lock.
 _COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
 
@@ -33,7 +38,7 @@ class SlabStore(Generic[S]):
         Samples in a slab, of 64 KiB to 64 MiB; more where what it begins with is more.
     overlap
         How many of the last samples a new slab begins with, so that any range of up to that
-        many newest samples lies in one slab and is a view. SlabStore grow with what has come.
+        many newest samples lies in one slab and is a view. Slabs grow with what has come.
 
     Examples
     --------
@@ -129,7 +134,7 @@ class SlabStore(Generic[S]):
         return i + int(self._views[k][i - starts[k] : ends[k] - starts[k]].searchsorted(value))
 
     def trim(self, position: int) -> None:
-        """Let go of what lies before ``position``."""
+        """Drop what lies before ``position``."""
         if position > self.stop:
             position = self.stop
         start = self.start
@@ -146,8 +151,9 @@ class SlabStore(Generic[S]):
 
     def _new_slab(self, n: int) -> None:
         overlap = min(self.overlap, self.stop - self.start)
-        most = min(self.overlap, self.stop)  # what has not come yet may never come
-        # a longer slab would have its beginning copied less often, but touch more memory
+        # The overlap counts as far as samples have come. A longer slab would have its beginning
+        # copied less often, but touch more memory.
+        most = min(self.overlap, self.stop)
         size = max(self._size, n + overlap, most + (most if most <= self._many else most // 2))
         slab, view = self._recycled(size) or self._allocated(size)
         if overlap:
@@ -171,7 +177,7 @@ class SlabStore(Generic[S]):
     def _recycled(self, size: int) -> tuple[NDArray[S], NDArray[S]] | None:
         """Return the slab passed last if no view of it is left: fresh memory costs page faults.
 
-        Every view of a slab holds a reference to it, so CPython's count of references tells.
+        Every view of a slab holds a reference to it, so CPython's count of references shows it.
         """
         spare, self._spare = self._spare, None
         if spare is None or len(spare[0]) < size or not _COUNTS:

@@ -1,4 +1,4 @@
-"""What is told beside the samples: `StreamInfo` once, a `Reading` with every read."""
+"""Descriptions: `StreamInfo` of a stream, `Reading` of what a source hands over at a time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -18,12 +18,12 @@ __all__ = ["DeviceCounter", "Reading", "StreamInfo"]
 
 @dataclass(frozen=True, slots=True)
 class DeviceCounter:
-    """A device's own counter, as it comes with each reading.
+    """A counter of the device, which comes with each reading.
 
     Attributes
     ----------
     bits
-        Width; it wraps at ``2 ** bits``.
+        Width [bit]; it wraps at ``2 ** bits``.
     rate
         Ticks per second [Hz]; None for a counter of samples.
     kind
@@ -55,15 +55,15 @@ class StreamInfo:
     Attributes
     ----------
     name
-        What people call it.
+        Name for people.
     rate
         Nominal samples per second [Hz], or None for irregular samples.
     shape
         Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a picture.
     dtype
-        Of the samples; may be structured.
+        Type of a sample; may be structured.
     unit
-        Of the values, e.g. ``"V"``, ``"g"``, ``"FS"`` (full scale).
+        Unit of the values, e.g. ``"V"``, ``"g"``, ``"FS"`` (full scale).
     channels
         Labels along the last axis of a sample.
     counter
@@ -143,7 +143,7 @@ class Reading:
     lost
         Samples the device knows it lost right before these.
     reason
-        The reason told in the gap when ``lost`` is set.
+        Reason of the gap when ``lost`` is set.
     arrival
         Host time [ns] of arrival, where the source knows it better than "now".
     """
