@@ -2,18 +2,31 @@
 VENV ?= .venv
 export VENV
 RUN = $(VENV)/bin
+# processes for the tests that need nothing of the machine but its time
+WORKERS ?= 2
 
-.PHONY: demo test check bench bench-time clean help
+.PHONY: demo test test-pure test-real check check-fast bench bench-time clean help
 
 help:
-	@echo "make demo   the main job in 15 seconds (real devices where there are any, twins otherwise)"
-	@echo "make test   all tests; make check: lint, types, layers; make bench, make bench-time: against peers"
+	@echo "make demo        the main job in 15 seconds, with your devices or simulated ones"
+	@echo "make test        all tests; make test-pure, make test-real: half of them"
+	@echo "make check       lint, types, layers"
+	@echo "make check-fast  the same and the quick tests, in a minute or so: for every change"
+	@echo "make bench       speed against peers; make bench-time: true times against peers"
+	@echo "make clean       remove what the others made"
 
 demo: $(VENV)/.demo
 	$(RUN)/rxstream demo
 
-test: $(VENV)/.test
-	$(RUN)/python -m pytest $(ARGS)
+test: test-pure test-real
+
+# on virtual time, each by itself: side by side
+test-pure: $(VENV)/.test
+	$(RUN)/python -m pytest -m "not real" -n $(WORKERS) $(ARGS)
+
+# on real time, devices, subprocesses: one after the other
+test-real: $(VENV)/.test
+	$(RUN)/python -m pytest -m real $(ARGS)
 
 check: $(VENV)/.dev
 	$(RUN)/ruff check .
@@ -21,6 +34,9 @@ check: $(VENV)/.dev
 	$(RUN)/mypy
 	$(RUN)/mypy tests/support
 	$(RUN)/lint-imports
+
+check-fast: check
+	HYPOTHESIS_PROFILE=fast $(RUN)/python -m pytest -q -m "not real and not soak" -n $(WORKERS) $(ARGS)
 
 bench: $(VENV)/.bench
 	$(RUN)/python benchmarks/run.py $(ARGS)

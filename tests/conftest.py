@@ -1,4 +1,4 @@
-"""For all tests: no thread may be left behind; hypothesis in three strengths."""
+"""For all tests: no thread may be left behind; hypothesis in four strengths; limits of time."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+settings.register_profile("fast", max_examples=15, deadline=None)
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
     "ci",
@@ -19,20 +20,31 @@ settings.register_profile(
 settings.register_profile("nightly", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
+# A soak test takes 5 to 15 s on an idle machine; on a busy one the common limit would end it.
+_SOAK_LIMIT = 300.0  # [s]
+
+# A shell starts its background jobs with SIGINT ignored, and programs that the tests interrupt
+# would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell starts its background jobs so, and programs that the tests interrupt would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _ours() -> set[threading.Thread]:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give soak tests their own limit of time."""
+    for item in items:
+        if item.get_closest_marker("soak") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SOAK_LIMIT))
+
+
+def _our_threads() -> set[threading.Thread]:
     return {t for t in threading.enumerate() if t.name.startswith("rxstream-")}
 
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     """Fail a test that leaves one of our threads running."""
-    before = _ours()  # one that an earlier test left has failed that test already
+    before = _our_threads()  # one that an earlier test left has failed that test already
     yield
-    for thread in _ours() - before:
+    for thread in _our_threads() - before:
         thread.join(5.0)
-    assert not _ours() - before, f"threads left: {_ours() - before}"
+    assert not _our_threads() - before, f"threads left: {_our_threads() - before}"

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.real
+
 ROOT = Path(__file__).parent.parent
 KEYS = {"name", "ours", "peer", "peer_name", "unit", "ratio", "goal"}
 TOPICS = ("items to 3 sub", "items to 3 rea", "hand-over", "stalled", "sliding", "rechunk",

@@ -18,6 +18,8 @@ from ptys import pty_line
 from pulse import RATE, PrivatePulse, noise
 from videos import HEIGHT, WIDTH, LiveTcp, numbers_of, picture
 
+pytestmark = pytest.mark.real
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MIC = "audio:device=pulse,dtype=int16"
 

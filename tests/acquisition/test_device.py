@@ -25,6 +25,8 @@ from rxstream.errors import (
     SubscriberError,
 )
 
+pytestmark = pytest.mark.real
+
 here = ImmediateScheduler()
 EVENTS = StreamInfo("events", dtype=np.dtype(np.int64), device_clock="host")
 

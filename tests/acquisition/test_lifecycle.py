@@ -17,6 +17,8 @@ from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.acquisition.polling import poll
 from rxstream.errors import DeviceLostError, EndOfStream, OverrunError, RxStreamError
 
+pytestmark = pytest.mark.real
+
 here = ImmediateScheduler()
 
 

@@ -10,6 +10,8 @@ from fakes import eventually
 from rxstream.acquisition.polling import poll
 from rxstream.errors import EndOfStream, ParameterError
 
+pytestmark = pytest.mark.real
+
 
 def test_it_reads_until_closed_and_releases_once() -> None:
     got: list[Any] = []

@@ -15,6 +15,8 @@ from rxstream.acquisition.polling import poll
 from rxstream.errors import DeviceLostError
 from rxstream.window.janitor import Janitor
 
+pytestmark = pytest.mark.real
+
 here = ImmediateScheduler()
 
 

@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pytest
 from fakes import INFO, MS, Manual, eventually, ramp
 from reactivex.scheduler import ImmediateScheduler
 
@@ -13,6 +14,8 @@ from rxstream.data.axis import Evidence
 from rxstream.devices.simulated import Delay, Simulated
 from rxstream.testing import run_operator
 from rxstream.window.log import Log
+
+pytestmark = pytest.mark.real
 
 
 def modelled(chunk: Chunk, state: str = "locked") -> Chunk:

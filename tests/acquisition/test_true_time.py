@@ -15,6 +15,8 @@ from rxstream.devices.simulated import Delay, Drops, Stalls
 from rxstream.errors import DeviceLostError
 from rxstream.timing import ClockEvent
 
+pytestmark = pytest.mark.real
+
 START = 10**18
 
 

@@ -16,6 +16,8 @@ from rxstream.cli.app import make_app
 from rxstream.cli.watch import stats_table, watch
 from rxstream.devices.simulated import Simulated
 
+pytestmark = pytest.mark.real
+
 runner = CliRunner()
 
 

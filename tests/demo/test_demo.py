@@ -27,6 +27,8 @@ from rxstream.devices import DeviceInfo
 from rxstream.devices.can import CAN_DTYPE, Can
 from rxstream.devices.simulated import Drops, Simulated, frame_number
 
+pytestmark = pytest.mark.real
+
 
 def numbers_in(path: Path) -> list[int]:
     video, numbers = cv2.VideoCapture(str(path)), []

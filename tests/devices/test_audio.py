@@ -27,6 +27,8 @@ from rxstream.errors import (
 )
 from rxstream.sinks import wav
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture(scope="module")
 def pulse() -> Iterator[PrivatePulse]:

@@ -9,6 +9,8 @@ from rxstream import operators as ops
 from rxstream.data.concat import concat
 from rxstream.testing import assert_same
 
+pytestmark = pytest.mark.real
+
 CASES = {**SINGLE, **JOINS, **CAPTURES}
 
 

@@ -14,6 +14,8 @@ from rxstream.devices.can import CAN_DTYPE, Can, CanFlag
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
 from rxstream.sinks import can_log
 
+pytestmark = pytest.mark.real
+
 START = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
 INFO = Can("can0", interface="virtual").info

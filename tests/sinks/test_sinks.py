@@ -24,6 +24,8 @@ from rxstream.errors import (
 from rxstream.sinks import Sink, callback
 from rxstream.sinks.base import path_to_write
 
+pytestmark = pytest.mark.real
+
 
 class Noting(Sink):
     """Notes what is called; raises where told to."""

@@ -16,6 +16,8 @@ from rxstream.devices.camera import Camera
 from rxstream.errors import ChunkError, ParameterError, SubscriberError
 from rxstream.sinks.video import video
 
+pytestmark = pytest.mark.real
+
 START = 1_700_000_000_000_000_000
 MS = 1_000_000
 INFO = StreamInfo(

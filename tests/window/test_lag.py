@@ -11,6 +11,8 @@ from reactivex.scheduler import EventLoopScheduler, ImmediateScheduler
 from rxstream import Chunk, Gap, StreamInfo, TimeWindowSubject
 from rxstream.window.reader import Reader
 
+pytestmark = pytest.mark.real
+
 here = ImmediateScheduler()
 
 

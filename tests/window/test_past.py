@@ -21,6 +21,8 @@ from rxstream.errors import NotRewindableError, ParameterError
 from rxstream.steps.lift import lift
 from rxstream.testing import recut, streams
 
+pytestmark = pytest.mark.real
+
 here = ImmediateScheduler()
 PLAIN = st.just(StreamInfo("plain", 100.0, (), np.int64)) | st.just(
     StreamInfo("events", None, (2,), np.float32)

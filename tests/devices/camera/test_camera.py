@@ -42,6 +42,8 @@ from rxstream.errors import (
     ParameterError,
 )
 
+pytestmark = pytest.mark.real
+
 WAIT = 20.0  # [s]; far more than any of these needs
 MS = 1_000_000
 START = 1_700_000_000_000_000_000

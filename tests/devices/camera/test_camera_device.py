@@ -16,6 +16,8 @@ from rxstream.data.clock import now_ns
 from rxstream.devices.camera import Camera
 from rxstream.errors import DeviceLostError, FormatError, OverrunError, RxStreamError
 
+pytestmark = pytest.mark.real
+
 WAIT = 20.0  # [s]; far more than any of these needs
 MS = 1_000_000
 START = 1_700_000_000_000_000_000

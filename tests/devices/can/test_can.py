@@ -29,6 +29,8 @@ from rxstream.errors import (
     ParameterError,
 )
 
+pytestmark = pytest.mark.real
+
 DBC = """VERSION ""
 BO_ 291 Engine: 8 ECU
  SG_ Speed : 0|32@1+ (0.25,0) [0|0] "rpm" ECU

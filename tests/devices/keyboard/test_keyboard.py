@@ -26,6 +26,8 @@ from rxstream.devices.keyboard.decode import Decoder
 from rxstream.devices.simulated import Simulated
 from rxstream.errors import DeviceBusyError, DeviceLostError, DeviceNotFoundError, ParameterError
 
+pytestmark = pytest.mark.real
+
 if sys.platform == "win32":
     pytest.skip("there are no ptys", allow_module_level=True)
 

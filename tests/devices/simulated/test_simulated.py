@@ -23,6 +23,8 @@ from rxstream.errors import (
     ParameterError,
 )
 
+pytestmark = pytest.mark.real
+
 WAIT = 20.0  # [s]; far more than any of these needs
 
 

@@ -4,6 +4,7 @@ import tracemalloc
 from typing import Any
 
 import numpy as np
+import pytest
 from capture_stage import KEYS
 from faulty_stream import HOURS, RATE, SECOND, SECONDS, Faulty
 from reactivex.scheduler import ImmediateScheduler
@@ -12,6 +13,8 @@ from reactivex.subject import Subject
 from rxstream import Chunk, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.data.clip import Clip
+
+pytestmark = pytest.mark.soak
 
 LATE = 30  # [s]
 

@@ -21,6 +21,8 @@ from rxstream import operators as ops
 from rxstream.errors import ParameterError
 from rxstream.testing import assert_live_equals_replay, assert_same, recut, run_operator, streams
 
+pytestmark = pytest.mark.real
+
 
 async def same(item: Any) -> Any:
     await asyncio.sleep(0)

@@ -25,6 +25,8 @@ from rxstream.testing import (
     streams,
 )
 
+pytestmark = pytest.mark.real
+
 
 class Here(Executor):
     """Runs each call at once, where it is submitted."""

@@ -18,6 +18,8 @@ from rxstream import operators as ops
 from rxstream.errors import SubscriberError
 from rxstream.testing import run_operator
 
+pytestmark = pytest.mark.real
+
 # -- the subscriber -----------------------------------------------------------------------------
 
 

@@ -18,6 +18,8 @@ from rxstream import operators as ops
 from rxstream.errors import ParameterError
 from rxstream.testing import assert_same, run_operator
 
+pytestmark = pytest.mark.real
+
 RECORD = StreamInfo("can", None, (), np.dtype([("id", "u4"), ("data", "u1", (8,))]))
 
 

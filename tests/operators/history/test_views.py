@@ -15,6 +15,8 @@ from rxstream import Chunk, Device, Reading, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import NotRewindableError, ParameterError
 
+pytestmark = pytest.mark.real
+
 here = ImmediateScheduler()
 
 

@@ -18,6 +18,8 @@ from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.operators import JoinedWindow, Unmatched
 
+pytestmark = pytest.mark.soak
+
 LATE = 30  # [s]
 PATIENCE = pytest.mark.parametrize("patient", [True, False], ids=["patient", "impatient"])
 TOTAL = SECONDS * RATE

@@ -6,9 +6,12 @@ import time
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
+
+pytestmark = [pytest.mark.real, pytest.mark.soak]
 
 CHUNKS, DECILE = 1_000_000, 100_000
 
