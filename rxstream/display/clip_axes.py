@@ -1,6 +1,7 @@
 """The streams of a clip on matplotlib axes, one below the other over one time axis."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,11 +33,11 @@ _MIN_STRIP, _MAX_STRIP = 0.4, 2.5
 _KIND_HEIGHT = 0.25
 # Frames across a new figure: large enough to see what happens, often enough to see when.
 _FRAMES = 12
-# Limit of frames across axes of any proportions: each is an image of its own.
+# Limit of frames across axes of any proportions; each is an image of its own.
 _MAX_FRAMES = 40
 # Share of the clip between two events that both have room for a label.
 _LABEL_WIDTH = 0.08
-_EVENT_COLOR, _MISSING_COLOR = "#c1121f", "#777777"
+_EVENT_COLOR, _MISSING_COLOR = "#c1121f", "#bbbbbb"
 
 
 def plot_clip(clip: Clip, axes: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
@@ -69,7 +70,7 @@ def plot_clip(clip: Clip, axes: "Axes | Sequence[Axes] | None" = None) -> "list[
     """
     import_optional("matplotlib", extra="plot")
     names = list(dict.fromkeys([*clip.streams, *(part.stream for part in clip.missing)])) or [""]
-    chunks = [clip.streams.get(name) for name in names]
+    chunks = [_named(clip.streams.get(name), name) for name in names]
     rows = _new_axes(chunks) if axes is None else np.ravel(np.asarray(axes, object)).tolist()
     if len(rows) != len(names):
         msg = f"plot needs {len(names)} axes, for {', '.join(names)}, not {len(rows)}"
@@ -82,7 +83,10 @@ def plot_clip(clip: Clip, axes: "Axes | Sequence[Axes] | None" = None) -> "list[
             ax.set_yticks([])
             ax.set_ylabel(name)
         elif kind_of(chunk) == "images":
-            _filmstrip(chunk, ax, clip, scale)
+            # The layout of a new figure is not known before it is drawn, its plan is.
+            box = ax.get_window_extent()
+            size = (_INNER_WIDTH, _height(chunk)) if axes is None else (box.width, box.height)
+            _filmstrip(chunk, ax, clip, scale, size)
         else:
             draw_numbers(chunk, ax, scale)
         if chunk is not None:
@@ -101,6 +105,11 @@ def plot_clip(clip: Clip, axes: "Axes | Sequence[Axes] | None" = None) -> "list[
     what = "the start" if not clip.times else "the event" if len(clip.times) == 1 else "event 1"
     rows[-1].set_xlabel(f"time from {what} at {begin} UTC [s]")
     return rows
+
+
+def _named(chunk: Chunk | None, name: str) -> Chunk | None:
+    """Return a chunk under the name that its stream has in the clip."""
+    return chunk and chunk.with_data(chunk.data, replace(chunk.info, name=name))
 
 
 def _new_axes(chunks: Sequence[Chunk | None]) -> "list[Axes]":
@@ -124,14 +133,15 @@ def _height(chunk: Chunk | None) -> float:
     return _ROW_HEIGHT
 
 
-def _filmstrip(chunk: Chunk, ax: "Axes", clip: Clip, scale: TimeScale) -> None:
-    """Draw frames where they lie in time, one in each of equal intervals.
+def _filmstrip(
+    chunk: Chunk, ax: "Axes", clip: Clip, scale: TimeScale, size: tuple[float, float]
+) -> None:
+    """Draw frames where they lie in time, as many as fit side by side into axes of a size.
 
-    It is the one in the middle of its interval, or the first one at or after an event.
+    Of each interval it is the one in the middle, or the first one at or after an event.
     """
     height, width = chunk.shape[1:3]
-    box = ax.get_window_extent()
-    count = round(box.width / (box.height * width / height))
+    count = round(size[0] / (size[1] * width / height))
     edges = np.linspace(clip.start, clip.end, min(max(1, count), _MAX_FRAMES) + 1).astype(np.int64)
     for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         i, j = chunk.axis.find(start), chunk.axis.find(end)
