@@ -245,7 +245,7 @@ def test_an_empty_tape_says_so() -> None:
     tape: ChunkBuffer[Any] = ChunkBuffer()
     assert (tape.start, tape.stop, tape.find(5)) == (0, 0, 0)
     for ask in (lambda: tape.cut(0, 0), lambda: tape.between(0, 1), lambda: tape.data(0, 0)):
-        with pytest.raises(ValueError, match="the tape is empty"):
+        with pytest.raises(ValueError, match="the buffer is empty"):
             ask()
 
 
