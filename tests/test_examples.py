@@ -16,7 +16,7 @@ import soundfile
 from fakes import eventually
 from ptys import pty_line
 from pulse import RATE, PrivatePulse, noise
-from videos import HEIGHT, WIDTH, LiveTcp, numbers_of, picture
+from videos import HEIGHT, WIDTH, LiveTcp, frame, numbers_of
 
 pytestmark = pytest.mark.real
 
@@ -133,7 +133,7 @@ def alarm(path: Path) -> Path:
     """Make a video of 4 s whose pictures 30 to 35 are half red."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (WIDTH, HEIGHT))
     for number in range(120):
-        data = picture(number)
+        data = frame(number)
         if 30 <= number <= 35:
             data[150:] = (20, 20, 220)
         writer.write(data)

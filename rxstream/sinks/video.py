@@ -1,4 +1,4 @@
-"""video: write pictures to a video file, and their times beside it (``rxstream[video]``)."""
+"""video: write frames to a video file, and their times beside it (``rxstream[video]``)."""
 
 import csv
 import os
@@ -40,19 +40,19 @@ class VideoSink(Sink):
         return self._path.with_name(self._path.name + ".times.csv")
 
     def start(self, chunk: Chunk) -> None:
-        """Look whether these are pictures, and load OpenCV."""
+        """Look whether these are frames, and load OpenCV."""
         info = chunk.info
         color = len(info.shape) == 3 and info.shape[2] in (1, 3)
         if info.dtype != np.uint8 or not (color or len(info.shape) == 2) or 0 in info.shape:
             msg = (
-                f"{self.name}: takes uint8 pictures (height, width, 3) or (height, width), not "
+                f"{self.name}: takes uint8 frames (height, width, 3) or (height, width), not "
                 f"{info.dtype} {info.shape} of {info.name}; use ops.map_data before it"
             )
             raise ChunkError(msg)
         self._cv2 = import_optional("cv2", extra="video", system="libgl1 libglib2.0-0")
 
     def write(self, chunk: Chunk) -> None:
-        """Write pictures ``(n, height, width[, 3])``, and a row for each."""
+        """Write frames ``(n, height, width[, 3])``, and a row for each."""
         gaps: dict[int, Gap] = {}
         for at, gap in chunk.gap_positions:
             gaps[at] = gaps[at].join(gap) if at in gaps else gap
@@ -66,14 +66,14 @@ class VideoSink(Sink):
         self._note(gaps.get(len(chunk)))
 
     def finish(self) -> None:
-        """Close both files, and look whether the video holds every picture."""
+        """Close both files, and look whether the video holds every frame."""
         writer, self._writer = self._writer, None
         file, self._file = self._file, None
         if writer is None or file is None:
             return
         writer.release()
         with file:
-            if self._gap is not None:  # after the last picture
+            if self._gap is not None:  # after the last frame
                 csv.writer(file).writerow(("", "", *_cells(self._gap)))
         self._check()
 
@@ -107,12 +107,12 @@ class VideoSink(Sink):
             )
             raise ParameterError(msg)
         self._writer = writer
-        # A row is on disk when its picture is, so a crash loses no more than it must.
+        # A row is on disk when its frame is, so a crash loses no more than it must.
         self._file = self.times_path.open("w", newline="", buffering=1, encoding="utf-8")
         csv.writer(self._file).writerow(_HEADER)
 
     def _prepared(self, data: NDArray[Any], info: StreamInfo) -> NDArray[Any]:
-        """Return a picture as OpenCV wants it: BGR, of even size."""
+        """Return a frame as OpenCV wants it: BGR, of even size."""
         if info.channels == ("r", "g", "b"):
             data = self._cv2.cvtColor(data, self._cv2.COLOR_RGB2BGR)
         height, width = data.shape[:2]
@@ -127,7 +127,7 @@ class VideoSink(Sink):
         count = int(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
         capture.release()
         if abs(count - self._count) > 1:  # Matroska gives a duration, which is rounded
-            msg = f"{self.name}: holds {count} of {self._count} pictures; is the disk full?"
+            msg = f"{self.name}: holds {count} of {self._count} frames; is the disk full?"
             raise DeviceError(msg)
 
 
@@ -140,29 +140,29 @@ def _cells(gap: Gap | None) -> tuple[object, ...]:
 def video(
     path: str | os.PathLike[str], *, rate: float | None = None, codec: str | None = None
 ) -> VideoSink:
-    """Write pictures to a video file.
+    """Write frames to a video file.
 
-    A video file has a constant rate, a live stream has not. So every picture is written once, and
+    A video file has a constant rate, a live stream has not. So every frame is written once, and
     the file ``<path>.times.csv`` beside it says when each was taken: columns ``frame`` (from 0),
-    ``time_ns``, and for a gap right before the frame ``gap`` (why), ``lost`` (pictures, empty if
+    ``time_ns``, and for a gap right before the frame ``gap`` (why), ``lost`` (frames, empty if
     unknown), ``gap_start_ns``, ``gap_end_ns``. Nothing is put into the video for a gap. A gap
-    after the last picture has a row without frame.
+    after the last frame has a row without frame.
 
     Parameters
     ----------
     path
         Of the file; its suffix is the format: ``.avi``, ``.mkv``, ``.mov``, ``.mp4``, ``.m4v``.
-        One that exists is replaced. Nothing is written before the first picture.
+        One that exists is replaced. Nothing is written before the first frame.
     rate
-        Pictures per second at which it plays [Hz]; None: the stream's own, or 25 if it has none.
+        ImageFiles per second at which it plays [Hz]; None: the stream's own, or 25 if it has none.
     codec
         Four letters, e.g. ``"MJPG"``; None: MJPG for avi and mkv, else mp4v. Both lose a little
-        of each picture.
+        of each frame.
 
     Returns
     -------
     sink
-        Takes uint8 pictures ``(height, width, 3)``, blue first unless the stream's channels are
+        Takes uint8 frames ``(height, width, 3)``, blue first unless the stream's channels are
         ``("r", "g", "b")``, or gray ones ``(height, width)``. An odd height or width gets one more
         row or column, a copy of the last.
 

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from videos import HEIGHT, WIDTH, LiveTcp, make_video, number_of, picture
+from videos import HEIGHT, WIDTH, LiveTcp, frame, make_video, number_of
 
 from rxstream import Chunk, Device, Gap, StreamInfo, concat
 from rxstream.devices.camera import Camera
@@ -27,8 +27,8 @@ INFO = StreamInfo(
 
 
 def chunk(first: int, n: int, info: StreamInfo = INFO, gap: Gap | None = None) -> Chunk[Any]:
-    """Return pictures first, first + 1 … at irregular times."""
-    data = np.stack([picture(number) for number in range(first, first + n)])
+    """Return frames first, first + 1 … at irregular times."""
+    data = np.stack([frame(number) for number in range(first, first + n)])
     if info.shape[2:] != (3,):
         data = data[..., 0].reshape(n, *info.shape)
     time = [START + number * 33 * MS + number % 3 * MS for number in range(first, first + n)]
@@ -40,7 +40,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def pictures(path: Path) -> tuple[list[np.ndarray], float]:
+def frames(path: Path) -> tuple[list[np.ndarray], float]:
     capture = cv2.VideoCapture(str(path))
     rate = capture.get(cv2.CAP_PROP_FPS)
     got = []
@@ -51,14 +51,14 @@ def pictures(path: Path) -> tuple[list[np.ndarray], float]:
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv", ".mov", ".AVI"])
-def test_every_picture_and_its_time(tmp_path: Path, suffix: str) -> None:
+def test_every_frame_and_its_time(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip{suffix}"
     with video(path) as sink:
-        assert not path.exists()  # nothing before the first picture
+        assert not path.exists()  # nothing before the first frame
         sink.on_next(chunk(0, 7))
         sink.on_next(chunk(7, 1))
         sink.on_next(chunk(8, 12))
-    got, rate = pictures(path)
+    got, rate = frames(path)
     assert [number_of(data) for data in got] == list(range(20))
     assert rate == 30.0
     table = rows(path)
@@ -101,7 +101,7 @@ def test_gray(tmp_path: Path, shape: tuple[int, ...], suffix: str) -> None:
     path = tmp_path / f"gray{suffix}"
     with video(path) as sink:
         sink.on_next(chunk(5, 10, StreamInfo("gray", 10.0, shape, np.dtype(np.uint8))))
-    got, rate = pictures(path)
+    got, rate = frames(path)
     assert [number_of(data) for data in got] == list(range(5, 15))
     assert rate == 10.0
 
@@ -111,7 +111,7 @@ def test_red_stays_red(tmp_path: Path) -> None:
     one = chunk(1, 3)
     with video(tmp_path / "rgb.avi") as sink:
         sink.on_next(Chunk.stamped(one.data[..., ::-1], one.time, info))
-    (data, *_), _ = pictures(tmp_path / "rgb.avi")
+    (data, *_), _ = frames(tmp_path / "rgb.avi")
     assert np.argmax(data[170:210, 10:70].mean(axis=(0, 1))) == 2  # read as B, G, R
 
 
@@ -122,7 +122,7 @@ def test_odd_sizes_lose_nothing(tmp_path: Path, suffix: str) -> None:
     whole = chunk(0, 5)
     with video(path) as sink:
         sink.on_next(Chunk.stamped(whole.data[:, :-1, :-1], whole.time, info))
-    got, _ = pictures(path)
+    got, _ = frames(path)
     assert {data.shape for data in got} == {(HEIGHT, WIDTH, 3)}
     assert [number_of(data) for data in got] == list(range(5))
 
@@ -133,8 +133,8 @@ def test_rate_and_codec(tmp_path: Path) -> None:
         sink.on_next(chunk(0, 5))
     with video(free) as sink:
         sink.on_next(chunk(0, 5, StreamInfo("free", None, INFO.shape, INFO.dtype)))
-    assert pictures(slow)[1] == 5.0
-    assert pictures(free)[1] == 25.0
+    assert frames(slow)[1] == 5.0
+    assert frames(free)[1] == 25.0
 
 
 def test_nothing_comes(tmp_path: Path) -> None:
@@ -165,10 +165,10 @@ def test_bad_options(tmp_path: Path, path: str, options: dict[str, Any], word: s
     ("shape", "dtype"),
     [((2,), np.uint8), ((4, 4, 4), np.uint8), ((4, 4, 3), np.float32), ((0, 4, 3), np.uint8)],
 )
-def test_what_is_no_picture(tmp_path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+def test_what_is_no_frame(tmp_path: Path, shape: tuple[int, ...], dtype: Any) -> None:
     info = StreamInfo("noise", 10.0, shape, np.dtype(dtype))
     sink = video(tmp_path / "clip.avi")
-    with pytest.raises(ChunkError, match=r"takes uint8 pictures .* of noise; use ops\.map_data"):
+    with pytest.raises(ChunkError, match=r"takes uint8 frames .* of noise; use ops\.map_data"):
         sink.on_next(Chunk.stamped(np.zeros((1, *shape), dtype), [START], info))
     assert sink.closed
 
@@ -197,7 +197,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", program, str(tmp_path / "clip.avi")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "of 20 pictures; is the disk full?" in done.stdout
+    assert "of 20 frames; is the disk full?" in done.stdout
 
 
 # -- on a device ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Pictures that know their number, files of them, and live servers on 127.0.0.1 to send them."""
+"""Frames that know their number, files of them, and live servers on 127.0.0.1 to send them."""
 
 import signal
 import socket
@@ -23,12 +23,12 @@ __all__ = [
     "MjpegHttp",
     "StalledTcp",
     "coded",
+    "frame",
     "make_raw_mjpeg",
     "make_sequence",
     "make_video",
     "number_of",
     "numbers_of",
-    "picture",
 ]
 
 WIDTH, HEIGHT = 320, 240
@@ -37,8 +37,8 @@ _BAR = 24  # pixels
 _CODECS = {".avi": "MJPG", ".mkv": "MJPG", ".mp4": "mp4v"}
 
 
-def picture(number: int) -> NDArray[np.uint8]:
-    """Return a picture ``(240, 320, 3)`` with its number as white bars, and red at the left."""
+def frame(number: int) -> NDArray[np.uint8]:
+    """Return a frame ``(240, 320, 3)`` with its number as white bars, and red at the left."""
     data = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
     data[160:220, :80] = (40, 40, 200)  # B, G, R
     for bit in range(_BITS):
@@ -48,20 +48,20 @@ def picture(number: int) -> NDArray[np.uint8]:
 
 
 def number_of(data: NDArray[Any]) -> int:
-    """Return the number in a picture, color or gray, however it was compressed."""
+    """Return the number in a frame, color or gray, however it was compressed."""
     strip = data[95:125].mean(axis=(0, 2) if data.ndim == 3 else 0)
     bars = [strip[16 + bit * _BAR + 6 : 16 + bit * _BAR + _BAR - 10] for bit in range(_BITS)]
     return sum(int(bar.mean() > 128) << bit for bit, bar in enumerate(bars))
 
 
-def numbers_of(pictures: Iterable[NDArray[Any]]) -> list[int]:
-    """Return the numbers in some pictures."""
-    return [number_of(data) for data in pictures]
+def numbers_of(frames: Iterable[NDArray[Any]]) -> list[int]:
+    """Return the numbers in some frames."""
+    return [number_of(data) for data in frames]
 
 
 def coded(number: int, suffix: str = ".jpg") -> bytes:
-    """Return a picture as the bytes of a JPEG or PNG file."""
-    good, data = cv2.imencode(suffix, picture(number))
+    """Return a frame as the bytes of a JPEG or PNG file."""
+    good, data = cv2.imencode(suffix, frame(number))
     assert good
     return data.tobytes()
 
@@ -71,19 +71,19 @@ def make_video(path: Path, count: int = 60, rate: float = 30.0) -> Path:
     code = cv2.VideoWriter.fourcc(*_CODECS[path.suffix])
     writer = cv2.VideoWriter(str(path), code, rate, (WIDTH, HEIGHT))
     for number in range(count):
-        writer.write(picture(number))
+        writer.write(frame(number))
     writer.release()
     return path
 
 
 def make_raw_mjpeg(path: Path, count: int = 30) -> Path:
-    """Make a file of JPEG pictures one after the other, without any container."""
+    """Make a file of JPEG images one after the other, without any container."""
     path.write_bytes(b"".join(coded(number) for number in range(count)))
     return path
 
 
 def make_sequence(folder: Path, numbers: Iterable[int], pattern: str = "p_%04d.png") -> str:
-    """Make picture files, and return the pattern of their paths."""
+    """Make image files, and return the pattern of their paths."""
     for number in numbers:
         (folder / (pattern % number)).write_bytes(coded(number, Path(pattern).suffix))
     return str(folder / pattern)
@@ -102,7 +102,7 @@ class _Server:
         self._threads: list[threading.Thread] = []
 
     def serve(self, connection: socket.socket) -> None:
-        """Send pictures until the connection gap_positions, or `gone`."""
+        """Send frames until the connection breaks, or `gone`."""
         raise NotImplementedError
 
     @property
@@ -145,7 +145,7 @@ class _Server:
 class LiveTcp(_Server):
     """A video file played over and over by ffmpeg, in real time, as Matroska over TCP.
 
-    The picture's number starts again with the file. ffmpeg writes to a pipe and this server to
+    The frame's number starts again with the file. ffmpeg writes to a pipe and this server to
     the socket, so the port is open before anybody can connect to it, and never somebody else's.
     """
 
@@ -170,7 +170,7 @@ class LiveTcp(_Server):
         command = [
             "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1",
             "-i", str(self._path), "-c:v", "copy",
-            # Without these, Matroska is written in clusters of several pictures.
+            # Without these, Matroska is written in clusters of several frames.
             "-flush_packets", "1", "-cluster_time_limit", "1", "-f", "matroska", "-",
         ]  # fmt: skip
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -200,12 +200,12 @@ class LiveTcp(_Server):
 
 
 class MjpegHttp(_Server):
-    """JPEG pictures over HTTP (``multipart/x-mixed-replace``), as most network cameras send them.
+    """JPEG images over HTTP (``multipart/x-mixed-replace``), as most network cameras send them.
 
     Attributes
     ----------
     sent
-        Host time [ns] at which each picture was sent.
+        Host time [ns] at which each frame was sent.
     """
 
     def __init__(self, rate: float, count: int = 1000) -> None:
@@ -216,8 +216,8 @@ class MjpegHttp(_Server):
 
     def serve(self, connection: socket.socket) -> None:
         connection.recv(1 << 16)  # the request; whatever it asks for
-        kind = b"Content-Type: multipart/x-mixed-replace;boundary=picture\r\n"
-        connection.sendall(b"HTTP/1.0 200 OK\r\n" + kind + b"\r\n--picture\r\n")
+        kind = b"Content-Type: multipart/x-mixed-replace;boundary=frame\r\n"
+        connection.sendall(b"HTTP/1.0 200 OK\r\n" + kind + b"\r\n--frame\r\n")
         start = now_ns()
         for number in range(self._count):
             data = coded(number)
@@ -227,7 +227,7 @@ class MjpegHttp(_Server):
                 return
             head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data)
             self.sent.append(now_ns())
-            connection.sendall(head + data + b"\r\n--picture\r\n")
+            connection.sendall(head + data + b"\r\n--frame\r\n")
 
 
 class HttpFile(_Server):

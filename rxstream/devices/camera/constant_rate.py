@@ -1,4 +1,4 @@
-"""Times of pictures that have no stamp, but come at an even rate."""
+"""Times of frames without stamps that come at a constant rate."""
 
 from collections import deque
 
@@ -7,42 +7,47 @@ from rxstream.timing.settings import ClockSettings
 
 __all__ = ["ConstantRateClock"]
 
-_PROVE = 3_000_000_000  # the rate must hold for so long [ns]
-_FEW = 20  # and for so many pictures
-_EVEN = 0.005  # by which part it may be off,
-_JITTER = 1.5  # and by so many pictures, for the delay of the first and last
-_SKEW = 5e-3  # a driver says 30 where it gives 29.97
-_SURE = 0.25  # of the time from picture to picture: better than that, or not at all
+# shortest time for which the rate must have held [ns]: exposure that adapts to the light has
+# changed it by then
+_MIN_SPAN = 3_000_000_000
+# and the fewest frames, which a slow camera sends in more than that time
+_MIN_FRAMES = 20
+# largest error of the stated rate: 30 where it is 29.97 is 0.001
+_MAX_RATE_ERROR = 5e-3
+# and in frame periods, for the delays of the first and the last frame
+_MAX_JITTER = 1.5
+# largest half width of a time, in frame periods: with more, arrival is as good
+_MAX_HALF_WIDTH = 0.25
 
 
 class ConstantRateClock:
-    """The line under the arrivals of pictures, as long as they come at their rate.
+    """The line under the arrivals of frames, as long as they come at their rate.
 
-    What a camera says of its rate may be far from true, and with automatic exposure it changes
-    with the light. So a time is given only where the rate held for three seconds, no picture was
-    missing, and the line is sharp; for others, arrival is as good.
+    The rate that a camera states may be far from true, and with automatic exposure it changes with
+    the light. So there is a time only where the rate has held for three seconds, no frame was
+    missing, and the line is sharp; elsewhere arrival is as good.
 
     Parameters
     ----------
     rate
-        Stated pictures per second [Hz].
+        Stated frames per second [Hz].
     """
 
     def __init__(self, rate: float) -> None:
         self._period = 1e9 / rate
-        self._settings = ClockSettings(rate, quantum=1, skew_tol=_SKEW)
+        self._settings = ClockSettings(rate, quantum=1, skew_tol=_MAX_RATE_ERROR)
         self._model: ClockModel | None = None
-        count = round(_PROVE / self._period)
-        self._arrivals: deque[int] = deque(maxlen=max(_FEW, count))
+        count = round(_MIN_SPAN / self._period)
+        self._arrivals: deque[int] = deque(maxlen=max(_MIN_FRAMES, count))
         self._since = 0
 
     def push(self, arrival: int, lost: int) -> tuple[int, float] | None:
-        """Return the time of a picture and half its 95 % interval [ns], or None if in doubt."""
+        """Return the time of a frame and the half width of its 95 % interval [ns], or None."""
         arrivals = self._arrivals
         arrivals.append(arrival)
         span = arrival - arrivals[0]
         off = abs(span - (len(arrivals) - 1) * self._period)
-        if off > _EVEN * span + _JITTER * self._period:
+        if off > _MAX_RATE_ERROR * span + _MAX_JITTER * self._period:
             self._model = None
             return None
         if self._model is None:
@@ -50,7 +55,7 @@ class ConstantRateClock:
         stamp = self._model.push(1, arrival, lost=lost)
         if stamp.reason is not None:
             self._since = arrival
-        sure = stamp.state == "locked" and stamp.uncertainty < _SURE * self._period
-        if not sure or arrival - self._since < _PROVE or not 0 <= arrival - stamp.last <= span:
+        sharp = stamp.state == "locked" and stamp.uncertainty < _MAX_HALF_WIDTH * self._period
+        if not sharp or arrival - self._since < _MIN_SPAN or not 0 <= arrival - stamp.last <= span:
             return None
         return stamp.last, stamp.uncertainty

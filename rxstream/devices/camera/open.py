@@ -1,4 +1,4 @@
-"""Open what a camera reads from, and say clearly what is wrong where that fails."""
+"""Open the inputs of a camera, with errors that name the cause and the remedy."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from rxstream.devices.camera.read import Color, Input, Pictures, Video
+from rxstream.devices.camera.inputs import Color, ImageFiles, Input, VideoInput
 from rxstream.errors import (
     DeviceBusyError,
     DeviceError,
@@ -35,20 +35,22 @@ Kind: TypeAlias = Literal["camera", "stream", "file", "sequence"]
 
 _NUMBER = re.compile(r"%0?\d*d")
 _PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtmp": 1935}
-_quiet = threading.Lock()
+# the log level of OpenCV belongs to the whole process
+_quiet_lock = threading.Lock()
 
 
 def kind_of(source: int | str) -> Kind:
-    """Return what a source is, by its looks alone."""
+    """Return the kind of a source, by its text alone."""
     if isinstance(source, int) or source.startswith("/dev/"):
         return "camera"
+    # a GStreamer pipeline, or a URL
     if " ! " in source or ("://" in source and not source.startswith("file://")):
-        return "stream"  # a URL, or a GStreamer pipeline
+        return "stream"
     return "sequence" if _NUMBER.search(Path(source).name) else "file"
 
 
 def shown(source: int | str) -> str:
-    """Return a source as messages and files may show it: a URL without its password."""
+    """Return a source for messages and files: a URL without its password."""
     return re.sub(r"://[^/@]*@", "://", str(source))
 
 
@@ -59,12 +61,16 @@ def video_nodes() -> list[Path]:
 
 
 def open_camera(
-    cv2: Any, source: int | str, api: str | None, color: Color, wanted: Mapping[str, float | None]
+    cv2: Any,
+    source: int | str,
+    backend: str | None,
+    color: Color,
+    wanted: Mapping[str, float | None],
 ) -> Input:
-    """Open a camera by index or by its path below ``/dev``, and ask for what is ``wanted``."""
-    # On Linux it is V4L2 or nothing: the others only complain on stderr.
+    """Open a camera by index or by its path below ``/dev``, and set the ``wanted`` properties."""
+    # on Linux only V4L2 opens cameras: the other backends only complain on stderr
     linux = sys.platform.startswith("linux")
-    capture = _capture(cv2, source, _backend(cv2, api or ("v4l2" if linux else None)), [])
+    capture = _capture(cv2, source, _number_of(cv2, backend or ("v4l2" if linux else None)), [])
     if capture is None:
         raise no_camera(source)
     properties = {
@@ -75,15 +81,15 @@ def open_camera(
     for name, value in wanted.items():
         if value is not None:
             capture.set(properties[name], float(value))
-    return Video(cv2, capture, color, None, recorded=False)
+    return VideoInput(cv2, capture, color, None, recorded=False)
 
 
 def no_camera(source: int | str) -> DeviceError:
-    """Return the error for a camera that cannot be opened, or gives no picture."""
+    """Return the error for a camera that cannot be opened, or gives no frame."""
     node = f"/dev/video{source}" if isinstance(source, int) else source
     if os.path.exists(node):
         msg = (
-            f"camera: {shown(source)} is there but gives no picture; close the program that uses "
+            f"camera: {shown(source)} is there but gives no frame; close the program that uses "
             "it, or join the group that may (usermod -aG video $USER)"
         )
         return DeviceBusyError(msg)
@@ -93,41 +99,42 @@ def no_camera(source: int | str) -> DeviceError:
     return DeviceNotFoundError(f"camera: there is no camera {shown(source)} ({there})")
 
 
-def open_file(cv2: Any, path: str, api: str | None, color: Color, rate: float | None) -> Input:
+def open_file(cv2: Any, path: str, backend: str | None, color: Color, rate: float | None) -> Input:
     """Open a video file."""
     path = path.removeprefix("file://")
     if not os.path.exists(path):
         msg = f"camera: there is no file {path!r} (the folder is {os.getcwd()!r})"
         raise DeviceNotFoundError(msg)
     if os.path.isdir(path):
-        msg = f"camera: {path!r} is a folder; for its pictures give a pattern: 'name_%04d.png'"
+        msg = f"camera: {path!r} is a folder; for its frames give a pattern: 'name_%04d.png'"
         raise FormatError(msg)
     if not os.access(path, os.R_OK):
         msg = f"camera: this user may not read {path!r}; change its permissions"
         raise DeviceNotFoundError(msg)
-    capture = _capture(cv2, path, _backend(cv2, api), [])
+    capture = _capture(cv2, path, _number_of(cv2, backend), [])
     if capture is None:
         msg = (
             f"camera: {path!r} ({os.path.getsize(path)} bytes) is no video that OpenCV can read; "
             "an mp4 that was cut off while recording has no index: record to mkv or avi"
         )
         raise FormatError(msg)
-    video = Video(cv2, capture, color, rate, recorded=True)
+    video = VideoInput(cv2, capture, color, rate, recorded=True)
     if _is_raw(path):
         video.distrust()
     return video
 
 
 def _is_raw(path: str) -> bool:
-    """Whether a file is a bare stream of pictures, JPEG or MPEG, in no container."""
+    """Whether a file is a bare stream of JPEG or MPEG frames without a container."""
     with open(path, "rb") as file:
         head = file.read(5)
-    code = head.find(b"\x00\x00\x01")  # a start code; of an MPEG program stream it is BA
+    # a start code of MPEG; that of a program stream, which is a container, goes on with BA
+    code = head.find(b"\x00\x00\x01")
     return head.startswith((b"\xff\xd8", b"--")) or (code in (0, 1) and head[code + 3] != 0xBA)
 
 
 def open_sequence(cv2: Any, pattern: str, color: Color, rate: float | None) -> Input:
-    """Open numbered pictures by a pattern with one ``%d`` in the file name."""
+    """Open image files by a pattern with one ``%d`` in the file name."""
     path = Path(pattern)
     parts = _NUMBER.split(path.name)
     if len(parts) != 2:
@@ -139,33 +146,33 @@ def open_sequence(cv2: Any, pattern: str, color: Color, rate: float | None) -> I
     if not found:
         msg = f"camera: no file is called {pattern!r} (the folder is {os.getcwd()!r})"
         raise DeviceNotFoundError(msg)
-    return Pictures(cv2, sorted(found), color, rate)
+    return ImageFiles(cv2, sorted(found), color, rate)
 
 
 def open_stream(
-    cv2: Any, url: str, api: str | None, color: Color, rate: float | None, timeout: float
+    cv2: Any, url: str, backend: str | None, color: Color, rate: float | None, timeout: float
 ) -> Input:
     """Open a URL or GStreamer pipeline, waiting no longer than ``timeout`` [s]."""
     wait = round(timeout * 1000)
     params = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait,
         cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait,
-        # By default FFmpeg takes a thread for each core, and H.264 comes as many pictures late.
+        # by default FFmpeg takes a thread for each core, and H.264 comes as many frames late
         cv2.CAP_PROP_N_THREADS, 1,
     ]  # fmt: skip
-    backend = _backend(cv2, api or ("gstreamer" if " ! " in url else "ffmpeg"))
-    capture = _capture(cv2, url, backend, params if backend == cv2.CAP_FFMPEG else [])
+    number = _number_of(cv2, backend or ("gstreamer" if " ! " in url else "ffmpeg"))
+    capture = _capture(cv2, url, number, params if number == cv2.CAP_FFMPEG else [])
     if capture is None:
         raise _no_stream(url, timeout)
-    video = Video(cv2, capture, color, rate, recorded=None)
-    # A series of JPEG pictures over HTTP, as most cameras send it, holds no times.
+    video = VideoInput(cv2, capture, color, rate, recorded=None)
+    # JPEG images over HTTP, as most network cameras send them, hold no times
     if url.startswith("http") and video.invented and video.codec == "MJPG":
         video.distrust()
     return video
 
 
 def _no_stream(url: str, timeout: float) -> Exception:
-    """Return the error for a URL; OpenCV does not say why, so knock at the door to find out."""
+    """Return the error for a URL; OpenCV gives no reason, so try to connect."""
     parts = urlsplit(url)
     try:
         port = parts.port or _PORTS.get(parts.scheme)
@@ -186,23 +193,25 @@ def _no_stream(url: str, timeout: float) -> Exception:
     return DeviceNotFoundError(msg)
 
 
-def _backend(cv2: Any, api: str | None) -> int:
-    if api is None:
+def _number_of(cv2: Any, backend: str | None) -> int:
+    """Return OpenCV's number of a backend."""
+    if backend is None:
         return int(cv2.CAP_ANY)
-    backend = getattr(cv2, f"CAP_{api.upper()}", None)
-    if not isinstance(backend, int):
+    number = getattr(cv2, f"CAP_{backend.upper()}", None)
+    if not isinstance(number, int):
         registry = cv2.videoio_registry
         there = sorted({registry.getBackendName(b).lower() for b in registry.getBackends()})
-        msg = f"camera: OpenCV has no api {api!r}; it has {', '.join(there)}"
+        msg = f"camera: OpenCV has no backend {backend!r}; it has {', '.join(there)}"
         raise ParameterError(msg)
-    return backend
+    return number
 
 
-def _capture(cv2: Any, source: int | str, backend: int, params: list[int]) -> Any | None:
+def _capture(cv2: Any, source: int | str, number: int, params: list[int]) -> Any | None:
     with quiet(cv2):
         try:
-            capture = cv2.VideoCapture(source, backend, params)
-        except cv2.error:  # where somebody has switched its exceptions on
+            capture = cv2.VideoCapture(source, number, params)
+        except cv2.error:
+            # raised where the program has switched on OpenCV's exceptions
             return None
     if capture.isOpened():
         return capture
@@ -214,14 +223,15 @@ def _capture(cv2: Any, source: int | str, backend: int, params: list[int]) -> An
 def quiet(cv2: Any) -> Iterator[None]:
     """Keep OpenCV from writing to stderr what is raised as an error here.
 
-    Its log level belongs to the whole process, so it is put back at once. FFmpeg's is taken from
-    the environment when OpenCV first uses FFmpeg, and stays; if you have set it, yours is kept.
+    Its log level belongs to the whole process, so it is restored at once. FFmpeg's is read from
+    the environment when OpenCV first uses FFmpeg, and stays; a level that is set there is kept.
     """
     name, logging = "OPENCV_FFMPEG_LOGLEVEL", cv2.utils.logging
-    with _quiet:
+    with _quiet_lock:
         ours = name not in os.environ
         if ours:
-            os.environ[name] = "8"  # only what ends the process
+            # AV_LOG_FATAL: only what ends the process
+            os.environ[name] = "8"
         before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
         try:
             yield

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag
 from rxstream.formats.can_decode import Decoder, StreamDecoder
 from rxstream.optional import import_optional
+from rxstream.validation import check_choice
 
 if TYPE_CHECKING:
     from rxstream.devices.device_info import DeviceInfo
@@ -117,9 +118,7 @@ class Can:
         if self.data_bitrate is not None and not self.fd:
             msg = f"data_bitrate={self.data_bitrate} is for CAN FD: add fd=True, or leave it out"
             raise ParameterError(msg)
-        if self.stamps not in get_args(Stamps):
-            msg = f"stamps must be one of {', '.join(get_args(Stamps))}, not {self.stamps!r}"
-            raise ParameterError(msg)
+        check_choice(self.stamps, Stamps, "stamps")
         self._check_kind()
         _filters(self.filters)
         if self.signals is not None and self.decode is None:

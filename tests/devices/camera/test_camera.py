@@ -1,4 +1,4 @@
-"""Camera: files, picture files, live TCP by ffmpeg, MJPEG over HTTP, and what goes wrong."""
+"""Camera: files, image files, live TCP by ffmpeg, MJPEG over HTTP, and what goes wrong."""
 
 import contextlib
 import datetime as dt
@@ -112,7 +112,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv"])
-def test_a_file_gives_every_picture_once_at_its_time(tmp_path: Path, suffix: str) -> None:
+def test_a_file_gives_every_frame_once_at_its_time(tmp_path: Path, suffix: str) -> None:
     path = make_video(tmp_path / f"clip{suffix}", 60, 25.0)
     with Taker().open(Camera(path, pace="max", start=START)) as taker:
         readings = taker.all()
@@ -194,17 +194,17 @@ def test_a_file_that_is_cut_off_is_told(clip: Path, tmp_path: Path) -> None:
         error = taker.errors.get(timeout=WAIT)
         readings = taker.all()
     assert isinstance(error, OverrunError)
-    assert f"cut.avi ends after {len(readings)} of 60 pictures" in str(error)
+    assert f"cut.avi ends after {len(readings)} of 60 frames" in str(error)
     whole = len(readings) - 1  # FFmpeg gives what it has of the last one
     assert numbers(readings)[:whole].tolist() == list(range(whole))
 
 
-# -- picture files ----------------------------------------------------------------------------
+# -- image files -----------------------------------------------------------------------------
 
 
-def test_picture_files_begin_anywhere_and_tell_their_holes(tmp_path: Path) -> None:
+def test_image_files_begin_anywhere_and_tell_their_holes(tmp_path: Path) -> None:
     pattern = make_sequence(tmp_path, [107, 108, 109, 112, 113, 114])
-    (tmp_path / "p_0113.png").write_bytes(b"no picture")
+    (tmp_path / "p_0113.png").write_bytes(b"no image")
     (tmp_path / "p_0113.png.bak").write_bytes(coded(3))
     with Taker().open(Camera(pattern, rate=10.0, pace="max", start=START)) as taker:
         readings = taker.all()
@@ -214,7 +214,7 @@ def test_picture_files_begin_anywhere_and_tell_their_holes(tmp_path: Path) -> No
     assert ((times(readings) - START) // (100 * MS)).tolist() == [0, 1, 2, 5, 7]
 
 
-def test_picture_files_without_rate_have_the_time_of_arrival(tmp_path: Path) -> None:
+def test_image_files_without_rate_have_the_time_of_arrival(tmp_path: Path) -> None:
     pattern = make_sequence(tmp_path, range(5), "p%d.jpg")
     before = now_ns()
     with Taker().open(Camera(pattern)) as taker:
@@ -223,14 +223,14 @@ def test_picture_files_without_rate_have_the_time_of_arrival(tmp_path: Path) -> 
     assert before < times(readings)[0] <= times(readings)[-1] < now_ns()
 
 
-def test_a_last_picture_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_last_frame_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     pattern = make_sequence(tmp_path, range(3))
     (tmp_path / "p_0002.png").write_bytes(b"")
     with Taker().open(Camera(pattern)) as taker:
         error = taker.errors.get(timeout=WAIT)
         assert len(taker.all()) == 2
     assert isinstance(error, OverrunError)
-    assert "lacks its last 1 pictures" in str(error)
+    assert "lacks its last 1 frames" in str(error)
 
 
 # -- live -------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_live_tcp_has_the_times_of_the_container(film: Path) -> None:
         readings = taker.take(80)
     number = numbers(readings)
     assert taker.info.rate == 30.0
-    assert (np.diff(number) == 1).all()  # every picture once, from the first on
+    assert (np.diff(number) == 1).all()  # every frame once, from the first on
     assert number[0] == 0
     container = np.rint(number * 1000 / 30) * MS  # Matroska counts milliseconds
     error = times(readings) - container
@@ -291,7 +291,7 @@ def test_unplugging_is_noticed_at_once(film: Path) -> None:
 
 def test_unplugging_while_it_finds_its_time_loses_nothing(film: Path) -> None:
     with LiveTcp(film) as server, Taker().open(Camera(server.url)) as taker:
-        server.unplug()  # less than 0.3 s after the first picture
+        server.unplug()  # less than 0.3 s after the first frame
         taker.errors.get(timeout=WAIT)
         number = numbers(taker.rest())
     assert number.tolist() == list(range(len(number)))
@@ -370,9 +370,9 @@ def test_files_that_are_not_there_or_no_video(tmp_path: Path) -> None:
     fails(Camera(tmp_path / "cut.mp4"), FormatError, "cut off while recording")
     fails(Camera(tmp_path / "x_%03d.png"), DeviceNotFoundError, "no file is called")
     fails(Camera(tmp_path / "x_%d_%d.png"), ParameterError, "exactly one number")
-    (tmp_path / "x_001.png").write_bytes(b"no picture")
-    fails(Camera(tmp_path / "x_%03d.png"), FormatError, "no picture that OpenCV can decode")
-    fails(Camera(whole, api="betamax"), ParameterError, "no api 'betamax'; it has .*ffmpeg")
+    (tmp_path / "x_001.png").write_bytes(b"no image")
+    fails(Camera(tmp_path / "x_%03d.png"), FormatError, "no frame that OpenCV can decode")
+    fails(Camera(whole, backend="betamax"), ParameterError, "no backend 'betamax'; it has .*ffmpeg")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
@@ -533,7 +533,7 @@ def test_a_camera_that_is_there_and_gives_nothing_is_busy(monkeypatch: pytest.Mo
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     monkeypatch.setattr(f"{__name__}.PICTURES", 0)
     CAMERAS.clear()
-    fails(Camera("/dev/null"), DeviceBusyError, "/dev/null is there but gives no picture")
+    fails(Camera("/dev/null"), DeviceBusyError, "/dev/null is there but gives no frame")
     assert CAMERAS[0].released
 
 

@@ -1,4 +1,4 @@
-"""Device(Camera(...)): every picture once, the newest at once, unplugged and plugged in again."""
+"""Device(Camera(...)): every frame once, the newest at once, unplugged and plugged in again."""
 
 import threading
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def numbers(chunk: Chunk[Any]) -> list[int]:
 
 
 class Slow:
-    """Subscribes, and takes its time for each picture; it begins and ends with an event."""
+    """Subscribes, and takes its time for each frame; it begins and ends with an event."""
 
     def __init__(self, span: float, look: Callable[[Chunk[Any]], object], count: int) -> None:
         self._span, self._look, self._left = span, look, count
@@ -51,7 +51,7 @@ class Slow:
         self.done.wait(self._span)
 
 
-def test_a_file_every_picture_once_at_its_time(film: Path) -> None:
+def test_a_file_every_frame_once_at_its_time(film: Path) -> None:
     device = Device(Camera(film, pace="max", start=START))
     got: list[Chunk[Any]] = []
     device.subscribe(got.append)
@@ -67,7 +67,7 @@ def test_a_file_every_picture_once_at_its_time(film: Path) -> None:
 
 def test_a_file_waits_for_a_slow_reader(tmp_path: Path) -> None:
     clip = make_video(tmp_path / "clip.avi", 60)
-    device = Device(Camera(clip, pace="max"), max_bytes=1_000_000)  # four pictures
+    device = Device(Camera(clip, pace="max"), max_bytes=1_000_000)  # four frames
     slow = Slow(0.01, numbers, 60)
     device.subscribe(slow)
     with device:
@@ -75,7 +75,7 @@ def test_a_file_waits_for_a_slow_reader(tmp_path: Path) -> None:
     assert slow.results == [[number] for number in range(60)]
 
 
-def test_live_every_picture_once_at_the_time_of_the_container(film: Path) -> None:
+def test_live_every_frame_once_at_the_time_of_the_container(film: Path) -> None:
     got: list[Chunk[Any]] = []
     with LiveTcp(film) as server:
         device = Device(Camera(server.url))
@@ -102,12 +102,12 @@ def test_http_mjpeg_has_the_times_of_arrival() -> None:
     assert device.info.rate is None
 
 
-def test_a_slow_reader_of_the_latest_never_has_an_old_picture() -> None:
+def test_a_slow_reader_of_the_latest_never_has_an_old_frame() -> None:
     with MjpegHttp(rate=15.0) as server, Device(Camera(server.url)) as device:
 
         def age(chunk: Chunk[Any]) -> int:
             (number,) = numbers(chunk)
-            return len(server.sent) - 1 - number  # pictures sent after this one
+            return len(server.sent) - 1 - number  # frames sent after this one
 
         slow = Slow(0.3, age, 8)
         device.pipe(ops.latest()).subscribe(slow)
@@ -125,7 +125,7 @@ def test_the_latest_of_a_live_stream_is_the_newest_there_is(film: Path) -> None:
         device.pipe(ops.latest()).subscribe(slow)
         assert slow.done.wait(WAIT)
     ages = np.array(slow.results)
-    assert np.median(ages) < 1 / 30 + 0.02  # a picture, and its way here
+    assert np.median(ages) < 1 / 30 + 0.02  # a frame, and its way here
     assert ages.max() < 2 / 30 + 0.2  # also the first, though those before it were held back
 
 
@@ -181,7 +181,7 @@ def test_unplugged_and_plugged_in_again_is_a_gap(film: Path) -> None:
     assert numbers(got[at])[0] == 0  # the server begins again
 
 
-def test_holes_between_picture_files_are_gaps(tmp_path: Path) -> None:
+def test_holes_between_image_files_are_gaps(tmp_path: Path) -> None:
     pattern = make_sequence(tmp_path, [1, 2, 5, 6])
     device = Device(Camera(pattern, rate=10.0, pace="max", start=START))
     got: list[Chunk[Any]] = []

@@ -1,4 +1,4 @@
-"""When a picture was taken: the rule for live streams, on made-up arrivals."""
+"""When a frame was taken: the rule for live streams, on made-up arrivals."""
 
 import logging
 import math
@@ -12,8 +12,8 @@ from rxstream.data.clock import HostClock
 from rxstream.devices.camera.clocks import (
     ArrivalClock,
     ContainerClock,
-    Picture,
-    PictureClock,
+    Frame,
+    FrameClock,
     RecordedClock,
 )
 
@@ -22,11 +22,11 @@ MS = 1_000_000
 DATA = np.zeros((2, 2, 3), np.uint8)
 
 
-def run(clock: PictureClock, positions: np.ndarray, arrivals: np.ndarray) -> np.ndarray:
-    """Return the times [ns] of pictures at positions [ms] that arrive at [ns]."""
+def run(clock: FrameClock, positions: np.ndarray, arrivals: np.ndarray) -> np.ndarray:
+    """Return the times [ns] of frames at positions [ms] that arrive at [ns]."""
     timed = []
     for position, arrival in zip(positions, arrivals, strict=True):
-        timed += clock.push(Picture(DATA, float(position), int(arrival)))
+        timed += clock.push(Frame(DATA, float(position), int(arrival)))
     timed += clock.flush()
     assert len(timed) == len(positions)
     assert [p.position for p, _ in timed] == list(positions)
@@ -83,7 +83,7 @@ def test_an_invented_rate_is_found_out(true_rate: float, caplog: pytest.LogCaptu
     assert error[3 * n // 4 :].max() < 100  # afterwards; equal arrivals are told apart by 1 ns
 
 
-def test_a_true_25_that_loses_pictures_is_found_out() -> None:
+def test_a_true_25_that_loses_frames_is_found_out() -> None:
     kept = np.flatnonzero(np.random.default_rng(1).random(1000) > 0.03)
     taken = T0 + kept * 40 * MS
     clock = ContainerClock("test")  # the positions go on as if nothing had been lost
@@ -99,7 +99,7 @@ def test_positions_that_stand_still_or_go_back_are_not_believed(wrong: float) ->
     arrival = T0 + np.arange(n) * 33 * MS
     clock = ContainerClock("test")
     timed = [t for p, a in zip(position, arrival, strict=True)
-             for t in clock.push(Picture(DATA, float(p), int(a)))]  # fmt: skip
+             for t in clock.push(Frame(DATA, float(p), int(a)))]  # fmt: skip
     assert not clock.trusted
     assert [time for _, time in timed[50:]] == list(arrival[50:])
 
@@ -128,15 +128,15 @@ def test_a_slow_drift_is_followed(ppm: float) -> None:
 
 def test_a_stream_that_ends_at_once_gives_what_it_had() -> None:
     clock = ContainerClock("test")
-    assert clock.push(Picture(DATA, 0.0, T0)) == ()
+    assert clock.push(Frame(DATA, 0.0, T0)) == ()
     assert [time for _, time in clock.flush()] == [T0]
 
 
-def test_pictures_are_held_back_within_bounds() -> None:
+def test_frames_are_held_back_within_bounds() -> None:
     clock = ContainerClock("test")
     big = np.lib.stride_tricks.as_strided(DATA, (6000, 8000, 3), (0, 0, 0))
     held = 0
-    while not clock.push(Picture(big, held * 1.0, T0 + held * MS)):
+    while not clock.push(Frame(big, held * 1.0, T0 + held * MS)):
         held += 1
     assert held == 0
 

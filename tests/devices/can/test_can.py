@@ -315,7 +315,7 @@ def test_wrong_bytes_on_a_serial_line_are_survived(line: PtyLine) -> None:
         ({"channel": "can0", "bitrate": 0}, "bitrate must be"),
         ({"channel": "can0", "fd": True, "data_bitrate": -1}, "data_bitrate must be"),
         ({"channel": "can0", "data_bitrate": 2_000_000}, "add fd=True"),
-        ({"channel": "can0", "stamps": "gps"}, "stamps must be one of auto, host"),
+        ({"channel": "can0", "stamps": "gps"}, "stamps must be 'auto' or 'host'"),
         ({"channel": "can0", "filters": "0x123"}, "filters must be a list"),
         ({"channel": "can0", "filters": [1 << 29]}, "filters: 536870912 is neither"),
         ({"channel": "can0", "filters": [{"can_id": 1}]}, "can_mask"),

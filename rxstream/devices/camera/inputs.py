@@ -1,4 +1,4 @@
-"""Read pictures through OpenCV: from an opened capture, or from numbered files."""
+"""Inputs that frames are read from, through OpenCV: an opened capture, or numbered files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,29 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.clock import now_ns
-from rxstream.devices.camera.clocks import Picture
+from rxstream.devices.camera.clocks import Frame
 
-__all__ = ["Color", "Input", "Pictures", "Video"]
+__all__ = ["Color", "ImageFiles", "Input", "VideoInput"]
 
 Color: TypeAlias = Literal["bgr", "rgb", "gray"]
 
 
 class Input(Protocol):
-    """What pictures are read from."""
+    """An opened source of frames."""
 
     rate: float | None
-    """Pictures per second [Hz], as given, or as the driver or container says; None: unknown."""
+    """Frames per second [Hz], as requested, or of the driver or container; None: unknown."""
     recorded: bool
-    """Whether it is a recording, not something live."""
+    """True for a recording, False for a live source."""
     timed: bool
-    """Whether the positions of its pictures can be right at all."""
+    """Whether the positions of its frames can be times at all."""
 
-    def read(self) -> Picture | None:
-        """Wait for the next picture; None at the end, or when the device is gone."""
+    def read(self) -> Frame | None:
+        """Wait for the next frame; None at the end, or when the device is gone."""
         ...
 
     def missing(self) -> str:
-        """Return what a recording lacks at its end, or ''."""
+        """Return a sentence on the frames that a recording lacks at its end, or ''."""
         ...
 
     def release(self) -> None:
@@ -38,11 +38,11 @@ class Input(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Return what else is known, for `StreamInfo.extra`."""
+        """Return facts for `StreamInfo.extra`."""
         ...
 
 
-class Video:
+class VideoInput:
     """An opened ``cv2.VideoCapture``.
 
     Parameters
@@ -50,12 +50,12 @@ class Video:
     cv2, capture
         The module and the capture.
     color
-        What pictures are converted to.
+        Color order that frames are converted to.
     rate
-        If given, it overrides what the container says: of a recording, picture ``i`` was taken
-        ``i / rate`` after the first [Hz].
+        Overrides the rate of the container [Hz]: frame ``i`` of a recording was taken ``i / rate``
+        after the first. None: the container's.
     recorded
-        Whether it is a recording; None: if the container knows how long it is.
+        Whether it is a recording; None: it is if the container has a length.
     """
 
     def __init__(
@@ -64,10 +64,11 @@ class Video:
         self._cv2, self._capture = cv2, capture
         self._code = {"rgb": cv2.COLOR_BGR2RGB, "gray": cv2.COLOR_BGR2GRAY}.get(color)
         claimed = float(capture.get(cv2.CAP_PROP_FPS))
-        # Some streams claim their ticks, e.g. 90 kHz, for want of a rate.
+        # a stream without a rate may report its ticks, e.g. 90 kHz
         self._claimed = claimed if 0 < claimed <= 1000 else None
+        # OpenCV reports a huge negative count where it is unknown
         count = float(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self._count = int(count) if count > 0 else 0  # hugely negative where nobody knows
+        self._count = int(count) if count > 0 else 0
         self.recorded = self._count > 0 if recorded is None else recorded
         self.rate, self._given = rate or self._claimed, rate
         self.timed = True
@@ -75,26 +76,27 @@ class Video:
 
     @property
     def invented(self) -> bool:
-        """Whether the rate is the one that FFmpeg makes up for formats that hold no times."""
+        """Whether the rate is FFmpeg's invention for formats that hold no times."""
         return self._count == 0 and self._claimed == 25.0
 
     @property
     def codec(self) -> str:
-        """Four letters, or ''."""
+        """Four letters of the codec, or ''."""
         number = int(self._capture.get(self._cv2.CAP_PROP_FOURCC))
         code = (number & 0xFFFFFFFF).to_bytes(4, "little").decode("latin-1")
         return code if code.isascii() and code.isprintable() else ""
 
     def distrust(self) -> None:
-        """Believe nothing that the container says of time."""
+        """Ignore the rate and the positions of the container."""
         self.timed = self.recorded and self._given is not None
         self.rate = self._given
 
-    def read(self) -> Picture | None:
+    def read(self) -> Frame | None:
         """Return the next frame; None at the end."""
         if not self._capture.grab():
             return None
-        arrival = now_ns()  # before the picture is converted, which takes its time
+        # taken before the frame is decoded and converted, which takes milliseconds
+        arrival = now_ns()
         good, data = self._capture.retrieve()
         if not good:
             return None
@@ -104,20 +106,20 @@ class Video:
         self._read += 1
         if self._code is not None and data.ndim == 3:
             data = self._cv2.cvtColor(data, self._code)
-        return Picture(data, position, arrival)
+        return Frame(data, position, arrival)
 
     def missing(self) -> str:
-        """Return what the source lacks at its end; empty: nothing."""
+        """Return a sentence on the frames that are missing at the end, or ''."""
         if not self._count or not self._claimed or self._read >= self._count:
             return ""
-        # The count is an estimate in some containers, and sound may go on after the pictures; so
-        # only what is missing both in number and in time is called missing.
+        # Some containers only estimate the count, and sound may go on after the frames: frames are
+        # missing only if both their number and their duration are short.
         duration = self._count / self._claimed
         seen = self._position / 1000.0 + 1.0 / self._claimed
         if duration - seen < max(0.5, 0.02 * duration):
             return ""
         return (
-            f"ends after {self._read} of {self._count} pictures, at {seen:.3g} of {duration:.3g} s;"
+            f"ends after {self._read} of {self._count} frames, at {seen:.3g} of {duration:.3g} s;"
             " it was cut off or is damaged"
         )
 
@@ -126,15 +128,15 @@ class Video:
         self._capture.release()
 
     def facts(self) -> dict[str, Any]:
-        """Return what is known of the source, for `StreamInfo.extra`."""
+        """Return facts for `StreamInfo.extra`."""
         return {"backend": self._capture.getBackendName(), "codec": self.codec}
 
 
-class Pictures:
-    """Numbered picture files; a number that is missing, or no picture, is told as lost.
+class ImageFiles:
+    """Numbered image files; a missing number, or an unreadable file, is reported as lost.
 
-    OpenCV's own reader of sequences does not find the first number, unless it is small, and ends
-    at the first hole in silence.
+    OpenCV's own reader of sequences does not find the first number unless it is small, and ends at
+    the first missing number without an error.
     """
 
     recorded = True
@@ -148,7 +150,7 @@ class Pictures:
         self._next = 0
         self._expected = files[0][0]
 
-    def read(self) -> Picture | None:
+    def read(self) -> Frame | None:
         """Return the next frame; None at the end."""
         while self._next < len(self._files):
             number, path = self._files[self._next]
@@ -158,11 +160,12 @@ class Pictures:
                 continue
             lost, self._expected = number - self._expected, number + 1
             position = (number - self._files[0][0]) * 1000.0 / (self.rate or 1.0)
-            return Picture(data, position, now_ns(), lost)
+            return Frame(data, position, now_ns(), lost)
         return None
 
     def _load(self, path: Path) -> NDArray[Any] | None:
-        coded = np.fromfile(path, np.uint8)  # not cv2.imread: on Windows it fails for some paths
+        # not cv2.imread: on Windows it fails for paths outside the code page
+        coded = np.fromfile(path, np.uint8)
         if not len(coded):
             return None
         data: NDArray[Any] | None = self._cv2.imdecode(coded, self._flag)
@@ -171,13 +174,13 @@ class Pictures:
         return data
 
     def missing(self) -> str:
-        """Return what the source lacks at its end; empty: nothing."""
+        """Return a sentence on the frames that are missing at the end, or ''."""
         lost = self._files[-1][0] + 1 - self._expected
-        return f"lacks its last {lost} pictures: their files cannot be read" if lost else ""
+        return f"lacks its last {lost} frames: their files cannot be read" if lost else ""
 
     def release(self) -> None:
         """Close the source."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what is known of the source, for `StreamInfo.extra`."""
+        """Return facts for `StreamInfo.extra`."""
         return {"files": len(self._files)}
