@@ -1,6 +1,5 @@
 """A filter against aliases that gives samples at a rate of its own, and goes on over chunks."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -12,140 +11,155 @@ from numpy.typing import NDArray
 from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, StridedAxis, join_axes
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
-from rxstream.data.gap import Gap, GapAt
-from rxstream.data.stream_info import StreamInfo
+from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError
 from rxstream.operators.losses.gaps import stretches
 from rxstream.operators.signal.grid_resampler import as_fraction
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.runs import check_numbers, check_rate, result_type
+from rxstream.steps.result_stream import ResultStream
 
-__all__ = ["Polyphase"]
+__all__ = ["PolyphaseResampler"]
 
-_FINEST = 10_000  # parts of a ratio; more taps than 20 times that are no use
-_COARSEST = 100_000
-_CLOSE = 1e-6  # a ratio that is off by less is as good as equal: clocks are off by more
-_NOWHERE = IrregularAxis(np.empty(0, np.int64))
+# the larger ratio of rates is rounded to a fraction with this denominator at most; the filter has
+# 20 taps for each part of it, and more taps would cost more than they separate
+_MAX_DENOMINATOR = 10_000
+# the largest term of a ratio that is filtered in one step: its filter has two million taps
+_MAX_RATIO = 100_000
+# ratios that differ by less are taken as equal: device clocks are off by more
+_RATIO_TOLERANCE = 1e-6
 
 
-class Polyphase:
+class PolyphaseResampler:
     """A `Step`: each stretch between gaps as ``scipy.signal.resample_poly`` gives it.
 
     Result ``m`` of a stretch lies ``m * down / up`` samples after its first sample.
     """
 
-    __slots__ = ("_base", "_dtype", "_end", "_given", "_half", "_info", "_m", "_next", "_ratio",
-                 "_signal", "_tape", "_taps", "_target", "_told", "_whole")  # fmt: skip
+    __slots__ = ("_base", "_buffer", "_dtype", "_given", "_half", "_ratio", "_signal", "_stream",
+                 "_taps", "_target")  # fmt: skip
 
     def __init__(self, rate: float) -> None:
         self._target, self._signal = as_fraction(rate), load_scipy()
-        self._given: StreamInfo | None = None
-        self._info: StreamInfo  # of the results
-        self._dtype = np.dtype(float)  # of the arithmetic
-        self._ratio = (1, 1)  # up, down
+        self._stream = ResultStream()
+        # of the arithmetic
+        self._dtype = np.dtype(float)
+        # up, down
+        self._ratio = (1, 1)
         self._taps: NDArray[np.float64]
-        self._half = 0  # taps before the middle
-        self._tape: ChunkBuffer[Any] | None = None  # the stretch, if it has samples
-        self._base = 0  # number of its first sample
-        self._m = 0  # results given of it
-        self._next = 0  # number of the next result
-        self._told = self._end = 0  # up to where chunks are out, have come in [ns]
-        self._whole: tuple[Gap, Gap] | None = None  # the last gap that was cut; the same of results
+        # taps before the middle
+        self._half = 0
+        # the stretch, if it has samples; number of its first sample; results given of it
+        self._buffer: ChunkBuffer[Any] | None = None
+        self._base = self._given = 0
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         """Process one chunk; return what is ready."""
-        out: list[Chunk] = []
-        if chunk.info is not self._given:
-            self._take_info(chunk, out)
+        stream = self._stream
+        if stream.has_new_info(chunk):
+            self._take_info(chunk)
         for gaps, piece in stretches(chunk) if chunk.gap_positions else (([], chunk),):
-            tape = self._tape
+            buffer = self._buffer
             if gaps:
-                self._pass(gaps, piece, out)
-            elif tape is not None and len(piece) and piece.index != self._base + tape.stop:
-                self._close(max(piece.covered_from, self._told), out)
-            self._extend(piece, out)
-        self._end = chunk.end
-        return out
+                self._close(gaps[0].start)
+                found = stream.convert_gaps(gaps, piece.index, self._number)
+                gap_positions = tuple(GapAt(0, gap) for gap in found)
+                stream.emit(gaps[-1].end, gap_positions=gap_positions)
+            elif buffer is not None and len(piece) and piece.index != self._base + buffer.stop:
+                self._close(piece.covered_from)
+            self._extend(piece)
+        stream.end = chunk.end
+        return stream.take()
 
     def flush(self) -> list[Chunk]:
         """Return what is held back."""
-        out: list[Chunk] = []
-        self._close(self._end, out)
-        return out
+        self._close(self._stream.end)
+        return self._stream.take()
 
-    def _take_info(self, chunk: Chunk, out: list[Chunk]) -> None:
-        info = chunk.info
-        if info != self._given:
-            check_numbers(info, "resample(method='polyphase')")
-            rate = as_fraction(check_rate(info, "resample(method='polyphase')"))
-            ratio = _simple(self._target / rate)
-            if abs(float(ratio / (self._target / rate)) - 1) > _CLOSE:
-                msg = (
-                    f"resample(method='polyphase'): {float(self._target)} Hz is no simple multiple "
-                    f"of the {float(rate)} Hz of {info.name}; ask for {float(rate * ratio)} Hz, or "
-                    "use method='linear'"
-                )
-                raise ChunkError(msg)
-            up, down = ratio.numerator, ratio.denominator
-            if max(up, down) > _COARSEST:
-                msg = (
-                    f"resample(method='polyphase'): from {float(rate)} to {float(self._target)} Hz "
-                    "is too far for one step; use ops.decimate before"
-                )
-                raise ChunkError(msg)
-            if self._given is not None:
-                self._close(max(chunk.covered_from, self._told), out)
-            self._ratio = up, down
-            if self._given is None:
-                self._told = chunk.covered_from
-                before = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at == 0)
-                self._next = self._number(chunk.index - before)
-            self._half, self._taps = _design(up, down)
-            kind, self._dtype = result_type(info.dtype)
-            self._info = replace(info, rate=float(rate * ratio), dtype=kind)
-        self._given = info
+    def _take_info(self, chunk: Chunk) -> None:
+        info, stream = chunk.info, self._stream
+        check_numbers(info, "resample(method='polyphase')")
+        rate = as_fraction(check_rate(info, "resample(method='polyphase')"))
+        ratio = _simple(self._target / rate)
+        if abs(float(ratio / (self._target / rate)) - 1) > _RATIO_TOLERANCE:
+            msg = (
+                f"resample(method='polyphase'): {float(self._target)} Hz is no simple multiple "
+                f"of the {float(rate)} Hz of {info.name}; ask for {float(rate * ratio)} Hz, or "
+                "use method='linear'"
+            )
+            raise ChunkError(msg)
+        up, down = ratio.numerator, ratio.denominator
+        if max(up, down) > _MAX_RATIO:
+            msg = (
+                f"resample(method='polyphase'): from {float(rate)} to {float(self._target)} Hz "
+                "is too far for one step; use ops.decimate before"
+            )
+            raise ChunkError(msg)
+        self._close(chunk.covered_from)
+        self._ratio = up, down
+        self._half, self._taps = _design(up, down)
+        kind, self._dtype = result_type(info.dtype)
+        stream.info = replace(info, rate=float(rate * ratio), dtype=kind)
+        stream.next = max(stream.next, self._number(chunk.first_index))
+
+    def _number(self, index: int) -> int:
+        """Return which result is the first for a sample from number ``index`` on."""
+        up, down = self._ratio
+        return -(-index * up // down)
 
     # -- within a stretch ---------------------------------------------------------------------
 
-    def _extend(self, piece: Chunk, out: list[Chunk]) -> None:
-        tape, (up, down) = self._tape, self._ratio
-        if tape is None:
+    def _extend(self, piece: Chunk) -> None:
+        """Take adjacent samples, and emit what is ready."""
+        buffer, stream, (up, down) = self._buffer, self._stream, self._ratio
+        if buffer is None:
             if not len(piece):
-                self._tell(piece.end, out)
+                stream.emit(piece.end)
                 return
-            tape = self._tape = ChunkBuffer(overlap=2 * (self._half // up + 1))
-            self._base, self._m = piece.index, 0
-            self._next = max(self._next, self._number(piece.index))
-        tape.append(piece)
-        ready = max(self._m, (tape.stop * up - self._half - 1) // down + 1)
+            buffer = self._buffer = ChunkBuffer(overlap=2 * (self._half // up + 1))
+            self._base, self._given = piece.index, 0
+            stream.next = max(stream.next, self._number(piece.index))
+        buffer.append(piece)
+        ready = max(self._given, (buffer.stop * up - self._half - 1) // down + 1)
         at = ready * down // up
         end = piece.end
-        if at < tape.stop:
-            end = self._axis(tape, ready, 1).at(0)
-        self._give(tape, ready, end, out)
-        tape.trim(min(at, max(0, -((self._half - ready * down) // up))))
+        if at < buffer.stop:
+            end = self._axis(buffer, ready, 1).at(0)
+        self._emit_results(buffer, ready, end)
+        buffer.trim(min(at, max(0, -((self._half - ready * down) // up))))
 
-    def _give(self, tape: ChunkBuffer[Any], stop: int, end: int, out: list[Chunk]) -> None:
-        """Give the results of the stretch before number ``stop``, and tell up to ``end`` [ns]."""
-        first, count = self._m, stop - self._m
+    def _close(self, until: int) -> None:
+        """Emit the rest of the stretch, up to ``until`` [ns], as if zeros came after it."""
+        buffer, (up, down) = self._buffer, self._ratio
+        if buffer is not None:
+            self._emit_results(buffer, -(-buffer.stop * up // down), until)
+            self._buffer = None
+
+    def _emit_results(self, buffer: ChunkBuffer[Any], stop: int, end: int) -> None:
+        """Emit the results of the stretch before number ``stop``, and the time to ``end`` [ns]."""
+        stream, first, count = self._stream, self._given, stop - self._given
         if count <= 0:
-            self._tell(end, out)
+            stream.emit(end)
             return
-        axis = self._axis(tape, first, count)
-        if axis.at(count - 1) >= end:  # the stretch ends before the time of the last sample does
+        end = max(end, stream.emitted_to)
+        axis = self._axis(buffer, first, count)
+        if axis.at(count - 1) >= end:
+            # the stretch ends before the time of the last sample does
             axis = IrregularAxis(np.minimum(axis.times(), end - 1))
-        data = self._filtered(tape, first, count)
-        self._m = stop
-        self._tell(end, out, axis, data)
+        stream.emit(end, axis, self._filtered(buffer, first, count))
+        stream.next += count
+        self._given = stop
 
-    def _filtered(self, tape: ChunkBuffer[Any], first: int, count: int) -> NDArray[Any]:
-        (up, down), half, shape = self._ratio, self._half, self._info.shape
+    def _filtered(self, buffer: ChunkBuffer[Any], first: int, count: int) -> NDArray[Any]:
+        """Return the values ``(count, *shape)`` of results number ``first`` on."""
+        (up, down), half, info = self._ratio, self._half, self._stream.info
         i = max(0, -((half - first * down) // up))
-        j = min(tape.stop, ((first + count - 1) * down + half) // up + 1)
-        samples = np.asarray(tape.data(i, j), self._dtype)
-        out = np.empty((count, *shape), self._info.dtype)
+        j = min(buffer.stop, ((first + count - 1) * down + half) // up + 1)
+        samples = np.asarray(buffer.data(i, j), self._dtype)
+        out = np.empty((count, *info.shape), info.dtype)
         if out.size:
-            pad = (i * up - half) % down  # so that one of the results that are computed is `first`
+            # zeros before the taps, so that one of the results that are computed is `first`
+            pad = (i * up - half) % down
             taps = np.concatenate((np.zeros(pad), self._taps))
             flat = samples.reshape(j - i, -1)
             y = self._signal.upfirdn(taps, flat, up, down, axis=0)
@@ -153,69 +167,12 @@ class Polyphase:
             out[...] = y[skip : skip + count].reshape(out.shape)
         return out
 
-    def _axis(self, tape: ChunkBuffer[Any], first: int, count: int) -> Axis:
+    def _axis(self, buffer: ChunkBuffer[Any], first: int, count: int) -> Axis:
         """Return the times of results number ``first`` on."""
         up, down = self._ratio
         i = first * down // up
-        j = min(tape.stop, (first + count - 1) * down // up + 2)
-        return _spread(tape.axis(i, j), i, first, count, self._ratio)
-
-    def _tell(
-        self, end: int, out: list[Chunk], axis: Axis = _NOWHERE, data: NDArray[Any] | None = None,
-        gap_positions: tuple[GapAt, ...] = (),
-    ) -> None:  # fmt: skip
-        info, start, count = self._info, self._told, axis.count
-        if not count and not gap_positions and end <= start:
-            return
-        self._told = end = max(start, end)
-        for _, gap in gap_positions:
-            start = max(start, gap.end) if gap.start <= start else start
-        if data is None:
-            data = np.empty((0, *info.shape), info.dtype)
-        data.flags.writeable = False
-        out.append(Chunk(data, axis, start, end, self._next, info, gap_positions))
-        self._next += count
-
-    # -- between stretches --------------------------------------------------------------------
-
-    def _close(self, until: int, out: list[Chunk]) -> None:
-        """Give the rest of a stretch, as if zeros came after it."""
-        tape, (up, down) = self._tape, self._ratio
-        if tape is not None:
-            self._give(tape, -(-tape.stop * up // down), until, out)
-            self._tape = None
-
-    def _pass(self, gaps: Sequence[Gap], after: Chunk, out: list[Chunk]) -> None:
-        """End the stretch, and tell gaps as those of results."""
-        self._close(gaps[0].start, out)
-        number = after.index - sum(gap.lost or 0 for gap in gaps)
-        gap_positions: list[GapAt] = []
-        for gap in gaps:
-            found = self._of_results(gap, number)
-            gap_positions.append(GapAt(0, found))
-            number += gap.lost or 0
-            self._next += found.lost or 0
-        self._tell(gaps[-1].end, out, gap_positions=tuple(gap_positions))
-
-    def _number(self, index: int) -> int:
-        """Return which result is the first for a sample from number ``index`` on."""
-        up, down = self._ratio
-        return -(-index * up // down)
-
-    def _of_results(self, gap: Gap, number: int) -> Gap:
-        """Return a gap before sample ``number`` as that of as many results as it would hold."""
-        whole = gap.whole or gap
-        if gap.whole is None or self._whole is None or self._whole[0] != whole:
-            lost = whole.lost
-            if lost is not None:
-                span = whole.end - whole.start
-                first = number - (lost * (gap.start - whole.start) // span if span else 0)
-                begin = self._number(first)
-                if gap.start == whole.start:  # a stretch may have given one more than its share
-                    begin = max(begin, self._next)
-                lost = max(0, self._number(first + lost) - begin)
-            self._whole = (whole, Gap(whole.start, whole.end, lost, whole.reason))
-        return self._whole[1].between(gap.start, gap.end)
+        j = min(buffer.stop, (first + count - 1) * down // up + 2)
+        return _spread(buffer.axis(i, j), i, first, count, self._ratio)
 
 
 @lru_cache(maxsize=8)
@@ -231,8 +188,8 @@ def _design(up: int, down: int) -> tuple[int, NDArray[np.float64]]:
 
 def _simple(ratio: Fraction) -> Fraction:
     if ratio >= 1:
-        return ratio.limit_denominator(_FINEST)
-    return 1 / (1 / ratio).limit_denominator(_FINEST)
+        return ratio.limit_denominator(_MAX_DENOMINATOR)
+    return 1 / (1 / ratio).limit_denominator(_MAX_DENOMINATOR)
 
 
 def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, int]) -> Axis:

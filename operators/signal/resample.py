@@ -10,7 +10,7 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.grid_resampler import GridResampler
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.polyphase import Polyphase
+from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.operators.signal.resample_onto import resample_onto
 from rxstream.operators.signal.runs import check_choice
 from rxstream.steps.lift import lift
@@ -121,7 +121,7 @@ def resample(
     hz = checked_rate(rate)
     if method == "polyphase":
         load_scipy()
-        return lift(lambda: Polyphase(hz))
+        return lift(lambda: PolyphaseResampler(hz))
     return lift(lambda: GridResampler(hz, way, span))
 
 

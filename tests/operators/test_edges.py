@@ -10,7 +10,7 @@ from signals import CUTS, HOLES, chunk, lossy
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
-from rxstream.operators.signal.polyphase import Polyphase
+from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.testing import recut, run_operator
 
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(float))
@@ -44,7 +44,7 @@ def test_a_gap_is_filled_with_what_was_lost_if_that_has_room(
 
 
 def test_a_gate_that_a_gap_closes_was_closed_when_the_gap_began() -> None:
-    """It fell below at 10 ms and would have closed at 15 ms, but nobody knows from 12 ms on."""
+    """It fell below at 10 ms and would have closed at 15 ms, but from 12 ms on that is unknown."""
     values = np.where(np.arange(12) < 10, 9.0, 0.0)
     gap = Gap(12 * MS, 20 * MS, 8, "dropped")
     a = Chunk.regular(values, LEVEL, start=0)
@@ -71,11 +71,11 @@ def test_a_steady_filter_begins_steady(on_gap: str) -> None:
 
 
 def test_polyphase_keeps_what_its_filter_needs_and_no_more() -> None:
-    step = Polyphase(300.0)
+    step = PolyphaseResampler(300.0)
     most = 0
     for k in range(200):
         step.push(chunk(np.zeros(100), 100 * k))
-        tape = step._tape
+        tape = step._buffer
         assert tape is not None
         most = max(most, tape.stop - tape.start)
     assert most < 500
