@@ -1,9 +1,9 @@
-"""Where streams end: ``device.subscribe(wav("a.wav"))``. No driver is loaded by the import."""
+"""Where streams end: ``device.subscribe(wav("a.wav"))``. The import loads no driver."""
 
 from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback
 from rxstream.sinks.can_log import can_log
-from rxstream.sinks.csv import csv
+from rxstream.sinks.csv_file import csv
 from rxstream.sinks.video import video
 from rxstream.sinks.wav import wav
 

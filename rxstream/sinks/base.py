@@ -1,4 +1,4 @@
-"""What every sink is: an Rx observer of chunks, and a context manager."""
+"""The base of every sink: an Rx observer of chunks, and a context manager."""
 
 import logging
 import os
@@ -21,21 +21,21 @@ _logger = logging.getLogger(__name__)
 
 
 class Sink(abc.ObserverBase[Chunk]):
-    """Where one stream ends: ``device.subscribe(sink)``.
+    """End of one stream: ``device.subscribe(sink)``.
 
-    A sink takes one stream, once. It is closed, and what it writes to is complete, when the
-    stream completes or fails, when it fails itself, on `close`, and at the end of ``with``,
-    whichever is first. A chunk that comes later is an error: the device cuts the sink off and
-    says so. In ``with``, therefore, put the sink before the device: the device is closed first,
-    and its last chunks are written.
+    A sink takes one stream, once. It is closed, and its file complete, when the stream completes
+    or fails, when it fails itself, on `close`, and at the end of ``with``, whichever is first. A
+    chunk that comes later is an error: the device cuts the sink off and reports it. In ``with``,
+    therefore, put the sink before the device: the device is closed first, and its last chunks are
+    written.
 
-    Authors write `write` and `finish`, and `start` where something is to be opened. They are
+    Authors write `write` and `finish`, and `start` if there is something to open. These are
     never called at the same time, `finish` exactly once.
 
     Parameters
     ----------
     name
-        What messages call it, e.g. the path of the file.
+        Name of the sink in messages, e.g. the path of its file.
 
     Examples
     --------
@@ -48,10 +48,10 @@ class Sink(abc.ObserverBase[Chunk]):
     ...         self.value = max(self.value, float(np.abs(chunk.data).max(initial=0)))
     ...     def finish(self):
     ...         print(f"{self.samples} samples, peak {self.value:.3f}")
-    >>> twin = Device(Simulated(rate=1000.0, duration=0.1))
+    >>> device = Device(Simulated(rate=1000.0, duration=0.1))
     >>> peak = Peak("peak")
-    >>> subscription = twin.subscribe(peak)
-    >>> with twin:
+    >>> subscription = device.subscribe(peak)
+    >>> with device:
     ...     peak.wait(10)
     90 samples, peak 0.499
     True
@@ -68,36 +68,36 @@ class Sink(abc.ObserverBase[Chunk]):
         self._samples = self._lost = 0
         self._error: Exception | None = None
 
-    # -- what the author of a sink writes -----------------------------------------------------
+    # -- for the author of a sink -------------------------------------------------------------
 
     def start(self, chunk: Chunk) -> None:
-        """Open what needs to know the stream; may be left out.
+        """Open what depends on the stream; may be left out.
 
-        Called once, with the first chunk, before `write` has it too. That chunk may be empty (a
-        heartbeat); its ``info`` is complete all the same.
+        Called once, with the first chunk, before `write` gets it too. That chunk may be empty (a
+        heartbeat), but its ``info`` is complete.
         """
 
     @abstractmethod
     def write(self, chunk: Chunk) -> None:
-        """Take the next chunk, ``(n, *shape)``; ``n`` may be 0.
+        """Write the next chunk, ``(n, *shape)``; ``n`` may be 0.
 
-        What it raises closes the sink and cuts it off from the stream; nobody else notices.
+        An exception closes the sink and cuts it off from the stream; other subscribers go on.
         """
 
     @abstractmethod
     def finish(self) -> None:
-        """Close everything; called once, even if nothing has come or `write` has raised."""
+        """Close everything; called once, even if no chunk has come or `write` has raised."""
 
-    # -- what its user sees -------------------------------------------------------------------
+    # -- for its user -------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         return self._name
 
     @property
     def info(self) -> StreamInfo | None:
-        """Of the stream, from its first chunk on."""
+        """Description of the stream, from its first chunk on."""
         return self._info
 
     @property
@@ -107,43 +107,43 @@ class Sink(abc.ObserverBase[Chunk]):
 
     @property
     def lost(self) -> int:
-        """Samples that are known to be missing, by the gaps that came."""
+        """Samples that are missing by the gaps of the stream."""
         return self._lost
 
     @property
     def closed(self) -> bool:
-        """Whether it takes nothing any more."""
+        """Whether it is closed and takes no more chunks."""
         return self._done.is_set()
 
     @property
     def error(self) -> Exception | None:
-        """Why it ended, if not well: the stream's error, or its own."""
+        """The error that ended it: the stream's, or its own."""
         return self._error
 
     def wait(self, timeout: Duration | None = None) -> bool:
-        """Wait until it is closed and all is written.
+        """Wait until it is closed and everything is written.
 
         Parameters
         ----------
         timeout
-            How long [s]; None: as long as it takes.
+            Longest wait [s]; None: without limit.
 
         Returns
         -------
         closed
-            False if that did not happen in time.
+            False if it is still open after that time.
         """
         return self._done.wait(
             None if timeout is None else to_span(timeout, "timeout", zero=True) / 1e9
         )
 
     def close(self) -> None:
-        """Finish with what has come; safe to call twice.
+        """Write what has come and close; safe to call twice.
 
         Raises
         ------
         Exception
-            What `finish` raises, e.g. ``OSError`` if the disk is full.
+            Any error of `finish`, e.g. ``OSError`` if the disk is full.
         """
         with self._guard:
             if self._done.is_set():
@@ -176,21 +176,21 @@ class Sink(abc.ObserverBase[Chunk]):
     # -- an Rx observer -----------------------------------------------------------------------
 
     def on_next(self, value: Chunk) -> None:
-        """Take the next chunk.
+        """Write the next chunk.
 
         Raises
         ------
         RxStreamError
             If the sink is closed.
         ChunkError
-            If it is no chunk, or one of another shape or dtype than those before.
+            If it is not a chunk, or one of another shape or dtype than those before.
         """
         with self._guard:
             if self._done.is_set():
                 raise self._too_late()
             try:
                 if self._info is None or value.info is not self._info:
-                    self._meet(value)
+                    self._accept(value)
                 self.write(value)
             except Exception as error:
                 self._give_up(error)
@@ -212,8 +212,8 @@ class Sink(abc.ObserverBase[Chunk]):
         """Close."""
         self.close()
 
-    def _meet(self, chunk: Chunk) -> None:
-        """Look at the first chunk, or one whose info is another object."""
+    def _accept(self, chunk: Chunk) -> None:
+        """Start with the first chunk; check one whose info is another object than before."""
         if not isinstance(chunk, Chunk):
             msg = f"{self._name}: a sink takes chunks, not {chunk!r:.80}; subscribe a function"
             raise ChunkError(msg)
@@ -231,7 +231,8 @@ class Sink(abc.ObserverBase[Chunk]):
         self._info = info
 
     def _give_up(self, error: Exception) -> None:
-        if self._done.is_set():  # `write` closed the sink itself
+        # `write` has closed the sink itself
+        if self._done.is_set():
             return
         self._error = error
         try:
@@ -248,19 +249,19 @@ class Sink(abc.ObserverBase[Chunk]):
 
 
 def path_to_write(path: str | os.PathLike[str], *suffixes: str) -> Path:
-    """Return a path that a file can be written to; for sinks to check when they are made.
+    """Return a path that a file can be written to; sinks call this when they are made.
 
     Parameters
     ----------
     path
-        Of the file; one that exists will be replaced. ``~`` is the home folder.
+        Path of the file; an existing one will be replaced. ``~`` is the home folder.
     suffixes
-        Those allowed, in lower case, e.g. ``".wav"``; none: any.
+        Allowed suffixes in lower case, e.g. ``".wav"``; none: any.
 
     Raises
     ------
     ParameterError
-        If it is no path, its folder does not exist, it is a folder, or has another suffix.
+        If ``path`` is not a path, has no existing folder, is a folder, or has another suffix.
 
     Examples
     --------

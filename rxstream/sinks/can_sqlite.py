@@ -9,20 +9,21 @@ __all__ = ["SqliteLog"]
 _TABLE = """CREATE TABLE messages
     (ts REAL, arbitration_id INTEGER, extended INTEGER, remote INTEGER, error INTEGER,
      dlc INTEGER, data BLOB)"""
-_ROWS = 500
+# rows of one transaction: a thousand commits a second would wait for the disk
+_MAX_ROWS = 500
 
 
 class SqliteLog:
-    """Does what python-can's SqliteWriter does, which loses what it holds when it is stopped.
+    """Writer like python-can's SqliteWriter, which loses the messages it holds when it is stopped.
 
     Parameters
     ----------
     path
-        Of a file that does not exist yet.
+        Path of a file that does not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
-        # a sink is closed by whichever thread comes first, and never used by two at a time
+        # any thread may close a sink, but its lock keeps two from using it at a time
         self._connection = sqlite3.connect(path, check_same_thread=False)
         self._connection.execute(_TABLE)
         self._rows: list[tuple[Any, ...]] = []
@@ -35,7 +36,7 @@ class SqliteLog:
                 message.is_remote_frame, message.is_error_frame, message.dlc, bytes(message.data),
             )
         )  # fmt: skip
-        if len(self._rows) >= _ROWS:
+        if len(self._rows) >= _MAX_ROWS:
             self._flush()
 
     def stop(self) -> None:

@@ -14,20 +14,84 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, DeviceError, ParameterError
 from rxstream.optional import import_optional
 from rxstream.sinks.base import Sink, path_to_write
+from rxstream.validation import is_positive
 
-__all__ = ["VideoSink", "video"]
+__all__ = ["video"]
 
+# codecs that every build of OpenCV writes, by suffix
 _CODECS = {".avi": "MJPG", ".m4v": "mp4v", ".mkv": "MJPG", ".mov": "mp4v", ".mp4": "mp4v"}
-_RATE = 25.0
+# frames per second at which a stream without a rate plays [Hz]
+_DEFAULT_RATE = 25.0
 _HEADER = ("frame", "time_ns", "gap", "lost", "gap_start_ns", "gap_end_ns")
 
 
-class VideoSink(Sink):
-    """Made by `video`."""
+class video(Sink):  # noqa: N801 - used like a function
+    """Write frames to a video file.
 
-    def __init__(self, path: Path, rate: float | None, codec: str) -> None:
-        super().__init__(f"video {path}")
-        self._path, self._rate, self._codec = path, rate, codec
+    Takes uint8 frames ``(height, width, 3)``, blue first unless the stream's channels are
+    ``("r", "g", "b")``, or gray ones ``(height, width)``. An odd height or width gets one more row
+    or column, a copy of the last.
+
+    A video file has a constant rate, a live stream has not. So every frame is written once, and
+    the file ``<path>.times.csv`` beside it has the times: columns ``frame`` (from 0), ``time_ns``,
+    and for a gap right before the frame ``gap`` (its reason), ``lost`` (frames, empty if unknown),
+    ``gap_start_ns``, ``gap_end_ns``. A gap adds nothing to the video. A gap after the last frame
+    has a row without frame.
+
+    Parameters
+    ----------
+    path
+        Path of the file; its suffix is the format: ``.avi``, ``.mkv``, ``.mov``, ``.mp4``,
+        ``.m4v``. An existing file is replaced. Nothing is written before the first frame.
+    rate
+        Frames per second at which it plays [Hz]; None: the stream's rate, or 25 if it has none.
+    codec
+        Four letters, e.g. ``"MJPG"``; None: MJPG for avi and mkv, else mp4v. Both are lossy.
+
+    Raises
+    ------
+    ParameterError
+        If the path, its suffix, the rate or the codec is invalid.
+
+    See Also
+    --------
+    rxstream.devices.camera.Camera : Reads the file again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from rxstream import Device
+    >>> from rxstream.devices.simulated import Simulated
+    >>> folder = tempfile.mkdtemp()
+    >>> camera = Simulated(
+    ...     rate=50.0, shape=(48, 64, 3), dtype=np.uint8, signal="video", duration=0.2
+    ... )
+    >>> with video(folder + "/clip.avi") as sink, Device(camera) as device:
+    ...     _ = device.rewind(10).subscribe(sink)
+    ...     _ = sink.wait(10)
+    >>> sink.samples, sink.times_path.name
+    (10, 'clip.avi.times.csv')
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rate: float | None = None,
+        codec: str | None = None,
+    ) -> None:
+        self._path = path_to_write(path, *_CODECS)
+        if rate is not None and not is_positive(rate):
+            msg = f"rate must be > 0 Hz, not {rate!r}"
+            raise ParameterError(msg)
+        if codec is not None and not (
+            isinstance(codec, str) and len(codec) == 4 and codec.isascii()
+        ):
+            msg = f"codec must have four letters, e.g. 'MJPG', not {codec!r}"
+            raise ParameterError(msg)
+        super().__init__(f"video {self._path}")
+        self._rate, self._codec = rate, codec or _CODECS[self._path.suffix.lower()]
         self._cv2: Any = None
         self._writer: Any = None
         self._file: TextIO | None = None
@@ -36,11 +100,11 @@ class VideoSink(Sink):
 
     @property
     def times_path(self) -> Path:
-        """Where the times are."""
+        """Path of the file with the times."""
         return self._path.with_name(self._path.name + ".times.csv")
 
     def start(self, chunk: Chunk) -> None:
-        """Look whether these are frames, and load OpenCV."""
+        """Check that these are frames, and load OpenCV."""
         info = chunk.info
         color = len(info.shape) == 3 and info.shape[2] in (1, 3)
         if info.dtype != np.uint8 or not (color or len(info.shape) == 2) or 0 in info.shape:
@@ -66,14 +130,15 @@ class VideoSink(Sink):
         self._note(gaps.get(len(chunk)))
 
     def finish(self) -> None:
-        """Close both files, and look whether the video holds every frame."""
+        """Close both files, and check that the video holds every frame."""
         writer, self._writer = self._writer, None
         file, self._file = self._file, None
         if writer is None or file is None:
             return
         writer.release()
         with file:
-            if self._gap is not None:  # after the last frame
+            # a gap after the last frame
+            if self._gap is not None:
                 csv.writer(file).writerow(("", "", *_cells(self._gap)))
         self._check()
 
@@ -95,7 +160,7 @@ class VideoSink(Sink):
             str(self._path),
             cv2.CAP_FFMPEG if ffmpeg else cv2.CAP_ANY,
             cv2.VideoWriter.fourcc(*self._codec),
-            float(self._rate or info.rate or _RATE),
+            float(self._rate or info.rate or _DEFAULT_RATE),
             (width, height),
             info.shape[2:] == (3,),
         )
@@ -107,26 +172,28 @@ class VideoSink(Sink):
             )
             raise ParameterError(msg)
         self._writer = writer
-        # A row is on disk when its frame is, so a crash loses no more than it must.
+        # line by line, so that after a crash a row is on disk for every frame that is
         self._file = self.times_path.open("w", newline="", buffering=1, encoding="utf-8")
         csv.writer(self._file).writerow(_HEADER)
 
     def _prepared(self, data: NDArray[Any], info: StreamInfo) -> NDArray[Any]:
-        """Return a frame as OpenCV wants it: BGR, of even size."""
+        """Return a frame in the form that OpenCV writes: BGR, of even size."""
         if info.channels == ("r", "g", "b"):
             data = self._cv2.cvtColor(data, self._cv2.COLOR_RGB2BGR)
         height, width = data.shape[:2]
-        if height % 2 or width % 2:  # OpenCV would cut the last row or column off
+        # OpenCV would cut off the last row or column
+        if height % 2 or width % 2:
             edge = self._cv2.BORDER_REPLICATE
             data = self._cv2.copyMakeBorder(data, 0, height % 2, 0, width % 2, edge)
         return np.ascontiguousarray(data)
 
     def _check(self) -> None:
-        """Count what the file holds, for OpenCV does not say when it cannot write."""
+        """Count the frames in the file, for OpenCV does not report that it cannot write."""
         capture = self._cv2.VideoCapture(str(self._path))
         count = int(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
         capture.release()
-        if abs(count - self._count) > 1:  # Matroska gives a duration, which is rounded
+        # Matroska has a duration instead of a count, and rounds it
+        if abs(count - self._count) > 1:
             msg = f"{self.name}: holds {count} of {self._count} frames; is the disk full?"
             raise DeviceError(msg)
 
@@ -135,67 +202,3 @@ def _cells(gap: Gap | None) -> tuple[object, ...]:
     if gap is None:
         return ("", "", "", "")
     return (gap.reason, "" if gap.lost is None else gap.lost, gap.start, gap.end)
-
-
-def video(
-    path: str | os.PathLike[str], *, rate: float | None = None, codec: str | None = None
-) -> VideoSink:
-    """Write frames to a video file.
-
-    A video file has a constant rate, a live stream has not. So every frame is written once, and
-    the file ``<path>.times.csv`` beside it says when each was taken: columns ``frame`` (from 0),
-    ``time_ns``, and for a gap right before the frame ``gap`` (why), ``lost`` (frames, empty if
-    unknown), ``gap_start_ns``, ``gap_end_ns``. Nothing is put into the video for a gap. A gap
-    after the last frame has a row without frame.
-
-    Parameters
-    ----------
-    path
-        Of the file; its suffix is the format: ``.avi``, ``.mkv``, ``.mov``, ``.mp4``, ``.m4v``.
-        One that exists is replaced. Nothing is written before the first frame.
-    rate
-        ImageFiles per second at which it plays [Hz]; None: the stream's own, or 25 if it has none.
-    codec
-        Four letters, e.g. ``"MJPG"``; None: MJPG for avi and mkv, else mp4v. Both lose a little
-        of each frame.
-
-    Returns
-    -------
-    sink
-        Takes uint8 frames ``(height, width, 3)``, blue first unless the stream's channels are
-        ``("r", "g", "b")``, or gray ones ``(height, width)``. An odd height or width gets one more
-        row or column, a copy of the last.
-
-    Raises
-    ------
-    ParameterError
-        If the path, its suffix, the rate or the codec cannot work.
-
-    See Also
-    --------
-    rxstream.devices.camera.Camera : Reads the file again.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from rxstream import Device
-    >>> from rxstream.devices.simulated import Simulated
-    >>> folder = tempfile.mkdtemp()
-    >>> twin = Simulated(rate=50.0, shape=(48, 64, 3), dtype=np.uint8, signal="video", duration=0.2)
-    >>> with video(folder + "/clip.avi") as sink, Device(twin) as device:
-    ...     _ = device.rewind(10).subscribe(sink)
-    ...     _ = sink.wait(10)
-    >>> sink.samples, sink.times_path.name
-    (10, 'clip.avi.times.csv')
-    """
-    found = path_to_write(path, *_CODECS)
-    if rate is not None and not (
-        isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < float("inf")
-    ):
-        msg = f"rate must be > 0 Hz, not {rate!r}"
-        raise ParameterError(msg)
-    if codec is not None and not (isinstance(codec, str) and len(codec) == 4 and codec.isascii()):
-        msg = f"codec must have four letters, e.g. 'MJPG', not {codec!r}"
-        raise ParameterError(msg)
-    return VideoSink(found, rate, codec or _CODECS[found.suffix.lower()])

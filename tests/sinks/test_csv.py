@@ -153,7 +153,7 @@ def test_nothing_is_written_before_the_first_chunk(tmp_path: Path) -> None:
 def test_pictures_are_no_table(tmp_path: Path) -> None:
     chunk = chunk_of(np.zeros((1, 2000, 3000, 3), np.uint8))
     sink = csv(tmp_path / "a.csv")
-    with pytest.raises(ChunkError, match=r"more than 4096 columns; pictures go to video\(\)"):
+    with pytest.raises(ChunkError, match=r"more than 4096 columns; images go to video\(\)"):
         sink.on_next(chunk)
     assert not (tmp_path / "a.csv").exists()
 

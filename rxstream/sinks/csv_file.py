@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from csv import writer
 from itertools import islice, repeat
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +13,73 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.sinks.base import Sink, path_to_write
+from rxstream.validation import check_choice
 
-__all__ = ["CsvSink", "csv"]
+__all__ = ["csv"]
 
-_MOST = 4096  # columns; more are a picture, not a table
+Gaps: TypeAlias = Literal["column", "comment"]
+
+# more columns than this are an image, not a table
+_MAX_COLUMNS = 4096
+# in the column ``lost``: how many samples are missing is unknown
 _UNKNOWN = -1
 
 
-class CsvSink(Sink):
-    """Made by `csv`."""
+class csv(Sink):  # noqa: N801 - used like a function
+    """Write a row for each sample: its time, and a column for each channel or field.
+
+    The first row has the names: ``time_ns`` (int, since the Unix epoch), then the stream's
+    channels by their labels, or its name with the numbers, ``imu[0]``, ``grid[1][2]``. Structured
+    samples have a column for each field, ``field[0]`` … where it is an array; bytes are written
+    in hexadecimal digits in one column. Floats have all the digits they need to be read back as
+    they were. It is text: for more than some 100 000 values a second use another sink.
+
+    Parameters
+    ----------
+    path
+        Path of the file; an existing one is replaced when the first chunk comes.
+    iso
+        Add a column ``time`` for people, ISO 8601 in UTC.
+    gaps
+        ``"column"``: a column ``lost`` has the number of samples lost right before each row, 0 as
+        a rule, -1 if unknown; a gap after the last row is in ``sink.lost`` alone. ``"comment"``: a
+        line that begins with ``#`` where samples are missing.
+    delimiter
+        Character between columns.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such folder, or an argument cannot work.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from rxstream import Device
+    >>> from rxstream.devices.simulated import Simulated
+    >>> path = Path(tempfile.mkdtemp(), "ramp.csv")
+    >>> sink = csv(path)
+    >>> device = Device(Simulated(rate=1000.0, shape=(2,), signal="ramp", dtype="i8",
+    ...                           channels=("L", "R"), duration=0.02))
+    >>> subscription = device.subscribe(sink)
+    >>> with device:
+    ...     sink.wait(10)
+    True
+    >>> lines = path.read_text().splitlines()
+    >>> lines[0], len(lines)
+    ('time_ns,lost,L,R', 11)
+    """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
+        *,
         iso: bool = False,
-        gaps: Literal["column", "comment"] = "column",
+        gaps: Gaps = "column",
         delimiter: str = ",",
     ) -> None:
-        if gaps not in ("column", "comment"):
-            msg = f"gaps must be 'column' or 'comment', not {gaps!r}"
-            raise ParameterError(msg)
+        check_choice(gaps, Gaps, "gaps")
         if (
             not isinstance(delimiter, str)
             or len(delimiter) != 1
@@ -46,17 +93,18 @@ class CsvSink(Sink):
         self._iso, self._gaps, self._delimiter = iso, gaps, delimiter
         self._file: IO[str] | None = None
         self._writer: Any = None
-        self._untold = 0  # lost before the next row
+        # samples lost before the next row
+        self._lost_before = 0
 
     def start(self, chunk: Chunk) -> None:
         """Open the file and write the names of the columns."""
         info = chunk.info
         columns = _columns(info.name, chunk.data[:0], info.channels)
-        names = [name for name, _ in islice(columns, _MOST + 1)]
-        if len(names) > _MOST:
+        names = [name for name, _ in islice(columns, _MAX_COLUMNS + 1)]
+        if len(names) > _MAX_COLUMNS:
             msg = (
                 f"{self.name}: samples of {info.name} {info.shape} {info.dtype} would be more "
-                f"than {_MOST} columns; pictures go to video()"
+                f"than {_MAX_COLUMNS} columns; images go to video()"
             )
             raise ChunkError(msg)
         ours = ["time_ns", *(["time"] if self._iso else [])]
@@ -71,7 +119,7 @@ class CsvSink(Sink):
         rows, done = list(self._rows(chunk)), 0
         for at, gap in chunk.gap_positions:
             self._put(rows[done:at])
-            self._tell(gap)
+            self._note(gap)
             done = at
         self._put(rows[done:])
 
@@ -92,72 +140,18 @@ class CsvSink(Sink):
         return map(list, zip(*columns, strict=True))
 
     def _put(self, rows: list[list[Any]]) -> None:
-        if self._gaps == "column" and self._untold and rows:
-            rows[0][1 + self._iso] = self._untold
-            self._untold = 0
+        if self._gaps == "column" and self._lost_before and rows:
+            rows[0][1 + self._iso] = self._lost_before
+            self._lost_before = 0
         self._writer.writerows(rows)
 
-    def _tell(self, gap: Gap) -> None:
+    def _note(self, gap: Gap) -> None:
         if self._gaps == "comment" and self._file is not None:
             self._file.write(f"# {gap}, from {gap.start} to {gap.end}\n")
-        elif gap.lost is None or self._untold == _UNKNOWN:
-            self._untold = _UNKNOWN
+        elif gap.lost is None or self._lost_before == _UNKNOWN:
+            self._lost_before = _UNKNOWN
         else:
-            self._untold += gap.lost
-
-
-def csv(
-    path: str | os.PathLike[str],
-    *,
-    iso: bool = False,
-    gaps: Literal["column", "comment"] = "column",
-    delimiter: str = ",",
-) -> CsvSink:
-    """Write a row for each sample: its time, and a column for each channel or field.
-
-    The first row has the names: ``time_ns`` (int, since the Unix epoch), then the stream's
-    channels by their labels, or its name with the numbers, ``imu[0]``, ``grid[1][2]``. Structured
-    samples have a column for each field, ``field[0]`` … where it is an array; bytes are written
-    in hexadecimal digits in one column. Floats have all the digits they need to be read back as
-    they were. It is text: for more than some 100 000 values a second use another sink.
-
-    Parameters
-    ----------
-    path
-        Of the file; one that exists is replaced when the first chunk comes.
-    iso
-        Another column ``time`` for people, ISO 8601 in UTC.
-    gaps
-        ``"column"``: a column ``lost`` has the number of samples lost right before each row, 0 as
-        a rule, -1 for an unknown number; a gap after the last row is told by ``sink.lost`` alone.
-        ``"comment"``: a line that begins with ``#`` where samples are missing.
-    delimiter
-        Between columns.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such folder, or an argument cannot work.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from rxstream import Device
-    >>> from rxstream.devices.simulated import Simulated
-    >>> path = Path(tempfile.mkdtemp(), "twin.csv")
-    >>> sink = csv(path)
-    >>> twin = Device(Simulated(rate=1000.0, shape=(2,), signal="ramp", dtype="i8",
-    ...                         channels=("L", "R"), duration=0.02))
-    >>> subscription = twin.subscribe(sink)
-    >>> with twin:
-    ...     sink.wait(10)
-    True
-    >>> lines = path.read_text().splitlines()
-    >>> lines[0], len(lines)
-    ('time_ns,lost,L,R', 11)
-    """
-    return CsvSink(path, iso, gaps, delimiter)
+            self._lost_before += gap.lost
 
 
 def _columns(
@@ -165,7 +159,7 @@ def _columns(
 ) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the name and values ``(n,)`` of each column of ``data`` ``(n, *shape)``."""
     if data.dtype.names:
-        # at the top the field alone: the stream's name says nothing new in every column
+        # at the top the field alone: the stream's name in every column would add nothing
         prefix = "" if data.ndim == 1 else f"{name}."
         yield from _fields(prefix, data)
         return
@@ -195,7 +189,7 @@ def _fields(prefix: str, data: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]
         if values.dtype.names:
             yield from _fields(f"{prefix}{field}.", values)
         elif values.dtype == np.uint8 and values.ndim == 2:
-            # of a message the bytes behind its length are none of its own
+            # the bytes behind the length of a CAN message do not belong to it
             known = field == "data" and "dlc" in names
             yield f"{prefix}{field}", _hex(values, data["dlc"] if known else None)
         else:
@@ -209,7 +203,7 @@ def _hex(values: NDArray[np.uint8], lengths: NDArray[Any] | None) -> NDArray[np.
 
 
 def _texts(values: NDArray[Any]) -> list[Any]:
-    """Return values that `csv.writer` writes with the digits they need, and no more."""
+    """Return values that `csv.writer` writes with the fewest digits that read back the same."""
     found: list[Any]
     if values.dtype.kind in "mM" or (values.dtype.kind == "f" and values.dtype != np.float64):
         found = values.astype(np.str_).tolist()
