@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from rxstream.acquisition.faults import Fault, Faults
 from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
-from rxstream.acquisition.stats import Tally
 from rxstream.data.clock import Duration, HostClock, to_span
+from rxstream.data.flow import Meter
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import (
@@ -114,7 +114,7 @@ class Connection:
         self._clock, self._max_bytes = clock, max_bytes
         self._stamper: Stamper | None = None
         self._slabs: SlabStore[Any] | None = None
-        self.tally = Tally()
+        self.meter = Meter()
         self._guard = threading.Lock()
         self._closing = threading.Event()
         self._opening = 0  # which opening of the source may emit
@@ -253,7 +253,7 @@ class Connection:
             for event in found:
                 self._tell(event)
         if chunk is not None:
-            self.tally.push(chunk)
+            self.meter.push(chunk)
             self.subject.on_next(chunk)
 
     def _tell(self, fault: Fault) -> None:

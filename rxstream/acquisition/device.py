@@ -5,19 +5,19 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Literal, Self
 
-import numpy as np
 from reactivex import Observable, abc
 
 from rxstream.acquisition.connection import Backoff, Close, Connection, Emit, Fail, Source
 from rxstream.acquisition.faults import Fault, Faults
 from rxstream.acquisition.stamper import Timestamps
-from rxstream.acquisition.stats import Stats, Tally
+from rxstream.acquisition.stats import Stats
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import Duration, HostClock, Time, host_clock, to_ns, to_span
+from rxstream.data.clock import Duration, HostClock, Time, host_clock, to_span
+from rxstream.data.flow import Meter
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import (
     ChunkError,
@@ -25,9 +25,10 @@ from rxstream.errors import (
     ParameterError,
     SubscriberError,
 )
-from rxstream.window.log import Policy, check_policy
+from rxstream.window.log import Log
 from rxstream.window.reader import Reader, iterate_async
-from rxstream.window.starts import Replay, StartPosition, WindowView
+from rxstream.window.rewindable import Rewindable
+from rxstream.window.starts import StartPosition
 from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
 from rxstream.window.worker import log_report
 
@@ -38,7 +39,7 @@ _STILL_CLOSING = 30.0  # how long to wait for a driver that is being closed [s]
 _open: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
 
-class Device(Observable[Chunk]):
+class Device(Rewindable):
     """A `Source` made hot: one opening, many subscribers, the last seconds kept.
 
     Parameters
@@ -95,12 +96,12 @@ class Device(Observable[Chunk]):
         self._clock = clock
         self._guard = threading.RLock()
         self._session: Connection | None = None
-        self._tally = Tally()
+        self._meter = Meter()
         self._faults = Faults(self.name)
         self._closing: Connection | None = None  # the last one to be closed
         self._subject = self._next = self._new_subject()
         # a file is read as fast as its slowest reader takes it; a live device waits for nobody
-        self._policy: Policy = "gap" if getattr(source, "live", True) else "block"
+        self._start = StartPosition(policy="gap" if getattr(source, "live", True) else "block")
         super().__init__()
 
     def _new_subject(self) -> TimeWindowSubject:
@@ -148,7 +149,7 @@ class Device(Observable[Chunk]):
                 clock=self._clock, max_bytes=self._max_bytes,
             )  # fmt: skip
             number = session.open()
-            self._session, self._subject, self._tally = session, subject, session.tally
+            self._session, self._subject, self._meter = session, subject, session.meter
             _open.add(self)
         session.start(number)  # may wait for a subscriber, and that one for our guard
         return self
@@ -208,16 +209,14 @@ class Device(Observable[Chunk]):
         """Return how it flows and how each subscriber keeps up; after `close`, how it was."""
         session = self._session
         clock = session.clock_state if session else "closed"
-        return self._tally.stats(self.name, self.state, clock, self._subject.log)
+        return Stats.of(self.name, self.state, clock, self._meter.flow(), self._subject.log)
 
     # -- subscribing --------------------------------------------------------------------------
 
-    def _subscribe_core(
-        self,
-        observer: abc.ObserverBase[Chunk],
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        return self.attach(observer, scheduler, StartPosition(policy=self._policy))
+    @property
+    def log(self) -> Log:
+        """The log of the session that is open, or was last."""
+        return self._subject.log
 
     def attach(
         self,
@@ -228,82 +227,33 @@ class Device(Observable[Chunk]):
         """Subscribe from a start on; before `open`, wait for it."""
         return self._next_or_current().attach(observer, scheduler, start)
 
+    def attach_reader(self, start: StartPosition) -> Reader:
+        """Return a reader that begins at a start; before `open`, it waits for it."""
+        return self._next_or_current().attach_reader(start)
+
     def _next_or_current(self) -> TimeWindowSubject:
         with self._guard:
             return self._next if self._session is None else self._subject
 
-    def check_start(self, start: StartPosition) -> None:
-        """Raise `ParameterError` if a start lies further back than the history reaches."""
-        self._next.check_start(start)
-
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> WindowView:
-        """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
-        return WindowView(self, StartPosition(policy=self._policy)).rewind(seconds, to=to)
-
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> WindowView:
-        """Choose what happens to a subscriber that is too slow: gap, latest, error, block."""
-        return WindowView(self, StartPosition()).on_lag(policy, name=name)
-
-    def reader(self, *, rewind: Duration | None = None, policy: Policy | None = None) -> Reader:
-        """Return a reader to pull samples from, beginning now or ``rewind`` [s] ago."""
-        check_policy(policy or self._policy)
-        subject = self._next_or_current()
-        since = None
-        if rewind is not None:
-            start = StartPosition(seconds=to_span(rewind, "rewind", zero=True))
-            since = subject.since(start)
-        return Reader(subject.log, policy or self._policy, since)
-
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        return iterate_async(self._next_or_current().log, self._policy)
+        return iterate_async(self._next_or_current().log, self._start.policy)
 
     # -- looking back -------------------------------------------------------------------------
 
-    def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
-        """Return the newest ``seconds`` [s] as one chunk; empty if nothing has come yet."""
-        to_span(seconds, "last", zero=True)
-        return self._look(lambda: self._subject.last(seconds))
-
     def between(self, t0: Time, t1: Time) -> Chunk:
-        """Return what lies from ``t0`` to before ``t1``, as far as the window holds it."""
-        to_ns(t0), to_ns(t1)
-        return self._look(lambda: self._subject.between(t0, t1))
-
-    def at(self, t: Time) -> Chunk:
-        """Return the sample at ``t``, or the last one before it, as a chunk of one.
+        """Return what lies from ``t0`` to before ``t1``; empty if nothing has come yet.
 
         Raises
         ------
-        ChunkError
-            If the window holds no sample at or before ``t``.
+        ParameterError
+            If ``t1`` is before ``t0``.
         """
-        return self._subject.at(t)
-
-    def past(
-        self,
-        seconds: Duration | None = None,
-        *,
-        start: Time | None = None,
-        end: Time | None = None,
-        warmup: Duration = 0.0,
-        cut: bool = True,
-    ) -> Replay:
-        """Return a cold Observable over the history: any pipeline can be run over it again.
-
-        ``mic.past(20, warmup=1).pipe(a, b)`` gives for the last 20 s what ``mic.pipe(a, b)`` gave
-        live; see `TimeWindowSubject.past`.
-        """
-        return self._subject.past(seconds, start=start, end=end, warmup=warmup, cut=cut)
-
-    def _look(self, ask: Callable[[], Chunk]) -> Chunk:
         try:
-            return ask()
+            return super().between(t0, t1)
         except ChunkError:
-            if self._subject.log.newest() is not None:
+            if self.log.newest() is not None:
                 raise
-        info, now = self.info, self._clock.now()
-        empty = np.empty((0, *info.shape), info.dtype)
-        return Chunk.stamped(empty, [], info, start=now, end=now)
+        return Chunk.empty(self.info, self._clock.now())
 
 
 @atexit.register

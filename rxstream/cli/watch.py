@@ -14,6 +14,7 @@ from rxstream.acquisition.device import Device
 from rxstream.acquisition.stats import Stats
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import now_ns
+from rxstream.data.flow import Flow
 from rxstream.window.log import Policy
 
 __all__ = ["stats_line", "stats_table", "watch"]
@@ -119,9 +120,10 @@ class _View:
 def stats_line(stats: Stats) -> str:
     """Return how a stream flows, in a line of plain text."""
     readers = "; ".join(f"{r.name} {_time(r.lag)} behind, {r.lost} lost" for r in stats.subscribers)
+    flow = stats.flow
     return (
-        f"{stats.name} {stats.state}: {stats.samples} samples, {_rate(stats)}, "
-        f"jitter {_time(stats.jitter_p99)}, {stats.lost} lost" + (f"; {readers}" if readers else "")
+        f"{stats.name} {stats.state}: {flow.samples} samples, {_rate(flow)}, "
+        f"jitter {_time(flow.jitter_p99)}, {flow.lost} lost" + (f"; {readers}" if readers else "")
     )
 
 
@@ -138,9 +140,10 @@ def stats_table(streams: Sequence[Stats], seconds: float, faults: Sequence[str])
     for name in ("samples", "rate", "jitter", "behind", "lost"):
         table.add_column(name, justify="right", no_wrap=True)
     for stats in streams:
+        flow = stats.flow
         table.add_row(
-            f"[bold]{escape(stats.name)}[/]", stats.state, str(stats.samples), _rate(stats),
-            _time(stats.jitter_p99), "", str(stats.lost),
+            f"[bold]{escape(stats.name)}[/]", stats.state, str(flow.samples), _rate(flow),
+            _time(flow.jitter_p99), "", str(flow.lost),
         )  # fmt: skip
         for reader in stats.subscribers:
             table.add_row(
@@ -150,13 +153,13 @@ def stats_table(streams: Sequence[Stats], seconds: float, faults: Sequence[str])
     return table
 
 
-def _rate(stats: Stats) -> str:
-    if stats.rate is None:
-        return "measuring" if stats.samples else "nothing yet"
-    if stats.nominal is None:
-        return f"{stats.rate:.4g} /s"
-    ppm = "" if stats.ppm is None else f" ({stats.ppm:+.0f} ppm)"
-    return f"{stats.rate:.6g} Hz{ppm}"
+def _rate(flow: Flow) -> str:
+    if flow.rate is None:
+        return "measuring" if flow.samples else "nothing yet"
+    if flow.nominal is None:
+        return f"{flow.rate:.4g} /s"
+    ppm = "" if flow.ppm is None else f" ({flow.ppm:+.0f} ppm)"
+    return f"{flow.rate:.6g} Hz{ppm}"
 
 
 def _time(seconds: float | None) -> str:

@@ -1,23 +1,32 @@
-"""How a stream flows: true rate, jitter, delay, losses; O(1) for each chunk."""
+"""Flow of a stream: true rate, jitter, delay, losses; O(1) for each chunk."""
 
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
+from rxstream.data.axis import NO_TIMES, Axis, max_uncertainty
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
+from rxstream.data.stream_info import StreamInfo
 
 __all__ = ["Flow", "Meter"]
 
-_KEPT = 1024  # delays for the quantiles
-_SETTLE = 2_000_000_000  # [ns] of stream: by then a clock model has found its line
-_ANEW = ("disconnect", "restart")
+# Delays kept for the quantiles: ten seconds of sound in blocks of 10 ms, so that the 99 % quantile
+# stands on ten values.
+_MAX_DELAYS = 1024
+
+# Stream time after which the rate is measured [ns]. By then a clock model has found its line, and
+# times no longer drift towards it.
+_SETTLING_TIME = 2_000_000_000
+
+# After these the clock model begins anew, and with it the settling.
+_RESTARTS = ("disconnect", "restart")
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What a `Meter` has seen.
+    """Measurements of a `Meter`.
 
     Attributes
     ----------
@@ -26,18 +35,20 @@ class Flow:
     nominal, rate
         Samples per second as stated and as measured [Hz]; None for too little data. Regular
         streams that have gone through a clock model are measured from 2 s after the beginning
-        and after each new one on, when their times have settled.
+        and after each restart on, when their times have settled.
     ppm
-        By how much the true rate is above the stated one, in parts per million.
+        Excess of the true rate over the stated one, in parts per million.
     jitter_p50, jitter_p99
-        Of the arrival above the least delay of the last 1024 chunks [s].
+        Quantiles of the delay above the least one of the last 1024 chunks: half of the chunks
+        come sooner, and 99 % [s].
     delay
-        Least time from the end of a chunk to its arrival, of those chunks [s].
+        Least time from the end of a chunk to its arrival, of those chunks [s]. Negative where the
+        end is not reached yet: a frame of a camera stands for the time to the next one.
     uncertainty
-        Of the times of the newest chunk [s]; NaN where it is not known.
+        Half width of the 95 % interval of the times of the newest chunk [s]; NaN if unknown.
     state
-        What the clock model said of itself at the newest chunk: ``warming``, ``locked``,
-        ``suspect`` (a loss is suspected), ``reacquiring``; ``raw`` where there is none.
+        State of the clock model at the newest chunk: ``warming``, ``locked``, ``suspect`` (a loss
+        is suspected), ``reacquiring``; ``raw`` where there is none.
     """
 
     chunks: int
@@ -55,7 +66,7 @@ class Flow:
 
 
 class Meter:
-    """Counts and measures the chunks of one stream.
+    """Counts and measures the chunks of one stream; what can wait is computed when asked for.
 
     Examples
     --------
@@ -67,67 +78,70 @@ class Meter:
     """
 
     __slots__ = (
-        "_chunks", "_covered", "_delays", "_gap", "_gaps", "_lost", "_measured", "_nominal",
-        "_samples", "_settled", "_state", "_uncertainty",
+        "_axis", "_chunks", "_covered", "_covered_before", "_delays", "_gap", "_gaps", "_info",
+        "_lost", "_samples", "_samples_before", "_settled",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._chunks = self._samples = self._lost = self._gaps = 0
+        self._covered = 0  # stream time that the samples stand for [ns]
+        self._axis: Axis = NO_TIMES  # of the newest samples
+        self._info: StreamInfo | None = None
         self._gap: Gap | None = None  # the last one
-        self._nominal: float | None = None
-        self._uncertainty, self._state = 0.0, "raw"
-        self._settled: int | None = None  # when to measure anew [ns]; 0: done
+        # when the measurement of the rate begins [ns]; 0: it is under way; None: not known yet
+        self._settled: int | None = None
         self._begin()
 
     def _begin(self) -> None:
-        self._measured = 0
-        self._covered = 0  # stream time that the measured samples stand for [ns]
-        self._delays: deque[int] = deque(maxlen=_KEPT)
+        self._samples_before, self._covered_before = self._samples, self._covered
+        self._delays: deque[int] = deque(maxlen=_MAX_DELAYS)
 
     def push(self, chunk: Chunk) -> None:
         """Take the next chunk."""
-        self._chunks += 1
-        n = len(chunk)
-        self._samples += n
-        self._nominal = chunk.info.rate
+        start, end, axis = chunk.start, chunk.end, chunk.axis
+        n = axis.count
         if n:
+            self._axis = axis
+        if self._settled != 0 or chunk.gap_positions:
             self._look(chunk)
-        if chunk.gap_positions:
-            self._count(chunk)
-        if self._settled is None:
-            raw = self._state == "raw" or self._nominal is None  # there is nothing to settle
-            self._settled = 0 if raw else chunk.start + _SETTLE
-        elif 0 < self._settled <= chunk.start:
-            self._settled = 0
-            self._begin()
-        self._measured += n
-        self._covered += chunk.end - chunk.start
-        if chunk.gap_positions:
-            self._covered -= sum(gap.end - gap.start for at, gap in chunk.gap_positions if at)
-        arrival = chunk.arrival if n else None
-        if arrival is not None:
-            self._delays.append(arrival - chunk.end)
+        self._chunks += 1
+        self._samples += n
+        self._covered += end - start
+        if n and (arrival := chunk.arrival) is not None:
+            self._delays.append(arrival - end)
 
     def _look(self, chunk: Chunk) -> None:
-        self._uncertainty = chunk.uncertainty / 1e9
-        evidence = chunk.axis.parts()[-1].evidence
-        self._state = "raw" if evidence is None else evidence.state
-
-    def _count(self, chunk: Chunk) -> None:
-        for _, gap in chunk.gap_positions:
+        """Take in what most chunks lack: gaps, and a beginning."""
+        self._info, inside = chunk.info, 0
+        for position, gap in chunk.gap_positions:
             if self._gap is None or not self._gap.continues(gap):
                 self._gaps += 1
             self._gap = gap
             self._lost += gap.lost or 0
-            if gap.reason in _ANEW:
+            if gap.reason in _RESTARTS:
                 self._settled = None
+            if position:
+                inside += gap.end - gap.start
+        if self._settled is None:
+            # without a clock model, or a rate, there is nothing to settle
+            raw = self._state() == "raw" or chunk.info.rate is None
+            self._settled = 0 if raw else chunk.start + _SETTLING_TIME
+        elif 0 < self._settled <= chunk.start:
+            self._settled = 0
+            self._begin()
+        self._covered -= inside  # no samples stand for it
+
+    def _state(self) -> str:
+        evidence = self._axis.parts()[-1].evidence
+        return "raw" if evidence is None else evidence.state
 
     def flow(self) -> Flow:
-        """Return what was seen so far."""
-        rate = None
-        if self._settled == 0 and self._covered > 0 and self._measured > 1:
-            rate = self._measured * 1e9 / self._covered
-        nominal = self._nominal
+        """Return what was measured so far."""
+        nominal = None if self._info is None else self._info.rate
+        rate, measured = None, self._samples - self._samples_before
+        covered = self._covered - self._covered_before
+        if self._settled == 0 and covered > 0 and measured > 1:
+            rate = measured * 1e9 / covered
         low = median = high = None
         if self._delays:
             delays = np.array(self._delays) / 1e9
@@ -136,5 +150,5 @@ class Meter:
         ppm = (rate / nominal - 1.0) * 1e6 if rate and nominal else None
         return Flow(
             self._chunks, self._samples, self._lost, self._gaps, nominal, rate, ppm, median, high,
-            low, self._uncertainty, self._state,
+            low, max_uncertainty(self._axis.parts()) / 1e9, self._state(),
         )  # fmt: skip

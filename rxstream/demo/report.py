@@ -1,4 +1,4 @@
-"""How the demo went: what was stored and lost, how true the times were, who was behind."""
+"""The report of the demo: what was stored and lost, how true the times were, who was behind."""
 
 import os
 from collections.abc import Sequence
@@ -17,25 +17,16 @@ from rxstream.acquisition.stats import Stats
 from rxstream.data.chunk import Chunk
 from rxstream.demo.readers import Reader, Readers
 from rxstream.devices.simulated import Truth
+from rxstream.display.console import format_count, format_duration, format_lag, plain_table
 
-__all__ = [
-    "Outcome",
-    "TimeError",
-    "count",
-    "judge",
-    "lag_text",
-    "print_report",
-    "short_time",
-    "time_error",
-    "truly_lost",
-]
+__all__ = ["Outcome", "TimeError", "judge", "print_report", "time_error", "truly_lost"]
 
-
-_CABLE = 0.1  # how well it is known for how long a cable was pulled [s]
+# Uncertainty of the time for which a cable was pulled: the device looks for it this often [s].
+_CABLE = 0.1
 
 
 class TimeError(NamedTuple):
-    """How far the times of samples are from the truth, regardless of the sign [s]."""
+    """Absolute error of the times of samples [s]."""
 
     median: float
     p95: float
@@ -43,18 +34,18 @@ class TimeError(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one device fared.
+    """Result of one device.
 
     Attributes
     ----------
     readers
-        Of the device.
+        Its readers.
     stats
-        After its close.
+        Its statistics after the close.
     unplugged
-        Samples lost while it was unplugged; None: their number is unknown.
+        Samples lost while it was unplugged; None if their number is unknown.
     error
-        Of its times, where the truth is known.
+        Error of its times, where the truth is known.
     problems
         What should not have been, each in a line.
     """
@@ -67,56 +58,40 @@ class Outcome:
 
 
 def time_error(device: Device, truth: Truth, received: int) -> TimeError | None:
-    """Compare the times of the samples in the window of a device with its twin's truth.
+    """Compare the times of the samples in the window of a simulated device with the truth.
 
     Parameters
     ----------
     device
-        That gives what the twin gives.
+        The device.
     truth
-        Of the twin.
+        The truth of its source.
     received
-        Samples that have come in all.
+        Number of samples that it has received in all.
     """
     chunks: list[Chunk] = []
     device.past().subscribe(chunks.append)
-    chunks = [chunk for chunk in chunks if len(chunk)]
-    if not chunks:
+    times = np.concatenate([np.empty(0, np.int64), *(chunk.time for chunk in chunks)])
+    if not len(times):
         return None
-    times = np.concatenate([chunk.time for chunk in chunks])
-    place = np.arange(received - len(times), received)
-    errors = np.abs(times - truth.time(_true_numbers(place, truth))) / 1e9
+    numbers = np.arange(received - len(times), received)
+    errors = np.abs(times - truth.time(_true_numbers(numbers, truth))) / 1e9
     median, p95 = np.quantile(errors, (0.5, 0.95)).tolist()
     return TimeError(median, p95)
 
 
-def _true_numbers(place: NDArray[np.int64], truth: Truth) -> NDArray[np.int64]:
-    """Return the true numbers of the samples that came as number ``place`` ``(n,)``."""
-    numbers = place.copy()
+def _true_numbers(received: NDArray[np.int64], truth: Truth) -> NDArray[np.int64]:
+    """Return the true numbers of samples ``(n,)`` by their numbers among those received."""
+    numbers = received.copy()
     for first, samples in truth.lost:
         numbers[numbers >= first] += samples
     return numbers
 
 
-def judge(readers: Readers) -> Outcome:
-    """Look what became of a device and its readers, when all is closed."""
-    source = readers.input
-    stats = source.device.stats()
-    cable = [gap.lost for gap in readers.gaps if gap.reason == "disconnect"]
-    known = [lost for lost in cable if lost is not None]
-    unplugged = sum(known) if len(known) == len(cable) else None
-    error = None
-    if source.twin is not None:
-        error = time_error(source.device, source.twin.truth, stats.samples)
-    return Outcome(
-        readers, stats, unplugged, error, tuple(_problems(readers, stats, sum(known), len(cable)))
-    )
-
-
 def truly_lost(truth: Truth, received: int) -> int:
-    """Return how many samples were lost before the last of those received, by the truth.
+    """Return the true number of samples lost before the last of those received.
 
-    What was lost after it nobody can tell, so it does not count.
+    What was lost after it is out of sight, and does not count.
     """
     total = 0
     for first, samples in truth.lost:
@@ -125,16 +100,32 @@ def truly_lost(truth: Truth, received: int) -> int:
     return total
 
 
+def judge(readers: Readers) -> Outcome:
+    """Judge a device and its readers, when all is closed."""
+    source = readers.input
+    stats = source.device.stats()
+    cable = [gap.lost for gap in readers.gaps if gap.reason == "disconnect"]
+    known = [lost for lost in cable if lost is not None]
+    unplugged = sum(known) if len(known) == len(cable) else None
+    error = None
+    if source.simulated is not None:
+        error = time_error(source.device, source.simulated.truth, stats.flow.samples)
+    return Outcome(
+        readers, stats, unplugged, error, tuple(_problems(readers, stats, sum(known), len(cable)))
+    )
+
+
 def _problems(readers: Readers, stats: Stats, unplugged: int, cable: int) -> list[str]:
-    title, found = readers.input.title, []
-    more = stats.lost - unplugged
-    if more or stats.gaps > cable:
-        found.append(f"{title}: {count(more)} samples were lost by the device")
-    twin, rate = readers.input.twin, stats.nominal or 0.0
-    if twin is not None and (stats.lost or not cable):  # else their number is unknown
-        silent = truly_lost(twin.truth, stats.samples) - stats.lost
-        if silent > cable * _CABLE * rate:
-            found.append(f"{title}: {count(silent)} samples were lost without a word")
+    title, flow, found = readers.input.title, stats.flow, list[str]()
+    more = flow.lost - unplugged
+    if more or flow.gaps > cable:
+        found.append(f"{title}: {format_count(more)} samples were lost by the device")
+    simulated = readers.input.simulated
+    # Of a stream without a rate nobody knows how many were lost while the cable was out.
+    if simulated is not None and (flow.lost or not cable):
+        silent = truly_lost(simulated.truth, flow.samples) - flow.lost
+        if silent > cable * _CABLE * (flow.nominal or 0.0):
+            found.append(f"{title}: {format_count(silent)} samples were lost without a word")
     if readers.gone:
         found.append(f"{title}: it was lost, and did not come back")
     for reader in readers.all:
@@ -142,58 +133,19 @@ def _problems(readers: Readers, stats: Stats, unplugged: int, cable: int) -> lis
         if error is not None:
             found.append(f"{title}, {_what(reader)}: {error}")
         if reader.skipped and reader is not readers.show:
-            found.append(
-                f"{title}, {_what(reader)}: too slow, {count(reader.skipped)} samples missed"
-            )
-    missing = stats.samples - readers.store.sink.samples
+            missed = format_count(reader.skipped)
+            found.append(f"{title}, {_what(reader)}: too slow, {missed} samples missed")
+    missing = flow.samples - readers.store.sink.samples
     if missing and readers.store.sink.error is None:
-        found.append(f"{title}: {count(missing)} samples came, but were not stored")
-    if stats.samples == 0 and readers.input.twin is not None:
+        found.append(f"{title}: {format_count(missing)} samples came, but were not stored")
+    if flow.samples == 0 and simulated is not None:
         found.append(f"{title}: nothing came")
     return found
 
 
 def _what(reader: Reader) -> str:
-    return {"store": "storing", "analyse": "analysing", "show": "showing"}[
-        reader.name.rsplit("-", 1)[1]
-    ]
-
-
-def count(number: float) -> str:
-    """Return a whole number with thin groups, for people.
-
-    Examples
-    --------
-    >>> count(1234567)
-    '1 234 567'
-    """
-    return f"{number:,.0f}".replace(",", " ")
-
-
-def short_time(seconds: float) -> str:
-    """Return a duration in the unit that fits.
-
-    Examples
-    --------
-    >>> short_time(0.0000123), short_time(0.0123), short_time(1.23)
-    ('12 µs', '12 ms', '1.2 s')
-    """
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.{1 if seconds < 9.95e-6 else 0}f} µs"
-    if seconds < 0.1:
-        return f"{seconds * 1e3:.{1 if seconds < 9.95e-3 else 0}f} ms"
-    return f"{seconds:.1f} s"
-
-
-def lag_text(seconds: float) -> str:
-    """Return how far a reader is behind; less than a millisecond is nothing.
-
-    Examples
-    --------
-    >>> lag_text(0.0), lag_text(4.84)
-    ('< 1 ms', '4.8 s')
-    """
-    return "< 1 ms" if seconds < 1e-3 else short_time(seconds)
+    what = reader.name.rsplit("-", 1)[1]
+    return {"store": "storing", "analyse": "analysing", "show": "showing"}[what]
 
 
 def print_report(
@@ -208,13 +160,13 @@ def print_report(
     Parameters
     ----------
     console
-        Where to.
+        Where to print.
     outcomes
         One for each device.
     start
-        Of the demo [ns].
+        Start of the demo [ns].
     files
-        What was written and what it holds.
+        The files, each with its content in words.
     more
         Problems beside those of the devices.
     """
@@ -236,7 +188,7 @@ def print_report(
     if not problems:
         console.print("Nothing was lost except on purpose.", style="bold green")
     for problem in problems:
-        text = f"NOT AS IT SHOULD BE: {problem}"
+        text = f"PROBLEM: {problem}"
         console.print(text, style="bold red", highlight=False, markup=False, soft_wrap=True)
     return not problems
 
@@ -249,47 +201,39 @@ def _print_files(console: Console, files: Sequence[tuple[Path, str]]) -> None:
     folder = files[0][0].parent
     title = f"Files in {folder}{os.sep}"
     console.print(title, style="bold", highlight=False, markup=False, soft_wrap=True)
-    wide = max(len(path.name) for path, _ in files)
+    width = max(len(path.name) for path, _ in files)
     for path, what in files:
-        line = Text.assemble(f"{path.name:<{wide}}  ", (what, "dim"))
+        line = Text.assemble(f"{path.name:<{width}}  ", (what, "dim"))
         console.print(line, soft_wrap=True)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False,
-        padding=(0, 2, 0, 0), header_style="dim",
-    )  # fmt: skip
-    table.add_column("device", min_width=10)
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _samples(outcomes: Sequence[Outcome]) -> Table:
-    table = _table("Samples", "stored", "lost", "truly lost", "time error", "95 % below")
+    table = plain_table(
+        "device", "stored", "lost", "truly lost", "time error", "95 % below",
+        title="\nSamples", title_style="bold",
+    )  # fmt: skip
     table.add_column("lost when")
     for outcome in outcomes:
-        error, stats = outcome.error, outcome.stats
-        twin = outcome.readers.input.twin
-        truth = "?" if twin is None else count(truly_lost(twin.truth, stats.samples))
-        told = "unknown" if outcome.unplugged is None else count(stats.lost)
+        error, flow, simulated = outcome.error, outcome.stats.flow, outcome.readers.input.simulated
+        truth = format_count(truly_lost(simulated.truth, flow.samples)) if simulated else "?"
         table.add_row(
             outcome.readers.input.title,
-            count(outcome.readers.store.sink.samples),
-            told,
+            format_count(outcome.readers.store.sink.samples),
+            "unknown" if outcome.unplugged is None else format_count(flow.lost),
             truth,
-            *((short_time(error.median), short_time(error.p95)) if error else ("?", "?")),
+            *(map(format_duration, error) if error else ("?", "?")),
             "unplugged" if outcome.unplugged != 0 else "",
         )
     return table
 
 
 def _lags(outcomes: Sequence[Outcome]) -> Table:
-    table = _table("How far each reader was behind, at most", "storing", "analysing", "showing")
+    table = plain_table(
+        "device", "storing", "analysing", "showing",
+        title="\nHow far each reader was behind, at most", title_style="bold",
+    )  # fmt: skip
     for outcome in outcomes:
         readers = outcome.readers
-        marks = ((reader, "*" if reader.slow else " ") for reader in readers.all)
-        lags = (f"{lag_text(reader.lag)} {mark}" for reader, mark in marks)
+        lags = (f"{format_lag(reader.lag)} {'*' if reader.slow else ' '}" for reader in readers.all)
         table.add_row(readers.input.title, *lags)
     return table

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a live table on a terminal, plain lines elsewhere."""
+"""The demo while it runs: a live table on a terminal, plain lines elsewhere."""
 
 import logging
 from collections.abc import Sequence
@@ -15,21 +15,22 @@ from rich.text import Text
 from rxstream.data.clock import now_ns
 from rxstream.demo.inputs import Input
 from rxstream.demo.readers import Readers
-from rxstream.demo.report import count, lag_text
 from rxstream.demo.story import Plan
+from rxstream.display.console import format_count, format_lag, plain_table
 
 __all__ = ["Display", "introduce"]
 
-_PLAIN_EVERY = 1.0  # [s] between lines where there is no terminal
+# Between lines where there is no terminal [s].
+_LINE_INTERVAL = 1.0
 
 
 class Display(logging.Handler):
-    """Shows the devices and their readers; also what the library logs.
+    """Shows the devices and their readers, and what the library logs.
 
     Parameters
     ----------
     console
-        Where to.
+        Where to show it.
     seconds
         Length of the demo.
     """
@@ -38,11 +39,12 @@ class Display(logging.Handler):
         super().__init__(logging.WARNING)
         self._console, self._seconds = console, seconds
         self._live: Live | None = None
-        self._start, self._told = now_ns(), 0.0
+        # The next line is due at this time, where there is no terminal [s].
+        self._start, self._due = now_ns(), _LINE_INTERVAL
 
     @property
     def _now(self) -> float:
-        """Since the start [s]."""
+        """Time since the start [s]."""
         return (now_ns() - self._start) / 1e9
 
     def __enter__(self) -> Self:
@@ -72,16 +74,16 @@ class Display(logging.Handler):
         self._console.print(line, soft_wrap=True)
 
     def update(self, devices: Sequence[Readers]) -> None:
-        """Show how it is now."""
+        """Show the devices as they are now."""
         if self._live is not None:
             self._live.update(Group(_table(devices), self._progress()), refresh=True)
-        elif self._now >= self._told + _PLAIN_EVERY:
-            self._told = self._now
-            parts = (
-                f"{readers.input.title} {count(readers.input.device.stats().samples)}"
+        elif self._now >= self._due:
+            self._due = self._now + _LINE_INTERVAL
+            counts = (
+                f"{readers.input.title} {format_count(readers.input.device.stats().flow.samples)}"
                 for readers in devices
             )
-            self.say(f"samples so far: {', '.join(parts)}")
+            self.say(f"samples so far: {', '.join(counts)}")
 
     def _progress(self) -> Table:
         bar = Table.grid(padding=(0, 1))
@@ -104,8 +106,7 @@ def introduce(console: Console, plan: Plan, inputs: Sequence[Input]) -> None:
         why = f" [dim]({escape(item.reason)})[/]" if item.reason else ""
         console.print(f"  {item.title:<12}{escape(item.source)}{why}", highlight=False)
     console.print("\nThe camera's analysis is slow on purpose: nobody else should notice.")
-    ear = next(item for item in inputs if item.key == "microphone")
-    if ear.twin is None:
+    if not any(item.key == "microphone" and item.simulated for item in inputs):
         console.print(
             f"Clap your hands between {plan.before:.3g} s and {plan.bang:.3g} s: the demo will "
             f"save the {plan.before:.3g} s before it.",
@@ -115,19 +116,18 @@ def introduce(console: Console, plan: Plan, inputs: Sequence[Input]) -> None:
 
 
 def _table(devices: Sequence[Readers]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("device", width=10)
+    table = plain_table("device")
     table.add_column("shown", width=20, no_wrap=True)
-    table.add_column("analysed", width=15, no_wrap=True)
+    table.add_column("analysed", width=13, no_wrap=True)
     for name, width in (("samples", 9), ("lost", 7), ("behind", 7)):
         table.add_column(name, justify="right", width=width, no_wrap=True)
     for readers in devices:
         device = readers.input.device
         stats = device.stats()
         shown = readers.shown[0] if device.state != "lost" else "[red]unplugged[/]"
-        most = max((s.lag for s in stats.subscribers if s.policy == "gap"), default=0.0)
+        lag = max((s.lag for s in stats.subscribers if s.policy == "gap"), default=0.0)
         table.add_row(
-            readers.input.title, shown, readers.analysis.now, count(stats.samples),
-            count(stats.lost), lag_text(most),
+            readers.input.title, shown, readers.analysis.now, format_count(stats.flow.samples),
+            format_count(stats.flow.lost), format_lag(lag),
         )  # fmt: skip
     return table

@@ -9,8 +9,9 @@ from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Chunk, Device, Gap, Reading, StreamInfo
 from rxstream import operators as ops
-from rxstream.acquisition.stats import Stats, Tally
+from rxstream.acquisition.stats import Stats
 from rxstream.data.axis import Evidence
+from rxstream.data.flow import Meter
 from rxstream.devices.simulated import Delay, Simulated
 from rxstream.testing import run_operator
 from rxstream.window.log import Log
@@ -26,28 +27,29 @@ def modelled(chunk: Chunk, state: str = "locked") -> Chunk:
 
 
 def stats_of(chunks: list[Chunk]) -> Stats:
-    tally = Tally()
+    meter = Meter()
     for chunk in chunks:
-        tally.push(modelled(chunk))
-    return tally.stats("x", "open", "locked", Log(10**9, 10**6, "x"))
+        meter.push(modelled(chunk))
+    return Stats.of("x", "open", "locked", meter.flow(), Log(10**9, 10**6, "x"))
 
 
 def test_counts_and_rate() -> None:
     gap = Gap(100 * MS, 150 * MS, 50, "dropped")
-    stats = stats_of([ramp(0, 100), ramp(150, 100, gap)])
-    assert (stats.chunks, stats.samples, stats.lost, stats.gaps) == (2, 200, 50, 1)
-    assert (stats.nominal, stats.rate, stats.ppm) == (1000.0, None, None)  # too soon to say
+    flow = stats_of([ramp(0, 100), ramp(150, 100, gap)]).flow
+    assert (flow.chunks, flow.samples, flow.lost, flow.gaps) == (2, 200, 50, 1)
+    assert (flow.nominal, flow.rate, flow.ppm) == (1000.0, None, None)  # too soon to say
 
 
 def test_the_rate_of_events_is_known_at_once() -> None:
     info = StreamInfo("keys", dtype=np.dtype(np.int64))
-    stats = stats_of([Chunk.stamped(np.arange(10), range(10), info, start=0, end=10**9)])
-    assert (stats.nominal, stats.rate, stats.ppm) == (None, 10.0, None)
+    flow = stats_of([Chunk.stamped(np.arange(10), range(10), info, start=0, end=10**9)]).flow
+    assert (flow.nominal, flow.rate, flow.ppm) == (None, 10.0, None)
 
 
 def test_nothing_has_come() -> None:
     stats = stats_of([])
-    assert (stats.samples, stats.rate, stats.ppm, stats.jitter_p99) == (0, None, None, None)
+    flow = stats.flow
+    assert (flow.samples, flow.rate, flow.ppm, flow.jitter_p99) == (0, None, None, None)
     assert "0 samples" in str(stats)
 
 
@@ -57,8 +59,8 @@ def test_the_first_two_seconds_do_not_count_for_the_rate() -> None:
         Chunk.regular(np.arange(1000), INFO, start=2040 * MS + k * 1000 * MS, index=2000 + 1000 * k)
         for k in range(3)
     ]
-    assert stats_of([wrong, *right]).rate == 1000.0
-    assert stats_of([wrong, *right]).samples == 5000
+    assert stats_of([wrong, *right]).flow.rate == 1000.0
+    assert stats_of([wrong, *right]).flow.samples == 5000
 
 
 def test_after_a_disconnect_the_rate_settles_anew() -> None:
@@ -68,9 +70,9 @@ def test_after_a_disconnect_the_rate_settles_anew() -> None:
         np.arange(2000), INFO, start=5000 * MS, index=5000, gap=gap, period=1.02e6
     )
     last = [ramp(k * 1000, 1000) for k in range(8, 10)]
-    stats = stats_of([*first, again, *last])
-    assert stats.rate == 1000.0
-    assert (stats.samples, stats.lost) == (8000, 1000)
+    flow = stats_of([*first, again, *last]).flow
+    assert flow.rate == 1000.0
+    assert (flow.samples, flow.lost) == (8000, 1000)
 
 
 def test_a_slow_subscriber_is_seen_and_named() -> None:
@@ -98,18 +100,28 @@ def test_a_slow_subscriber_is_seen_and_named() -> None:
         stats = device.stats()
         slow.dispose()
         fast.dispose()
-    assert (stats.name, stats.state, stats.chunks, stats.samples) == ("mic", "open", 6, 600)
+    assert (stats.name, stats.state, stats.flow.chunks, stats.flow.samples) == (
+        "mic",
+        "open",
+        6,
+        600,
+    )
     assert stats.nbytes >= 6 * 800
     assert stats.held > 0.1
     after = device.stats()
-    assert (after.state, after.clock, after.samples, after.subscribers) == (
+    assert (after.state, after.clock, after.flow.samples, after.subscribers) == (
         "closed", "closed", 600, (),
     )  # fmt: skip
 
 
 def test_stats_of_a_device_that_was_never_open() -> None:
     stats = Device(Manual()).stats()
-    assert (stats.state, stats.samples, stats.held, stats.subscribers) == ("closed", 0, 0.0, ())
+    assert (stats.state, stats.flow.samples, stats.held, stats.subscribers) == (
+        "closed",
+        0,
+        0.0,
+        (),
+    )
 
 
 def test_a_new_session_counts_anew() -> None:
@@ -117,9 +129,9 @@ def test_a_new_session_counts_anew() -> None:
     source = device.source
     with device:
         source.emit(np.arange(100))
-        assert device.stats().samples == 100
+        assert device.stats().flow.samples == 100
     with device:
-        assert device.stats().samples == 0
+        assert device.stats().flow.samples == 0
 
 
 def test_the_meter_does_not_measure_while_the_clock_model_warms_up() -> None:
@@ -155,7 +167,7 @@ def test_ppm_of_a_twin_that_is_too_fast() -> None:
     twin = Simulated(rate=1000.0, ppm=20_000.0, delay=Delay(0.0, 0.0), duration=3.2)
     with Device(twin) as device:
         assert device.wait(20)
-        stats = device.stats()
-    assert stats.ppm is not None
-    assert abs(stats.ppm - 20_000) < 5000
-    assert stats.jitter_p50 is not None
+        flow = device.stats().flow
+    assert flow.ppm is not None
+    assert abs(flow.ppm - 20_000) < 5000
+    assert flow.jitter_p50 is not None

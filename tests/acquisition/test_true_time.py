@@ -291,4 +291,4 @@ def test_numbers_of_events_are_no_clock() -> None:
             source.emit(Reading(np.array([k]), counter=k, arrival=START + k * MS))
     assert [int(c.time[0]) for c in got] == [START, START + MS, START + 4 * MS]
     assert got[2].lost == 2
-    assert device.stats().lost == 2
+    assert device.stats().flow.lost == 2

@@ -163,7 +163,7 @@ def test_a_pulled_cable_is_no_problem_when_the_window_has_forgotten_it(tmp_path:
     twin = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=1.2)
     device = Device(twin, name="sensor", history=0.2, reconnect=0.05)
     assert follow(twin, tmp_path, device) == []
-    assert device.stats().gaps == 1
+    assert device.stats().flow.gaps == 1
     held: list[Chunk] = []
     device.past().subscribe(held.append)
     assert not any(chunk.gaps for chunk in held)
@@ -226,7 +226,7 @@ def test_the_time_error_is_known_after_a_pulled_cable() -> None:
     twin = Simulated(rate=1000.0, stamps="host", unplugs=((0.5, 0.3),), duration=1.2)
     with Device(twin, reconnect=0.05) as device:
         assert device.wait(20)
-    error = time_error(device, twin.truth, device.stats().samples)
+    error = time_error(device, twin.truth, device.stats().flow.samples)
     assert error is not None
     assert error.p95 < 2e-3
     assert sum(lost.samples for lost in twin.truth.lost) >= 290

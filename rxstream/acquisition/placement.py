@@ -1,0 +1,376 @@
+"""Ways to place the samples of a reading in time, one for each kind of evidence.
+
+A `Stamper` chooses one at the first reading. Each way returns a `Placement`: when the samples were
+taken, and what was lost before them.
+"""
+
+from collections import deque
+from dataclasses import dataclass, replace
+from math import isnan, nan
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.acquisition.reported_loss import ReportedLoss
+from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
+from rxstream.data.gap import GapReason
+from rxstream.data.stream_info import Reading
+from rxstream.timing.online.driver import DriverStamps
+from rxstream.timing.online.model import ClockModel
+from rxstream.timing.settings import ClockSettings
+from rxstream.timing.stamp import ClockEvent, Stamp
+
+__all__ = [
+    "ArrivalGrid",
+    "ArrivalTimes",
+    "ClockModelled",
+    "DriverSmoothed",
+    "HostStamps",
+    "OwnClock",
+    "Placement",
+    "Placer",
+    "Progress",
+]
+
+# Readings whose first sample is remembered, to turn the chunk numbers of a clock model into sample
+# numbers. At 1000 readings a second that is 4 s, and a decision takes 1 s.
+_REMEMBERED = 4096
+
+# Stamps that go back by less are jitter of the adapter's mapping, not an overlap [ns].
+_BACKWARD_JITTER = 1_000_000
+
+
+class Placement(NamedTuple):
+    """The place of a reading in time."""
+
+    axis: RegularAxis | IrregularAxis
+    """Times of its samples."""
+    start: int
+    """Time of the first sample by the evidence alone [ns]."""
+    lost: int | None
+    """Samples lost before it; None if nothing is known of a loss, or not its size."""
+    reason: GapReason | None
+    """Reason of the loss, or None where samples go on from the last reading."""
+    state: str = "raw"
+    """State of the clock model."""
+    events: tuple[ClockEvent, ...] = ()
+    """Changes that the clock model found with this reading, in numbers of samples."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a stream has come; kept by the stamper, read by the ways.
+
+    Attributes
+    ----------
+    end
+        End of what is out [ns]; None before the first sample.
+    index
+        Number of the next sample, lost ones counted in.
+    pending
+        Reason of the gap to come before the next sample, if one is expected.
+    overrun
+        Number of readings to come in which a loss is called an overrun.
+    """
+
+    end: int | None = None
+    index: int = 0
+    pending: GapReason | None = None
+    overrun: int = 0
+
+    def continued(self, start: int, reason: GapReason | None) -> int:
+        """Return the start [ns] of samples that go on exactly at the end, unless there is a gap."""
+        end = self.end
+        if end is not None and (start < end or (reason is None and not self.pending)):
+            return end
+        return start
+
+
+class Placer(Protocol):
+    """A way to place samples in time."""
+
+    @property
+    def state(self) -> str:
+        """State of the clock model: warming, locked, suspect, reacquiring; raw without one."""
+        ...
+
+    def restart(self) -> None:
+        """Expect the device to begin anew."""
+        ...
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the ``n`` samples of a reading that arrived at ``arrival`` [ns]."""
+        ...
+
+
+class _WithoutModel:
+    """Common part of the ways that have no clock model."""
+
+    __slots__ = ("_loss", "_path_delay", "_progress")
+
+    state = "raw"
+
+    def __init__(self, progress: Progress, loss: ReportedLoss, path_delay: int) -> None:
+        self._progress, self._loss, self._path_delay = progress, loss, path_delay
+
+    def restart(self) -> None:
+        """Do nothing: no state outlives a restart."""
+
+
+class ArrivalTimes(_WithoutModel):
+    """Irregular samples, stamped on arrival for want of anything better."""
+
+    __slots__ = ()
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the samples at the arrival, or in the middle of its bounds."""
+        last = arrival if reading.bounds is None else sum(reading.bounds) // 2
+        start = last - self._path_delay
+        lost, reason = self._loss.push(reading, n, arrival)
+        # the same array, made quicker: most buses and keyboards give one sample at a time
+        times = np.array((start,), np.int64) if n == 1 else np.full(n, start, np.int64)
+        axis = _forward(times, self._progress.end, reading.bounds)
+        return Placement(axis, start, lost, reason)
+
+
+class HostStamps(_WithoutModel):
+    """Stamps that the adapter has mapped to the host clock, taken as they are."""
+
+    __slots__ = ("_period",)
+
+    def __init__(
+        self, progress: Progress, loss: ReportedLoss, path_delay: int, period: float | None
+    ) -> None:
+        super().__init__(progress, loss, path_delay)
+        self._period = period or 1.0
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the samples at their stamps; from a single one on at the nominal distance."""
+        stamps = np.array(reading.device_time, np.int64)
+        if stamps.shape != (n,):
+            stamps = stamps.reshape(-1)[0] + np.arange(n, dtype=np.int64) * round(self._period)
+        if self._path_delay:
+            stamps -= self._path_delay
+        lost, reason = self._loss.push(reading, n, arrival)
+        first, end = stamps.item(0), self._progress.end
+        if end is not None and first < end - _BACKWARD_JITTER and reason is None:
+            lost, reason = 0, "overlap"
+        return Placement(_forward(stamps, end, reading.bounds), first, lost, reason)
+
+
+class ArrivalGrid(_WithoutModel):
+    """Regular samples without a clock model: arrival minus length, made monotone."""
+
+    __slots__ = ("_period",)
+
+    def __init__(
+        self, progress: Progress, loss: ReportedLoss, path_delay: int, period: float
+    ) -> None:
+        super().__init__(progress, loss, path_delay)
+        self._period = period
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the samples before their arrival, never before the end of what is out."""
+        lost, reason = self._loss.push(reading, n, arrival)
+        end = arrival - self._path_delay
+        start, before = end - round(n * self._period), self._progress.end
+        if before is not None and (start < before or reason is None):
+            start = before
+        end = max(end, start + n)
+        return Placement(RegularAxis(start, (end - start) / n, n, 0, nan), start, lost, reason)
+
+
+class DriverSmoothed:
+    """Stamps of the driver on the host clock, e.g. of the sound card's ADC, made smooth."""
+
+    __slots__ = ("_driver", "_loss", "_path_delay", "_period", "_progress")
+
+    def __init__(
+        self, progress: Progress, loss: ReportedLoss, path_delay: int, period: float
+    ) -> None:
+        self._progress, self._loss, self._path_delay = progress, loss, path_delay
+        self._period, self._driver = period, DriverStamps(period)
+
+    @property
+    def state(self) -> str:
+        """State of the line through the stamps: warming, locked."""
+        return self._driver.state
+
+    def restart(self) -> None:
+        """Expect the device to begin anew."""
+        self._driver.restart()
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the samples on the line through the driver's stamps."""
+        stamp, progress, driver = reading.device_time, self._progress, self._driver
+        reported, reason = self._loss.push(reading, n, arrival)
+        known = reported or 0
+        end, lost, uncertainty = driver.push(
+            n, int(stamp) - self._path_delay, known,  # type: ignore[arg-type]  # chosen for an int
+            overrun=progress.overrun > 0 and not known,
+        )  # fmt: skip
+        if lost > known:
+            reason = reason or "dropped"
+        start = progress.continued(end - round(n * self._period), reason)
+        axis = _grid(start, end, n, self._period, uncertainty)
+        return Placement(axis, start, lost, reason, driver.state)
+
+
+class _Modelled:
+    """Common part of the ways that have a clock model."""
+
+    __slots__ = ("_model", "_name", "_progress", "_pushed", "_starts")
+
+    def __init__(self, progress: Progress, settings: ClockSettings, name: str) -> None:
+        self._progress, self._name = progress, name
+        self._model = ClockModel(settings)
+        self._pushed = 0  # readings that the model has had
+        self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each
+
+    def restart(self) -> None:
+        """Expect the device to begin anew."""
+        self._model.restart()
+
+    def _push(
+        self, reading: Reading, n: int, arrival: int, device_time: int | tuple[int, int] | None
+    ) -> Stamp:
+        self._starts.append(self._progress.index)
+        self._pushed += 1
+        return self._model.push(
+            n, arrival, counter=reading.counter, device_time=device_time, bounds=reading.bounds,
+            lost=reading.lost,
+        )  # fmt: skip
+
+    def _in_samples(self, events: tuple[ClockEvent, ...]) -> tuple[ClockEvent, ...]:
+        """Return events in numbers of samples; leave out those that the stream itself shows.
+
+        A gap found at once is in the chunk, at its place.
+        """
+        oldest, now = self._pushed - len(self._starts), self._progress.index
+        found = []
+        for event in events:
+            first = self._starts[max(0, event.first - oldest)]
+            moved = event.correction and (event.kind == "overlap" or first < now)
+            if moved or event.delay:
+                found.append(replace(event, first=first, last=now, stream=self._name))
+        return tuple(found)
+
+
+class ClockModelled(_Modelled):
+    """Regular samples on the line that the clock model finds under their arrivals."""
+
+    __slots__ = ("_period",)
+
+    def __init__(
+        self, progress: Progress, settings: ClockSettings, name: str, period: float
+    ) -> None:
+        super().__init__(progress, settings, name)
+        self._period = period
+
+    @property
+    def state(self) -> str:
+        """State of the clock model."""
+        return self._model.state
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the samples by the model; without a gap they go on where the last ones ended."""
+        device_time = reading.device_time
+        stamp = self._push(
+            reading, n, arrival, device_time if isinstance(device_time, int) else None
+        )
+        first, last, period, uncertainty, lost, reason, state, events = stamp
+        if reading.lost:
+            lost, reason = max(reading.lost, lost or 0), reading.reason
+        start = self._progress.continued(first, reason)
+        axis = _grid(start, last + round(period), n, self._period, uncertainty)
+        return Placement(
+            axis, start, lost, reason, state, self._in_samples(events) if events else ()
+        )
+
+
+class OwnClock(_Modelled):
+    """Irregular samples with stamps or ticks of the device's own clock, mapped to the host clock.
+
+    Parameters
+    ----------
+    progress, settings, name
+        As for the other ways.
+    loss
+        Finds the losses: the numbers of samples are no clock, so the model knows none.
+    otherwise
+        Way for readings that carry neither stamps nor ticks.
+    """
+
+    __slots__ = ("_loss", "_otherwise", "_ticks")
+
+    def __init__(
+        self,
+        progress: Progress,
+        settings: ClockSettings,
+        name: str,
+        loss: ReportedLoss,
+        otherwise: ArrivalTimes,
+    ) -> None:
+        self._ticks = settings.counter is not None and settings.counter.kind == "ticks"
+        super().__init__(
+            progress, settings if self._ticks else replace(settings, counter=None), name
+        )
+        self._loss, self._otherwise = loss, otherwise
+
+    @property
+    def state(self) -> str:
+        """State of the clock model; raw as long as no reading has brought a stamp."""
+        return self._model.state if self._pushed else "raw"
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the last sample by the line of the model, the others by their distance to it."""
+        own: NDArray[np.int64] | None = None
+        edges: tuple[int, int] | None = None
+        if reading.device_time is not None:
+            # one for each sample, or one for all
+            own = np.broadcast_to(np.asarray(reading.device_time, np.int64), (n,))
+            edges = int(own[0]), int(own[-1])
+        elif not self._ticks or reading.counter is None:
+            return self._otherwise.place(reading, n, arrival)
+        stamp = self._push(reading, n, arrival, edges)
+        times = np.full(n, stamp.last, np.int64)
+        if own is not None:
+            times += np.rint((own - own[-1]) * (1 + self._model.slope)).astype(np.int64)
+        lost, reason = self._loss.push(reading, n, arrival)
+        start = times.item(0)
+        axis = _forward(times, self._progress.end, reading.bounds, stamp.uncertainty)
+        return Placement(axis, start, lost, reason, stamp.state, self._in_samples(stamp.events))
+
+
+def _forward(
+    times: NDArray[np.int64],
+    end: int | None,
+    bounds: tuple[int, int] | None,
+    uncertainty: float = nan,
+) -> IrregularAxis:
+    """Return times ``(n,)`` [ns] as an axis: strictly increasing, from ``end`` [ns] on.
+
+    Without a model only the bounds of the last sample [ns] say how good they are.
+    """
+    if end is not None and times.item(0) < end:
+        times[0] = end
+    if len(times) > 1 and not (times[1:] > times[:-1]).all():
+        times = strictly_increasing(times)
+    times.flags.writeable = False
+    if bounds is not None and isnan(uncertainty):
+        uncertainty = (bounds[1] - bounds[0]) / 2
+    return IrregularAxis(times, uncertainty)
+
+
+def _grid(start: int, end: int, n: int, period: float, uncertainty: float) -> RegularAxis:
+    """Return ``n`` samples from ``start`` to ``end`` [ns], at no less than half their distance.
+
+    A late correction may squeeze a chunk so far, no more. By how much it then is too late is in the
+    uncertainty.
+    """
+    least = start + max(n, round(n * period / 2))
+    if least > end:
+        uncertainty += least - end
+        end = least
+    return RegularAxis(start, (end - start) / n, n, 0, uncertainty)
