@@ -131,9 +131,7 @@ def to_ns(when: Time) -> int:
         stamp = (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
         stamp += getattr(when, "nanosecond", 0)  # of pandas.Timestamp, which is a datetime
     elif isinstance(when, np.datetime64) and not np.isnat(when):
-        exact = when.astype("datetime64[ns]")
-        # numpy wraps silently where nanoseconds do not fit into 64 bits
-        stamp = int(exact.astype(np.int64)) if exact.astype(when.dtype) == when else 1 << 63
+        stamp = _datetime64_ns(when)
     if stamp is not None:
         if not -(1 << 63) <= stamp < 1 << 63:
             msg = f"{when!r} lies outside the years 1678 to 2262 that int64 nanoseconds can hold"
@@ -144,6 +142,16 @@ def to_ns(when: Time) -> int:
         "an aware datetime, or numpy.datetime64"
     )
     raise ParameterError(msg)
+
+
+def _datetime64_ns(when: np.datetime64) -> int:
+    """Return a point in time [ns], or 1 << 63 where 64 bits do not hold it."""
+    try:
+        exact = when.astype("datetime64[ns]")
+    except OverflowError:
+        return 1 << 63
+    # before numpy 2.5 it wraps silently instead
+    return int(exact.astype(np.int64)) if exact.astype(when.dtype) == when else 1 << 63
 
 
 def to_span(duration: Duration, name: str, *, zero: bool = False) -> int:

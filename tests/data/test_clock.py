@@ -87,7 +87,7 @@ def test_datetimes_are_exact(when: dt.datetime) -> None:
         "now",
         None,
         True,
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "ns"),
         np.datetime64("2263-01-01"),
         dt.datetime(2263, 1, 1, tzinfo=dt.UTC),
         1 << 63,
@@ -103,7 +103,7 @@ def test_what_is_no_time_is_named(bad: Any) -> None:
     "bad",
     [
         -1, 0, float("inf"), float("nan"), "1", None, True, 1e-10, 1e10, 10**400,
-        np.timedelta64(-1, "s"), np.timedelta64("NaT"), np.timedelta64(1, "Y"),
+        np.timedelta64(-1, "s"), np.timedelta64("NaT", "s"), np.timedelta64(1, "Y"),
     ],
 )  # fmt: skip
 def test_what_is_no_duration_is_named(bad: Any) -> None:
