@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,39 +21,46 @@ from rxstream.errors import (
     ParameterError,
 )
 from rxstream.optional import import_optional
+from rxstream.validation import check_choice
 
 __all__ = ["Audio"]
 
-Format = Literal["int16", "int24", "int32", "float32"]
-_CLOSING = 2.0  # how long a driver may take to close [s]; JACK never returns without its server
+Format: TypeAlias = Literal["int16", "int24", "int32", "float32"]
+# longest wait for a driver to close [s]: JACK never returns once its server is gone
+_CLOSE_TIMEOUT = 2.0
+# PortAudio's stream time and a clock that are this close [s] are the same clock
+_SAME_CLOCK = 1.0
+# paDeviceUnavailable, paInvalidSampleRate, paInvalidChannelCount of PortAudio's PaErrorCode
+_UNAVAILABLE, _BAD_RATE, _BAD_CHANNELS = -9985, -9997, -9998
+
+# PortAudio can list its devices anew only while no stream is open; see `_refresh`
 _guard = threading.Lock()
 _open_streams: set[int] = set()
-_UNAVAILABLE, _BAD_RATE, _BAD_CHANNELS = -9985, -9997, -9998  # of PortAudio's PaErrorCode
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
     """A sound card input: chunks ``(blocksize, channels)``.
 
-    Times come from the ADC clock that PortAudio tells, through the clock model. A driver that was
-    not read in time says so: `OverrunError` on `Device.faults`, and a gap where some are missing.
+    Times come from the ADC clock that PortAudio reports, through the clock model. If the driver
+    overflows, there is an `OverrunError` on `Device.faults`, and a gap where samples are missing.
 
     Attributes
     ----------
     rate
         Samples per second [Hz].
     channels
-        How many inputs.
+        Number of channels.
     device
-        PortAudio's number, a part of the name, a compiled regular expression, or None for the
-        default input. `discover` lists them.
+        PortAudio's number, part of the name, a compiled regular expression, or None for the
+        default input. `discover` lists the inputs.
     dtype
         ``"float32"`` in [-1, 1), ``"int16"``, ``"int32"``, or ``"int24"``, which comes as int32
         with its 24 bits on top, so that full scale is that of int32.
     blocksize
         Samples in a chunk; 0 lets the driver choose.
     latency
-        What to ask of the driver [s]; larger is safer, smaller is sooner.
+        Latency to request of the driver [s]; larger is safer, smaller is sooner.
 
     Examples
     --------
@@ -75,9 +82,7 @@ class Audio:
         if self.channels < 1:
             msg = f"Audio: channels must be >= 1, not {self.channels!r}"
             raise ParameterError(msg)
-        if self.dtype not in get_args(Format):
-            msg = f"Audio: dtype must be one of {', '.join(get_args(Format))}, not {self.dtype!r}"
-            raise ParameterError(msg)
+        check_choice(self.dtype, Format, "Audio: dtype")
         if self.blocksize < 0 or self.latency <= 0:
             msg = (
                 f"Audio: blocksize must be >= 0 samples and latency > 0 s, not "
@@ -87,7 +92,7 @@ class Audio:
 
     @property
     def info(self) -> StreamInfo:
-        """What is known before the first sample."""
+        """Description of the stream before the first sample."""
         dtype = np.dtype("int32" if self.dtype == "int24" else self.dtype)
         unit = "FS" if self.dtype == "float32" else ""
         return StreamInfo(
@@ -97,10 +102,10 @@ class Audio:
 
     @staticmethod
     def discover() -> list[DeviceInfo]:
-        """Return the inputs there are."""
+        """Return the inputs of this machine."""
         sd = _backend()
         if not _inputs(sd):
-            _look_again(sd)
+            _refresh(sd)
         default = sd.default.device[0]
         found = []
         for number, about in enumerate(sd.query_devices()):
@@ -116,21 +121,25 @@ class Audio:
         Raises
         ------
         DeviceNotFoundError
-            If no input is called so; the message lists those there are.
+            If there is no such input; the message lists those there are.
         DeviceBusyError
-            If somebody else holds it.
+            If another program holds it.
         ParameterError
-            If it cannot do this rate or so many channels.
+            If it does not have this rate or so many channels.
         """
         sd = _backend()
         number = _look_up(sd, self.device)
         closing = threading.Event()
 
-        def take(data: NDArray[Any], _frames: int, when: Any, status: Any) -> None:
+        dtype = self.info.dtype
+
+        def take(buffer: Any, _frames: int, when: Any, status: Any) -> None:
             if status.input_overflow:
                 fail(OverrunError("audio: the driver lost samples before this (overflow)"))
             if self.dtype == "int24":
-                data = _unpack(data, self.channels)
+                data = _unpack(buffer, self.channels)
+            else:
+                data = np.frombuffer(buffer, dtype).reshape(-1, self.channels)
             emit(Reading(data, device_time=to_host(when.inputBufferAdcTime)))
 
         def finished() -> None:
@@ -139,10 +148,10 @@ class Audio:
                     DeviceLostError(f"audio: the input {_name(sd, number)} has stopped or is gone")
                 )
 
-        kind = sd.RawInputStream if self.dtype == "int24" else sd.InputStream
         stream = None
         try:
-            stream = kind(
+            # not sd.InputStream: with numpy 2.5 it raises a DeprecationWarning for every buffer
+            stream = sd.RawInputStream(
                 samplerate=self.rate, channels=self.channels, device=number, dtype=self.dtype,
                 blocksize=self.blocksize, latency=self.latency, callback=take,
                 finished_callback=finished,
@@ -159,10 +168,10 @@ class Audio:
 
         def close() -> None:
             closing.set()
-            # a driver whose server is gone may never return, and must not hold us for ever
+            # in a thread: a driver whose server is gone may never return
             thread = threading.Thread(target=_shut, args=(stream,), name="audio-close", daemon=True)
             thread.start()
-            thread.join(_CLOSING)
+            thread.join(_CLOSE_TIMEOUT)
 
         return close
 
@@ -189,16 +198,17 @@ def _unpack(raw: Any, channels: int) -> NDArray[np.int32]:
 def _clock_of(stream: Any) -> Any:
     """Return a function from PortAudio's seconds to host time [ns], or to None.
 
-    PortAudio does not say which clock it uses: ALSA's is the wall clock on Debian, CoreAudio's is
-    monotonic, JACK's begins with its server. The one it agrees with now is it.
+    PortAudio does not document its clock: ALSA's is the wall clock on Debian, CoreAudio's is
+    monotonic, JACK's begins with its server. It is the clock that it agrees with now.
     """
     stamp = stream.time
     wall, steady = time.time(), time.monotonic()
+    # a driver without a clock reports 0
     if not stamp:
         return lambda _: None
-    if abs(stamp - wall) < 1.0:
+    if abs(stamp - wall) < _SAME_CLOCK:
         return lambda s: host_clock.from_realtime(round(s * 1e9)) if s else None
-    if abs(stamp - steady) < 1.0:
+    if abs(stamp - steady) < _SAME_CLOCK:
         return lambda s: host_clock.from_monotonic(round(s * 1e9)) if s else None
     offset = host_clock.now() - round(stamp * 1e9)
     return lambda s: round(s * 1e9) + offset if s else None
@@ -234,12 +244,12 @@ def _matching(inputs: dict[int, str], wanted: int | str | re.Pattern[str] | None
     return [n for n, name in inputs.items() if wanted.search(name)]
 
 
-def _look_again(sd: Any) -> bool:
-    """Make PortAudio list its devices anew; return whether that could be done.
+def _refresh(sd: Any) -> bool:
+    """Make PortAudio list its devices anew; return whether that was possible.
 
-    It lists them once, when it is initialised: what is plugged in later is not there. To begin
-    anew ends every stream, so it is done only where nothing of ours is open, and only when what
-    is asked for was not found. A stream that a program has opened by sounddevice itself ends too.
+    PortAudio lists them once, when it is initialised: a device that is plugged in later is missing.
+    To initialise it again ends every stream, so this is done only while no `Audio` is open, and
+    only when an input was not found. Streams that the program has opened by sounddevice end too.
     """
     with _guard:
         if _open_streams:
@@ -252,7 +262,7 @@ def _look_again(sd: Any) -> bool:
 def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
     inputs = _inputs(sd)
     listed = _list(inputs)
-    if not _matching(inputs, wanted) and _look_again(sd):
+    if not _matching(inputs, wanted) and _refresh(sd):
         inputs = _inputs(sd)
         listed = _list(inputs)
     if not inputs:

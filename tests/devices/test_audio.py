@@ -195,7 +195,7 @@ def test_an_overflow_is_told(pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatc
     """PulseAudio buffers for seconds, so the flag is made up here; the sound is real."""
     import sounddevice as sd
 
-    real = sd.InputStream
+    real = sd.RawInputStream
     seen = threading.Event()
 
     class Status:
@@ -211,7 +211,7 @@ def test_an_overflow_is_told(pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatc
 
         return real(callback=spoilt, **options)
 
-    monkeypatch.setattr(sd, "InputStream", stream)
+    monkeypatch.setattr(sd, "RawInputStream", stream)
     faults: list[Exception] = []
     with Device(Audio(device="pulse")) as mic:
         mic.faults.subscribe(lambda f: (faults.append(f), seen.set()))
@@ -272,7 +272,7 @@ def test_what_the_driver_refuses_is_explained(
     def refuse(**_: Any) -> None:
         raise sd.PortAudioError("no", code)
 
-    monkeypatch.setattr(sd, "InputStream", refuse)
+    monkeypatch.setattr(sd, "RawInputStream", refuse)
     with pytest.raises(error, match=words):
         Device(Audio(device="pulse", rate=12_345)).open()
 
@@ -294,7 +294,7 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     [
         ({"rate": 0}, "rate must be > 0"),
         ({"channels": 0}, "channels must be >= 1"),
-        ({"dtype": "int8"}, "int16, int24"),
+        ({"dtype": "int8"}, "'int16' or 'int24'"),
         ({"blocksize": -1}, "blocksize"),
         ({"latency": 0}, "latency"),
     ],
