@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "make_app"]
 
+# Exit codes; that of Ctrl-C is the shell's for SIGINT, 128 + 2.
 _FAILED, _WRONG, _STOPPED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; what the ``rxstream`` script calls.
+    """Run the command line, as the ``rxstream`` script does.
 
     Parameters
     ----------
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Always: 0 if all was well, 1 if something failed or was lost, 2 for wrong arguments.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal without µ gets a ?
+        # a terminal without µ gets a ?
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
         for module in ("typer", "rich"):
@@ -51,18 +53,35 @@ def make_app() -> "typer.Typer":
     """Return the commands as a typer app."""
     import typer
 
-    app = typer.Typer(
-        help="Live device streams that you can rewind.", no_args_is_help=True,
-        add_completion=False, pretty_exceptions_enable=False,
-    )  # fmt: skip
-    for add in (_add_demo, _add_devices, _add_watch):
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    for add in (_add_version, _add_demo, _add_devices, _add_watch):
         add(app)
     return app
 
 
+def _add_version(app: "typer.Typer") -> None:
+    import typer
+
+    def show(wanted: bool) -> None:
+        if wanted:
+            import rxstream
+
+            print(f"rxstream {rxstream.__version__}")
+            raise typer.Exit
+
+    @app.callback()
+    def root(
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=show, is_eager=True, help="Show the version."),
+        ] = False,
+    ) -> None:
+        """Live device streams that you can rewind."""
+
+
 @contextlib.contextmanager
 def _plainly(console: "Console") -> Iterator[None]:
-    """Turn errors that are told on purpose into a line and an exit code."""
+    """Turn our own errors, which say what to do, into a line and an exit code."""
     import typer
 
     try:
@@ -87,9 +106,11 @@ def _add_demo(app: "typer.Typer") -> None:
 
     @app.command()
     def demo(
-        seconds: Annotated[float, typer.Option(help="How long, at least 4 [s].")] = 15.0,
+        seconds: Annotated[float, typer.Option(help="How long in seconds, at least 4.")] = 15.0,
         out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("rxstream-demo"),
-        twins: Annotated[bool, typer.Option("--twins", help="Simulate all devices.")] = False,
+        simulated: Annotated[
+            bool, typer.Option("--simulated", help="Simulate all devices.")
+        ] = False,
     ) -> None:
         """Microphone, camera and CAN bus at once: stored, analysed, shown; and rewound.
 
@@ -100,7 +121,7 @@ def _add_demo(app: "typer.Typer") -> None:
         with _plainly(errors):
             from rxstream.demo import run_demo
 
-            code = run_demo(console, seconds, out, twins=twins)
+            code = run_demo(console, seconds, out, simulated=simulated)
         raise typer.Exit(code)
 
 
@@ -119,7 +140,7 @@ def _add_devices(app: "typer.Typer") -> None:
             if name is None:
                 _list(console)
                 return
-            text = inspect.getdoc(source_class(name)) or f"{name} says nothing of itself"
+            text = inspect.getdoc(source_class(name)) or f"{name} has no documentation"
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -159,12 +180,12 @@ def _add_watch(app: "typer.Typer") -> None:
         specs: Annotated[
             list[str],
             typer.Argument(
-                metavar="DEVICE...",
-                help="Name and options, e.g. audio simulated:rate=48000 camera:source=0",
+                metavar="DEVICE",
+                help="Names and options, e.g. audio simulated:rate=48000 camera:source=0",
             ),
         ],
         seconds: Annotated[
-            float | None, typer.Option(help="How long [s]; default: until Ctrl-C.", min=0.0)
+            float | None, typer.Option(help="How long in seconds; else until Ctrl-C.", min=0.0)
         ] = None,
     ) -> None:
         """Show how streams flow: rate, jitter, what is lost, and how far readers are behind."""
@@ -172,16 +193,17 @@ def _add_watch(app: "typer.Typer") -> None:
         with _plainly(errors):
             from rxstream.cli.watch import watch as run
 
-            code = run(console, _made(specs), seconds)
+            code = run(console, _make_devices(specs), seconds)
         raise typer.Exit(code)
 
 
-def _made(specs: "Sequence[str]") -> "list[Device]":
-    """Return devices, not open yet, each with a name of its own."""
+def _make_devices(specs: "Sequence[str]") -> "list[Device]":
+    """Return devices, not yet open, so that no sample comes before it is watched."""
     from rxstream.acquisition.device import Device
     from rxstream.registry.spec import make_source
 
     made: list[Device] = []
+    # two devices of one kind have one name, and readers of the table must tell them apart
     names: Counter[str] = Counter()
     for spec in specs:
         source = make_source(spec)

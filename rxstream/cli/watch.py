@@ -1,4 +1,4 @@
-"""What ``rxstream watch`` shows: how streams flow, and how their readers keep up."""
+"""Show how streams flow and how their readers keep up: ``rxstream watch``."""
 
 from collections.abc import Sequence
 from threading import Event
@@ -19,26 +19,28 @@ from rxstream.window.log import Policy
 
 __all__ = ["stats_line", "stats_table", "watch"]
 
-_LIVE, _PLAIN = 0.25, 1.0  # from one look to the next [s]
+# Time from one look to the next [s]: a table that changes in place, or lines that pile up.
+_TABLE_PERIOD, _LINES_PERIOD = 0.25, 1.0
+# The name of the subscriber in the table, so that its lag is not taken for another's.
 _WATCHER = "watch"
 
 
 def watch(console: Console, devices: Sequence[Device], seconds: float | None) -> int:
-    """Open devices and show how they flow until time is up, all have ended, or Ctrl-C.
+    """Open devices and show how they flow until the time is up, all have ended, or Ctrl-C.
 
     Parameters
     ----------
     console
-        Where to. On a terminal a table that changes, elsewhere lines.
+        Where to write: a table that changes on a terminal, lines elsewhere.
     devices
-        Not open yet.
+        What to watch; not open yet.
     seconds
-        For how long [s]; None: until Ctrl-C.
+        How long [s]; None: until Ctrl-C.
 
     Returns
     -------
     code
-        Exit code: 1 if a device has failed.
+        Exit code: 1 if a device failed, else 0.
     """
     faults: list[str] = []
     errors: dict[str, Exception] = {}
@@ -63,7 +65,7 @@ def watch(console: Console, devices: Sequence[Device], seconds: float | None) ->
 
 def _subscribe(device: Device, errors: dict[str, Exception]) -> abc.DisposableBase:
     def take(_chunk: Chunk) -> None:
-        """Only be a reader like any other."""
+        """Do nothing: what counts is to be a subscriber like any other."""
 
     def fail(error: Exception) -> None:
         errors[device.name] = error
@@ -93,8 +95,8 @@ class _View:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._told = 0
-        self.every = _PLAIN if self._live is None else _LIVE
+        self._faults_shown = 0
+        self.every = _LINES_PERIOD if self._live is None else _TABLE_PERIOD
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -106,14 +108,15 @@ class _View:
             self._live.stop()
 
     def show(self, streams: Sequence[Stats], seconds: float, faults: Sequence[str]) -> None:
-        """Show how it is ``seconds`` [s] after the beginning."""
+        """Show the state of the streams ``seconds`` [s] after the beginning."""
         if self._live is not None:
             self._live.update(stats_table(streams, seconds, faults), refresh=True)
             return
-        for fault in faults[self._told :]:
+        for fault in faults[self._faults_shown :]:
             self._console.print(f"fault: {escape(fault)}", soft_wrap=True)
-        self._told = len(faults)
-        for stats in streams if seconds > _LIVE else ():
+        self._faults_shown = len(faults)
+        # at the very beginning there is nothing to show yet
+        for stats in streams if seconds > _TABLE_PERIOD else ():
             self._console.print(stats_line(stats), highlight=False, soft_wrap=True)
 
 

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import rxstream
 from rxstream import Device
 from rxstream.cli.app import make_app
 from rxstream.cli.watch import stats_table, watch
@@ -85,6 +86,19 @@ def test_errors_are_told_in_a_line(arguments: list[str], words: list[str], tmp_p
     assert "Traceback" not in result.output
     for word in words:
         assert word in result.stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = runner.invoke(make_app(), ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.strip() == f"rxstream {rxstream.__version__}"
+    assert re.match(r"\d+\.\d+", rxstream.__version__)
+
+
+@pytest.mark.parametrize("command", ["demo", "watch"])
+def test_help_says_the_unit_of_time(command: str) -> None:
+    result = runner.invoke(make_app(), [command, "--help"])
+    assert "How long in seconds" in " ".join(result.stdout.split())
 
 
 def test_a_missing_extra_is_named() -> None:
