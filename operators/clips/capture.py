@@ -12,7 +12,9 @@ from rxstream.errors import ParameterError
 from rxstream.operators.clips.capture_run import Run
 from rxstream.operators.clips.capture_step import CaptureStep, Events, Options
 from rxstream.operators.clips.clip_buffer import ClipBuffer
-from rxstream.window.starts import Replay, Rewindable, StartPosition
+from rxstream.window.replay import Replay
+from rxstream.window.rewindable import Rewindable
+from rxstream.window.starts import StartPosition
 
 __all__ = ["capture"]
 
@@ -198,7 +200,7 @@ def _check_history(name: str, stream: Any, before: int) -> None:
     check = getattr(stream, "check_start", None)
     try:
         if check is not None:
-            check(StartPosition(seconds=before))
+            check(StartPosition(back=before))
     except ParameterError as error:
         msg = (
             f"capture: before={before / 1e9:g} s is more than {name!r} keeps; make its history= "

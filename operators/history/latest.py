@@ -11,7 +11,7 @@ __all__ = ["latest"]
 
 
 def latest(*, name: str | None = None) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Give a slow subscriber always the newest chunk; what it left out is told as a gap.
+    """Give a slow subscriber always the newest chunk, with a gap for what it left out.
 
     Short for ``on_lag("latest")``.
 
@@ -25,12 +25,12 @@ def latest(*, name: str | None = None) -> Callable[[Observable[Chunk]], Observab
     Parameters
     ----------
     name
-        What to call the subscriber.
+        Name of the subscriber in threads, messages and `Device.stats`.
 
     Returns
     -------
     operator
-        A part of the chunks, never one that is older than the one before.
+        Some of the chunks, in order.
 
     Raises
     ------

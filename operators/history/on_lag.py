@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.errors import NotRewindableError
 from rxstream.window.log import Policy, check_policy
-from rxstream.window.starts import Rewindable
+from rxstream.window.rewindable import Rewindable
 
 __all__ = ["on_lag"]
 
@@ -29,12 +29,12 @@ def on_lag(
     Parameters
     ----------
     policy
-        ``"gap"``: go on at the oldest kept, with a ``Gap(reason="lag")`` (the default of live
-        devices); ``"latest"``: always the newest chunk, what is left out told as a gap;
-        ``"error"``: end with a `LagError`; ``"block"``: hold the producer until there is room
-        (the default of files; lossless).
+        ``"gap"``: go on at the oldest chunk kept, with a ``Gap(reason="lag")``, the default of live
+        devices; ``"latest"``: always the newest chunk, with a gap for what is left out;
+        ``"error"``: end with a `LagError`; ``"block"``: hold the producer until there is room,
+        the default of files, without loss.
     name
-        What to call the subscriber in threads, messages and `Device.stats`.
+        Name of the subscriber in threads, messages and `Device.stats`.
 
     Returns
     -------

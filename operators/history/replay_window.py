@@ -2,91 +2,86 @@
 
 from collections.abc import Callable
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
-from numpy.typing import NDArray
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import Duration, Time, to_span
+from rxstream.data.clock import Duration, to_span
 from rxstream.data.concat import unlike
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
-from rxstream.window.log import Policy
-from rxstream.window.starts import StartPosition, WindowView
+from rxstream.window.log import Log
+from rxstream.window.reader import Reader
+from rxstream.window.rewindable import Rewindable
+from rxstream.window.starts import StartPosition
 from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
 
 __all__ = ["replay_window"]
 
-_SLABS = 32  # into which the bytes that are kept are divided, at least
+T = TypeVar("T")
+
+# The bytes kept are divided into at least so many slabs: a slab lasts as long as one chunk in it,
+# so it must be short against them.
+_MIN_SLABS = 32
+
+# Chunks to a slab, where `max_bytes` leaves room for it.
+_CHUNKS_PER_SLAB = 16
 
 
-class _Store:
-    """Copies chunks into slabs, so that a view does not hold the large array it was cut from.
+class _ChunkStore:
+    """Copies chunks into slabs, so that a view does not hold the large array it was cut from."""
 
-    A slab lasts as long as one chunk in it, so they are short against the bytes that are kept.
-    """
-
-    __slots__ = ("_info", "_most", "_slabs", "_subject")
+    __slots__ = ("_info", "_slab_bytes", "_slabs", "_subject")
 
     def __init__(self, subject: TimeWindowSubject, max_bytes: int) -> None:
-        self._subject, self._most = subject, max_bytes // _SLABS
+        self._subject, self._slab_bytes = subject, max_bytes // _MIN_SLABS
         self._slabs: SlabStore[Any] | None = None
         self._info: StreamInfo | None = None
 
     def on_next(self, chunk: Chunk) -> None:
         data, slabs, info = chunk.data, self._slabs, self._info
-        if not len(data):  # it tells of time only, whatever its dtype
+        # Without samples it covers time only: its shape and dtype count for nothing.
+        if not len(data):
             kept = data.copy()
             kept.flags.writeable = False
-            self._give(chunk, kept)
+            self._subject.on_next(chunk._replace(data=kept))
             return
         if slabs is None or info is None:
-            samples = min(16 * len(data), len(data) * self._most // max(1, data.nbytes))
+            samples = len(data) * self._slab_bytes // max(1, data.nbytes)
+            samples = min(_CHUNKS_PER_SLAB * len(data), samples)
             slabs = self._slabs = SlabStore(data.shape[1:], data.dtype, slab=samples)
             self._info = chunk.info
         elif info is not chunk.info:
-            if not slabs.like(data):  # ours end; the source and who else listens to it go on
+            # This window ends; the source and its other subscribers go on.
+            if not slabs.like(data):
                 self._subject.on_error(unlike(info, slabs.shape, slabs.dtype, chunk))
                 return
             self._info = chunk.info
         kept = slabs.append(data)
         slabs.trim(slabs.stop)
-        self._give(chunk, kept)
-
-    def _give(self, chunk: Chunk, kept: NDArray[Any]) -> None:
-        self._subject.on_next(
-            Chunk(
-                kept,
-                chunk.axis,
-                chunk.start,
-                chunk.end,
-                chunk.index,
-                chunk.info,
-                chunk.gap_positions,
-            )
-        )
+        self._subject.on_next(chunk._replace(data=kept))
 
 
-class _Replayed(Observable[Chunk]):
-    """Runs its source while it has subscribers, and keeps the last seconds of what it gave."""
+class _ReplayWindow(Rewindable):
+    """Runs its source while it has subscribers or readers, and keeps the last seconds of it."""
 
     def __init__(self, source: Observable[Chunk], span: int, max_bytes: int) -> None:
         super().__init__()
-        self._source, self._span, self._most = source, span, max_bytes
-        self._subject = self._make()
+        self._source, self._span, self._max_bytes = source, span, max_bytes
+        self._subject = self._new_subject()
         self._guard = RLock()
         self._users = 0
-        self._running: abc.DisposableBase | None = None
+        self._running = SingleAssignmentDisposable()
 
-    def _make(self) -> TimeWindowSubject:
-        return TimeWindowSubject(self._span / 1e9, max_bytes=self._most, name="replay")
+    def _new_subject(self) -> TimeWindowSubject:
+        return TimeWindowSubject(self._span / 1e9, max_bytes=self._max_bytes, name="replay")
 
-    def _subscribe_core(
-        self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        return self.attach(observer, scheduler, StartPosition())
+    @property
+    def log(self) -> Log:
+        """The log of the present run of the source, or of the last one."""
+        return self._subject.log
 
     def attach(
         self,
@@ -94,49 +89,45 @@ class _Replayed(Observable[Chunk]):
         scheduler: abc.SchedulerBase | None,
         start: StartPosition,
     ) -> abc.DisposableBase:
-        """Subscribe from a start on; the first subscriber sets the source going."""
+        """Subscribe from a start on; the first subscriber starts the source."""
+        joined = self._join(lambda subject: subject.attach(observer, scheduler, start), scheduler)
+        return CompositeDisposable(joined, Disposable(self._leave))
+
+    def attach_reader(self, start: StartPosition) -> Reader:
+        """Return a reader that begins at a start; it counts as a subscriber until it is closed."""
+        return self._join(lambda subject: subject.attach_reader(start, self._leave))
+
+    def _join(
+        self, attach: Callable[[TimeWindowSubject], T], scheduler: abc.SchedulerBase | None = None
+    ) -> T:
         with self._guard:
-            if self._users == 0:
-                self._subject = self._make()  # old chunks never pass for new ones
+            # A new run begins with an empty window: old chunks never pass for new ones.
+            subject = self._subject if self._users else self._new_subject()
+            # First attached, then started: a cold source gives everything at once.
+            attached = attach(subject)
             self._users += 1
-            first, subject = self._users == 1, self._subject
-            subscription = subject.attach(observer, scheduler, start)
-        if first:
-            store = _Store(subject, self._most)
-            self._running = self._source.subscribe(
-                store.on_next, subject.on_error, subject.on_completed, scheduler=scheduler
-            )
+            if self._users > 1:
+                return attached
+            self._subject, self._running = subject, SingleAssignmentDisposable()
+            running = self._running
+        store = _ChunkStore(subject, self._max_bytes)
+        running.disposable = self._source.subscribe(
+            store.on_next, subject.on_error, subject.on_completed, scheduler=scheduler
+        )
+        return attached
 
-        def leave() -> None:
-            subscription.dispose()
-            with self._guard:
-                self._users -= 1
-                running, last = self._running, self._users == 0
-            if last and running is not None:
-                running.dispose()
-                subject.on_completed()
+    def _leave(self) -> None:
+        with self._guard:
+            self._users -= 1
+            if self._users:
+                return
+            running, subject = self._running, self._subject
+        running.dispose()
+        subject.on_completed()
 
-        return Disposable(leave)
-
-    def check_start(self, start: StartPosition) -> None:
-        """Raise `ParameterError` if a start lies further back than the window reaches."""
-        self._subject.check_start(start)
-
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> WindowView:
-        """Begin in the past and go on live."""
-        return WindowView(self, StartPosition()).rewind(seconds, to=to)
-
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> WindowView:
-        """Choose what happens to a subscriber that is too slow."""
-        return WindowView(self, StartPosition()).on_lag(policy, name=name)
-
-    def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
-        """Return the newest ``seconds`` [s] as one chunk."""
-        return self._subject.last(seconds)
-
-    def between(self, t0: Time, t1: Time) -> Chunk:
-        """Return what lies from ``t0`` to before ``t1``."""
-        return self._subject.between(t0, t1)
+    def __repr__(self) -> str:
+        window = f"{self.log.held:.3g} s of {self._span / 1e9:g} s kept"
+        return f"<replay_window: {window}, {self._users} subscribers>"
 
 
 def replay_window(
@@ -192,4 +183,4 @@ def replay_window(
     """
     span = to_span(duration, "replay_window")
     check_bytes(max_bytes)
-    return lambda source: _Replayed(source, span, max_bytes)
+    return lambda source: _ReplayWindow(source, span, max_bytes)

@@ -7,7 +7,8 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import NotRewindableError, ParameterError
-from rxstream.window.starts import Replay, Rewindable
+from rxstream.window.replay import Replay
+from rxstream.window.rewindable import Rewindable
 
 __all__ = ["rewind"]
 
@@ -18,7 +19,7 @@ def rewind(
     """Begin in the past of a device, then go on live, with no sample twice and none missing.
 
     It must come first in the pipe: only a device, a `TimeWindowSubject` or `replay_window` keeps a
-    past. What was derived from it is had by running the operators over the past again:
+    past. For the past of derived streams, run the operators over the past again:
     ``mic.pipe(ops.rewind(10), pipeline)``, or for the past alone ``mic.past(10).pipe(pipeline)``.
 
     .. marble::
@@ -33,7 +34,7 @@ def rewind(
     seconds
         How long before the newest sample to begin [s]; or
     to
-        the time at which to begin. What is no longer there is left out.
+        the time at which to begin; later, if the window no longer holds it.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def rewind(
 
 
 def _instead(source: object, seconds: Duration | None, to: Time | None) -> str:
-    """Return what to write where rewind comes after something that keeps no past."""
+    """Return the message for a rewind after something that keeps no past, with the remedy."""
     if isinstance(source, Replay):
         return "rewind: past(...) is the past already; subscribe to it, or say past(seconds)"
     if seconds is None:

@@ -27,6 +27,16 @@ class Sample:
     gap: Gap | None
     """Loss right before it, or None."""
 
+    @property
+    def start(self) -> int:
+        """The same as `time` [ns]."""
+        return self.time
+
+    @property
+    def end(self) -> int:
+        """1 ns after `time` [ns]: a sample has a time of its own, and no length."""
+        return self.time + 1
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sample):
             return NotImplemented

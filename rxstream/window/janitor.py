@@ -1,4 +1,4 @@
-"""One shared thread that calls functions now and then, as long as there are any."""
+"""One shared thread that calls functions at intervals, as long as there are any."""
 
 import logging
 import os
@@ -16,10 +16,14 @@ _logger = logging.getLogger(__name__)
 class Janitor:
     """Calls methods at intervals; its thread lives only while somebody needs it.
 
-    Methods are held weakly: an object that is dropped is forgotten.
+    Methods are held weakly: calls to an object end when it is dropped.
     """
 
     def __init__(self) -> None:
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Start over without calls or a thread: a forked child has not got its parent's threads."""
         self._change = threading.Condition()
         self._calls: dict[int, tuple[weakref.WeakMethod[Any], float]] = {}
         self._due: dict[int, float] = {}
@@ -32,7 +36,7 @@ class Janitor:
         Returns
         -------
         cancel
-            Waits for the end of the thread if nobody else needs it.
+            Cancels the calls, and waits for the end of the thread if nobody else needs it.
         """
         with self._change:
             key = self._next_key = self._next_key + 1
@@ -50,6 +54,7 @@ class Janitor:
                 self._forget(key)
                 thread = self._thread
                 self._change.notify_all()
+                # called from inside the method, it cannot wait for its own thread
                 if thread is None or thread is threading.current_thread():
                     return
                 self._change.wait_for(lambda: self._calls or self._thread is not thread, 1.0)
@@ -58,10 +63,6 @@ class Janitor:
             thread.join(1.0)
 
         return cancel
-
-    def forget_all(self) -> None:
-        """Begin anew: after a fork the child has not our thread."""
-        self.__init__()  # type: ignore[misc]
 
     def _forget(self, key: int) -> None:
         self._calls.pop(key, None)
@@ -89,13 +90,14 @@ class Janitor:
 def _call(method: Callable[[], bool] | None) -> bool:
     try:
         return method is not None and method()
-    except Exception:  # the others still need the thread
+    except Exception:
+        # other calls still need the thread
         _logger.exception("rxstream: %r raised and is not called again", method)
         return False
 
 
 janitor = Janitor()
-"""The one of this process."""
+"""The janitor of this process."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=janitor.forget_all)

@@ -2,7 +2,7 @@
 
 The producer only appends; a reader takes what it has not had, when it can. Past and live are one
 log, so going back in time has no seam. The log is bounded in sample time and in bytes; a cursor
-that falls out of it obeys its policy, and is told what it missed.
+that falls out of it obeys its policy, and gets what it missed as a gap.
 """
 
 import threading
@@ -11,11 +11,8 @@ from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import Any, Literal, TypeAlias, get_args
 
-import numpy as np
-
-from rxstream.data.axis import IrregularAxis
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import now_ns
+from rxstream.data.clock import Time, now_ns, to_ns
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, LagError, ParameterError
@@ -23,7 +20,12 @@ from rxstream.errors import ChunkError, LagError, ParameterError
 __all__ = ["Cursor", "Log", "Policy", "check_policy"]
 
 Policy: TypeAlias = Literal["gap", "latest", "error", "block"]
-_CHUNK_BYTES = 512  # what a chunk weighs besides its samples, measured with tracemalloc
+
+# Memory of a chunk besides its samples [bytes], measured with tracemalloc.
+_CHUNK_BYTES = 512
+
+# Chunks taken at once: a busy reader locks the log once for all of them, and a dispose or a turn of
+# its scheduler waits for no more than these.
 _BATCH = 64
 
 
@@ -35,14 +37,20 @@ def check_policy(policy: str) -> None:
 
 
 class Cursor:
-    """Where one reader is in the log.
+    """The position of one reader in the log.
 
     Attributes
     ----------
     position
         Number of the next chunk to take.
     wake
-        Called once when there is something to take, after `Log.take` has given nothing.
+        Called once when there is something to take, after `Log.take` has returned an empty list.
+    seen
+        The last chunk taken, or an empty one where the reader began; None if that is not known yet.
+    thread
+        Identifier of the thread that took last.
+    cut
+        Time [ns] to which the first chunk is cut, for a start in the past.
     lost, delivered
         Samples lost to lag, and chunks taken.
     """
@@ -53,10 +61,10 @@ class Cursor:
     def __init__(self, policy: Policy, wake: Callable[[], None], name: str) -> None:
         self.policy, self.wake, self.name = policy, wake, name
         self.position = 0
-        self.seen: Chunk | None = None  # the last one taken, or what is before the first
-        self.thread = 0  # which took last
+        self.seen: Chunk | None = None
+        self.thread = 0
         self.gone = False
-        self.cut: int | None = None  # time [ns] before which the first chunk is not wanted
+        self.cut: int | None = None
         self.lost = self.delivered = 0
 
 
@@ -70,9 +78,9 @@ class Log:
     max_bytes
         Bytes kept, samples and bookkeeping; the newest chunk always is.
     name
-        Of the stream, for messages.
+        Name of the stream, for messages.
     clock
-        Gives the time [ns] by which an idle log ages.
+        Returns the time [ns] by which an idle log ages.
     """
 
     def __init__(
@@ -80,28 +88,38 @@ class Log:
     ) -> None:
         self.span, self.max_bytes, self.name = span, max_bytes, name
         self._clock = clock
-        # what dies with a chunk may call us from inside, e.g. dispose of a subscription
+        # Re-entrant: finalizers of a dropped chunk may call in again, e.g. dispose a subscription.
         self._lock = threading.RLock()
-        self._moved = threading.Condition(self._lock)  # a blocking cursor went on
+        # Notified when a blocking cursor went on, so that a producer that waits for it goes on.
+        self._moved = threading.Condition(self._lock)
+        # Those before `start` are None, and deleted many at a time; `_base` is the number of the
+        # first entry.
         self._chunks: list[Chunk | None] = []
-        self._base = 0  # number of _chunks[0]; those before `start` are None
+        self._base = 0
         self.start = self.stop = 0
         self._bytes = 0
         self._oldest_end = 0
-        self._looked = 0  # `stop` when the clock was last asked
-        self._fed = 0  # host time of about the last append
+        # The log is idle while `stop` stays what it was when the clock was last asked; the host
+        # time [ns] of about the last append is where its age begins.
+        self._stop_at_look = 0
+        self._appended_at = 0
         self.ended = False
         self.error: Exception | None = None
         self._cursors: tuple[Cursor, ...] = ()
-        self._idle: list[Cursor] = []  # those to wake
-        self._fresh: list[Cursor] = []  # those that know of no chunk yet
-        self._tail: Chunk | None = None  # the end of the last chunk dropped
+        # Cursors that found nothing to take: the next append wakes them, and only them.
+        self._idle: list[Cursor] = []
+        # Cursors whose `seen` is None. Should the first chunk they would have had be dropped, it is
+        # noted where they would have begun, so that this is a loss with a start and a count.
+        self._fresh: list[Cursor] = []
+        # An empty chunk at the end of the last one dropped, while nothing is left: it carries the
+        # gap to readers that had not read to the end.
+        self._tail: Chunk | None = None
         self._blocking = self._released = False
 
     # -- writing ------------------------------------------------------------------------------
 
     def append(self, chunk: Chunk) -> None:
-        """Add the newest chunk and wake the readers; waits only for cursors that block."""
+        """Add the newest chunk and wake idle readers; waits only for cursors that block."""
         end = chunk.end
         with self._lock:
             if self.ended:
@@ -111,7 +129,8 @@ class Log:
                 self._oldest_end = end
             self.stop += 1
             self._bytes += chunk.nbytes + _CHUNK_BYTES
-            idle: list[Cursor] | None = None  # not the list that the next idle ones go to
+            # Woken without the lock, when other threads may add to the list: so it is replaced.
+            idle: list[Cursor] | None = None
             if self._idle:
                 idle, self._idle = self._idle, []
             full = end - self.span >= self._oldest_end or self._bytes > self.max_bytes
@@ -137,32 +156,33 @@ class Log:
             cursor.wake()
 
     def release(self) -> None:
-        """Hold the producer no more; blocking cursors still get everything."""
+        """Stop holding the producer; blocking cursors still get everything."""
         with self._lock:
             self._released = True
             self._moved.notify_all()
 
     def trim_idle(self) -> bool:
-        """Let go of what is past although nothing new comes; return whether anything is left."""
+        """Expire chunks by the clock while the producer is idle; return whether any are left."""
         with self._lock:
             now = self._clock()
-            if self._looked != self.stop:  # not idle: appending has trimmed it
-                self._looked, self._fed = self.stop, now
+            # not idle: appending has trimmed it
+            if self._stop_at_look != self.stop:
+                self._stop_at_look, self._appended_at = self.stop, now
             newest = self._newest()
             if newest is not None:
-                self._trim(newest.end + now - self._fed - self.span, keep=0)
+                self._trim(newest.end + now - self._appended_at - self.span, keep=0)
             return self.start < self.stop
 
     def clear(self) -> None:
-        """Let go of everything; a reader that has not had it is told."""
+        """Drop everything; a reader that has not had it gets a gap."""
         with self._lock:
             while self.start < self.stop:
                 self._drop()
 
     def _trim(self, limit: int, *, hold: bool = False, keep: int = 1) -> None:
-        """Drop chunks that end by ``limit`` [ns] or are too many bytes; called with the lock.
+        """Drop chunks that end by ``limit`` [ns] or are too many bytes; the lock must be held.
 
-        With ``hold``, wait for cursors that block; else leave them what they have not had.
+        With ``hold``, wait for cursors that block; else keep what they have not had.
         """
         while self.stop - self.start > keep:
             if self._oldest_end > limit and self._bytes <= self.max_bytes:
@@ -171,7 +191,7 @@ class Log:
                 behind = [
                     c for c in self._cursors if c.policy == "block" and c.position <= self.start
                 ]
-                # who appends while it takes, or between, would wait for itself
+                # A thread that appends while it delivers to a blocking cursor waits for itself.
                 if behind and (
                     not hold
                     or self._released
@@ -187,28 +207,31 @@ class Log:
     def _drop(self) -> None:
         chunks = self._chunks
         at = self.start - self._base
-        dead: Any = chunks[at]  # to the end of this: what dies with it finds the log in order
+        # This reference keeps the chunk until the method returns: finalizers that call in again
+        # then find the log in order.
+        dead: Any = chunks[at]
         chunks[at] = None
         self._bytes -= dead.nbytes + _CHUNK_BYTES
         if self._fresh:
-            self._remember(dead)
+            self._note_origin(dead)
         self.start += 1
         at += 1
         if self.start < self.stop:
             oldest: Any = chunks[at]
             self._oldest_end = oldest.end
         else:
-            self._tail = _nothing(dead, dead.end, after(dead))
+            self._tail = Chunk.empty(dead.info, dead.end, index=dead.next_index)
+        # When half of the list is dropped entries, delete them: O(1) per chunk on average.
         if at > _BATCH and 2 * at > len(chunks):
             del chunks[:at]
             self._base += at
 
-    def _remember(self, dead: Chunk) -> None:
-        """Note for cursors that have had nothing yet where they would have begun."""
+    def _note_origin(self, dead: Chunk) -> None:
+        """Note the start of a dropped chunk for the cursors that would have begun with it."""
         fresh, self._fresh = self._fresh, []
         for cursor in fresh:
             if cursor.seen is None and cursor.position == self.start:
-                cursor.seen = _before(dead)
+                cursor.seen = _origin(dead)
             elif cursor.seen is None:
                 self._fresh.append(cursor)
 
@@ -245,18 +268,19 @@ class Log:
             self._moved.notify_all()
 
     def take(self, cursor: Cursor) -> list[Chunk] | None:
-        """Return the next chunks for a cursor; none means wait for `Cursor.wake`.
+        """Return the next chunks for a cursor; an empty list means wait for `Cursor.wake`.
 
         Returns
         -------
         chunks
-            None at the end of the log, or for a cursor that was detached. That is said to one
-            thread only: who was given none has handed over to whoever `Cursor.wake` calls.
+            None at the end of the log, or for a cursor that was detached. Returned to exactly one
+            thread: a caller that received an empty list has handed the cursor over to the next
+            `Cursor.wake` callback.
 
         Raises
         ------
         LagError
-            If it fell out of the window and its policy is ``"error"``.
+            If the cursor fell out of the window and its policy is ``"error"``.
         """
         with self._lock:
             position, seen = cursor.position, cursor.seen
@@ -264,15 +288,18 @@ class Log:
             if max(position, self.start) == self.stop:
                 if cursor.gone or (self.ended and not (missed and seen)):
                     return None
-                if not self.ended:  # what it has not had is past, and nothing new has come
-                    self._rest(cursor)
+                # What it missed is reported before the next chunk, or at the end: there is no
+                # next chunk yet to carry the gap.
+                if not self.ended:
+                    self._park(cursor)
                     return []
             at = max(position, self.start)
             if cursor.policy == "latest" and at < self.stop - 1:
                 if seen is None and not missed:
-                    seen = _before(self._chunks[position - self._base])
+                    seen = _origin(self._chunks[position - self._base])
                 at, missed = self.stop - 1, True
             first = at - self._base
+            # At the end, with everything dropped, the tail alone carries the gap.
             chunks: list[Any] = self._chunks[first : first + _BATCH] or [self._tail]
             cursor.position = min(at + len(chunks), self.stop)
             cursor.seen = chunks[-1]
@@ -281,7 +308,7 @@ class Log:
                 cursor.thread = get_ident()
                 self._moved.notify_all()
         if missed:
-            chunks[0] = self._tell_lag(cursor, seen, chunks[0])
+            chunks[0] = self._with_lag(cursor, seen, chunks[0])
         if cursor.cut is not None:
             begun = chunks[0]
             if begun.covered_from < cursor.cut < begun.end:
@@ -289,18 +316,21 @@ class Log:
             cursor.cut = None
         return chunks
 
-    def _rest(self, cursor: Cursor) -> None:
+    def _park(self, cursor: Cursor) -> None:
+        """Have a cursor woken by the next append."""
         if not cursor.gone and cursor not in self._idle:
             self._idle.append(cursor)
 
-    def _tell_lag(self, cursor: Cursor, seen: Chunk | None, first: Chunk) -> Chunk:
+    def _with_lag(self, cursor: Cursor, seen: Chunk | None, first: Chunk) -> Chunk:
+        """Return the first chunk after a lag with what the cursor missed as a gap."""
         if seen is None:
             return first
-        told = sum(gap.lost or 0 for at, gap in first.gap_positions if at == 0)
-        lost = first.index - told - after(seen)
-        gap = Gap(seen.end, max(seen.end, first.covered_from), max(0, lost), "lag")
-        if not gap.lost and first.rate is None and not first.gap_positions:  # only heartbeats
-            return Chunk(first.data, first.axis, gap.start, first.end, first.index, first.info)
+        lost = max(0, first.first_index - seen.next_index)
+        gap = Gap(seen.end, max(seen.end, first.covered_from), lost, "lag")
+        # Only heartbeats of an irregular stream were missed: nothing is lost, and the chunk covers
+        # their time.
+        if not gap.lost and first.rate is None and not first.gap_positions:
+            return first._replace(start=gap.start)
         cursor.lost += gap.lost or 0
         if cursor.policy == "error":
             msg = (
@@ -322,7 +352,8 @@ class Log:
         with self._lock:
             at = self._number_at(t0) - self._base
             found: list[Chunk] = []
-            for k in range(at, len(self._chunks)):  # a slice would copy all that is later
+            # Not a slice, which would copy everything later.
+            for k in range(at, len(self._chunks)):
                 chunk = self._chunks[k]
                 if chunk is None or chunk.covered_from >= t1:
                     break
@@ -333,17 +364,23 @@ class Log:
             found[0] = found[0].between(t0, found[0].end)
         return found
 
-    def between(self, t0: int, t1: int) -> Chunk:
-        """Return the samples from ``t0`` to before ``t1`` [ns] as one chunk.
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Return what it holds from ``t0`` to before ``t1`` as one chunk.
 
-        Where nothing was told it is empty, and lies where what comes next begins.
+        Where it holds nothing the chunk is empty, at the start of what comes next.
 
         Raises
         ------
         ChunkError
             If the log is empty.
+        ParameterError
+            If ``t1`` is before ``t0``.
         """
-        found = self.chunks(t0, t1)
+        x, y = to_ns(t0), to_ns(t1)
+        if y < x:
+            msg = f"between({x}, {y}): the end is before the start"
+            raise ParameterError(msg)
+        found = self.chunks(x, y)
         if found:
             return concat(found)
         newest = self.newest()
@@ -351,7 +388,7 @@ class Log:
             msg = f"{self.name}: nothing has come yet"
             raise ChunkError(msg)
         with self._lock:
-            at = self._number_at(t0) - self._base
+            at = self._number_at(x) - self._base
             later = self._chunks[at] if at < len(self._chunks) else None
         return (newest if later is None else later)[:0]
 
@@ -390,25 +427,13 @@ class Log:
     def _number_at(self, t: int) -> int:
         """Return the number of the first chunk that ends after ``t`` [ns]."""
         dead = self.start - self._base
-        return self._base + bisect_right(self._chunks, t, lo=dead, key=_end)
+        return self._base + bisect_right(self._chunks, t, lo=dead, key=_end_of)
 
 
-def after(chunk: Chunk) -> int:
-    """Return the index of the sample after a chunk."""
-    return chunk.index + len(chunk) + sum(gap.lost or 0 for at, gap in chunk.gap_positions if at)
+def _origin(chunk: Any) -> Chunk:
+    """Return an empty chunk at the start of another one."""
+    return Chunk.empty(chunk.info, chunk.covered_from, index=chunk.first_index)
 
 
-def _before(chunk: Any) -> Chunk:
-    """Return an empty chunk that ends where a chunk begins."""
-    told = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at == 0)
-    return _nothing(chunk, chunk.covered_from, chunk.index - told)
-
-
-def _nothing(chunk: Chunk, at: int, index: int) -> Chunk:
-    """Return an empty chunk of the same stream at a time [ns]; it holds no slab."""
-    none = np.empty(0, np.int64)
-    return Chunk(chunk.data[:0].copy(), IrregularAxis(none), at, at, index, chunk.info)
-
-
-def _end(chunk: Chunk | None) -> int:
+def _end_of(chunk: Chunk | None) -> int:
     return chunk.end if chunk is not None else 0

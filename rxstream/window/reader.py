@@ -1,7 +1,7 @@
 """Pull instead of push: a reader with a cursor of its own, for loops and for asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -20,13 +20,34 @@ class Reader:
     """Takes samples when asked; what comes meanwhile waits in the window.
 
     Iterating gives the chunks as they come. A context manager.
+
+    Parameters
+    ----------
+    log
+        The window.
+    policy
+        What happens when it is too slow.
+    since
+        Where to begin [ns]; None for now.
+    name
+        Name in messages and statistics.
+    on_close
+        Called once, when the reader is closed.
     """
 
-    def __init__(self, log: Log, policy: Policy = "gap", since: int | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        policy: Policy = "gap",
+        since: int | None = None,
+        name: str = "reader",
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
         check_policy(policy)
         self._log = log
         self._wakeup: SimpleQueue[None] = SimpleQueue()
-        self._cursor = Cursor(policy, self._wake, "reader")
+        self._cursor = Cursor(policy, self._wake, name)
+        self._on_close = on_close
         self._held: list[Chunk] = []
         self._closed = False
         log.attach(self._cursor, since)
@@ -35,7 +56,7 @@ class Reader:
         self._wakeup.put(None)
 
     def _fetch(self, deadline: int | None) -> bool:
-        """Add what has come to what is held; return False at the end of the stream."""
+        """Add new chunks to those held; return False at the end of the stream."""
         while not self._closed:
             chunks = self._log.take(self._cursor)
             if chunks:
@@ -59,9 +80,9 @@ class Reader:
         Parameters
         ----------
         n
-            How many; None for whatever has come since the last read, at least one chunk.
+            Number of samples; None for what has come since the last read, at least one chunk.
         timeout
-            How long to wait at most [s]; None for ever.
+            Longest wait [s]; None for ever.
 
         Returns
         -------
@@ -92,11 +113,14 @@ class Reader:
         return joined
 
     def close(self) -> None:
-        """Stop reading; what waits is let go."""
+        """Stop reading; what waits is dropped."""
         self._closed = True
         self._held = []
         self._log.detach(self._cursor)
         self._wakeup.put(None)
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
 
     def __iter__(self) -> Iterator[Chunk]:
         while True:
@@ -104,6 +128,11 @@ class Reader:
                 yield self._held.pop(0)
             if not self._fetch(None):
                 return
+
+    def __repr__(self) -> str:
+        cursor = self._cursor
+        state = "closed" if self._closed else f"{self._log.stop - cursor.position} chunks behind"
+        return f"<Reader {self._log.name}: {cursor.name}, {state}>"
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +152,8 @@ async def iterate_async(log: Log, policy: Policy = "gap") -> AsyncIterator[Chunk
     event = asyncio.Event()
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop was closed, and we are forgotten with it
+        # a closed loop has dropped this reader with everything else
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(event.set)
 
     cursor = Cursor(policy, wake, "async for")

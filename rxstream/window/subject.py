@@ -2,38 +2,44 @@
 
 import threading
 from collections.abc import Callable
-from typing import cast
 
 from reactivex import abc
 from reactivex.subject import Subject
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import Duration, Time, now_ns, to_ns, to_span
-from rxstream.errors import ChunkError, ParameterError, SubscriberError
+from rxstream.data.clock import Duration, now_ns, to_span
+from rxstream.errors import ParameterError, SubscriberError
 from rxstream.validation import is_whole
 from rxstream.window.janitor import janitor
-from rxstream.window.log import Log, Policy
-from rxstream.window.starts import Excerpt, Replay, StartPosition, WindowView
+from rxstream.window.log import Log
+from rxstream.window.reader import Reader
+from rxstream.window.rewindable import Rewindable
+from rxstream.window.starts import StartPosition
 from rxstream.window.worker import SubscriberWorker, log_report
 
 __all__ = ["DEFAULT_BYTES", "TimeWindowSubject", "check_bytes"]
 
+# 1 GiB: 46 minutes of stereo sound at 48 kHz as float32, or 170 color frames of 1080p.
 DEFAULT_BYTES = 1 << 30
-_FOREVER = 1 << 62
+
+# How often an idle window is trimmed: data stays an eighth of the window longer than asked for,
+# but not so often that short windows keep a thread busy, and within a second for long ones.
+_TRIMS_PER_WINDOW = 8
+_MIN_TRIM_INTERVAL, _MAX_TRIM_INTERVAL = 0.02, 1.0  # [s]
 
 
 def check_bytes(max_bytes: int) -> None:
-    """Raise `ParameterError` if there is no room for a chunk."""
+    """Raise `ParameterError` if ``max_bytes`` is not a whole number >= 1."""
     if not is_whole(max_bytes, 1):
         msg = f"max_bytes must be a whole number >= 1, not {max_bytes!r}"
         raise ParameterError(msg)
 
 
-class TimeWindowSubject(Subject[Chunk]):
+class TimeWindowSubject(Rewindable, Subject[Chunk]):
     """A Subject of chunks that keeps the last seconds of sample time.
 
-    Every subscriber reads one shared log with a cursor and a worker thread of its own (or on the
-    ``scheduler`` given to ``subscribe``): the producer never waits for a slow one, and an
+    Every subscriber reads one shared log with a cursor and a worker thread of its own, or on the
+    ``scheduler`` given to ``subscribe``: the producer never waits for a slow one, and an
     exception in one does not touch the others.
 
     Parameters
@@ -43,12 +49,12 @@ class TimeWindowSubject(Subject[Chunk]):
     max_bytes
         Bytes kept, whichever is less.
     name
-        For threads and messages.
+        Name in threads and messages.
     report
-        Takes the `SubscriberError` of a subscriber that raised; default: the logging module.
+        Called with the `SubscriberError` of a subscriber that raised; default: the logging module.
     clock
-        Gives the time [ns] by which an idle window ages. With a clock of your own (virtual time)
-        call `trim` yourself; with the host clock it is done for you.
+        Returns the time [ns] by which an idle window ages. With the host clock it is trimmed by
+        itself; with another one, as in virtual time, call `trim`.
 
     Examples
     --------
@@ -80,19 +86,24 @@ class TimeWindowSubject(Subject[Chunk]):
     ) -> None:
         super().__init__()
         check_bytes(max_bytes)
-        self.log = Log(to_span(history, "history"), max_bytes, name, clock)
+        self._log = Log(to_span(history, "history"), max_bytes, name, clock)
         self._report = report
         self._guard = threading.Lock()
-        self._deliveries: list[SubscriberWorker] = []
+        self._workers: list[SubscriberWorker] = []
         self._ended = threading.Event()
         self._tidy = clock is now_ns
         self._unwatch: Callable[[], None] | None = None
 
+    @property
+    def log(self) -> Log:
+        """The shared log of chunks: the window."""
+        return self._log
+
     # -- the observer's side ------------------------------------------------------------------
 
     def on_next(self, value: Chunk) -> None:
-        """Append a chunk; returns at once, unless a subscriber asked to block."""
-        self.log.append(value)
+        """Append a chunk; return at once, unless a subscriber asked to block."""
+        self._log.append(value)
         if self._unwatch is None:
             self._watch()
 
@@ -105,15 +116,15 @@ class TimeWindowSubject(Subject[Chunk]):
         self._end(None)
 
     def dispose(self) -> None:
-        """Cut off every subscriber and let go of the window."""
-        for delivery in list(self._deliveries):
-            delivery.dispose()
+        """Cut off every subscriber and drop the window."""
+        for worker in list(self._workers):
+            worker.dispose()
         self._end(None)
-        self.log.clear()
+        self._log.clear()
         super().dispose()
 
     def _end(self, error: Exception | None) -> None:
-        self.log.end(error)
+        self._log.end(error)
         self._ended.set()
         with self._guard:
             self._tidy = False
@@ -122,31 +133,24 @@ class TimeWindowSubject(Subject[Chunk]):
             unwatch()
 
     def _watch(self) -> None:
-        """Have the idle window trimmed now and then."""
+        """Have the janitor trim the window while it is idle."""
         with self._guard:
             if self._tidy and self._unwatch is None:
-                every = max(0.02, min(1.0, self.log.span / 8e9))
+                every = self._log.span / 1e9 / _TRIMS_PER_WINDOW
+                every = min(max(every, _MIN_TRIM_INTERVAL), _MAX_TRIM_INTERVAL)
                 self._unwatch = janitor.watch(self.trim, every)
 
     def trim(self) -> bool:
-        """Let go of what is past although nothing new comes; return whether to call again."""
-        if self.log.trim_idle():
+        """Expire chunks by the clock while nothing new comes; return whether to call again."""
+        if self._log.trim_idle():
             return True
         self._unwatch = None
-        if self.log.start < self.log.stop:  # something has just come, and found itself watched
+        # A chunk that came just before that line found the window watched still.
+        if self._log.start < self._log.stop:
             self._watch()
         return False
 
     # -- the subscriber's side ----------------------------------------------------------------
-
-    def check_start(self, start: StartPosition) -> None:
-        """Raise `ParameterError` if a start lies further back than the window reaches."""
-        if start.seconds is not None and start.seconds > self.log.span:
-            msg = (
-                f"rewind({start.seconds / 1e9:g}): the history of {self.log.name} is "
-                f"{self.log.span / 1e9:g} s; make history= longer"
-            )
-            raise ParameterError(msg)
 
     def attach(
         self,
@@ -155,182 +159,43 @@ class TimeWindowSubject(Subject[Chunk]):
         start: StartPosition,
     ) -> abc.DisposableBase:
         """Subscribe from a start on."""
-        since = self.since(start)
-        delivery = SubscriberWorker(self.log, observer, scheduler, start, self._report)
+        since = start.since(self._log)
+        worker = SubscriberWorker(self._log, observer, scheduler, start, self._report)
         with self._guard:
-            self._deliveries = [d for d in self._deliveries if not d.done.is_set()]
-            self._deliveries.append(delivery)
-        delivery.start(since)
-        return delivery
+            self._workers = [w for w in self._workers if not w.done.is_set()]
+            self._workers.append(worker)
+        worker.start(since)
+        return worker
 
-    def since(self, start: StartPosition) -> int | None:
-        """Return the time [ns] at which a start lies now; None for "now"."""
-        self.check_start(start)
-        if start.seconds is None:
-            return start.to
-        newest = self.log.newest()
-        # with nothing there yet, "now" could come after a first chunk that is just arriving
-        return -_FOREVER if newest is None else newest.end - start.seconds
-
-    def _subscribe_core(
-        self,
-        observer: abc.ObserverBase[Chunk],
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        return self.attach(observer, scheduler, StartPosition())
-
-    def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> WindowView:
-        """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
-        return WindowView(self, StartPosition()).rewind(seconds, to=to)
-
-    def on_lag(self, policy: Policy, *, name: str | None = None) -> WindowView:
-        """Choose what happens to a subscriber that is too slow: gap, latest, error, block."""
-        return WindowView(self, StartPosition()).on_lag(policy, name=name)
+    def attach_reader(
+        self, start: StartPosition, on_close: Callable[[], None] | None = None
+    ) -> Reader:
+        """Return a reader that begins at a start."""
+        since, name = start.since(self._log), start.name or "reader"
+        return Reader(self._log, start.policy, since, name, on_close)
 
     def drain(self, timeout: float) -> list[SubscriberWorker]:
         """Wait until every subscriber's thread has ended; return those that have not [s]."""
         deadline = now_ns() + round(timeout * 1e9)
         return [
-            delivery
-            for delivery in list(self._deliveries)
-            if not delivery.join(max(0.0, (deadline - now_ns()) / 1e9))
+            worker
+            for worker in list(self._workers)
+            if not worker.join(max(0.0, (deadline - now_ns()) / 1e9))
         ]
 
     def wait(self, span: int | None) -> bool:
-        """Wait up to ``span`` [ns] until the stream has ended and every subscriber had it all."""
+        """Wait up to ``span`` [ns] for the end of the stream, and of each subscriber's delivery."""
         deadline = None if span is None else now_ns() + span
         left = None if span is None else span / 1e9
         if not self._ended.wait(left):
             return False
-        for delivery in list(self._deliveries):
+        for worker in list(self._workers):
             left = None if deadline is None else max(0.0, (deadline - now_ns()) / 1e9)
-            if not delivery.done.wait(left):
+            if not worker.done.wait(left):
                 return False
         return True
 
-    # -- looking back -------------------------------------------------------------------------
-
-    def last(self, seconds: Duration) -> Chunk:  # type: ignore[override]  # Rx's fluent `last` is .pipe(last())
-        """Return the newest ``seconds`` [s] as one chunk.
-
-        Raises
-        ------
-        ChunkError
-            If nothing has come yet.
-        """
-        span = to_span(seconds, "last", zero=True)
-        newest = self.log.newest()
-        end = newest.end if newest else 0
-        return self.log.between(end - span, end)
-
-    def between(self, t0: Time, t1: Time) -> Chunk:
-        """Return what lies from ``t0`` to before ``t1``, as far as the window holds it.
-
-        Raises
-        ------
-        ChunkError
-            If nothing has come yet.
-        ParameterError
-            If ``t1`` is before ``t0``.
-        """
-        x, y = to_ns(t0), to_ns(t1)
-        if y < x:
-            msg = f"between({x}, {y}): the end is before the start"
-            raise ParameterError(msg)
-        return self.log.between(x, y)
-
-    def at(self, t: Time) -> Chunk:
-        """Return the sample at ``t``, or the last one before it, as a chunk of one.
-
-        Raises
-        ------
-        ChunkError
-            If the window holds no sample at or before ``t``.
-        """
-        when = to_ns(t)
-        oldest = when
-        for span in (10**9, self.log.span):  # most often it lies near; else look everywhere
-            oldest = when - span
-            newest = self.log.newest()
-            if newest is not None and oldest > newest.end:
-                oldest = newest.start
-            for chunk in reversed(self.log.chunks(oldest, when + 1)):
-                if len(chunk):
-                    return cast("Chunk", chunk[len(chunk) - 1 :])
-        msg = f"{self.log.name}: no sample at or before {when} is in the window"
-        raise ChunkError(msg)
-
-    def past(
-        self,
-        seconds: Duration | None = None,
-        *,
-        start: Time | None = None,
-        end: Time | None = None,
-        warmup: Duration = 0.0,
-        cut: bool = True,
-    ) -> Replay:
-        """Return a cold Observable over the history: each subscription gets it again, then ends.
-
-        Where operators take other streams, give them their past too, as in
-        ``mic.past(20).pipe(ops.align(cam.past(20)))``: a device itself is waited for, and one that
-        is closed until it is opened again.
-
-        Parameters
-        ----------
-        seconds
-            The newest so many [s]; or
-        start, end
-            from a time to a time; default: all there is.
-        warmup
-            How much earlier the operators of its ``pipe`` begin [s], for as long as they remember:
-            a filter's settling time, a window's length. What they give for it is left out, so
-            that ``mic.past(20, warmup=1).pipe(a, b)`` gives for 20 s what live gave. Other streams
-            in it need as much more: ``cam.past(21)``. What works in threads of its own and gives no
-            chunks, as ``map_parallel``, comes in a further pipe: ``.pipe(a, b).pipe(c)``.
-        cut
-            Cut what the pipe gives to the sample at the asked start. False leaves chunks whole
-            that reach over it: windows.
-
-        Raises
-        ------
-        ParameterError
-            For a ``warmup`` without a start to come before.
-
-        Examples
-        --------
-        The last of each window of 0.3 s; the window that reaches over the start stays whole:
-
-        >>> import numpy as np
-        >>> from rxstream import Chunk, StreamInfo
-        >>> from rxstream import operators as ops
-        >>> info, ramp = StreamInfo("ramp", rate=10.0, dtype=np.int64), TimeWindowSubject(60)
-        >>> ramp.on_next(Chunk.regular(np.arange(30), info, start=0))
-        >>> ramp.past(0.4, warmup=0.3, cut=False).pipe(ops.window_by_time(0.3)).subscribe(
-        ...     lambda window: print(window.data)).dispose()
-        [24 25 26]
-        [27 28 29]
-        >>> ramp.on_completed()
-        """
-        span = None if seconds is None else to_span(seconds, "past")
-        x = None if start is None else to_ns(start)
-        y = None if end is None else to_ns(end)
-        warm = to_span(warmup, "warmup", zero=True)
-        if warm and span is None and x is None:
-            msg = f"past(warmup={warmup!r}) needs seconds or start=, before which it lies"
-            raise ParameterError(msg)
-
-        def read() -> Excerpt:
-            newest, stop = self.log.newest(), _FOREVER if y is None else y
-            begin = -_FOREVER if x is None else x
-            if x is None and span is not None and newest is not None:
-                begin = min(stop, newest.end) - span
-            chunks = self.log.chunks(begin - warm, stop)
-            before = [c for c in chunks if c.covered_from < begin]
-            asked = chunks[len(before) :]
-            if before and before[-1].end > begin:
-                over = before[-1]
-                before[-1] = over.between(over.covered_from, begin)
-                asked.insert(0, over.between(begin, over.end))
-            return Excerpt(before, asked, begin)
-
-        return Replay(read, self, warm=warm > 0, cut=cut)
+    def __repr__(self) -> str:
+        log = self._log
+        kept = f"{log.held:.3g} s of {log.span / 1e9:g} s kept, {log.nbytes / 1e6:.3g} MB"
+        return f"<TimeWindowSubject {log.name}: {kept}, {len(log.cursors())} subscribers>"

@@ -1,4 +1,4 @@
-"""A subscription's worker: takes chunks from the log and hands them to one observer."""
+"""A subscriber's worker: takes chunks from the log and delivers them to one observer."""
 
 import itertools
 import logging
@@ -22,11 +22,14 @@ __all__ = ["SubscriberWorker", "log_report"]
 
 _logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
-_PATIENCE = 64  # batches
+
+# How many batches a thread that appends or subscribes delivers beyond what was there, when other
+# threads append faster than the subscriber takes; then a thread of its own goes on.
+_MAX_EXTRA_BATCHES = 64
 
 
 def log_report(error: SubscriberError) -> None:
-    """Tell of a subscriber's exception by the logging module."""
+    """Report a subscriber's exception to the logging module."""
     _logger.error("%s", error, exc_info=error.__cause__)
 
 
@@ -42,13 +45,15 @@ class SubscriberWorker(Disposable):
         report: Callable[[SubscriberError], None],
     ) -> None:
         super().__init__()
-        if isinstance(scheduler, AsyncIOScheduler):  # what wakes it is not the loop's thread
+        # Appending threads wake it, and those are not the loop's.
+        if isinstance(scheduler, AsyncIOScheduler):
             scheduler = AsyncIOThreadSafeScheduler(scheduler._loop)  # noqa: SLF001
         self._log, self._observer, self._scheduler = log, observer, scheduler
         self._report = report
         self._wakeup: SimpleQueue[None] = SimpleQueue()
         self._gone = False
-        self.thread: threading.Thread | None = None  # set when it runs
+        # None until it runs, and for schedulers.
+        self.thread: threading.Thread | None = None
         self.done = threading.Event()
         if scheduler is None:
             wake = self._wake_thread
@@ -67,7 +72,7 @@ class SubscriberWorker(Disposable):
         self._log.attach(self.cursor, since)
 
     def dispose(self) -> None:
-        """Stop; nothing is delivered after the chunk under way."""
+        """Stop; the chunk being delivered is the last one."""
         if self._gone:
             return
         self._gone = True
@@ -79,7 +84,7 @@ class SubscriberWorker(Disposable):
         super().dispose()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end of its thread; False if it has one of its own that goes on [s]."""
+        """Wait up to ``timeout`` [s] for its own thread, if any; return False if that goes on."""
         if self._scheduler is not None or self.thread is threading.current_thread():
             return True
         deadline = time.monotonic() + timeout
@@ -104,7 +109,8 @@ class SubscriberWorker(Disposable):
         )
         try:
             thread.start()
-        except RuntimeError as error:  # there are too many
+        except RuntimeError as error:
+            # the system has no more threads
             self._cut_off(error)
             return
         self.thread = thread
@@ -118,15 +124,16 @@ class SubscriberWorker(Disposable):
                         return
                     self._wakeup.get()
         finally:
-            self.dispose()  # also when a subscriber has ended its thread by SystemExit
+            # also when a subscriber has ended this thread by SystemExit
+            self.dispose()
             self.done.set()
 
     def _run_here(self) -> None:
-        """Deliver in the thread of who appends, or subscribes; not for ever, if others append."""
-        target, more = self._log.stop, 0
+        """Deliver in the thread that appends or subscribes, and not for ever if others append."""
+        target, extra = self._log.stop, 0
         while not self._gone and self._deliver_batch():
-            more += self.cursor.position > target
-            if more > _PATIENCE:
+            extra += self.cursor.position > target
+            if extra > _MAX_EXTRA_BATCHES:
                 name = f"rxstream-{self.cursor.name}-catching-up"
                 threading.Thread(target=self._catch_up, name=name, daemon=True).start()
                 return
@@ -140,15 +147,16 @@ class SubscriberWorker(Disposable):
             return
         try:
             self._scheduler.schedule(self._action)
-        except Exception as error:  # noqa: BLE001 - it was disposed, its loop closed: not our affair
+        except Exception as error:  # noqa: BLE001 - a disposed scheduler, a closed loop
             self._cut_off(error)
 
     def _action(self, _scheduler: abc.SchedulerBase, _state: Any = None) -> None:
         if not self._gone and self._deliver_batch():
-            self._wake_scheduler()  # one batch at a time, so that others on the loop have a turn
+            # one batch at a time, so that others on the loop have a turn
+            self._wake_scheduler()
 
     def _deliver_batch(self) -> bool:
-        """Deliver what is there; return False if there was nothing."""
+        """Deliver the next chunks; return False if there were none, or at the end."""
         try:
             chunks = self._log.take(self.cursor)
         except Exception as error:  # noqa: BLE001 - a LagError goes where stream errors go
@@ -191,5 +199,6 @@ class SubscriberWorker(Disposable):
         wrapped.__cause__ = error
         try:
             self._report(wrapped)
-        except Exception:  # who is told of the harm must not do more
+        except Exception:
+            # a report that raises must not harm the producer or other subscribers
             _logger.exception("%s: the report of a subscriber's error raised", self._log.name)

@@ -1,5 +1,6 @@
 """`past` with a warm-up: over the history, a pipeline gives what it gave live."""
 
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from reactivex.subject import Subject
 from rxstream import Chunk, Device, Gap, Reading, StreamInfo, TimeWindowSubject, concat
 from rxstream import operators as ops
 from rxstream.errors import NotRewindableError, ParameterError
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.lift import lift
 from rxstream.testing import recut, streams
 
@@ -56,7 +58,7 @@ def filled(chunks: Iterable[Chunk[Any]]) -> tuple[TimeWindowSubject, list[Chunk[
     """Return a window with chunks in it, and what `RunningMean` gave live."""
     subject = TimeWindowSubject(3600, clock=lambda: 0)
     live: list[Chunk[Any]] = []
-    subject.pipe(lift(RunningMean)).subscribe(live.append, scheduler=here)
+    keep_heartbeats(subject.pipe(lift(RunningMean))).subscribe(live.append, scheduler=here)
     for chunk in chunks:
         subject.on_next(chunk)
     return subject, live
@@ -65,7 +67,8 @@ def filled(chunks: Iterable[Chunk[Any]]) -> tuple[TimeWindowSubject, list[Chunk[
 def collected(source: rx.Observable[Any]) -> list[Any]:
     got: list[Any] = []
     errors: list[Exception] = []
-    source.subscribe(got.append, errors.append, lambda: got.append("end"))
+    everything = keep_heartbeats(source)
+    everything.subscribe(got.append, errors.append, lambda: got.append("end"))
     assert errors == []
     assert got.pop() == "end"
     return got
@@ -120,10 +123,11 @@ def test_one_pipeline_live_and_over_the_past() -> None:
         assert concat(collected(device.past(0.05, warmup=0.01))).data.tolist() == [*range(150, 200)]
 
 
-def test_what_is_no_chunk_is_left_out_if_it_came_during_the_warm_up() -> None:
+def test_what_is_no_chunk_is_made_of_what_is_left_of_the_warm_up() -> None:
     subject, _ = filled(ramp(10 * k, 10) for k in range(10))
-    firsts = rx.compose(ops.rechunk(5), rxo.map(lambda chunk: int(chunk.data[0])))
-    assert collected(subject.past(0.02, warmup=0.03).pipe(firsts)) == [80, 85, 90, 95]
+    firsts = rxo.map(lambda chunk: int(chunk.data[0]))
+    past = subject.past(0.02, warmup=0.03).pipe(ops.rechunk(5))
+    assert collected(past.pipe(firsts)) == [80, 85, 90, 95]
 
 
 # -- what is no chunk ---------------------------------------------------------------------------
@@ -171,7 +175,7 @@ FAR: list[Any] = [lambda: ops.map_parallel(newest), lambda: ops.map_async(newest
 
 
 @pytest.mark.parametrize("far", FAR, ids=["map_parallel", "map_async"])
-def test_what_comes_from_other_threads_needs_a_time(far: Any) -> None:
+def test_what_comes_from_other_threads_needs_a_time_too(far: Any) -> None:
     past, windows = counts().past(3, warmup=5), ops.window_by_time(1.0)
     got, errors = eventual(past.pipe(windows, far()))
     assert got == []
@@ -179,20 +183,20 @@ def test_what_comes_from_other_threads_needs_a_time(far: Any) -> None:
     assert "what operator 2 gives has no time" in str(errors[0])
     assert eventual(past.pipe(windows).pipe(far())) == ([27, 28, 29], [])
     got, errors = eventual(past.pipe(windows, far(), rxo.map(str)))
-    assert "what operator 2 gives has no time" in str(errors[0])
+    assert "what operator 3 gives has no time" in str(errors[0])
     assert got == []
 
 
-def test_chunks_from_other_threads_are_cut_and_what_is_made_of_them_is_known() -> None:
+def test_chunks_from_other_threads_are_cut() -> None:
     past = counts().past(3, warmup=5)
     parallel = ops.map_parallel(lambda chunk: chunk.with_data(chunk.data + 100))
-    got, errors = eventual(past.pipe(ops.window_by_time(1.0), parallel, rxo.map(newest)))
+    got, errors = eventual(past.pipe(ops.window_by_time(1.0), parallel).pipe(rxo.map(newest)))
     assert (got, errors) == ([127, 128, 129], [])
     got, errors = eventual(past.pipe(ops.window_by_time(2.0), parallel))
     assert ([chunk.data[0] for chunk in got], errors) == ([127, 128], [])
-    pairs = ops.map_parallel(lambda chunk: (chunk, newest(chunk)))
-    got, errors = eventual(past.pipe(ops.window_by_time(1.0), pairs))
-    assert ([value for _, value in got], errors) == ([27, 28, 29], [])
+    pairs = ops.map_parallel(lambda chunk: (chunk, chunk))
+    got, errors = eventual(past.pipe(ops.window_by_time(2.0), pairs))
+    assert ([[len(chunk) for chunk in pair] for pair in got], errors) == ([[10, 10], [20, 20]], [])
 
 
 def test_windows_of_several_streams_are_left_out_by_their_times() -> None:
@@ -202,7 +206,7 @@ def test_windows_of_several_streams_are_left_out_by_their_times() -> None:
     assert [window.start // 10**9 for window in got] == [27, 28, 29]
     assert all(len(chunk) == 10 for window in got for chunk in window.chunks)
     starts = rxo.map(lambda window: window.start // 10**9)
-    assert collected(mic.past(3, warmup=5).pipe(joined, starts)) == [27, 28, 29]
+    assert collected(mic.past(3, warmup=5).pipe(joined).pipe(starts)) == [27, 28, 29]
     odd = ops.join_windows(cam.past(8), duration=2.0)
     got = collected(mic.past(3, warmup=5).pipe(odd))  # one that reaches over the start stays whole
     assert [window.start // 10**9 for window in got] == [26, 28]
@@ -221,7 +225,7 @@ def test_aligned_chunks_are_cut_together() -> None:
         (27_000, 28_000), (28_000, 29_000), (29_000, 30_000),
     ]  # fmt: skip
     assert [b.start // MS for _, b in whole] == [27_000, 28_000, 29_000]
-    numbers = collected(past.pipe(aligned, rxo.map(lambda pair: newest(pair[1]))))
+    numbers = collected(past.pipe(aligned).pipe(rxo.map(lambda pair: newest(pair[1]))))
     assert numbers == [27, 28, 29]
 
 
@@ -237,23 +241,41 @@ def test_clips_are_left_out_by_their_times() -> None:
     assert (got[0].start, got[0].end) == (19_700 * MS, 20_200 * MS)  # whole
 
 
-def test_results_without_a_time_belong_to_what_they_were_made_of() -> None:
+def test_samples_are_left_out_by_their_times() -> None:
+    past = counts().past(0.25, warmup=5)
+    got = collected(past.pipe(ops.samples()))
+    assert [sample.time // MS for sample in got] == [29_800, 29_900]
+
+
+@pytest.mark.parametrize(
+    ("operators", "number"),
+    [
+        ([rxo.map(newest)], 1),
+        ([ops.window_by_time(1.0), rxo.count()], 2),
+        ([ops.window_by_time(1.0), rxo.pairwise()], 2),
+        ([ops.window_by_time(1.0), rxo.map(lambda chunk: (chunk, 1))], 2),
+        ([ops.window_by_time(1.0), rxo.map(lambda _: ())], 2),
+        ([ops.window_by_time(1.0), rxo.map(lambda _: re.match("a", "a"))], 2),
+    ],
+)
+def test_results_without_a_time_fail_at_the_first(operators: list[Any], number: int) -> None:
     past = counts().past(3, warmup=5)
-    windows = ops.window_by_time(1.0)
-    assert collected(past.pipe(windows, rxo.map(newest))) == [27, 28, 29]
-    late = rxo.buffer_with_count(2)  # the second is of the asked time, so both come
-    assert collected(past.pipe(windows, rxo.map(newest), late)) == [[26, 27], [28, 29]]
-    assert collected(past.pipe(windows, rxo.pairwise(), rxo.map(lambda p: newest(p[1])))) == [
-        27, 28, 29,
-    ]  # fmt: skip
-    assert collected(past.pipe(windows, rxo.count())) == [8]  # it counts the warm-up in
-    assert collected(past.pipe(windows).pipe(rxo.count())) == [3]
-    assert collected(past.pipe(rxo.map(newest), rxo.start_with(-1))) == [27, 28, 29]
-    shared = past.pipe(windows, rxo.publish(), rxo.ref_count(), rxo.map(newest))
-    assert collected(shared) == [27, 28, 29]
+    got, errors = eventual(past.pipe(*operators))
+    assert (got, len(errors)) == ([], 1)
+    assert isinstance(errors[0], ParameterError)
+    assert f"what operator {number} gives has no time" in str(errors[0])
+
+
+def test_results_without_a_time_are_made_in_a_further_pipe() -> None:
+    past = counts().past(3, warmup=5)
+    windows = past.pipe(ops.window_by_time(1.0))
+    assert collected(windows.pipe(rxo.map(newest))) == [27, 28, 29]
+    assert collected(windows.pipe(rxo.count())) == [3]
+    assert collected(windows.pipe(rxo.pairwise(), rxo.map(lambda p: newest(p[1])))) == [28, 29]
+    shared = past.pipe(ops.window_by_time(1.0), rxo.publish(), rxo.ref_count())
+    assert collected(shared.pipe(rxo.map(newest))) == [27, 28, 29]
     nested = rxo.flat_map(lambda chunk: rx.of(newest(chunk)))
-    _, errors = eventual(past.pipe(windows, nested))  # it comes later
-    assert "operator 2" in str(errors[0])
+    assert collected(windows.pipe(nested)) == [27, 28, 29]
 
 
 def test_a_gap_at_the_start_is_cut() -> None:
@@ -267,11 +289,11 @@ def test_a_gap_at_the_start_is_cut() -> None:
 def test_errors_and_fluent_style() -> None:
     subject, _ = filled([ramp(0, 10)])
     past = subject.past(0.01, warmup=0.01)
+    assert past.pipe() is past
     errors: list[Exception] = []
     past.pipe(ops.map_data(lambda x: 1 / 0)).subscribe(print, errors.append)
     assert isinstance(errors[0], ZeroDivisionError)
-    assert past.pipe() is past
-    assert collected(past.map(len)) == [10]  # type: ignore[arg-type]
+    assert collected(subject.past(0.01).map(len)) == [10]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from rxstream.errors import SubscriberError
 from rxstream.window.log import Cursor, Log
 from rxstream.window.reader import Reader, iterate_async
 
+pytestmark = pytest.mark.real
+
 here = ImmediateScheduler()
 
 
@@ -43,7 +45,7 @@ class Paused(Log):
 def test_the_end_waits_for_the_last_chunk_whoever_delivers_it() -> None:
     """One thread has just found nothing; another delivers the last chunk; a third ends."""
     subject = TimeWindowSubject(60.0)
-    log = subject.log = Paused()
+    log = subject._log = Paused()
     got: list[Any] = []
     in_chunk, release = threading.Event(), threading.Event()
 

@@ -17,6 +17,8 @@ from rxstream import Chunk, TimeWindowSubject
 from rxstream.errors import LagError
 from rxstream.window.log import Cursor, Log, Policy
 
+pytestmark = pytest.mark.real
+
 POLICIES: tuple[Policy, ...] = ("gap", "latest", "error", "block")
 
 
@@ -198,5 +200,5 @@ def test_many_subscribe_and_dispose_at_once() -> None:
         thread.join()
     assert len(kept) == 800
     assert len(subject.log.cursors()) == 800
-    assert len([d for d in subject._deliveries if not d.done.is_set()]) == 800
+    assert len([w for w in subject._workers if not w.done.is_set()]) == 800
     subject.dispose()

@@ -15,7 +15,9 @@ from reactivex.testing import ReactiveTest, TestScheduler
 
 from rxstream import Chunk, Gap, StreamInfo, TimeWindowSubject
 from rxstream.errors import ChunkError, LagError, ParameterError, SubscriberError
-from rxstream.window.starts import Rewindable
+from rxstream.window.rewindable import Rewindable
+
+pytestmark = pytest.mark.real
 
 here = ImmediateScheduler()
 
