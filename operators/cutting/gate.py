@@ -12,7 +12,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.cutting.hysteresis import Flags, Hysteresis, Test
+from rxstream.operators.cutting.gate_state import Flags, GateState, Test
 from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
 
@@ -24,7 +24,7 @@ _NONE = np.empty(0, np.intp)
 class _Gate:
     __slots__ = ("_after", "_before", "_done", "_end", "_state", "_tape", "_told")
 
-    def __init__(self, state: Hysteresis, before: int, after: int) -> None:
+    def __init__(self, state: GateState, before: int, after: int) -> None:
         self._state, self._before, self._after = state, before, after
         self._tape: ChunkBuffer[Any] = ChunkBuffer()  # what may still pass if the gate opens
         self._done = 0  # position up to which that is decided
@@ -264,4 +264,4 @@ def gate(
         raise ParameterError(msg)
     keep = to_span(hold, "hold", zero=True)
     early, late = to_span(before, "before", zero=True), to_span(after, "after", zero=True)
-    return lift(lambda: _Gate(Hysteresis(opens, closes, keep), early, late))
+    return lift(lambda: _Gate(GateState(opens, closes, keep), early, late))

@@ -18,15 +18,18 @@ from rxstream.operators.signal.kernels import load_kernel, load_scipy
 from rxstream.operators.signal.runs import (
     ContiguousRuns,
     OnGap,
-    check_choice,
     check_numbers,
     check_rate,
 )
+from rxstream.steps.hysteresis import Flags, Hysteresis
 from rxstream.steps.lift import lift
-from rxstream.validation import is_number
+from rxstream.validation import check_choice, is_number
 
 __all__ = ["onset"]
-_MOST = 1000.0  # dB; a number has no more
+
+# the largest ratio to the background [dB]: 1e50, more than any sensor spans, and far from overflow
+_MAX_RATIO_DB = 1000.0
+_NO_SAMPLES = np.empty(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +85,29 @@ class _Background:
 
 
 class _Onset:
-    __slots__ = ("_background", "_begun", "_count", "_given", "_info", "_is_on", "_next",
-                 "_options", "_runs")  # fmt: skip
+    __slots__ = ("_background", "_begun", "_count", "_given", "_info", "_next", "_options", "_runs",
+                 "_state")  # fmt: skip
 
     def __init__(self, options: _Options) -> None:
         self._options, self._runs = options, ContiguousRuns()
         self._background: _Background | None = None
+        # on until it has been seen off: nobody can know when it rose
+        self._state = Hysteresis(is_open=True)
         self._begun = False
-        self._is_on = True  # until it has been seen off, nobody knows when it rose
-        self._count = 0  # onsets so far
-        self._next: int | None = None  # there is none before [ns]
+        # onsets so far
+        self._count = 0
+        # time before which there is no further onset [ns]
+        self._next: int | None = None
         self._given: StreamInfo | None = None
         self._info: StreamInfo
 
     def push(self, chunk: Chunk) -> tuple[Chunk]:
         if chunk.info is not self._given:
             self._begin(chunk.info)
-        found = [i + self._rises(chunk.data[i:j], broken)
-                 for i, j, broken in self._runs.cut(chunk)]  # fmt: skip
-        at = np.concatenate(found) if found else _NONE
+        found = [i + self._rises(chunk[i:j], broken) for i, j, broken in self._runs.cut(chunk)]
+        at = np.concatenate(found) if found else _NO_SAMPLES
         if len(at) and self._options.holdoff:
-            at = self._rested(at, chunk.axis.times()[at])
+            at = self._held_off(at, chunk.time[at])
         index = self._count
         self._count += len(at)
         data = chunk.data[at]
@@ -118,6 +123,7 @@ class _Onset:
         return ()
 
     def _begin(self, info: StreamInfo) -> None:
+        """Begin anew for a stream of another description."""
         if info != self._given:
             check_numbers(info, "onset")
             if info.dtype.kind == "c":
@@ -129,25 +135,22 @@ class _Onset:
             self._begun = False
         self._given = info
 
-    def _rises(self, data: NDArray[Any], broken: bool) -> NDArray[np.intp]:
-        """Return at which samples it turns on."""
+    def _rises(self, piece: Chunk, broken: bool) -> NDArray[np.intp]:
+        """Return at which of some adjacent samples it turns on."""
         if broken and not (self._options.bridge and self._begun):
-            self._begun, self._is_on = True, True
+            self._begun, self._state = True, Hysteresis(is_open=True)
             if self._background is not None:
                 self._background.reset()
-        on, off = self._judge(data.reshape(len(data), int(np.prod(data.shape[1:]))))
-        if not on.any():
-            self._is_on = self._is_on and not bool(off.any())
-            return _NONE
-        decided = np.maximum.accumulate(np.where(on | off, np.arange(len(on)), -1))
-        is_on = np.where(decided < 0, self._is_on, on[decided])
-        rises = is_on[1:] & ~is_on[:-1]
-        first = bool(is_on[0]) and not self._is_on
-        self._is_on = bool(is_on[-1])
-        return np.flatnonzero(np.concatenate(([first], rises)))
+        on, off = self._judge(piece.data.reshape(len(piece), int(np.prod(piece.shape[1:]))))
+        state = self._state
+        if state.stays(on, off):
+            return _NO_SAMPLES
+        was_open = state.open
+        is_open, _ = state.push(on, off, piece.time)
+        return np.flatnonzero(is_open & ~np.concatenate(([was_open], is_open[:-1])))
 
-    def _judge(self, x: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return where samples ``(n, channels)`` are on, and where they are off."""
+    def _judge(self, x: NDArray[Any]) -> tuple[Flags, Flags]:
+        """Return where samples ``(n, channels)`` are on, and where they are off, ``(n,)``."""
         options, background = self._options, self._background
         if background is None:
             on = np.any(x >= options.high, axis=1)
@@ -160,8 +163,8 @@ class _Onset:
         fall = np.maximum(before * options.below, options.low)
         return on, np.all((x < fall) | (x == 0), axis=1) & ~on
 
-    def _rested(self, at: NDArray[np.intp], times: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Return those that do not come too soon after another."""
+    def _held_off(self, at: NDArray[np.intp], times: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return those of onsets ``at``, at ``times`` [ns], that no other comes shortly before."""
         kept = list[int]()
         k = 0 if self._next is None else int(times.searchsorted(self._next))
         while k < len(at):
@@ -169,9 +172,6 @@ class _Onset:
             self._next = int(times[k]) + self._options.holdoff
             k = int(times.searchsorted(self._next))
         return at[kept]
-
-
-_NONE = np.empty(0, np.intp)
 
 
 def _of_onsets(gap: Gap) -> Gap:
@@ -257,8 +257,8 @@ def onset(
     high = 0.0 if threshold is None else _number(threshold, "threshold")
     ratio = high if above is None else _number(above, "above")
     low = ratio if off is None else _number(off, "off")
-    if above is not None and abs(ratio) > _MOST:
-        msg = f"onset: above must be within ±{_MOST:g} dB, not {above!r}"
+    if above is not None and abs(ratio) > _MAX_RATIO_DB:
+        msg = f"onset: above must be within ±{_MAX_RATIO_DB:g} dB, not {above!r}"
         raise ParameterError(msg)
     if low > ratio:
         msg = f"onset: off must not be higher than what turns it on; {off!r} > {ratio:g}"

@@ -16,7 +16,7 @@ from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate import _Gate
-from rxstream.operators.cutting.hysteresis import Hysteresis
+from rxstream.operators.cutting.gate_state import GateState
 from rxstream.testing import (
     assert_same,
     check_operator,
@@ -261,7 +261,7 @@ def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> No
 
 def test_memory_stays_flat() -> None:
     """What may still pass is kept, for `before`; nothing else."""
-    step = _Gate(Hysteresis(lambda x: x > 8, None, 0), 20 * MS, 5 * MS)
+    step = _Gate(GateState(lambda x: x > 8, None, 0), 20 * MS, 5 * MS)
     held = []
     for k in range(20_000):
         step.push(level([k % 1000 == 0] * 10, 10 * k))
