@@ -9,7 +9,7 @@ WORKERS ?= 2
 
 help:
 	@echo "make demo        the main job in 15 seconds, with your devices or simulated ones"
-	@echo "make test        all tests; make test-pure, make test-real: half of them"
+	@echo "make test        all tests; make test-lowest: with the oldest versions of what it needs"
 	@echo "make check       lint, types, layers"
 	@echo "make check-fast  the same and the quick tests, in a minute or so: for every change"
 	@echo "make bench       speed against peers; make bench-time: true times against peers"
@@ -35,8 +35,19 @@ check: $(VENV)/.dev
 	$(RUN)/mypy tests/support
 	$(RUN)/lint-imports
 
-check-fast: check
-	HYPOTHESIS_PROFILE=fast $(RUN)/python -m pytest -q -m "not real and not soak" -n $(WORKERS) $(ARGS)
+check-fast: check test-quick
+
+# the pure tests without the long ones, with few examples each
+test-quick: export HYPOTHESIS_PROFILE = fast
+test-quick: $(VENV)/.test
+	$(RUN)/python -m pytest -q -m "not real and not soak" -n $(WORKERS) $(ARGS)
+
+# the pure tests with the lowest versions that pyproject.toml allows, in an environment of its own
+test-lowest:
+	VENV=$(VENV)-lowest sh scripts/setup.sh test
+	$(RUN)/python scripts/lowest.py > $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/python -m pytest -q -m "not real" -n $(WORKERS) $(ARGS)
 
 bench: $(VENV)/.bench
 	$(RUN)/python benchmarks/run.py $(ARGS)
@@ -53,4 +64,4 @@ $(VENV)/.bench: $(VENV)/.test benchmarks/requirements.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist build rxstream-demo
+	rm -rf $(VENV) $(VENV)-* dist build rxstream-demo
