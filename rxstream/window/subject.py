@@ -198,4 +198,4 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
     def __repr__(self) -> str:
         log = self._log
         kept = f"{log.held:.3g} s of {log.span / 1e9:g} s kept, {log.nbytes / 1e6:.3g} MB"
-        return f"<TimeWindowSubject {log.name}: {kept}, {len(log.cursors())} subscribers>"
+        return f"<TimeWindowSubject {log.name}: {kept}, subscribers: {len(log.cursors())}>"

@@ -170,6 +170,22 @@ def test_who_comes_after_all_have_left_gets_nothing_old() -> None:
     two.dispose()
 
 
+def test_a_reader_counts_as_a_subscriber_until_it_is_closed() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    shared: Any = source.pipe(ops.replay_window(60))
+    with shared.reader(name="plot") as reader:
+        assert len(source.observers) == 1
+        source.on_next(ramp(0, 10))
+        assert reader.read() == ramp(0, 10)
+        with shared.reader(rewind=0.005) as second:
+            reader.close()
+            reader.close()
+            assert len(source.observers) == 1
+            assert numbers([second.read()]) == list(range(5, 10))
+    assert source.observers == []
+    assert numbers([shared.last(60)]) == list(range(10))  # until the next one begins
+
+
 def test_its_window_is_bounded_and_does_not_hold_what_it_was_cut_from() -> None:
     source: Subject[Chunk[Any]] = Subject()
     shared: Any = source.pipe(ops.replay_window(0.1))
