@@ -1,6 +1,6 @@
-"""detect_gaps: find what is missing and nobody told."""
+"""detect_gaps: find gaps that nobody has marked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,42 +19,43 @@ __all__ = ["detect_gaps"]
 Report: TypeAlias = Callable[[Gap], Any]
 
 
-class _Continuity:
-    __slots__ = ("_after", "_asked", "_front", "_info", "_last", "_open", "_period", "_report",
-                 "_told", "_tolerance")  # fmt: skip
+class _DetectGaps:
+    __slots__ = ("_asked", "_end", "_expected", "_info", "_known_to", "_last", "_open", "_period",
+                 "_report", "_tolerance")  # fmt: skip
 
     def __init__(self, report: Report | None, tolerance: int | None) -> None:
         self._report, self._asked = report, tolerance
         self._info: StreamInfo | None = None
         self._period: float | None = None  # [ns]
         self._tolerance = 0.0  # [ns]
-        self._after: int | None = None  # index that should come next
+        self._expected: int | None = None  # index that should come next
         self._last = 0  # time of the last sample [ns]
-        self._front: int | None = None  # up to where all is known: samples, gaps [ns]
-        self._told = 0  # end of the last chunk [ns]
-        self._open = False  # a hole has been told of up to there
+        self._known_to: int | None = None  # time up to which samples and gaps account for all [ns]
+        self._end = 0  # of the last chunk [ns]
+        self._open = False  # a gap ends at `_known_to`; without samples after it, it goes on
 
     def push(self, chunk: Chunk) -> tuple[Chunk]:
         if chunk.info is not self._info:
             self._begin(chunk.info)
-        axis, n, front = chunk.axis, len(chunk), self._front
+        axis, n, known_to = chunk.axis, len(chunk), self._known_to
+        # The quick way for nearly all chunks of a device: one grid, which goes on as expected.
         if (
             n
             and type(axis) is RegularAxis
             and not chunk.gap_positions
-            and front is not None
+            and known_to is not None
             and not self._open
         ):
             edge = axis.at(n)
             if (
-                chunk.index == self._after
-                and abs(axis.at(0) - front) <= self._tolerance
+                chunk.index == self._expected
+                and abs(axis.at(0) - known_to) <= self._tolerance
                 and chunk.end - edge <= self._tolerance
             ):
-                self._after += n
-                self._last, self._front, self._told = axis.at(n - 1), edge, chunk.end
+                self._expected += n
+                self._last, self._known_to, self._end = axis.at(n - 1), edge, chunk.end
                 return (chunk,)
-        return (self._look(chunk),)
+        return (self._check(chunk),)
 
     def flush(self) -> tuple[()]:
         return ()
@@ -64,32 +65,32 @@ class _Continuity:
         half = 0.0 if info.period is None else info.period / 2
         self._tolerance = half if self._asked is None else float(self._asked)
 
-    def _look(self, chunk: Chunk) -> Chunk:
+    def _check(self, chunk: Chunk) -> Chunk:
+        """Return a chunk with the gaps found in it, which are reported."""
         n, axis = len(chunk), chunk.axis
         groups: dict[int, list[Gap]] = {}
         for at, gap in chunk.gap_positions:
             groups.setdefault(at, []).append(gap)
         found: list[Gap] = []
         gap_positions: list[GapAt] = []
-        for at in sorted({0, n, *groups, *self._doubtful(axis)}):
-            told = groups.get(at, [])
+        for at in sorted({0, n, *groups, *self._candidates(axis)}):
+            marked = groups.get(at, [])
             if at:
-                self._pass(axis, at)
-            gaps = self._at(chunk, at, told)
-            found += [gap for gap in gaps if not any(gap is known for known in told)]
+                self._advance(axis, at)
+            gaps = self._gaps_at(chunk, at, marked)
+            found += [gap for gap in gaps if not _is_one_of(gap, marked)]
             gap_positions += [GapAt(at, gap) for gap in gaps]
-        self._told = chunk.end
-        lost = sum(gap.lost or 0 for at, gap in chunk.gap_positions if at or not n)
+        self._end = chunk.end
         if n:
-            self._after = chunk.index + n + lost
-        elif self._after is not None:
-            self._after = max(self._after + lost, chunk.index)
+            self._expected = chunk.next_index
+        elif self._expected is not None:
+            self._expected = max(self._expected + chunk.lost, chunk.index)
         if self._report is not None:
             for gap in found:
                 self._report(gap)
-        return _with_breaks(chunk, gap_positions) if found else chunk
+        return _with_gaps(chunk, gap_positions) if found else chunk
 
-    def _doubtful(self, axis: Axis) -> list[int]:
+    def _candidates(self, axis: Axis) -> list[int]:
         """Return where a regular stream may have holes: between stretches and between stamps."""
         period = self._period
         if period is None:
@@ -104,39 +105,45 @@ class _Continuity:
             at += part.count
         return out
 
-    def _pass(self, axis: Axis, at: int) -> None:
+    def _advance(self, axis: Axis, at: int) -> None:
         """Note the sample before ``at`` as the last."""
         one = axis.cut(at - 1, at)
         self._last = one.at(0)
         if self._period is None:
-            self._front = self._last
+            self._known_to = self._last
         else:
             part = one.parts()[0]
-            self._front = (
+            self._known_to = (
                 part.at(1) if type(part) is RegularAxis else round(self._last + self._period)
             )
         self._open = False
 
-    def _at(self, chunk: Chunk, at: int, told: list[Gap]) -> list[Gap]:
-        """Return the gaps between the last sample and what comes next: those told, and others."""
+    def _gaps_at(self, chunk: Chunk, at: int, marked: list[Gap]) -> list[Gap]:
+        """Return the gaps between the last sample and sample ``at``: those marked, and others."""
         axis, n = chunk.axis, len(chunk)
         after = axis.at(at) if at < n else chunk.end
         jump = 0
-        if at == 0 and self._after is not None:
-            jump = chunk.index - self._after - sum(gap.lost or 0 for gap in told)
-            if not n:  # it tells what comes next; only going on counts, not a number of no sample
+        if at == 0 and self._expected is not None:
+            jump = chunk.index - self._expected - sum(gap.lost or 0 for gap in marked)
+            # The index of a chunk without samples is that of the next one: it can reveal a loss,
+            # but as long as no sample has come, no restart and no overlap.
+            if not n:
                 jump = max(jump, 0)
-            elif self._is_back(axis, after):
-                return [*told, Gap(after, max(after, self._front or 0), 0, "overlap")]
-            if any(gap.lost is None for gap in told):
-                jump = 0  # a loss is told, though not its size
-        out = self._holes(told, after, 0 if at else self._told)
-        holes = [k for k, gap in enumerate(out) if not any(gap is known for known in told)]
+            elif self._goes_back(axis, after):
+                return [*marked, Gap(after, max(after, self._known_to or 0), 0, "overlap")]
+            # A marked loss of unknown size accounts for any jump.
+            if any(gap.lost is None for gap in marked):
+                jump = 0
+        out = self._fill_holes(marked, after, 0 if at else self._end)
+        holes = [k for k, gap in enumerate(out) if not _is_one_of(gap, marked)]
         if jump > 0 and holes:
-            _share(out, holes, jump)
-        elif jump > 0 or (jump < 0 and not told):
-            start = self._told if self._period is None and not told else chunk.start
-            start = max(start, self._told)
+            _distribute(out, holes, jump)
+        elif jump > 0 or (jump < 0 and not marked):
+            # The index jumps where there is no hole in time. Irregular samples may have been lost
+            # anywhere since the last chunk; a regular stream leaves only the time from the start of
+            # the chunk to its first sample, most often none.
+            start = self._end if self._period is None and not marked else chunk.start
+            start = max(start, self._end)
             end = max(start, after if self._period is not None else chunk.start)
             if jump < 0:
                 out = [Gap(min([start, *(gap.start for gap in out)]), end, None, "restart")]
@@ -144,49 +151,57 @@ class _Continuity:
                 out.append(Gap(start, end, jump, "dropped"))
         return out
 
-    def _is_back(self, axis: Axis, first: int) -> bool:
+    def _goes_back(self, axis: Axis, first: int) -> bool:
+        """Whether a sample at ``first`` [ns] is earlier than jitter explains."""
         if self._period is not None and type(axis.parts()[0]) is RegularAxis:
-            return first < (self._front or first) - max(self._tolerance, self._period / 2)
+            return first < (self._known_to or first) - max(self._tolerance, self._period / 2)
         return first < self._last
 
-    def _holes(self, told: list[Gap], after: int, low: int) -> list[Gap]:
-        """Return the gaps told and the holes between; they do not begin before ``low`` [ns]."""
+    def _fill_holes(self, marked: list[Gap], after: int, low: int) -> list[Gap]:
+        """Return marked gaps, and gaps for the holes around them up to ``after`` [ns].
+
+        No hole begins before ``low`` [ns]: heartbeats have covered the time before.
+        """
         out: list[Gap] = []
-        front = self._front
-        for stop, gap in (*((gap.start, gap) for gap in told), (after, None)):
+        known_to = self._known_to
+        for stop, gap in (*((gap.start, gap) for gap in marked), (after, None)):
             tolerance = 0.0 if self._open else self._tolerance
-            if front is not None and self._period is not None and stop - front > tolerance:
-                start = max(front, low)
+            if known_to is not None and self._period is not None and stop - known_to > tolerance:
+                start = max(known_to, low)
                 if start < stop:
                     out.append(Gap(start, stop, None, "dropped"))
-                self._open, front = True, stop
+                self._open, known_to = True, stop
             if gap is not None:
                 out.append(gap)
-                front = gap.end if front is None else max(front, gap.end)
-        self._front = front
+                known_to = gap.end if known_to is None else max(known_to, gap.end)
+        self._known_to = known_to
         return out
 
 
-def _share(gaps: list[Gap], holes: list[int], lost: int) -> None:
-    """Spread the number of ``lost`` samples over those ``gaps`` that are ``holes``, by length."""
+def _is_one_of(gap: Gap, gaps: list[Gap]) -> bool:
+    """Whether it is the same object as one of ``gaps``; a gap that was found may equal one."""
+    return any(gap is each for each in gaps)
+
+
+def _distribute(gaps: list[Gap], holes: list[int], lost: int) -> None:
+    """Divide the number of ``lost`` samples among those ``gaps`` that are ``holes``, by length."""
     length = sum(gaps[k].end - gaps[k].start for k in holes)
-    past = told = 0
+    past = before = 0
     for k in holes:
         gap = gaps[k]
         past += gap.end - gap.start
         upto = lost * past // length
-        gaps[k] = Gap(gap.start, gap.end, upto - told, gap.reason)
-        told = upto
+        gaps[k] = Gap(gap.start, gap.end, upto - before, gap.reason)
+        before = upto
 
 
-def _with_breaks(chunk: Chunk, gap_positions: Sequence[GapAt]) -> Chunk:
+def _with_gaps(chunk: Chunk, gap_positions: list[GapAt]) -> Chunk:
+    """Return a chunk with these gaps; it starts where those before its first sample end."""
     start, latest = chunk.start, chunk.axis.at(0) if len(chunk) else chunk.end
     for at, gap in gap_positions:
         if at == 0 and gap.start <= start:
             start = min(max(start, gap.end), latest)
-    return Chunk(
-        chunk.data, chunk.axis, start, chunk.end, chunk.index, chunk.info, tuple(gap_positions)
-    )
+    return chunk._replace(start=start, gap_positions=tuple(gap_positions))
 
 
 def detect_gaps(
@@ -194,37 +209,37 @@ def detect_gaps(
     *,
     tolerance: Duration | None = None,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Check that a stream is without holes; mark and report those of which nobody told.
+    """Find losses that are not marked as gaps; mark and report them.
 
-    A `Device` tells every loss itself. This is for streams from elsewhere: files, other programs,
+    A `Device` marks every loss itself. This is for streams from elsewhere: files, other programs,
     operators that leave samples out.
 
     .. marble::
 
-        --ab--c----e--f--|      the numbers, or the times, say that d is missing
+        --ab--c----e--f--|      d is missing, by its index or its time
         [  detect_gaps()  ]
         --ab--c--x-e--f--|      x: gap
 
     Parameters
     ----------
     report
-        A function or an observer, called with each `Gap` that was found, none that was told; an
-        observer gets no end. Called in the stream: what takes long holds it up.
+        A function or an observer, called with each `Gap` found, not with those that were marked
+        before; an observer is not completed. It runs in the stream, which waits for it.
     tolerance
-        How far samples of a regular stream may be from where they should be [s]; default: half the
-        time from one to the next. Give more for streams with times of arrival.
+        Largest jitter of samples of a regular stream [s]; default: half the period. Streams with
+        times of arrival need more.
 
     Returns
     -------
     operator
-        The same chunks with a `Gap` in them where
+        The same chunks, with a `Gap` where
 
-        - the index goes up by more than there are samples: ``dropped``, and how many;
+        - the index rises by more than there are samples: ``dropped``, with their number;
         - the index goes back: ``restart``;
         - samples of a regular stream are missing in time, or do not come while it goes on:
-          ``dropped``; nobody knows how many, unless the index tells;
-        - time goes back: ``overlap``, from where to where it was before. The samples stay as they
-          are; most operators cannot do with them.
+          ``dropped``, with their number if the index shows it;
+        - time goes back: ``overlap``, from the new time to the old. The samples stay as they are;
+          most operators refuse them.
 
     Raises
     ------
@@ -233,7 +248,7 @@ def detect_gaps(
 
     See Also
     --------
-    gaps : tell of all gaps.
+    gaps : emit all gaps, marked before or found.
 
     Examples
     --------
@@ -253,4 +268,4 @@ def detect_gaps(
         raise ParameterError(msg)
     call: Report | None = report
     span = None if tolerance is None else to_span(tolerance, "tolerance")
-    return lift(lambda: _Continuity(call, span))
+    return lift(lambda: _DetectGaps(call, span))

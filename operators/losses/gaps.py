@@ -1,4 +1,4 @@
-"""gaps: what is missing."""
+"""gaps: emit what is missing, and `stretches` between gaps for the operators that need them."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,22 +8,13 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.steps.lift import lift
 
-__all__ = ["gaps", "join_cut", "stretches"]
-
-
-def join_cut(run: list[Gap], gaps: list[Gap]) -> None:
-    """Add ``gaps`` to a ``run`` of gaps, joining one that was cut where the chunks were."""
-    for gap in gaps:
-        if run and run[-1].continues(gap):
-            run[-1] = run[-1].join(gap)
-        else:
-            run.append(gap)
+__all__ = ["gaps", "stretches"]
 
 
 def stretches(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
-    """Give what a chunk is made of: gaps, and what comes after them, without gaps, in order.
+    """Split a chunk at its gaps: yield each group of gaps with the stretch that follows it.
 
-    The first stretch may be one without gaps, and each may be one without samples.
+    The first stretch may follow no gap, and any stretch may be without samples.
     """
     groups: dict[int, list[Gap]] = {}
     for at, gap in chunk.gap_positions:
@@ -32,10 +23,9 @@ def stretches(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
     start = chunk.start
     if 0 in groups:
         first, last = groups[0][0].start, groups[0][-1].end
-        if start < first:  # time before the gap, of which is told that nothing came
-            yield [], Chunk(chunk.data[:0], chunk.axis.cut(0, 0), start, first,
-                            chunk.index - sum(gap.lost or 0 for gap in groups[0]),
-                            chunk.info)  # fmt: skip
+        # Covered time before the first gap, in which no sample came.
+        if start < first:
+            yield [], Chunk.empty(chunk.info, start, first, index=chunk.first_index)
         start = max(start, last)
         if n:
             start = min(start, chunk.axis.at(0))
@@ -44,18 +34,16 @@ def stretches(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
         b = places[k + 1] if k + 1 < len(places) else n
         piece = chunk[a:b]
         end = groups[b][0].start if b in groups and a < b else chunk.end
-        yield (
-            groups.get(a, []),
-            Chunk(
-                piece.data, piece.axis, piece.start if a else start, end, piece.index, piece.info
-            ),
-        )
+        begin = piece.start if a else start
+        yield groups.get(a, []), piece._replace(start=begin, end=end, gap_positions=())
 
 
 class _Gaps:
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
+        # The newest gap waits until something follows it: if it was cut where the chunks were, its
+        # rest is at the beginning of the next one.
         self._held: Gap | None = None
 
     def push(self, chunk: Chunk) -> list[Gap]:
@@ -63,17 +51,16 @@ class _Gaps:
         for _, gap in chunk.gap_positions:
             held = self._held
             if held is not None and held.continues(gap):
-                self._held = held.join(gap)  # it was cut where the chunks were
+                self._held = held.join(gap)
                 continue
             if held is not None:
                 out.append(held)
             self._held = gap
         held = self._held
-        if held is not None and (chunk.end > held.end or len(chunk)):
-            at = chunk.gap_positions[-1][0] if chunk.gap_positions else 0
-            if at < len(chunk) or chunk.end > held.end:
-                out.append(held)
-                self._held = None
+        last = chunk.gap_positions[-1].position if chunk.gap_positions else 0
+        if held is not None and (last < len(chunk) or chunk.end > held.end):
+            out.append(held)
+            self._held = None
         return out
 
     def flush(self) -> tuple[Gap, ...]:
@@ -82,7 +69,7 @@ class _Gaps:
 
 
 def gaps() -> Callable[[Observable[Chunk]], Observable[Gap]]:
-    """Give only what is missing, as it becomes known.
+    """Emit only the gaps, as soon as each is complete.
 
     .. marble::
 
@@ -93,7 +80,7 @@ def gaps() -> Callable[[Observable[Chunk]], Observable[Gap]]:
     Returns
     -------
     operator
-        `Gap` items, each once, however the stream was cut.
+        `Gap` items, each once, however the stream is cut.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""ignore_gaps: take the marks of gaps away."""
+"""ignore_gaps: remove the marks of gaps."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from rxstream.steps.lift import lift
 __all__ = ["ignore_gaps"]
 
 
-class _DropGaps:
+class _IgnoreGaps:
     __slots__ = ()
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -22,8 +22,8 @@ class _DropGaps:
         start = chunk.covered_from
         for piece in pieces:
             if len(piece) or piece is pieces[-1]:
-                # each begins where the last one ended, so that none seems to be missing
-                out.append(Chunk(piece.data, piece.axis, start, piece.end, piece.index, piece.info))
+                # Each chunk begins where the last one ended, so that no time seems to be missing.
+                out.append(piece._replace(start=start))
                 start = piece.end
         return out
 
@@ -32,11 +32,11 @@ class _DropGaps:
 
 
 def ignore_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Pass the samples on without the marks of what was lost between them.
+    """Remove the gap marks between samples; the samples and their times stay.
 
-    For what cannot do with gaps and does not mind. Chunks end where a gap was, and the next goes on
-    from there; the times and the `Chunk.index` of the samples stay, so the loss can still be seen,
-    and `detect_gaps` finds it again.
+    For code that cannot handle gaps and need not know of them. A chunk ends at each gap, and the
+    next one begins there; times and `Chunk.index` of the samples stay, so the loss can still be
+    seen, and `detect_gaps` finds it again.
 
     .. marble::
 
@@ -51,8 +51,8 @@ def ignore_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
 
     See Also
     --------
-    fill_gaps : put something there.
-    detect_gaps : find what is missing.
+    fill_gaps : replace what was lost.
+    detect_gaps : find gaps without marks.
 
     Examples
     --------
@@ -64,4 +64,4 @@ def ignore_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     >>> rx.of(chunk).pipe(ignore_gaps()).subscribe(lambda c: print(c.gap, c.index)).dispose()
     None 5
     """
-    return lift(_DropGaps)
+    return lift(_IgnoreGaps)

@@ -1,4 +1,4 @@
-"""detect_gaps: what was told passes unchanged, what was not is found."""
+"""detect_gaps: marked gaps pass unchanged, others are found."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def events(times: list[int], index: int, start: int, end: int) -> Chunk[Any]:
 
 
 @given(streams())
-def test_a_stream_that_tells_everything_passes_unchanged(chunks: list[Chunk[Any]]) -> None:
+def test_a_stream_with_all_gaps_marked_passes_unchanged(chunks: list[Chunk[Any]]) -> None:
     out, found = check(chunks)
     assert not found
     assert all(a is b for a, b in zip(out, chunks, strict=True))
@@ -45,7 +45,7 @@ def test_the_laws() -> None:
     check_operator(ops.detect_gaps, regroups=False)
 
 
-def test_the_number_that_a_heartbeat_tells_is_that_of_the_hole_before_it() -> None:
+def test_the_index_of_a_heartbeat_counts_the_hole_before_it() -> None:
     """So it does not matter for what comes after whether there was one."""
     a, b = at(0, 1, 0), at(2, 1, 2)
     beat = Chunk.stamped(np.empty(0, np.int64), [], INFO, start=1 * MS, end=2 * MS, index=2)
@@ -61,20 +61,20 @@ def test_the_number_that_a_heartbeat_tells_is_that_of_the_hole_before_it() -> No
     st.lists(st.booleans(), min_size=1, max_size=40), st.booleans(), st.lists(st.integers(0, 40))
 )
 def test_what_is_missing_is_found(kept: list[bool], numbered: bool, cuts: list[int]) -> None:
-    """Samples are left out; their numbers tell, or only their times."""
+    """Samples are left out, which shows in their index or only in their times."""
     kept = [True, *kept, True]
-    chunks, want, before, told = [], [], -1, 0
+    chunks, want, before, number = [], [], -1, 0
     for k in np.flatnonzero(kept).tolist():
         lost = k - before - 1
         if lost:
             want.append(Gap((before + 1) * MS, k * MS, lost if numbered else None, "dropped"))
-        chunks.append(at(k, 1, k if numbered else told))
-        before, told = k, told + 1
+        chunks.append(at(k, 1, k if numbered else number))
+        before, number = k, number + 1
     out, found = check(chunks)
     assert found == want
     assert run_operator(ops.gaps(), out) == want
-    assert check(out)[1] == []  # now they are told
-    if not numbered:  # in one chunk nothing but the times tells
+    assert check(out)[1] == []  # now they are marked
+    if not numbered:  # in one chunk only the times show it
         again = recut(chunks, cuts)
         assert check(again)[1] == want
         assert_same(check(again)[0], out, joined=True)
@@ -125,15 +125,15 @@ def test_time_that_goes_back_is_an_overlap() -> None:
     assert found == [Gap(3 * MS, 5 * MS, 0, "overlap")]
 
 
-def test_what_is_told_in_part_is_found_in_part() -> None:
-    told = Gap(5 * MS, 8 * MS, 3, "overrun")
-    late = Chunk.regular(np.arange(3), INFO, start=12 * MS, index=12, gap=told)
+def test_what_is_marked_in_part_is_found_in_part() -> None:
+    marked = Gap(5 * MS, 8 * MS, 3, "overrun")
+    late = Chunk.regular(np.arange(3), INFO, start=12 * MS, index=12, gap=marked)
     out, found = check([ramp(0, 3), late])
     assert found == [Gap(3 * MS, 5 * MS, 2, "dropped"), Gap(8 * MS, 12 * MS, 4, "dropped")]
     assert [g.start // MS for g in out[1].gaps] == [3, 5, 8]
     assert out[1].covered_from == 3 * MS
     assert out[1].start == 12 * MS
-    both = ramp(12, 3, Gap(3 * MS, 12 * MS, None, "disconnect"))  # of a size nobody knows
+    both = ramp(12, 3, Gap(3 * MS, 12 * MS, None, "disconnect"))  # of unknown size
     assert check([ramp(0, 3), both])[1] == []
 
 
@@ -145,7 +145,7 @@ def test_a_loss_among_irregular_samples_shows_in_their_numbers() -> None:
     assert check([apart[0], events([25], 2, 20, 30)])[1] == []  # silence is no loss
 
 
-def test_a_regular_stream_that_tells_of_nothing_has_a_hole() -> None:
+def test_a_regular_stream_without_samples_has_a_hole() -> None:
     """Found while it is open; a join after it need not wait."""
     quiet = [Chunk.stamped(np.empty(0, np.int64), [], INFO, start=a * MS, end=b * MS, index=3)
              for a, b in ((3, 5), (5, 9))]  # fmt: skip

@@ -108,7 +108,7 @@ def test_the_laws_of_fill_gaps(name: str) -> None:
 
 
 @given(streams(infos()))
-def test_every_sample_comes_and_every_loss_is_filled_or_told(chunks: list[Chunk[Any]]) -> None:
+def test_every_sample_comes_and_every_loss_is_filled_or_marked(chunks: list[Chunk[Any]]) -> None:
     whole, out = concat(chunks), run_operator(ops.fill_gaps("previous"), chunks)
     filled = concat(out) if out else whole[:0]
     made = np.isin(filled.time, whole.time, invert=True)
