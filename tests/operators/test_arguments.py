@@ -83,9 +83,9 @@ def test_what_cannot_work_is_refused_where_the_pipe_is_built(make: Any, message:
 def test_gates_of_numbers_name_what_they_cannot_compare() -> None:
     info = StreamInfo("imu", 10.0, (), np.dtype([("x", float)]))
     whole = Chunk.regular(np.zeros(3, info.dtype), info, start=0)
-    with pytest.raises(ChunkError, match=r"ops\.select, or give a function") as told:
+    with pytest.raises(ChunkError, match=r"ops\.select, or give a function") as caught:
         run_operator(ops.gate(1), [whole])
-    assert "imu" in str(told.value.__notes__)
+    assert "imu" in str(caught.value.__notes__)
     function = ops.gate(lambda data: data["x"] >= 0)
     assert sum(map(len, run_operator(function, [whole]))) == 3
 

@@ -23,7 +23,7 @@ SPAN = st.integers(1, 60)
 
 
 def events(times: list[int], begin: int = 0, end: int = 401) -> Chunk[Any]:
-    """Return events with their times [ms] as values; the stream tells from begin to end [ms]."""
+    """Return events with their times [ms] as values; the stream covers begin to end [ms]."""
     stamps = [t * MS for t in times]
     return Chunk.stamped(np.array(times, float), stamps, EVENTS, start=begin * MS, end=end * MS)
 
@@ -140,4 +140,5 @@ def test_pandas_asfreq_agrees_on_nan(kept: list[bool], span: int, shares: list[f
     want = values[pd.to_datetime(times)]
     np.testing.assert_array_equal(data, want.to_numpy())
     assert not values[~values.index.isin(want.index)].notna().any()
-    assert all(len(c) == (c.end - c.start) // MS for c in out)
+    # a gap longer than a window stays a gap
+    assert all(len(c) + c.lost == (c.end - c.start) // MS for c in out)

@@ -24,19 +24,19 @@ def random(name: str) -> np.random.Generator:
     return np.random.default_rng(list(name.encode()))
 
 
-def test_every_operator_is_tried_or_it_is_told_why_not() -> None:
+def test_every_operator_is_tried_or_exempt_with_a_reason() -> None:
     tried = {name.partition(" ")[0].partition("-")[0] for name in CASES}
     assert tried | set(EXEMPT) == set(ops.__all__)
     assert not tried & set(EXEMPT)
 
 
-def test_the_twins_lost_and_kept_enough(heard: Heard) -> None:
+def test_the_devices_lost_and_kept_enough(heard: Heard) -> None:
     for name, rate in (("sound", 8000), ("level", 200)):
         whole = concat(heard.past[name])
         assert {gap.reason for gap in whole.gaps} >= {"dropped", "disconnect"}
         assert len(whole) > 0.3 * rate * SECONDS  # a slow machine is long unplugged
         lost = sum(gap.lost or 0 for gap in whole.gaps)
-        # none goes untold; what comes late after an unplugging may make that look longer
+        # every loss is marked; what comes late after an unplugging may make that look longer
         assert len(whole) + lost > 0.98 * rate * (whole.end - whole.start) / 1e9
     assert 20 < len(concat(heard.past["events"])) < 120
     assert 20 < len(concat(heard.past["frames"])) < 120
