@@ -1,7 +1,7 @@
-"""Second-order sections over many channels side by side, compiled by numba when this is imported.
+"""Second-order sections over many channels side by side, compiled by numba on import.
 
-The inner loop goes over the channels, so that the processor takes several at a time; each sum is
-rounded as scipy rounds it, whichever way the loop is cut.
+The inner loop runs over the channels, so that the processor takes several at a time. Each sum is
+rounded as in scipy, however the loop is vectorised.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["filter_rows"]
 
+# signature of `_section`: five coefficients, then the samples and both states, contiguous
 _SECTION = "void(f8, f8, f8, f8, f8, f8[:, ::1], f8[::1], f8[::1])"
 
 
@@ -30,9 +31,9 @@ def _section(
 
 @njit("void(f8[:, ::1], f8[:, ::1], f8[:, :, ::1])", nogil=True, cache=True, error_model="numpy")
 def filter_rows(sos: NDArray[Any], x: NDArray[Any], state: NDArray[Any]) -> None:
-    """Filter ``x (n, signals)`` in place with a state ``(sections, 2, signals)``.
+    """Filter ``x (n, channels)`` in place with a state ``(sections, 2, channels)``.
 
-    A transposed direct form II, as ``scipy.signal.sosfilt``.
+    The form is a transposed direct form II, as in ``scipy.signal.sosfilt``.
     """
     for k in range(sos.shape[0]):
         s = sos[k]

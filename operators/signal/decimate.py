@@ -17,7 +17,6 @@ from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.runs import (
     Initial,
     by_channel,
-    check_choice,
     check_numbers,
     check_rate,
     result_type,
@@ -29,7 +28,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.lift import lift
-from rxstream.validation import is_whole
+from rxstream.validation import check_choice, is_whole
 
 __all__ = ["decimate"]
 
@@ -37,7 +36,7 @@ Kind = Literal["fir", "iir"]
 
 
 class _Filtered:
-    """A filter, and every ``q``-th sample of what it gives."""
+    """A `Step`: a filter, then every ``q``-th sample of its output."""
 
     __slots__ = ("_filter", "_frames")
 
@@ -55,10 +54,10 @@ class _Filtered:
 def decimate(
     q: int, *, kind: Kind = "fir", order: int | None = None, initial: Initial = "rest"
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Filter out what fewer samples cannot hold, and keep every ``q``-th sample.
+    """Filter against aliases, and keep every ``q``-th sample.
 
-    Values are those of ``scipy.signal.decimate`` on the whole, times those of what they stand for:
-    a peak lies where it was.
+    Values are those of ``scipy.signal.decimate`` on the whole; times are corrected for the delay of
+    the filter, so that a peak lies where it was.
 
     .. marble::
 
@@ -69,36 +68,35 @@ def decimate(
     Parameters
     ----------
     q
-        How many times fewer samples, >= 2.
+        Factor of decimation, >= 2.
     kind
-        ``"fir"``: symmetric taps (a Hamming window); all frequencies are late alike, by half the
-        taps, which is how much later a sample is given. As ``decimate(whole, q, ftype="fir")``.
-        ``"iir"``: a Chebyshev filter, less work; times are moved by its group delay at 0 Hz, other
+        ``"fir"``: symmetric taps (a Hamming window), which delay all frequencies alike, by half the
+        taps; a sample comes that much later. As ``decimate(whole, q, ftype="fir")``. ``"iir"``: a
+        Chebyshev filter, less work; times are corrected for its group delay at 0 Hz, and other
         frequencies are later. As ``decimate(whole, q, ftype="iir", zero_phase=False)``.
     order
-        Of the filter; even for ``"fir"``. Default: ``20 * q``, or 8 for ``"iir"``.
+        Order of the filter; even for ``"fir"``. Default: ``20 * q``, or 8 for ``"iir"``.
     initial
-        What was before the first sample, and before the first after a gap: ``"rest"``, zeros (as
-        scipy); ``"steady"``, that sample for ever, so that an offset makes no dip. For ``"fir"``
-        the same is assumed after the last.
+        Input assumed before the first sample, also after a gap: ``"rest"``, zeros (as scipy);
+        ``"steady"``, that sample for ever, so that an offset makes no dip. ``"fir"`` assumes the
+        same after the last.
 
     Returns
     -------
     operator
-        Chunks of the samples whose number since the session began divides by ``q``, however the
-        stream is cut and wherever it begins; their own number is the quotient. ``info.rate`` is
-        ``q`` times less. Floating point stays (at least single), whole numbers become double. A gap
-        tells how many of the fewer samples were lost, which may be none; the filter begins anew
-        after it.
+        Chunks of the samples whose number since the session began is a multiple of ``q``, however
+        the stream is cut and wherever it begins; their own number is the quotient. ``info.rate`` is
+        ``q`` times lower. Floating point stays (at least single), integers become double. ``lost``
+        of a gap counts the samples of the lower rate, and may be 0; the filter restarts after it.
 
     Raises
     ------
     ParameterError
-        If ``q`` or ``order`` is no such number, or an option is wrong.
+        If ``q``, ``order`` or an option is not as above.
     MissingExtraError
         Without scipy (extra ``signal``).
     ChunkError
-        Downstream, for streams without a rate, and samples that are no numbers.
+        Downstream, for streams without a rate, and samples that are not numbers.
 
     See Also
     --------
@@ -118,7 +116,8 @@ def decimate(
     if not is_whole(q, 2):
         msg = f"decimate: q must be a whole number >= 2, not {q!r}"
         raise ParameterError(msg)
-    q = int(q)  # numpy's small ones overflow
+    # numpy's small integers overflow in the arithmetic below
+    q = int(q)
     check_choice(kind, Kind, "kind")
     check_choice(initial, Initial, "initial")
     if order is None:
@@ -145,17 +144,18 @@ def decimate(
 
 
 def _every(info: StreamInfo, q: int) -> FrameSpec:
-    """Return the plan to keep every ``q``-th sample."""
+    """Return the frames of one sample each, every ``q``-th."""
     fewer = replace(info, rate=check_rate(info, "decimate") / q)
 
     def pick(data: NDArray[Any], _number: int) -> NDArray[Any]:
-        return data[::q].copy()  # a view would hold the memory of all
+        # a copy: a view would keep the memory of all samples
+        return data[::q].copy()
 
     return FrameSpec(fewer, lambda: pick, width=1, hop=q, middle=0, anchor=0)
 
 
 def _averaged(info: StreamInfo, q: int, taps: NDArray[Any], initial: Initial) -> FrameSpec:
-    """Return the plan to take a weighted mean around every ``q``-th sample."""
+    """Return the frames around every ``q``-th sample, whose result is a weighted mean."""
     check_numbers(info, "decimate")
     rate = check_rate(info, "decimate")
     out, dtype = result_type(info.dtype)

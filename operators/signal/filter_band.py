@@ -11,7 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.runs import Initial, OnGap, check_choice, check_rate
+from rxstream.operators.signal.runs import Initial, OnGap, check_rate
 from rxstream.operators.signal.sections import (
     Delay,
     Design,
@@ -21,7 +21,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.lift import lift
-from rxstream.validation import is_number, is_whole
+from rxstream.validation import check_choice, is_positive, is_whole
 
 __all__ = ["filter_band"]
 
@@ -40,7 +40,7 @@ def filter_band(
     on_gap: OnGap = "reset",
     delay: Delay = "group",
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Pass the frequencies from ``low`` to ``high``; times are moved by the filter's delay.
+    """Pass the frequencies from ``low`` to ``high``; times are corrected for the filter's delay.
 
     The filter is ``scipy.signal.iirfilter(order, (low, high), ..., fs=info.rate, output="sos")``,
     designed when the stream's rate is known; the rest is as for `sosfilt`.
@@ -49,27 +49,28 @@ def filter_band(
 
         --a--b--c--d-------|     in
         [ filter_band(1, 2)]
-        a'-b'-c'-d'--------|     out: the times are earlier, each is given when it arrives
+        a'-b'-c'-d'--------|     out: each comes at once, with an earlier time
 
     Parameters
     ----------
     low, high
         Edges of the band [Hz]. ``low`` None: a low-pass; ``high`` None: a high-pass.
     order
-        Of the filter (a band-pass has twice as many poles).
+        Order of the filter (a band-pass has twice as many poles).
     kind
-        Of the filter; ``"bessel"`` keeps the shape of what passes best, as its delay is nearly the
-        same for all frequencies.
-    ripple, attenuation
-        Of ``"cheby1"`` and ``"ellip"`` in the pass band, of ``"cheby2"`` and ``"ellip"`` beyond
-        [dB].
+        Family of the filter; ``"bessel"`` keeps the shape of a signal best, as its delay is nearly
+        the same for all frequencies.
+    ripple
+        Ripple in the pass band [dB], of ``"cheby1"`` and ``"ellip"``.
+    attenuation
+        Attenuation in the stop band [dB], of ``"cheby2"`` and ``"ellip"``.
     initial, on_gap
         As for `sosfilt`.
     delay
         As for `sosfilt`. ``"group"``: the group delay at the centre of the band, the geometric
         mean of its edges; of a low-pass, at half its edge; of a high-pass, halfway to half the
-        rate. It is the envelope that lies where it was. Other frequencies are later or earlier; at
-        the edges of a steep filter by as much as the delay itself.
+        rate. The envelope then lies where it was. Other frequencies are later or earlier; at the
+        edges of a steep filter by as much as the delay itself.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def filter_band(
     MissingExtraError
         Without scipy (extra ``signal``).
     ChunkError
-        Downstream, for streams without a rate, and samples that are no numbers.
+        Downstream, for streams without a rate, and samples that are not numbers.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def filter_band(
         raise ParameterError(msg)
     check_choice(kind, Kind, "kind")
     for name, value in (("ripple", ripple), ("attenuation", attenuation)):
-        if not _is_positive(value):
+        if not is_positive(value):
             msg = f"filter_band: {name} must be > 0 dB and finite, not {value!r}"
             raise ParameterError(msg)
     if kind == "ellip" and ripple >= attenuation:
@@ -133,8 +134,8 @@ def filter_band(
         sos: NDArray[Any] = signal.iirfilter(
             order, edges, btype=btype, ftype=kind, output="sos", fs=rate, **options
         )
-        late = group_delay(sos, rate, _centre(low, high, rate)) if given is None else given
-        return Design(sos, late, steady_state(sos, initial))
+        shift = group_delay(sos, rate, _centre(low, high, rate)) if given is None else given
+        return Design(sos, shift, steady_state(sos, initial))
 
     return lift(lambda: Filter("filter_band", design, on_gap))
 
@@ -146,16 +147,12 @@ def _centre(low: float | None, high: float | None, rate: float) -> float:
     return ((low or 0.0) + (high or rate / 2)) / 2
 
 
-def _is_positive(value: Any) -> bool:
-    return is_number(value) and value > 0
-
-
 def _check_edges(low: Any, high: Any) -> None:
     if low is None and high is None:
         msg = "filter_band needs low, high, or both [Hz], not None and None"
         raise ParameterError(msg)
     for name, value in (("low", low), ("high", high)):
-        if value is not None and not _is_positive(value):
+        if value is not None and not is_positive(value):
             msg = f"filter_band: {name} must be > 0 Hz and finite, or None, not {value!r}"
             raise ParameterError(msg)
     if low is not None and high is not None and low >= high:

@@ -1,4 +1,8 @@
-"""Windows of samples that lie at whole numbers of hops since the session began: one result each."""
+"""Hop-aligned frames (as of an STFT), one result each.
+
+Frames are windows of samples that begin at whole numbers of hops since the session began, however
+the stream is cut.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,28 +26,29 @@ Compute: TypeAlias = Callable[[NDArray[Any], int], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class FrameSpec:
-    """Which windows of a stream are taken, and what is made of them.
+    """Position and length of the windows of a stream, and the function of each.
 
     Attributes
     ----------
     info
-        Of the results.
+        Description of the results.
     begin
-        Makes what computes, anew for each stretch of adjacent samples: from the samples
-        ``((m - 1) * hop + width, *shape)`` of ``m`` windows, and the number of the first result,
-        the results ``(m, *info.shape)``. Within a stretch no result is left out.
+        Returns the function that computes results, for each stretch of adjacent samples a new one.
+        It takes the samples ``((m - 1) * hop + width, *shape)`` of ``m`` windows and the number of
+        the first result, and returns the results ``(m, *info.shape)``. Within a stretch it is
+        called for every result in order.
     width, hop
         Samples in a window, and from one to the next.
     middle
-        The sample of a window, from 0, whose time the result has.
+        Sample of a window, counted from 0, whose time the result has.
     anchor
-        The results are for the samples with numbers ``k * hop + anchor``.
+        Results are for the samples with numbers ``k * hop + anchor``.
     pad
-        What lies before the first and after the last sample: ``"rest"``, zeros; ``"steady"``, the
-        same sample again; None: there are no windows that reach there.
-    again
-        Whether windows that overlap bring samples again; else, after the first ones, what computes
-        is given those that no window before had. Not for windows that are padded.
+        Values before the first and after the last sample of a stretch: ``"rest"``, zeros;
+        ``"steady"``, that sample; None: no window reaches beyond the stretch.
+    repeat
+        Whether the function gets all samples of its windows; else, after the first windows of a
+        stretch, only those that no earlier window had. True where windows are padded.
     """
 
     info: StreamInfo
@@ -53,7 +58,7 @@ class FrameSpec:
     middle: int
     anchor: int
     pad: Initial | None = None
-    again: bool = True
+    repeat: bool = True
 
     @property
     def after(self) -> int:
@@ -61,19 +66,19 @@ class FrameSpec:
         return self.width - 1 - self.middle
 
     def number(self, index: int) -> int:
-        """Return which result is the first for a sample from number ``index`` on."""
+        """Return the number of the first result for samples from number ``index`` on."""
         return -((self.anchor - index) // self.hop)
 
     def first(self, index: int) -> int:
-        """Return which result is the first in a stretch that begins with sample ``index``."""
+        """Return the number of the first result of a stretch that begins with sample ``index``."""
         return self.number(index if self.pad else index + self.middle)
 
 
 class FramedStep:
     """A `Step`: results for the windows of each stretch of adjacent samples.
 
-    Where windows are not padded there is no result for samples nearer to a gap than half a window;
-    the gap of results is as much wider.
+    Without padding, samples nearer to a gap than half a window have no result, and the gap of
+    results is as much wider.
     """
 
     __slots__ = ("_base", "_buffer", "_compute", "_make_spec", "_spec", "_stream", "_used",
@@ -84,12 +89,12 @@ class FramedStep:
         self._spec: FrameSpec
         self._compute: Compute
         self._stream = ResultStream()
-        # the stretch, if it has samples; number and time [ns] of its first sample
+        # the stretch, once it has samples; number and time [ns] of its first sample
         self._buffer: ChunkBuffer[Any] | None = None
         self._base = self._zero = 0
-        # position in it after the last window
+        # position in the buffer up to which windows have taken samples
         self._used = 0
-        # whether a gap came before it that is wider for results, by windows that reach into it
+        # whether the gap before the stretch has to be widened by results without a whole window
         self._widens = False
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -144,7 +149,7 @@ class FramedStep:
             if not len(piece):
                 stream.emit(piece.end)
                 return
-            buffer = self._buffer = ChunkBuffer(overlap=spec.width if spec.again else spec.hop)
+            buffer = self._buffer = ChunkBuffer(overlap=spec.width if spec.repeat else spec.hop)
             self._compute, self._used = spec.begin(), 0
             self._base, self._zero = piece.index, piece.axis.at(0)
             stream.next = spec.first(self._base)
@@ -158,6 +163,7 @@ class FramedStep:
                 edge = buffer.axis(spec.middle, spec.middle + 1).at(0)
                 gap_positions = (GapAt(0, Gap(self._zero, edge, lost, "dropped")),)
         decided = buffer.stop - spec.after
+        # a result may still come for any sample after the last one decided
         if self._widens or (spec.after and not (has_window and decided > 0)):
             end = self._zero
         elif spec.after:
@@ -180,7 +186,7 @@ class FramedStep:
         if count > 0:
             last = middle + (count - 1) * spec.hop
             first, stop = middle - spec.middle, last + spec.after + 1
-            window = self._window(buffer, first if spec.again else max(first, self._used), stop)
+            window = self._window(buffer, first if spec.repeat else max(first, self._used), stop)
             data, self._used = self._compute(window, stream.next), stop
             axis = buffer.axis(middle, last + 1).take(np.arange(0, last + 1 - middle, spec.hop))
             stream.emit(end, axis, data, gap_positions)
@@ -214,12 +220,12 @@ class FramedStep:
             edges = self._edge(buffer, gaps[0])
         self._buffer, self._widens = None, bool(gaps) and spec.pad is None
         stream.next = spec.number(after.index - sum(gap.lost or 0 for gap in gaps))
-        found = (*edges, *stream.convert_gaps(gaps, after.index, spec.number))
-        if gaps:
-            stream.emit(gaps[-1].end, gap_positions=tuple(GapAt(0, gap) for gap in found))
+        found = stream.convert_gaps(gaps, after.index, spec.number)
+        if found:
+            stream.emit_gaps(edges + found)
 
     def _edge(self, buffer: ChunkBuffer[Any], gap: Gap) -> list[Gap]:
-        """Return the gap of the results that would have needed samples lost in ``gap``."""
+        """Return the gap of the results whose windows reach into ``gap``, if there are any."""
         spec, stop, begin = self._spec, buffer.stop, self._zero
         known = self._stream.next
         if stop >= spec.width:

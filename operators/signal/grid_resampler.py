@@ -1,4 +1,4 @@
-"""Values of a stream at the points of a grid in time."""
+"""Resampling to a regular grid of times, by the line between samples or the previous one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,13 +19,14 @@ from rxstream.steps.result_stream import ResultStream
 
 __all__ = ["GridResampler", "as_fraction"]
 
+# [ns]
 _SECOND = 1_000_000_000
 
 
 def as_fraction(rate: float) -> Fraction:
-    """Return a rate [Hz] as the simplest fraction that is as good as equal.
+    """Return the simplest fraction that equals a rate [Hz] for all practical purposes.
 
-    That of 29.97002997 is 30000/1001, that of a sample every ten seconds 1/10.
+    Of 29.97002997 it is 30000/1001, of a sample every ten seconds 1/10.
     """
     if rate >= 1:
         return Fraction(rate).limit_denominator(1_000_000)
@@ -33,19 +34,19 @@ def as_fraction(rate: float) -> Fraction:
 
 
 class GridResampler:
-    """A `Step`: the values at every ``k / rate`` seconds since the epoch.
+    """A `Step`: values at the points ``k / rate`` seconds after the epoch.
 
-    Points without a value are reported as gaps, but for those before the first sample. After a gap
-    nothing is emitted before the first value: how many points are missing is not known earlier.
+    Points without a value become gaps, except before the first sample. After a gap nothing is
+    emitted until there is a value again: only then is the number of missing points known.
 
     Parameters
     ----------
     rate
-        Points a second [Hz].
+        Rate of the grid [Hz].
     method
-        How a value is made of the samples around a point.
+        Interpolation between samples.
     tolerance
-        How far from a point these samples may be [ns], or None.
+        Largest distance from a point to the samples its value is made of [ns]; None: no limit.
     """
 
     __slots__ = ("_begun", "_grid", "_hole", "_last", "_method", "_rate", "_stream",
@@ -56,12 +57,12 @@ class GridResampler:
     ) -> None:
         self._rate, self._method, self._tolerance = as_fraction(rate), method, tolerance
         self._stream = ResultStream()
-        # the points, numbered from the first one that has a value or lies in a gap
+        # the points; number 0 is the first that has a value or lies in a gap
         self._grid: RegularAxis
         self._begun = False
-        # the last sample, if what comes next follows it
+        # the newest sample, None after a gap or a jump of the numbers
         self._last: Chunk | None = None
-        # time from which on points have no value, up to the next one that has [ns]
+        # start of the points without a value up to now [ns]
         self._hole: int | None = None
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -90,7 +91,8 @@ class GridResampler:
 
     def _begin(self, t: int) -> None:
         """Give number 0 to the first point not before ``t`` [ns]."""
-        # an origin at which points have a whole number of ns: all streams have the same points
+        # at a multiple of this step a point has a whole number of ns; as an origin it gives all
+        # streams of one rate the same points
         step = _SECOND * self._rate.denominator
         self._grid = RegularAxis(t // step * step, float(_SECOND / self._rate), 0)
         first = self._number(t)
@@ -98,7 +100,7 @@ class GridResampler:
         self._begun = True
 
     def _number(self, t: int) -> int:
-        """Return which point is the first not before ``t`` [ns]."""
+        """Return the number of the first point not before ``t`` [ns]."""
         grid, at = self._grid, self._grid.at
         k = ceil((t - grid.origin) / grid.period) - grid.first
         # the division may be off by one against the rounding in `at`, which decides
@@ -111,7 +113,7 @@ class GridResampler:
     # -- within a stretch ---------------------------------------------------------------------
 
     def _extend(self, piece: Chunk | None, end: int) -> None:
-        """Take adjacent samples, and emit the values that are known by ``end`` [ns]."""
+        """Take adjacent samples, and emit the values that are known up to ``end`` [ns]."""
         stream, last = self._stream, self._last
         stream.end = max(stream.end, end)
         known = last
@@ -135,7 +137,7 @@ class GridResampler:
         """Emit the points from number ``first`` to before ``until`` [ns] that have a value."""
         stop = decided = max(first, self._number(until))
         if self._tolerance is not None:
-            # what is beyond it need not be looked at
+            # points beyond the tolerance of the newest sample have no value
             stop = max(first, min(stop, self._number(newest + self._tolerance + 1)))
         if stop == first:
             self._emit(decided)
@@ -159,7 +161,7 @@ class GridResampler:
     ) -> None:
         """Emit ``runs`` of points, the gaps between them, and the time up to now.
 
-        Points before number ``decided`` that are in none of them have no value.
+        Points before number ``decided`` that are in no run have no value.
         """
         stream, grid = self._stream, self._grid
         axes, gap_positions, count = list[RegularAxis](), list[GapAt](), 0
@@ -176,20 +178,20 @@ class GridResampler:
         stream.emit(end, join_axes(axes), data if count else None, tuple(gap_positions), index)
 
     def _missing(self, end: int, stop: int, reason: GapReason) -> Gap:
-        """Return the gap of the points up to number ``stop``, at ``end`` [ns]."""
+        """Return the gap of the next points, up to number ``stop`` at ``end`` [ns]."""
         start = self._grid.at(self._stream.next) if self._hole is None else self._hole
         return Gap(start, end, stop - self._stream.next, reason)
 
     # -- between stretches --------------------------------------------------------------------
 
     def _part(self) -> None:
-        """End the stretch: what comes next does not follow."""
+        """End the stretch: the samples that come next are not adjacent."""
         self._last = None
         if self._hole is None and self._begun:
             self._hole = self._grid.at(self._stream.next)
 
     def _close(self, gaps: Sequence[Gap]) -> None:
-        """End the stretch; emit gaps as those of points."""
+        """End the stretch, and emit gaps of samples as gaps of points."""
         stream, number = self._stream, self._number
         found: list[Gap] = []
         index: int | None = None
@@ -205,13 +207,12 @@ class GridResampler:
             stream.next = max(stream.next, stop, number(gap.end))
             self._hole = gap.end
         self._last = None
-        end = gaps[-1].end
-        stream.end = max(stream.end, end)
-        stream.emit(end, gap_positions=tuple(GapAt(0, gap) for gap in found), index=index)
+        stream.end = max(stream.end, gaps[-1].end)
+        stream.emit_gaps(found, index)
 
 
 def _after(last: Chunk, piece: Chunk) -> Chunk:
-    """Return samples with the last one before them."""
+    """Return samples with the one before them in front."""
     data = np.concatenate((last.data, piece.data))
     stamps = np.concatenate((last.axis.times(), piece.axis.times()))
     uncertainty = max_uncertainty((*last.axis.parts(), *piece.axis.parts()))

@@ -1,4 +1,4 @@
-"""What goes through second-order sections: one signal after the other, or side by side."""
+"""Kernels that run second-order sections, over channels one by one or side by side."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,53 +14,56 @@ __all__ = ["Bank", "bank", "load_compiled", "load_kernel", "load_scipy"]
 
 Kernel: TypeAlias = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], object]
 
-_FEW = 4  # signals, below which scipy is as quick
+# channels from which on side by side is faster than scipy, which takes them one by one
+_MIN_CHANNELS_COMPILED = 4
 
 
 class Bank(Protocol):
-    """The sections of a filter with the state of each signal."""
+    """A filter of second-order sections, with the state of each channel."""
 
     def begin(self, steady: NDArray[np.float64] | None, first: NDArray[Any]) -> None:
-        """Begin at rest, or as if ``first (signals,)`` had been there for ever.
+        """Begin at rest, or as if ``first (channels,)`` had been the input for ever.
 
         ``steady (sections, 2)`` is the state after a long input of 1.
         """
 
     def run(self, x: NDArray[Any]) -> None:
-        """Filter ``x (n, signals)``, contiguous, in place."""
+        """Filter ``x (n, channels)``, contiguous, in place."""
 
 
-def bank(sos: NDArray[np.float64], signals: int, dtype: np.dtype[Any]) -> Bank:
-    """Return the quickest that there is for so many signals; the values are the same."""
+def bank(sos: NDArray[np.float64], channels: int, dtype: np.dtype[Any]) -> Bank:
+    """Return the fastest filter available for this number of channels; all give equal values."""
     sections = np.array(sos, dtype, order="C")
-    compiled = load_compiled() if signals >= _FEW and dtype == np.float64 else None
+    compiled = None
+    if channels >= _MIN_CHANNELS_COMPILED and dtype == np.float64:
+        compiled = load_compiled()
     if compiled is None:
-        return _OneByOne(sections, signals, load_kernel())
-    return _SideBySide(sections, signals, compiled)
+        return _OneByOne(sections, channels, load_kernel())
+    return _SideBySide(sections, channels, compiled)
 
 
 class _OneByOne:
     __slots__ = ("_kernel", "_sos", "_state")
 
-    def __init__(self, sos: NDArray[Any], signals: int, kernel: Kernel) -> None:
+    def __init__(self, sos: NDArray[Any], channels: int, kernel: Kernel) -> None:
         self._sos, self._kernel = sos, kernel
-        self._state = np.zeros((signals, len(sos), 2), sos.dtype)
+        self._state = np.zeros((channels, len(sos), 2), sos.dtype)
 
     def begin(self, steady: NDArray[np.float64] | None, first: NDArray[Any]) -> None:
         self._state[...] = 0 if steady is None else steady * first[:, None, None]
 
     def run(self, x: NDArray[Any]) -> None:
-        signals = np.array(x.T, order="C")
-        self._kernel(self._sos, signals, self._state)
-        x[...] = signals.T
+        rows = np.array(x.T, order="C")
+        self._kernel(self._sos, rows, self._state)
+        x[...] = rows.T
 
 
 class _SideBySide:
     __slots__ = ("_kernel", "_sos", "_state")
 
-    def __init__(self, sos: NDArray[Any], signals: int, kernel: Kernel) -> None:
+    def __init__(self, sos: NDArray[Any], channels: int, kernel: Kernel) -> None:
         self._sos, self._kernel = sos, kernel
-        self._state = np.zeros((len(sos), 2, signals))
+        self._state = np.zeros((len(sos), 2, channels))
 
     def begin(self, steady: NDArray[np.float64] | None, first: NDArray[Any]) -> None:
         self._state[...] = 0 if steady is None else steady[:, :, None] * first
@@ -71,14 +74,15 @@ class _SideBySide:
 
 @cache
 def load_compiled() -> Kernel | None:
-    """Return what filters ``(n, signals)`` in place with a state ``(sections, 2, signals)``.
+    """Return the kernel that filters ``(n, channels)`` with a state ``(sections, 2, channels)``.
 
-    None without numba, which the extra ``fast`` installs, or if it cannot work here. Compiling
-    takes a second, once: numba keeps the result on the disk.
+    It works in place. None without numba, which the extra ``fast`` installs, or where numba fails.
+    Compiling takes a second, once: numba caches the result on disk.
     """
     try:
         module = import_optional("rxstream.operators.signal.compiled", extra="fast")
-    except (MissingExtraError, RuntimeError):  # no numba for this numpy; nowhere to keep the result
+    except (MissingExtraError, RuntimeError):
+        # numba raises RuntimeError where it has no support for this numpy, or no folder to cache in
         return None
     kernel: Kernel = module.filter_rows
     return kernel
@@ -86,10 +90,11 @@ def load_compiled() -> Kernel | None:
 
 @cache
 def load_kernel() -> Kernel:
-    """Return what filters ``(signals, n)`` in place with a state ``(signals, sections, 2)``.
+    """Return the kernel that filters ``(channels, n)`` with a state ``(channels, sections, 2)``.
 
-    The public ``scipy.signal.sosfilt`` takes 25 µs a call to make sure of its arguments, more than
-    filtering takes; so what it calls itself is used, if it is there and gives the same.
+    It works in place. The public ``scipy.signal.sosfilt`` spends 25 µs a call on checking its
+    arguments, more than on filtering; so the private function it calls is used where it exists and
+    gives the same values.
     """
     signal = load_scipy()
 
@@ -99,14 +104,14 @@ def load_kernel() -> Kernel:
 
     try:
         module = import_optional("scipy.signal._sosfilt", extra="signal")
-        kernel: Kernel = module._sosfilt  # noqa: SLF001 - checked here, and not relied on
+        kernel: Kernel = module._sosfilt  # noqa: SLF001 - compared below with the public one
         sos = np.array([[0.5, 0.25, 0.125, 1, -0.5, 0.25], [1, 0.5, 0, 1, 0.25, 0]])
         want, got = (np.arange(20.0).reshape(2, 10) for _ in range(2))
         states = np.ones((2, 2, 2)), np.ones((2, 2, 2))
         public(sos, want, states[0])
         kernel(sos, got, states[1])
         same = np.array_equal(want, got) and np.array_equal(*states)
-    except Exception:  # noqa: BLE001 - whatever has become of it
+    except Exception:  # noqa: BLE001 - a private function may change in any way
         return public
     return kernel if same else public
 

@@ -1,4 +1,4 @@
-"""onset: the moments at which a level rises."""
+"""onset: when a level rises over a threshold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,17 +34,33 @@ _NO_SAMPLES = np.empty(0, np.intp)
 
 @dataclass(frozen=True, slots=True)
 class _Options:
+    """Thresholds and times of `onset`.
+
+    Attributes
+    ----------
+    high, low
+        Levels at which it is on, and below which it is off, in units of the data.
+    above, below
+        The same as ratios to the background.
+    mean
+        Time constant of the background [ns], None if there is none.
+    holdoff
+        Least time from one onset to the next [ns].
+    bridge
+        Whether its state goes on over a gap.
+    """
+
     high: float
     low: float
-    above: float  # ratios to the background
+    above: float
     below: float
-    mean: int | None  # of the background, if there is one [ns]
-    holdoff: int  # [ns]
+    mean: int | None
+    holdoff: int
     bridge: bool
 
 
 class _Background:
-    """What the magnitude of each channel has been before each sample: an exponential mean."""
+    """Exponential mean of the magnitude of each channel before each sample."""
 
     __slots__ = ("_kernel", "_last", "_sos", "_state")
 
@@ -58,9 +74,9 @@ class _Background:
         self._last = None
 
     def push(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Take magnitudes ``(n, channels)``, return the means before each.
+        """Take magnitudes ``(n, channels)``; return the means before each.
 
-        What is not finite is no part of it: it would never go away again.
+        Samples that are not finite are left out, as the mean would never be finite again.
         """
         finite = np.isfinite(x).all(axis=1)
         if not finite.all():
@@ -85,13 +101,15 @@ class _Background:
 
 
 class _Onset:
+    """A `Step`: the samples at which a level rises."""
+
     __slots__ = ("_background", "_begun", "_count", "_given", "_info", "_next", "_options", "_runs",
                  "_state")  # fmt: skip
 
     def __init__(self, options: _Options) -> None:
         self._options, self._runs = options, ContiguousRuns()
         self._background: _Background | None = None
-        # on until it has been seen off: nobody can know when it rose
+        # on until it has been seen off: when it rose is unknown
         self._state = Hysteresis(is_open=True)
         self._begun = False
         # onsets so far
@@ -157,7 +175,7 @@ class _Onset:
             return on, np.all(x < options.low, axis=1) & ~on
         x = np.abs(x.astype(np.float64))
         before = background.push(x)
-        # silence is off, also after silence
+        # without x > 0, silence would be on against a background of silence
         rise = np.maximum(before * options.above, options.high)
         on = np.any((x >= rise) & (x > 0), axis=1)
         fall = np.maximum(before * options.below, options.low)
@@ -175,7 +193,7 @@ class _Onset:
 
 
 def _of_onsets(gap: Gap) -> Gap:
-    """Return a gap of which nobody knows how many onsets were in it."""
+    """Return a gap as one with an unknown number of onsets in it."""
     whole = None if gap.whole is None else _of_onsets(gap.whole)
     return Gap(gap.start, gap.end, None, gap.reason, whole)
 
@@ -189,7 +207,7 @@ def onset(
     holdoff: Duration = 0.0,
     on_gap: OnGap = "bridge",
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Give the moments at which a level rises over a threshold: a stream of events.
+    """Emit the samples at which a level rises over a threshold: a stream of events.
 
     .. marble::
 
@@ -200,44 +218,46 @@ def onset(
     Parameters
     ----------
     threshold
-        Reached by at least one channel of a sample, in units of the data (of a sound's samples
-        themselves, not their magnitude: use `rms` before).
+        Level that at least one channel of a sample must reach, in units of the data. It is compared
+        with the samples, not with their magnitude; for sound use `rms` before.
     off
-        All channels must have been below before it can rise again: lower, a wavering level gives
-        one onset. In units of the data; with ``above``, in dB. Default: where it turns on.
+        Level below which all channels must have been before the next onset. If it is lower than the
+        threshold, a wavering level gives one onset. In units of the data; with ``above``, in dB.
+        Default: the level that turns it on.
     above
-        The magnitude must be so far above the background, as ``20 * log10`` of the ratio [dB];
-        with a ``threshold``, it must reach that too.
+        Ratio of the magnitude to the background that must be reached, as ``20 * log10`` [dB]; with
+        a ``threshold``, both must be.
     background
-        Over how long the background is a mean [s], an exponential one of each channel's magnitude
-        before the sample. What is on for as long becomes the background.
+        Time constant of the background [s], an exponential mean of each channel's magnitude before
+        the sample. A level that lasts as long becomes the background.
     holdoff
-        After an onset there is no other for so long [s].
+        Least time from one onset to the next [s].
     on_gap
-        ``"bridge"``: if it was off before a gap, or where the numbers of the samples jump, and is
-        on after, there is an onset at the first sample after. ``"reset"``: it begins anew.
+        ``"bridge"``: a level that is off before a gap, or before a jump of the samples' numbers,
+        and on after it has an onset at the first sample after. ``"reset"``: it begins anew.
 
     Returns
     -------
     operator
         Chunks of the samples at which it rises, with their times; ``info.rate`` is None, and their
-        numbers count onsets. Where nothing rises the chunks are empty. Of a level that is on at the
-        very beginning nobody knows when it rose, so it has to be off first. Gaps are told, with an
+        numbers count onsets. Where nothing rises the chunks are empty. A level that is on at the
+        very beginning rose at an unknown time, so it has to be off first. Gaps stay, with an
         unknown number of onsets in them.
 
     Raises
     ------
     ParameterError
-        If there is neither ``threshold`` nor ``above``, ``off`` is higher, or a duration is wrong.
+        If there is neither ``threshold`` nor ``above``, ``off`` is higher, or a duration is not
+        positive.
     MissingExtraError
         With ``above``, without scipy (extra ``signal``).
     ChunkError
-        Downstream, for samples that are no real numbers, and with ``above`` for streams without a
+        Downstream, for samples that are not real numbers, and with ``above`` for streams without a
         rate.
 
     See Also
     --------
-    gate : passes what is on.
+    gate : passes the samples while a level is on.
     capture : a clip around each onset.
 
     Examples

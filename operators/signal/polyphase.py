@@ -1,4 +1,4 @@
-"""A filter against aliases that gives samples at a rate of its own, and goes on over chunks."""
+"""Polyphase resampling: another rate, through a filter against aliases, from chunk to chunk."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, StridedAxis, join_axes
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
-from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError
 from rxstream.operators.losses.gaps import stretches
 from rxstream.operators.signal.grid_resampler import as_fraction
@@ -21,19 +20,24 @@ from rxstream.steps.result_stream import ResultStream
 
 __all__ = ["PolyphaseResampler"]
 
-# the larger ratio of rates is rounded to a fraction with this denominator at most; the filter has
-# 20 taps for each part of it, and more taps would cost more than they separate
+# smaller term of a ratio of rates at most: the filter has 20 taps for each unit of the larger term,
+# so a ratio that no such fraction comes close to is refused
 _MAX_DENOMINATOR = 10_000
-# the largest term of a ratio that is filtered in one step: its filter has two million taps
+# largest factor in one step: its filter has two million taps
 _MAX_RATIO = 100_000
-# ratios that differ by less are taken as equal: device clocks are off by more
+# ratios that differ by less count as equal: device clocks are off by more
 _RATIO_TOLERANCE = 1e-6
 
 
 class PolyphaseResampler:
-    """A `Step`: each stretch between gaps as ``scipy.signal.resample_poly`` gives it.
+    """A `Step`: ``scipy.signal.resample_poly`` of each stretch of adjacent samples.
 
     Result ``m`` of a stretch lies ``m * down / up`` samples after its first sample.
+
+    Parameters
+    ----------
+    rate
+        Rate of the results [Hz].
     """
 
     __slots__ = ("_base", "_buffer", "_dtype", "_given", "_half", "_ratio", "_signal", "_stream",
@@ -42,14 +46,14 @@ class PolyphaseResampler:
     def __init__(self, rate: float) -> None:
         self._target, self._signal = as_fraction(rate), load_scipy()
         self._stream = ResultStream()
-        # of the arithmetic
+        # type of the arithmetic
         self._dtype = np.dtype(float)
-        # up, down
+        # factors up and down from the rate of the samples to that of the results
         self._ratio = (1, 1)
         self._taps: NDArray[np.float64]
         # taps before the middle
         self._half = 0
-        # the stretch, if it has samples; number of its first sample; results given of it
+        # the stretch, once it has samples; number of its first sample; results emitted of it
         self._buffer: ChunkBuffer[Any] | None = None
         self._base = self._given = 0
 
@@ -62,9 +66,7 @@ class PolyphaseResampler:
             buffer = self._buffer
             if gaps:
                 self._close(gaps[0].start)
-                found = stream.convert_gaps(gaps, piece.index, self._number)
-                gap_positions = tuple(GapAt(0, gap) for gap in found)
-                stream.emit(gaps[-1].end, gap_positions=gap_positions)
+                stream.emit_gaps(stream.convert_gaps(gaps, piece.index, self._number))
             elif buffer is not None and len(piece) and piece.index != self._base + buffer.stop:
                 self._close(piece.covered_from)
             self._extend(piece)
@@ -103,7 +105,7 @@ class PolyphaseResampler:
         stream.next = max(stream.next, self._number(chunk.first_index))
 
     def _number(self, index: int) -> int:
-        """Return which result is the first for a sample from number ``index`` on."""
+        """Return the number of the first result for samples from number ``index`` on."""
         up, down = self._ratio
         return -(-index * up // down)
 
@@ -129,7 +131,7 @@ class PolyphaseResampler:
         buffer.trim(min(at, max(0, -((self._half - ready * down) // up))))
 
     def _close(self, until: int) -> None:
-        """Emit the rest of the stretch, up to ``until`` [ns], as if zeros came after it."""
+        """End the stretch at ``until`` [ns]: emit its last results, with zeros after it."""
         buffer, (up, down) = self._buffer, self._ratio
         if buffer is not None:
             self._emit_results(buffer, -(-buffer.stop * up // down), until)
@@ -144,7 +146,7 @@ class PolyphaseResampler:
         end = max(end, stream.emitted_to)
         axis = self._axis(buffer, first, count)
         if axis.at(count - 1) >= end:
-            # the stretch ends before the time of the last sample does
+            # the last sample lasts longer than the stretch, so results may lie after its end
             axis = IrregularAxis(np.minimum(axis.times(), end - 1))
         stream.emit(end, axis, self._filtered(buffer, first, count))
         stream.next += count
@@ -158,7 +160,7 @@ class PolyphaseResampler:
         samples = np.asarray(buffer.data(i, j), self._dtype)
         out = np.empty((count, *info.shape), info.dtype)
         if out.size:
-            # zeros before the taps, so that one of the results that are computed is `first`
+            # zeros before the taps shift the phase, so that result `first` is among those computed
             pad = (i * up - half) % down
             taps = np.concatenate((np.zeros(pad), self._taps))
             flat = samples.reshape(j - i, -1)
@@ -177,7 +179,7 @@ class PolyphaseResampler:
 
 @lru_cache(maxsize=8)
 def _design(up: int, down: int) -> tuple[int, NDArray[np.float64]]:
-    """Return the taps before the middle, and all: those of ``scipy.signal.resample_poly``."""
+    """Return the taps of ``scipy.signal.resample_poly``, after the number before the middle."""
     widest = max(up, down)
     if widest == 1:
         return 0, np.ones(1)
@@ -187,18 +189,19 @@ def _design(up: int, down: int) -> tuple[int, NDArray[np.float64]]:
 
 
 def _simple(ratio: Fraction) -> Fraction:
+    """Return the nearest ratio of small factors."""
     if ratio >= 1:
         return ratio.limit_denominator(_MAX_DENOMINATOR)
     return 1 / (1 / ratio).limit_denominator(_MAX_DENOMINATOR)
 
 
 def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, int]) -> Axis:
-    """Return the times of results ``first`` on, of which ``m`` lies at sample ``m * down / up``.
+    """Return the times of results ``first`` on; result ``m`` lies at sample ``m * down / up``.
 
     Parameters
     ----------
     axis
-        Of the samples from number ``offset`` on around the results.
+        Times of the samples around them, which begin with sample ``offset``.
     """
     up, down = ratio
     out: list[Axis] = []
@@ -215,7 +218,8 @@ def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, i
                 )  # fmt: skip
                 at = part.first * up + (m * down - offset * up) * step
                 piece: Axis = StridedAxis(dense, at, down * step, stop - m)
-                if after is not None and piece.at(stop - m - 1) > after:  # times were made better
+                if after is not None and piece.at(stop - m - 1) > after:
+                    # a corrected clock may put the next part before the end of this one's grid
                     piece = IrregularAxis(np.minimum(piece.times(), after), part.uncertainty)
             else:
                 at_samples = (np.arange(m, stop) * down - offset * up) / up
@@ -227,7 +231,15 @@ def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, i
 
 
 def _between(part: IrregularAxis, after: int | None, at: NDArray[np.float64]) -> IrregularAxis:
-    """Return times between stamps, ``at`` samples after the first; later ones as far as before."""
+    """Return times between stamps.
+
+    Parameters
+    ----------
+    after
+        Stamp of the sample after the part [ns]; None: as long after as the last one is.
+    at
+        Where, in samples after the first, ``(n,)``.
+    """
     stamps, zero = part.stamps, int(part.stamps[0])
     if after is None:
         after = int(stamps[-1]) + (int(stamps[-1] - stamps[-2]) if part.count > 1 else 0)

@@ -12,9 +12,8 @@ from rxstream.operators.signal.grid_resampler import GridResampler
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.operators.signal.resample_onto import resample_onto
-from rxstream.operators.signal.runs import check_choice
 from rxstream.steps.lift import lift
-from rxstream.validation import is_number
+from rxstream.validation import check_choice, is_number
 
 __all__ = ["checked_rate", "resample"]
 
@@ -29,66 +28,65 @@ def resample(
     tolerance: Duration | None = None,
     lateness: Duration = 2.0,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Give the samples that a stream would have at another, steady rate, or at another's times.
+    """Interpolate a stream at a steady rate, or at the times of another stream.
 
     .. marble::
 
         a--b-----c-----d---|
-        [ resample(hold)   ]
+        [resample(previous)]
         -a---b---b---c---d-|     times aligned to the clock
 
     Parameters
     ----------
     rate
-        Of the results [Hz], up to 1e9; or
+        Rate of the results [Hz], up to 1e9. Exclusive with ``onto``.
     onto
-        the stream whose times they have, for ``"linear"`` and ``"previous"``.
+        Stream whose times the results have, for ``"linear"`` and ``"previous"``.
     method
-        ``"linear"``: on the line between the samples before and after, whole numbers rounded, as
-        ``numpy.interp``; given when the sample after has come. ``"previous"``: the last sample not
-        later, of any kind; given at once, and while nothing comes. Both take irregular streams
-        too, and results lie at ``k / rate`` seconds since the epoch, so that several streams
-        resampled have the same times. They do not keep what the lower rate cannot hold from
-        coming back as aliases.
+        ``"linear"``: on the line between the samples before and after, as ``numpy.interp``;
+        integers are rounded. A result comes when the sample after it has come. ``"previous"``: the
+        last sample not later, of any dtype; results come at once, and go on while no sample comes.
+        Both take irregular streams too. Results lie at ``k / rate`` seconds after the epoch, so
+        that all streams resampled to one rate have the same times. Neither filters against aliases.
 
-        ``"polyphase"``: a filter against aliases, for regular streams; each stretch between gaps is
-        what ``scipy.signal.resample_poly`` makes of it, its first result at its first sample.
-        Given ten periods of the lower rate later.
+        ``"polyphase"``: a filter against aliases, for regular streams. Each stretch between gaps is
+        as by ``scipy.signal.resample_poly``, with its first result at its first sample. Results
+        come ten periods of the lower rate later.
     tolerance
-        For ``"linear"`` and ``"previous"``: how far the samples that a value is made of may be [s].
-        Default: however far; for lines with ``onto``, whose samples are kept meanwhile, 10 s.
+        For ``"linear"`` and ``"previous"``: largest distance from a result to the samples it is
+        made of [s]. Default: no limit; for ``"linear"`` with ``onto``, where samples are held in
+        memory meanwhile, 10 s.
     lateness
-        With ``onto``: by how much one of the two may be behind the other [s], in stream time, until
-        it is waited for no more.
+        With ``onto``: how far one of the two streams may lag behind the other [s], in stream time,
+        before it is no longer waited for.
 
     Returns
     -------
     operator
-        Chunks with ``info.rate`` of ``rate`` (as a fraction; for ``"polyphase"`` as simple a
-        multiple of the rate before as is equal to 1e-6). A result has no value across a gap, and
-        none beyond ``tolerance``: a gap tells how many are missing, which may be none. After a gap
-        it is told when the next sample has come. ``"polyphase"`` gives floating point: whole
-        numbers become double.
+        Chunks with an ``info.rate`` of ``rate`` (as a fraction; for ``"polyphase"`` the simplest
+        multiple of the rate before that is equal within 1e-6). There are no values across a gap,
+        and none beyond ``tolerance``: ``lost`` of a gap counts the missing results, and may be 0.
+        The gap comes with the next sample after it. ``"polyphase"`` gives floating point: integers
+        become double.
 
         With ``onto`` chunks have the times, the numbers, the rate and the gaps of that stream, and
-        name, unit and dtype of this one. Samples of the other for which there is no value are left
-        out: a gap with why ``"unmatched"`` tells how many.
+        the name, unit and dtype of this one. Samples of the other stream without a value are left
+        out, and counted in a gap with reason ``"unmatched"``.
 
     Raises
     ------
     ParameterError
-        If both or neither of ``rate`` and ``onto`` are given, or one of the arguments is no such
-        value.
+        If both or neither of ``rate`` and ``onto`` are given, or an argument is not as above.
     MissingExtraError
         For ``"polyphase"`` without scipy (extra ``signal``).
     ChunkError
-        Downstream: for lines between samples that are no numbers; for ``"polyphase"`` also of
-        streams without a rate, and if a rate is more than 100 000 times another.
+        Downstream: for lines between samples that are not numbers; for ``"polyphase"`` also for
+        streams without a rate, and if one rate is more than 100 000 times the other.
 
     See Also
     --------
     align : samples and those of other streams at their times, side by side.
-    decimate : a whole number of times fewer samples.
+    decimate : a rate lower by an integer factor.
     fill_gaps : put values where samples were lost.
 
     Examples
@@ -99,8 +97,8 @@ def resample(
     >>> keys = Chunk.stamped(np.array([0.0, 4.0, 5.2]), times, StreamInfo("x", None, (), float))
     >>> rx.of(keys).pipe(resample(5)).subscribe(lambda c: print(c.data)).dispose()
     [0.  2.  4.  4.4 4.8 5.2]
-    >>> held = rx.of(keys).pipe(resample(5, method="previous"))
-    >>> held.subscribe(lambda c: print(c.data)).dispose()
+    >>> steps = rx.of(keys).pipe(resample(5, method="previous"))
+    >>> steps.subscribe(lambda c: print(c.data)).dispose()
     [0.  0.  4.  4.  4.  5.2]
     """
     check_choice(method, Method, "method")
@@ -108,7 +106,7 @@ def resample(
         msg = f"resample takes rate or onto=, one of them, not {rate!r} and {onto!r}"
         raise ParameterError(msg)
     span = None if tolerance is None else to_span(tolerance, "tolerance")
-    late = to_span(lateness, "lateness")
+    lag = to_span(lateness, "lateness")
     if method == "polyphase" and (span is not None or onto is not None):
         msg = "resample: tolerance= and onto= are for 'linear' and 'previous', not for 'polyphase'"
         raise ParameterError(msg)
@@ -117,7 +115,7 @@ def resample(
         if not isinstance(onto, Observable):
             msg = f"resample: onto must be an Observable of chunks, not {onto!r}"
             raise ParameterError(msg)
-        return resample_onto(onto, way, span, late)
+        return resample_onto(onto, way, span, lag)
     hz = checked_rate(rate)
     if method == "polyphase":
         load_scipy()
@@ -126,7 +124,7 @@ def resample(
 
 
 def checked_rate(rate: object, operator: str = "resample") -> float:
-    """Return a rate [Hz] that a grid can have."""
+    """Return a rate [Hz] as a float, if points at it lie at least 1 ns apart."""
     if is_number(rate) and 0 < rate <= 1e9:
         return float(rate)
     msg = f"{operator}: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"

@@ -18,51 +18,52 @@ from rxstream.steps.lift import lift
 
 __all__ = ["rms"]
 
-_FEW = 32  # so many windows over a sample are added up one by one
+# with up to so many windows over each sample, summing every window by itself is the fastest
+_MAX_WINDOWS_SUMMED_ALONE = 32
 
 
 def rms(
     duration: Duration, *, every: Duration | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Take the root mean square over windows of time, of each channel, in units of the data.
+    """Compute the root mean square of each channel over windows of time, in units of the data.
 
     .. marble::
 
         --abcd--efgh-----|
         [ rms(4 samples) ]
-        -----r------r----|     one level for each window, at the time of its middle
+        -----r------r----|     one level per window, at the time of its middle
 
     Parameters
     ----------
     duration
         Length of a window [s], rounded to samples of the nominal rate.
     every
-        From one window to the next [s], rounded to samples, at least one; ``1 / rate`` gives the
-        level at each sample. Default: ``duration``.
+        Distance of windows [s], rounded to samples, at least one; ``1 / rate`` gives the level at
+        each sample. Default: ``duration``.
 
     Returns
     -------
     operator
         Chunks with a level ``(*shape)`` for each window that begins at a sample whose number since
-        the session began divides by the samples of ``every``, however the stream is cut and
+        the session began is a multiple of the samples of ``every``, however the stream is cut and
         wherever it begins; its own number is the quotient. Its time is that of the sample in the
-        middle of the window. Windows do not reach over gaps: a gap is told as much wider, with the
-        number of levels that are missing. ``info.rate`` is that of the levels. Single precision
-        stays, whole numbers become double; of complex numbers it is the level of the magnitude.
-        Each window is added up for itself, in double precision: the level is within 1e-12 of
-        itself (single: 1e-6) however long the stream is, and however it is cut the same.
+        middle of the window. Windows do not reach over gaps: the gap of levels is as much wider,
+        and counts the missing levels. ``info.rate`` is the rate of the levels. Single precision
+        stays, integers become double; complex numbers count by their magnitude. Each window is
+        summed by itself, in double precision: the relative error is below 1e-12 (single: 1e-6)
+        however long the stream is, and the level does not depend on how it is cut.
 
     Raises
     ------
     ParameterError
         If a duration is not positive.
     ChunkError
-        Downstream, for streams without a rate, and samples that are no numbers.
+        Downstream, for streams without a rate, and samples that are not numbers.
 
     See Also
     --------
-    window_by_time : for other values of windows.
-    onset : where a level rises.
+    window_by_time : any function of windows.
+    onset : the moments at which a level rises.
 
     Examples
     --------
@@ -76,10 +77,11 @@ def rms(
     """
     span = to_span(duration, "duration")
     step = span if every is None else to_span(every, "every")
-    return lift(lambda: FramedStep(lambda info: _plan(info, span, step)))
+    return lift(lambda: FramedStep(lambda info: _frame_spec(info, span, step)))
 
 
-def _plan(info: StreamInfo, span: int, step: int) -> FrameSpec:
+def _frame_spec(info: StreamInfo, span: int, step: int) -> FrameSpec:
+    """Return the frames for windows of length ``span`` every ``step`` [ns]."""
     check_numbers(info, "rms")
     rate = check_rate(info, "rms")
     width, hop = (max(1, round(length * rate / 1e9)) for length in (span, step))
@@ -89,7 +91,7 @@ def _plan(info: StreamInfo, span: int, step: int) -> FrameSpec:
 
     def compute(data: NDArray[Any], number: int) -> NDArray[Any]:
         x = by_channel(data, wide)
-        if hop > 1 and width <= _FEW * hop:
+        if hop > 1 and width <= _MAX_WINDOWS_SUMMED_ALONE * hop:
             windows = sliding_window_view(x, width, axis=1)[:, ::hop]
             sums = np.einsum("cmw,cmw->cm", windows, windows)
         else:
@@ -103,21 +105,25 @@ def _plan(info: StreamInfo, span: int, step: int) -> FrameSpec:
         out: NDArray[Any] = np.sqrt(sums.T / width).astype(dtype, order="C")
         return out.reshape(len(out), *info.shape)
 
-    about = replace(info, rate=rate / hop, dtype=dtype)
     blocks = 1 < width // hop < width and width % hop == 0
     return FrameSpec(
-        about, (lambda: _Blocks(wide, width, hop, levels)) if blocks else (lambda: compute),
-        width, hop, middle=width // 2, anchor=width // 2, again=not blocks,
+        replace(info, rate=rate / hop, dtype=dtype),
+        (lambda: _Blocks(wide, width, hop, levels)) if blocks else (lambda: compute),
+        width, hop, middle=width // 2, anchor=width // 2, repeat=not blocks,
     )  # fmt: skip
 
 
 class _Blocks:
-    """Levels of windows that are some blocks long: of each block the squares are added once.
+    """Levels of windows that are several hops long: the squares of each hop are summed once.
 
     Parameters
     ----------
+    wide
+        Dtype of the arithmetic.
+    width, hop
+        Samples in a window, and in a block; ``width`` is a multiple of ``hop``.
     levels
-        Makes levels of the sums ``(channels, m)`` of ``m`` windows.
+        Returns the levels of ``m`` windows from their sums ``(channels, m)``.
     """
 
     def __init__(
@@ -125,25 +131,28 @@ class _Blocks:
         levels: Callable[[NDArray[Any]], NDArray[Any]],
     ) -> None:  # fmt: skip
         self._wide, self._hop, self._levels = wide, hop, levels
-        self._most = width // hop  # blocks in a window
-        self._sums: NDArray[Any] | None = None  # of the last blocks, one window's but for one
+        # blocks in a window
+        self._count = width // hop
+        # sums of the last blocks, one fewer than in a window: the next windows begin with them
+        self._sums: NDArray[Any] | None = None
 
     def __call__(self, new: NDArray[Any], _number: int) -> NDArray[Any]:
-        most, hop, before = self._most, self._hop, self._sums
+        count, hop, before = self._count, self._hop, self._sums
         x = new.astype(self._wide).reshape(len(new) // hop, hop, -1)
-        if x.dtype.kind == "c":  # as two channels
+        if x.dtype.kind == "c":
             x = x.view(np.empty(0, x.dtype).real.dtype)
         sums = np.einsum("bsc,bsc->cb", x, x)
         if before is not None:
             sums = np.concatenate((before, sums), axis=1)
-        self._sums = sums[:, -(most - 1) :].copy()
-        return self._levels(_sums_of(most, sums))
+        self._sums = sums[:, -(count - 1) :].copy()
+        return self._levels(_sums_of(count, sums))
 
 
 def _sums_of(count: int, values: NDArray[Any]) -> NDArray[Any]:
-    """Return the sums of each ``count`` adjacent ones of ``(channels, m + count - 1)``.
+    """Return the sums ``(channels, m)`` of ``count`` adjacent ones of ``m + count - 1`` values.
 
-    They are those of twos, of fours, and so on: alike wherever they lie, and few additions.
+    They are built from sums of two, of four, and so on, which takes few additions, and the same
+    ones for every window.
     """
     m = values.shape[1] - count + 1
     at, size = 0, 1
@@ -160,10 +169,10 @@ def _sums_of(count: int, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sums(values: NDArray[Any], start: int, width: int, hop: int) -> NDArray[Any]:
-    """Return the sums of windows ``(channels, m)``; the first begins at sample number ``start``.
+    """Return the sums ``(channels, m)`` of windows, the first of which begins at number ``start``.
 
-    A running sum would drift, and depend on where it began. But a window is the end of one block
-    of ``width`` samples and the beginning of the next, so two sums within blocks give it.
+    A running sum would drift, and depend on where it began. But a window consists of the end of one
+    block of ``width`` samples and the beginning of the next, so it is the sum of two partial sums.
     """
     lead, (channels, n) = start % width, values.shape
     blocks = np.zeros((channels, -(-(lead + n) // width), width), values.dtype)

@@ -1,13 +1,13 @@
-"""What filters share: runs of adjacent samples, number types, and the rate they need."""
+"""Runs of adjacent samples, number types and checks, shared by filters and levels."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
-from rxstream.errors import ChunkError, ParameterError
+from rxstream.errors import ChunkError
 
 __all__ = [
     "ContiguousRuns",
@@ -15,7 +15,6 @@ __all__ = [
     "OnGap",
     "Run",
     "by_channel",
-    "check_choice",
     "check_numbers",
     "check_rate",
     "result_type",
@@ -24,13 +23,13 @@ __all__ = [
 OnGap = Literal["reset", "bridge"]
 Initial = Literal["rest", "steady"]
 Run = tuple[int, int, bool]
-"""From which sample to which, and whether it does not follow the one before."""
+"""First sample, the one after the last, and whether the run before it is not adjacent."""
 
 
 class ContiguousRuns:
-    """Tells where samples of a chunk do not follow the ones before them.
+    """Splits chunks into runs of adjacent samples.
 
-    That is after a gap, and where their numbers jump, as behind a gate or in a new session.
+    A run ends at a gap, and where the numbers jump, as behind a gate or in a new session.
     """
 
     __slots__ = ("_broken", "_next")
@@ -40,25 +39,22 @@ class ContiguousRuns:
 
     def cut(self, chunk: Chunk) -> tuple[Run, ...]:
         """Return the runs of a chunk that has samples in order; none is empty."""
-        n, index = len(chunk), chunk.index
-        gap_positions = chunk.gap_positions
+        n, gap_positions = len(chunk), chunk.gap_positions
+        broken = self._broken or (n > 0 and chunk.index != self._next)
         if not gap_positions:
             if not n:
                 return ()
-            broken = self._broken or index != self._next
-            self._broken, self._next = False, index + n
+            self._broken, self._next = False, chunk.index + n
             return ((0, n, broken),)
         places = {at for at, _ in gap_positions}
         out: list[Run] = []
-        broken = self._broken or (n > 0 and index != self._next)
         edges = sorted(places | {0, n})
         for k, a in enumerate(edges):
             broken = broken or a in places
             if a < n:
                 out.append((a, edges[k + 1], broken))
                 broken = False
-        self._broken = broken
-        self._next = index + n + sum(gap.lost or 0 for at, gap in gap_positions if at)
+        self._broken, self._next = broken, chunk.next_index
         return tuple(out)
 
 
@@ -93,31 +89,23 @@ def check_numbers(info: StreamInfo, operator: str) -> None:
 
 
 def result_type(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """Return the dtypes of results and of the arithmetic for samples of ``dtype``.
+    """Return the dtypes of the results and of the arithmetic for samples of ``dtype``.
 
-    Floating point stays as it is (at least single), whole numbers become double; what is computed
-    is at least double, so that the length of the stream does no harm.
+    Floating point stays as it is (at least single), integers become double. The arithmetic is at
+    least double, so that errors do not grow visibly with the length of the stream.
     """
     out = np.result_type(dtype, np.float32 if dtype.kind in "fc" else np.float64)
     return out, np.result_type(out, np.float64)
 
 
 def by_channel(data: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return samples ``(n, *shape)`` as real numbers ``(channels, n)`` of ``dtype``, in this order.
+    """Return samples ``(n, *shape)`` as real numbers ``(channels, n)`` of ``dtype``, contiguous.
 
-    Complex numbers are two channels. Numpy adds up what lies side by side always alike, however
-    much else there is, so that results do not depend on how a stream is cut.
+    Complex numbers become two channels. In this order in memory numpy sums the samples of a window
+    in the same order whatever lies around them, so results do not depend on how a stream is cut.
     """
     n = len(data)
     flat = np.asarray(data, dtype).reshape(n, int(np.prod(data.shape[1:], dtype=np.int64)))
     if dtype.kind == "c":
         flat = np.ascontiguousarray(flat).view(np.empty(0, dtype).real.dtype)
     return np.ascontiguousarray(flat.T)
-
-
-def check_choice(value: object, choices: Any, name: str) -> None:
-    """Raise ParameterError if ``value`` is none of a Literal."""
-    options = get_args(choices)
-    if not isinstance(value, str) or value not in options:
-        msg = f"{name} must be {' or '.join(map(repr, options))}, not {value!r}"
-        raise ParameterError(msg)

@@ -1,4 +1,4 @@
-"""Second-order sections that go on from chunk to chunk, and by how much they are late."""
+"""Filters of second-order sections that run from chunk to chunk, and their delay."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
-from rxstream.data.gap import GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
@@ -36,7 +35,7 @@ class Design:
     sos
         Second-order sections ``(sections, 6)``.
     delay
-        By how much times are moved [ns].
+        Delay for which times are corrected [ns].
     steady
         State ``(sections, 2)`` after a long input of 1, or None to begin at rest.
     """
@@ -47,16 +46,27 @@ class Design:
 
 
 class Filter:
-    """A `Step`: the filter, with its state; times are moved by its delay."""
+    """A `Step`: a filter with its state; times are corrected for its delay.
 
-    __slots__ = ("_bank", "_begun", "_bridge", "_design", "_designed", "_given", "_info",
-                 "_name", "_runs", "_signals", "_types")  # fmt: skip
+    Parameters
+    ----------
+    name
+        Name of the operator, for errors.
+    design
+        Returns the filter for a stream.
+    on_gap
+        Whether the state goes on over a gap.
+    """
+
+    __slots__ = ("_bank", "_begun", "_bridge", "_channels", "_design", "_designed", "_given",
+                 "_info", "_name", "_runs", "_types")  # fmt: skip
 
     def __init__(self, name: str, design: Callable[[StreamInfo], Design], on_gap: OnGap) -> None:
         self._name, self._design, self._bridge = name, design, on_gap == "bridge"
         self._given: StreamInfo | None = None
         self._begun = False
-        load_compiled()  # here, as compiling in the stream's thread would hold it up
+        # compiled here, not at the first chunk, where it would hold up the stream's thread
+        load_compiled()
 
     def push(self, chunk: Chunk) -> tuple[Chunk]:
         """Process one chunk; return what is ready."""
@@ -65,7 +75,7 @@ class Filter:
         data = chunk.data
         out, dtype = self._types
         filtered = data.astype(dtype, order="C")
-        rows = filtered if data.ndim == 2 else filtered.reshape(len(data), self._signals)
+        rows = filtered if data.ndim == 2 else filtered.reshape(len(data), self._channels)
         for i, j, broken in self._runs.cut(chunk):
             if broken and not (self._bridge and self._begun):
                 self._begun = True
@@ -74,18 +84,16 @@ class Filter:
         if out is not dtype:
             filtered = filtered.astype(out)
         filtered.setflags(write=False)
-        by, gap_positions = -self._designed.delay, chunk.gap_positions
-        if gap_positions:
-            gap_positions = tuple(GapAt(at, gap.shifted(by)) for at, gap in gap_positions)
-        axis = chunk.axis.shifted(by) if by else chunk.axis
-        start, end = chunk.start + by, chunk.end + by
-        return (Chunk(filtered, axis, start, end, chunk.index, self._info, gap_positions),)
+        delay = self._designed.delay
+        moved = chunk.shifted(-delay) if delay else chunk
+        return (moved._replace(data=filtered, info=self._info),)
 
     def flush(self) -> tuple[()]:
         """Return what is held back."""
         return ()
 
     def _begin(self, info: StreamInfo) -> None:
+        """Design the filter anew for a stream of another description."""
         if info == self._given:
             self._given = info
             return
@@ -95,18 +103,18 @@ class Filter:
         self._types = out, dtype = result_type(info.dtype)
         delay = info.extra.get("delay", 0.0) + self._designed.delay / 1e9
         self._info = replace(info, dtype=out, extra={**info.extra, "delay": delay})
-        self._signals = int(np.prod(info.shape, dtype=np.int64))
-        self._bank = bank(self._designed.sos, self._signals, dtype)
+        self._channels = int(np.prod(info.shape, dtype=np.int64))
+        self._bank = bank(self._designed.sos, self._channels, dtype)
         self._runs, self._begun = ContiguousRuns(), False
 
 
 def steady_state(sos: NDArray[np.float64], initial: Initial) -> NDArray[np.float64] | None:
-    """Return the state in which the filter begins, per input.
+    """Return the initial state ``(sections, 2)`` for an input of 1, or None to begin at rest.
 
     Raises
     ------
     ParameterError
-        If it has no steady state: it adds up its input for ever.
+        If the filter has no steady state, as it integrates its input.
     """
     if initial == "rest":
         return None
@@ -117,7 +125,7 @@ def steady_state(sos: NDArray[np.float64], initial: Initial) -> NDArray[np.float
 
 
 def check_delay(delay: Delay) -> int | None:
-    """Return a delay given by the user as [ns], or None for the filter's own."""
+    """Return a user's delay in [ns], or None for the filter's group delay."""
     if delay is None:
         return 0
     if isinstance(delay, str):
@@ -129,28 +137,29 @@ def check_delay(delay: Delay) -> int | None:
 
 
 def group_delay(sos: NDArray[np.float64], rate: float, at: float | None = None) -> int:
-    """Return by how much a filter is late [ns] at a frequency: its group delay there.
+    """Return the group delay of a filter at a frequency [ns].
 
     Parameters
     ----------
     sos
-        Second-order sections.
+        Second-order sections ``(sections, 6)``.
     rate
-        Of the samples [Hz].
+        Rate of the samples [Hz].
     at
-        Where [Hz]; default: the centre of the pass band, which is what passes with at least half
-        of the greatest power.
+        Frequency [Hz]; default: the centre of the pass band, whose edges are where half of the
+        greatest power passes.
     """
     w = _centre(sos) if at is None else 2 * np.pi * at / rate
-    # minus the slope of the phase, as scipy.signal.group_delay has it, which warns near poles
+    # minus the slope of the phase; scipy.signal.group_delay computes the same, but warns near poles
     z = np.exp(-1j * w) ** np.arange(3)
     slope = ((sos.reshape(-1, 2, 3) * z) @ np.arange(3.0)) / (sos.reshape(-1, 2, 3) @ z)
-    late = float((slope[:, 0] - slope[:, 1]).real.sum())
-    return round(late * 1e9 / rate)
+    samples = float((slope[:, 0] - slope[:, 1]).real.sum())
+    return round(samples * 1e9 / rate)
 
 
 def _centre(sos: NDArray[np.float64]) -> float:
-    """Return the centre of the (widest) pass band [rad/sample]."""
+    """Return the centre of the widest pass band [rad/sample]."""
+    # even and logarithmic steps, and the poles, where a narrow band may lie between steps
     poles = np.concatenate([np.roots(section[3:]) for section in sos])
     w = np.concatenate(
         [np.geomspace(1e-6, np.pi, 4000), np.linspace(0, np.pi, 4001), np.abs(np.angle(poles))]
@@ -159,11 +168,13 @@ def _centre(sos: NDArray[np.float64]) -> float:
     z = np.exp(-1j * w)[:, None] ** np.arange(3)
     with np.errstate(divide="ignore", invalid="ignore"):
         gain = np.abs(np.prod([(z @ s[:3]) / (z @ s[3:]) for s in sos], axis=0))
-    gain[~np.isfinite(gain)] = 0  # exactly on a pole
+    # not finite exactly on a pole
+    gain[~np.isfinite(gain)] = 0
     passes = gain >= gain.max() * np.sqrt(0.5) * (1 - 1e-9)
     edges = np.flatnonzero(np.diff(passes, prepend=False, append=False)).reshape(-1, 2)
     widest = edges[np.argmax(w[edges[:, 1] - 1] - w[edges[:, 0]])]
     low, high = float(w[widest[0]]), float(w[widest[1] - 1])
-    if widest[0] == 0 or widest[1] == len(w):  # a low-pass or high-pass
+    # of a low-pass or a high-pass the arithmetic mean, of a band the geometric one
+    if widest[0] == 0 or widest[1] == len(w):
         return (low + high) / 2
     return float(np.sqrt(low * high))

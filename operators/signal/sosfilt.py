@@ -11,7 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.runs import Initial, OnGap, check_choice, check_rate
+from rxstream.operators.signal.runs import Initial, OnGap, check_rate
 from rxstream.operators.signal.sections import (
     Delay,
     Design,
@@ -21,6 +21,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.lift import lift
+from rxstream.validation import check_choice
 
 __all__ = ["sosfilt"]
 
@@ -36,56 +37,54 @@ def sosfilt(
 
     Values are those of ``scipy.signal.sosfilt(sos, whole, axis=0)``, bit for bit, however the
     stream is cut. Four channels and more run side by side if numba is installed (extra ``fast``),
-    several times as quick; it is loaded when the stream is subscribed to.
+    which is several times as fast; it is loaded on subscription.
 
-    A filter gives late what happened; so times are moved by its delay, and a burst lies where it
-    was.
+    A filter delays its output; times are corrected for it, so that a burst lies where it was.
 
     .. marble::
 
         --a--b--c--d--|     in
         [  sosfilt()  ]
-        a'-b'-c'-d'---|     out: the times are earlier, each is given when it arrives
+        a'-b'-c'-d'---|     out: each comes at once, with an earlier time
 
     Parameters
     ----------
     sos
         Sections ``(sections, 6)``, as ``scipy.signal`` designs them with ``output="sos"``.
     initial
-        How it begins, and begins anew: ``"rest"``, as if there had been nothing before (as
-        scipy); ``"steady"``, as if the first sample had been there for ever, so that an offset
-        makes no step.
+        Input assumed before the first sample: ``"rest"``, zeros (as scipy); ``"steady"``, that
+        sample for ever, so that an offset makes no step.
     on_gap
-        ``"reset"``: after a gap, or where the numbers of the samples jump, it begins anew;
+        ``"reset"``: the filter begins anew after a gap, and where the numbers of the samples jump;
         ``"bridge"``: it goes on as if the samples after it followed those before.
     delay
-        By how much times are moved: ``"group"``, the filter's group delay in the middle of its
-        pass band; a length [s]; or None, nothing is moved. All times of a chunk are moved alike:
-        its samples, bounds and gaps. ``info.extra["delay"]`` tells by how much in all [s].
+        Delay for which times are corrected: ``"group"``, the filter's group delay in the middle of
+        its pass band; a length [s]; None, no correction. It moves all times of a chunk alike: of
+        its samples, bounds and gaps. ``info.extra["delay"]`` is the sum of all such delays [s].
 
     Returns
     -------
     operator
-        As many chunks and samples, filtered. Floating point stays (at least single); whole numbers
-        become double; all is computed in double precision. A NaN stays in the filter until it
+        As many chunks and samples, filtered. Floating point stays (at least single), integers
+        become double; the arithmetic is in double precision. A NaN stays in the filter until it
         begins anew.
 
     Raises
     ------
     ParameterError
-        If ``sos`` is no array of sections, or an option is wrong.
+        If ``sos`` is not an array of sections, or an option is not as above.
     MissingExtraError
         Without scipy (extra ``signal``).
     ChunkError
-        Downstream, for streams without a rate, and samples that are no numbers.
+        Downstream, for streams without a rate, and samples that are not numbers.
 
     See Also
     --------
-    filter_band : designs the filter too, when the rate is known.
+    filter_band : a filter that is designed when the rate is known.
 
     Examples
     --------
-    An average of two values is half a sample late:
+    An average of two values has a delay of half a sample:
 
     >>> import numpy as np, reactivex as rx
     >>> from rxstream import Chunk, StreamInfo
@@ -103,15 +102,14 @@ def sosfilt(
     steady = steady_state(sections, initial)
 
     def design(info: StreamInfo) -> Design:
-        late = given
-        if late is None:
-            late = group_delay(sections, check_rate(info, "sosfilt"))
-        return Design(sections, late, steady)
+        shift = group_delay(sections, check_rate(info, "sosfilt")) if given is None else given
+        return Design(sections, shift, steady)
 
     return lift(lambda: Filter("sosfilt", design, on_gap))
 
 
 def _checked(sos: Any) -> NDArray[np.float64]:
+    """Return a user's sections as an array ``(sections, 6)``."""
     try:
         sections = np.array(sos, np.float64)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""spectrogram: which frequencies there are, over time."""
+"""spectrogram: power of each frequency over time."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +15,9 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.runs import check_choice, check_numbers, check_rate, result_type
+from rxstream.operators.signal.runs import check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
+from rxstream.validation import check_choice
 
 __all__ = ["spectrogram"]
 
@@ -32,7 +33,7 @@ def spectrogram(
     scaling: Scaling = "density",
     detrend: Detrend = "constant",
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Take the power of each frequency over windows of time, of each channel.
+    """Compute the power of each frequency over windows of time, of each channel.
 
     Values are those of ``scipy.signal.spectrogram`` on the whole.
 
@@ -40,7 +41,7 @@ def spectrogram(
 
         --abcd--efgh-------------|
         [ spectrogram(4 samples) ]
-        -----f------f------------|     one frame for each window, at the time of its middle
+        -----f------f------------|     one frame per window, at the time of its middle
 
     Parameters
     ----------
@@ -48,39 +49,38 @@ def spectrogram(
         Length of a window [s], rounded to samples of the nominal rate, at least two; frequencies
         are ``1 / duration`` apart.
     every
-        From one window to the next [s], rounded to samples, at least one. Default: half of
-        ``duration``.
+        Distance of windows [s], rounded to samples, at least one. Default: half of ``duration``.
     window
-        As ``scipy.signal.get_window`` takes it: a name, e.g. ``"boxcar"``; a name with values, e.g.
-        ``("tukey", 0.25)``; or the weights themselves, as many as there are samples.
+        Window function as ``scipy.signal.get_window`` takes it: a name, e.g. ``"boxcar"``; a name
+        with parameters, e.g. ``("tukey", 0.25)``; or one weight for each sample.
     scaling
         ``"density"``: power per frequency, in V²/Hz for data in V; ``"spectrum"``: power, V²;
         ``"magnitude"``: its square root, V, so that a sine of amplitude 1 on a frequency of the
         frame has ``sqrt(0.5)``, its rms.
     detrend
-        ``"constant"``: the mean of each window is subtracted first; ``"none"``: it is not.
+        ``"constant"``: subtract the mean of each window first; ``"none"``: do not.
 
     Returns
     -------
     operator
         Chunks with a frame ``(frequencies, *shape)`` for each window that begins at a sample whose
-        number since the session began divides by the samples of ``every``, however the stream is
-        cut and wherever it begins; its own number is the quotient. Its time is that of the sample
-        in the middle of the window (``width // 2``). ``info.extra["frequencies"]`` has the
+        number since the session began is a multiple of the samples of ``every``, however the stream
+        is cut and wherever it begins; its own number is the quotient. Its time is that of the
+        sample in the middle of the window (``width // 2``). ``info.extra["frequencies"]`` has the
         frequencies [Hz]; of a stream with one value a sample, ``info.channels`` names them too.
-        Windows do not reach over gaps: a gap is told as much wider, with the number of frames that
-        are missing. ``info.rate`` is that of the frames. Single precision stays, whole numbers
-        become double.
+        Windows do not reach over gaps: the gap of frames is as much wider, and counts the missing
+        frames. ``info.rate`` is the rate of the frames. Single precision stays, integers become
+        double.
 
     Raises
     ------
     ParameterError
-        If a duration is not positive, there is no such window, or an option is wrong; downstream,
-        if ``duration`` is less than two samples, or weights are not as many as samples.
+        If a duration is not positive, the window is unknown, or an option is not as above;
+        downstream, if ``duration`` is less than two samples, or not as long as the weights.
     MissingExtraError
         Without scipy (extra ``signal``).
     ChunkError
-        Downstream, for streams without a rate, and samples that are no real numbers.
+        Downstream, for streams without a rate, and samples that are not real numbers.
 
     Examples
     --------
@@ -106,10 +106,13 @@ def spectrogram(
                 f"spectrogram: window={window!r} is none that scipy.signal.get_window has: {error}"
             )
             raise ParameterError(msg) from error
-    return lift(lambda: FramedStep(lambda info: _plan(info, span, step, shape, scaling, detrend)))
+    return lift(
+        lambda: FramedStep(lambda info: _frame_spec(info, span, step, shape, scaling, detrend))
+    )
 
 
 def _weights(window: Any) -> NDArray[np.float64]:
+    """Return a user's weights as an array ``(n,)``."""
     try:
         weights = np.array(window, np.float64)
     except (TypeError, ValueError):
@@ -120,9 +123,10 @@ def _weights(window: Any) -> NDArray[np.float64]:
     return weights
 
 
-def _plan(
+def _frame_spec(
     info: StreamInfo, span: int, step: int, window: Any, scaling: Scaling, detrend: Detrend
 ) -> FrameSpec:
+    """Return the frames for windows of length ``span`` every ``step`` [ns]."""
     check_numbers(info, "spectrogram")
     rate = check_rate(info, "spectrogram")
     if info.dtype.kind == "c":
@@ -133,11 +137,12 @@ def _plan(
     out, dtype = result_type(info.dtype)
     power = 1 / (rate * (weights**2).sum()) if scaling == "density" else 1 / weights.sum() ** 2
     scale = np.full(width // 2 + 1, power)
-    scale[1 : (width + 1) // 2] *= 2  # negative frequencies, of which the ends have none
+    # each frequency stands for its negative too, but 0 Hz and half the rate have none
+    scale[1 : (width + 1) // 2] *= 2
 
     def compute(data: NDArray[Any], _number: int) -> NDArray[Any]:
         windows = sliding_window_view(data, width, axis=0)[::hop]
-        # in this order in memory every window is summed alike, however many there are
+        # in this order in memory every window is summed in the same way, however many there are
         x = np.array(windows, dtype, order="C")
         if detrend == "constant":
             x -= x.mean(axis=-1, keepdims=True)
@@ -155,6 +160,7 @@ def _plan(
 
 
 def _window(window: Any, width: int, name: str, rate: float) -> NDArray[np.float64]:
+    """Return the weights ``(width,)`` of a window."""
     if width < 2:
         msg = f"spectrogram: duration is less than two samples of {name} at {rate:g} Hz; use more"
         raise ParameterError(msg)
@@ -172,6 +178,7 @@ def _window(window: Any, width: int, name: str, rate: float) -> NDArray[np.float
 def _frames_info(
     info: StreamInfo, dtype: np.dtype[Any], width: int, hop: int, scaling: Scaling
 ) -> StreamInfo:
+    """Return the description of the frames of a stream."""
     rate = check_rate(info, "spectrogram")
     frequencies = np.fft.rfftfreq(width, 1 / rate)
     frequencies.flags.writeable = False

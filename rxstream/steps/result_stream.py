@@ -92,6 +92,14 @@ class ResultStream:
         number = self.next if index is None else index
         self._ready.append(Chunk(data, axis, start, end, number, self.info, gap_positions))
 
+    def emit_gaps(self, gaps: Sequence[Gap], index: int | None = None) -> None:
+        """Emit gaps of results, and the time to the end of the last one.
+
+        ``index`` is the number of the result after them; default: `next`.
+        """
+        gap_positions = tuple(GapAt(0, gap) for gap in gaps)
+        self.emit(gaps[-1].end, gap_positions=gap_positions, index=index)
+
     # -- gaps of samples as gaps of results ---------------------------------------------------
 
     def convert_gaps(
@@ -134,8 +142,8 @@ class ResultStream:
         Parameters
         ----------
         first, stop
-            Numbers of the first result in the whole gap, and of the first after it; None if nobody
-            can know.
+            Numbers of the first result in the whole gap, and of the first after it, None if that
+            is unknown.
         """
         whole = gap.whole or gap
         if gap.whole is None or self._cut is None or self._cut[0] != whole:
