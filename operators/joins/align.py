@@ -1,25 +1,30 @@
-"""align: for every sample of one stream its partner in others."""
+"""align: the matching samples of other streams for every sample of one (as-of join)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, TypeAlias
 
 from reactivex import Observable, abc
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.interpolation import Method
 from rxstream.errors import ParameterError
 from rxstream.operators.joins.align_step import Align, Aligned, Unmatched
 from rxstream.operators.joins.join_side import JoinSide
 from rxstream.operators.signal.grid_resampler import GridResampler
 from rxstream.operators.signal.resample import checked_rate
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.lift import lift
 from rxstream.steps.multi import lift_multi, stream_names
-from rxstream.validation import is_number
+from rxstream.steps.stream import Stream
+from rxstream.validation import check_choice, is_number
 
 __all__ = ["Unmatched", "align"]
 
-Method = Literal["nearest", "previous", "linear"]
-Report = Callable[[Unmatched], Any]
+Report: TypeAlias = Callable[[Unmatched], Any]
+
+# Largest offset [s], 127 years: times with it still fit into int64 [ns].
+_MAX_OFFSET = 4e9
 
 
 def align(
@@ -30,8 +35,10 @@ def align(
     rate: float | None = None,
     unmatched: Report | abc.ObserverBase[Unmatched] | None = None,
     lateness: Duration = 2.0,
-) -> Callable[[Observable[Chunk]], Observable[tuple[Chunk, ...]]]:
-    """Give for every sample its partner in each of the other streams, at the same times.
+) -> Callable[[Observable[Chunk]], Stream[Aligned]]:
+    """For each sample of the source, look up the matching sample of every other stream.
+
+    This is an as-of join: the samples that are returned have the times of the source.
 
     .. marble::
 
@@ -44,44 +51,43 @@ def align(
     Parameters
     ----------
     others
-        The partners. Their samples may be used several times or never, which is not told: the
-        join has one side.
+        The partners. Their samples may be reused or skipped without a report: it is a left join.
     method
-        ``"nearest"``: the sample least far away, of two the earlier one; ``"previous"``: the last
-        one not after; ``"linear"``: the value on the line between the one before and the one after,
-        whole numbers rounded; at exactly a sample's time that sample. Only ``"nearest"`` looks
-        across gaps.
+        ``"nearest"``: the nearest sample, of two the earlier one; ``"previous"``: the last one not
+        after; ``"linear"``: the value on the line between the samples before and after, whole
+        numbers rounded; at exactly a sample's time that sample. Only ``"nearest"`` looks across
+        gaps.
     tolerance
-        How far a partner may be [s]; for a line, both of its ends.
+        Largest distance of a partner [s]; for a line, of both its ends.
     offset
-        Added to the partners' times before [s]: one for all, or one for each.
+        Added to the partners' times first [s]: one for all, or one for each.
     rate
-        Instead of at the source's times, at those of a common grid at this rate [Hz]: the source
-        goes through `resample` first, on lines if it is of floating point numbers, else held.
+        Rate of a common grid [Hz], whose times take the place of the source's: the source goes
+        through `resample` first, with ``"linear"`` for floating point numbers, else ``"previous"``.
     unmatched
-        A function or an observer, called with `Unmatched`: samples of the source left out, by
-        which partner, and why; an observer gets no end. Called in the stream: what takes long
-        holds it up.
+        A function or an observer that gets `Unmatched`: samples of the source that were left out,
+        the partner that lacks them, and the reason. It is called in the stream, and holds that up
+        while it works. An observer gets no end.
     lateness
-        By how much a stream may be behind the newest chunk of all [s], in stream time, until it is
-        waited for no more; by its arrival, whatever its ``offset``.
+        Largest lag of a stream behind the newest chunk of all [s], in stream time; one that lags
+        more is not waited for. Counted by arrival, whatever the ``offset``.
 
     Returns
     -------
     operator
         Tuples of chunks ``(source, other1, other2, ...)`` of one length, one time axis, one index
         and the same gaps, those of the source. The partners keep name, unit and dtype. Samples
-        that some partner does not serve are left out: a `Gap` with why ``"unmatched"`` before the
-        next match tells how many; where it goes on over a gap of the source, that is in it.
+        for which a partner has none are left out: a `Gap` with reason ``"unmatched"`` before the
+        next match counts them; it includes the gaps of the source that it runs across.
 
-        What is decided at once comes in one tuple, with such gaps between its samples
+        Samples decided at once come in one tuple, with such gaps between them
         (`Chunk.gap_positions`). A tuple comes as soon as all its partners are known: with
-        ``"previous"`` when they have told of its time, else when it is sure that no better one
-        comes, at most ``tolerance`` later. It ends when the source has ended and all is decided.
+        ``"previous"`` once they have come up to its time, else once no better one can come, at
+        most ``tolerance`` later. It ends when the source has ended and all is decided.
 
-        What comes does not depend on how the streams are cut, or which one comes first, as long as
-        none is later than ``lateness``. Nor do the reasons, but for ``"late"``: a stream without
-        heartbeats, silent for longer than ``lateness``, is taken for late.
+        The result does not depend on how the streams are cut, or which one comes first, as long as
+        none is later than ``lateness``. Nor do the reasons, except ``"late"``: a stream without
+        heartbeats that is silent for longer than ``lateness`` is taken for late.
 
     Raises
     ------
@@ -110,58 +116,58 @@ def align(
     [] [] gap of 1 s, 1 samples lost (unmatched)
     """
     names = stream_names(others, "align")
-    if method not in get_args(Method):
-        msg = f"align: method must be 'nearest', 'previous' or 'linear', not {method!r}"
-        raise ParameterError(msg)
+    check_choice(method, Method, "align: method")
     reach, late = to_span(tolerance, "tolerance", zero=True), to_span(lateness, "lateness")
     shifts = _offsets(offset, len(others))
     report = unmatched.on_next if isinstance(unmatched, abc.ObserverBase) else unmatched
     if report is not None and not callable(report):
         msg = f"align: unmatched must be a function or an observer, not {unmatched!r}"
         raise ParameterError(msg)
-    told: Report | None = report
+    on_unmatched: Report | None = report
 
     def make() -> Align:
         each = zip(names, shifts, strict=True)
         partners = [JoinSide(k, name, method, reach, by) for k, (name, by) in enumerate(each, 1)]
-        return Align(partners, late, tell=told is not None)
+        return Align(partners, late, report=on_unmatched is not None)
 
-    join: Callable[[Observable[Chunk]], Observable[Any]] = lift_multi(make, others, "align")
+    join: Callable[[Observable[Chunk]], Stream[Any]] = lift_multi(make, others, "align")
     onto = None if rate is None else _onto(rate)
 
-    def operator(source: Observable[Chunk]) -> Observable[Aligned]:
+    def operator(source: Observable[Chunk]) -> Stream[Aligned]:
         joined = join(source if onto is None else onto(source))
-        return joined if told is None else _reported(joined, told)
+        return joined if on_unmatched is None else _reported(joined, on_unmatched)
 
     return operator
 
 
 class _Onto:
-    """A `Step`: samples on a grid, on lines where there can be any that are exact."""
+    """A `Step`: samples on a grid, by a method that suits their type."""
 
-    __slots__ = ("_raster", "_rate")
+    __slots__ = ("_rate", "_resampler")
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._raster: GridResampler | None = None
+        self._resampler: GridResampler | None = None
 
     def push(self, chunk: Chunk) -> Iterable[Chunk]:
-        if self._raster is None:
+        if self._resampler is None:
+            # between whole numbers, which may be flags or states, a line would invent values
             lines = chunk.info.dtype.kind in "fc"
-            self._raster = GridResampler(self._rate, "linear" if lines else "previous", None)
-        return self._raster.push(chunk)
+            self._resampler = GridResampler(self._rate, "linear" if lines else "previous", None)
+        return self._resampler.push(chunk)
 
     def flush(self) -> Iterable[Chunk]:
-        return () if self._raster is None else self._raster.flush()
+        return () if self._resampler is None else self._resampler.flush()
 
 
-def _onto(rate: float) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+def _onto(rate: float) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     hz = checked_rate(rate, "align")
     return lift(lambda: _Onto(hz))
 
 
-def _reported(joined: Observable[Any], report: Report) -> Observable[Aligned]:
+def _reported(joined: Stream[Any], report: Report) -> Stream[Aligned]:
     """Return the tuples, and send what is unmatched elsewhere."""
+    items = keep_heartbeats(joined)
 
     def subscribe(
         observer: abc.ObserverBase[Aligned], scheduler: abc.SchedulerBase | None = None
@@ -174,11 +180,11 @@ def _reported(joined: Observable[Any], report: Report) -> Observable[Aligned]:
             else:
                 report(item)
 
-        return joined.subscribe(
+        return items.subscribe(
             on_next, observer.on_error, observer.on_completed, scheduler=scheduler
         )
 
-    return Observable(subscribe)
+    return Stream(subscribe, joined)
 
 
 def _offsets(offset: Any, count: int) -> list[int]:
@@ -190,10 +196,7 @@ def _offsets(offset: Any, count: int) -> list[int]:
 
 
 def _shift(value: Any) -> int:
-    if not is_number(value) or abs(value) > _FAR:
+    if not is_number(value) or abs(value) > _MAX_OFFSET:
         msg = f"align: offset must be seconds, not {value!r}"
         raise ParameterError(msg)
     return round(float(value) * 1e9)
-
-
-_FAR = 4e9  # [s]

@@ -1,4 +1,4 @@
-"""What one partner of `align` said, and what it says at the times of the source."""
+"""One partner of `align`: its samples, looked up at the times of the source."""
 
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, get_args
@@ -12,21 +12,24 @@ from rxstream.data.gap import GapAt
 from rxstream.data.interpolation import GAP, Method, Sampled, check_line, sample_at
 from rxstream.data.stream_info import StreamInfo
 from rxstream.operators.joins.timed_buffer import TimedBuffer
+from rxstream.steps.watermark import FOREVER, NEVER
 
-__all__ = ["FOREVER", "JoinSide", "Match", "UnmatchedReason"]
+__all__ = ["JoinSide", "Match", "UnmatchedReason", "reason_of"]
 
 UnmatchedReason: TypeAlias = Literal[
     "nothing within tolerance", "gap", "late", "ended", "not begun"
 ]
-FOREVER = np.iinfo(np.int64).max
-_NOTHING, _GAP, _LATE, _ENDED, _NOT_BEGUN = range(1, 6)
-_MANY = 4096  # samples of which those around some times are looked for first
 _REASONS: tuple[UnmatchedReason, ...] = get_args(UnmatchedReason)
+# Numbers of the reasons; 0 stands for a match.
+_NOTHING, _GAP, _LATE, _ENDED, _NOT_BEGUN = range(1, 6)
 
+# A partner with more samples than this is first cut to those around the wanted times; for fewer,
+# two binary searches cost more than they save.
+_MAX_SEARCHED_WHOLE = 4096
 
 Match: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8] | None]
-"""What a partner says at some times: ``(m, *shape)``, anything where there is no match; and uint8
-``(m,)``, 0 where there is a match, else the number of a reason, or None: all match."""
+"""Samples of a partner at ``m`` times: ``(m, *shape)``, undefined where there is no match; and
+uint8 ``(m,)``, 0 for a match, else the number of a reason. None instead: all match."""
 
 
 def reason_of(number: int) -> UnmatchedReason:
@@ -35,19 +38,25 @@ def reason_of(number: int) -> UnmatchedReason:
 
 
 class JoinSide:
-    """Its samples, from the last one that may still be needed on.
+    """Samples of a partner, from the last one that may still be needed on.
 
     Parameters
     ----------
     port, name
-        What to call it; without a name, as its samples are called.
+        Number and name; without a name, that of its samples.
     method, tolerance
         As for `align`; the tolerance in [ns].
     offset
         Added to its times [ns].
+
+    Attributes
+    ----------
+    done
+        Whether it has ended.
     """
 
     __slots__ = (
+        "_buffer",
         "_known",
         "_last",
         "_method",
@@ -55,7 +64,6 @@ class JoinSide:
         "_needed",
         "_offset",
         "_port",
-        "_tape",
         "_tolerance",
         "done",
     )
@@ -65,96 +73,99 @@ class JoinSide:
     ) -> None:
         self._port, self._name = port, name
         self._method, self._tolerance, self._offset = method, tolerance, offset
-        self._tape = TimedBuffer(offset)
+        self._buffer = TimedBuffer(offset)
         self._known: tuple[StreamInfo | None, float | None, StreamInfo] | None = None
-        self._needed: int | None = None  # nothing is known any more of what was before [ns]
-        self._last: int | None = None  # time of the last sample before the end [ns]
+        self._needed: int | None = None  # samples before it may have been dropped [ns]
+        self._last: int | None = None  # time of the newest sample [ns]; unused for "previous"
         self.done = False
 
     @property
     def name(self) -> str:
-        """What to call it."""
-        info = self._tape.info
+        """Name of the stream."""
+        info = self._buffer.info
         return self._name or (info.name if info is not None else f"other {self._port}")
 
     @property
     def info(self) -> StreamInfo:
-        """Of its samples."""
-        return self._tape.info or StreamInfo(self.name)
+        """Description of its samples."""
+        return self._buffer.info or StreamInfo(self.name)
 
     def info_at(self, rate: float | None) -> StreamInfo:
         """Return the info of its samples at times that have another rate [Hz]."""
-        info, known = self._tape.info, self._known
+        info, known = self._buffer.info, self._known
         if known is None or known[0] is not info or known[1] != rate:
-            told = replace(self.info, rate=rate, counter=None, quantum=None)
-            self._known = known = (info, rate, told)
+            known = (info, rate, replace(self.info, rate=rate, counter=None, quantum=None))
+            self._known = known
         return known[2]
 
     @property
     def end(self) -> int | None:
-        """Up to where it has told [ns]."""
-        return None if self._tape.info is None else self._tape.end
+        """Time up to which it has come [ns]; None before its first chunk."""
+        return None if self._buffer.info is None else self._buffer.end
 
     @property
     def pending(self) -> int:
         """Samples held."""
-        return self._tape.stop - self._tape.start
+        return self._buffer.stop - self._buffer.start
 
     def push(self, chunk: Chunk) -> None:
-        """Take what it says."""
-        tape = self._tape
-        if tape.info is None and self._method == "linear":
+        """Take its next chunk."""
+        buffer = self._buffer
+        if buffer.info is None and self._method == "linear":
             check_line(chunk.info)
-        tape.append(chunk)
+        buffer.append(chunk)
         if self._method != "previous" and len(chunk):
-            self._last = tape.time(tape.stop - 1)
+            self._last = buffer.time(buffer.stop - 1)
 
-    def decided(self, low: int | None) -> int:
-        """Return up to which time [ns], inclusive, the matches can be told, and stay.
+    def decided(self, deadline: int | None) -> int:
+        """Return the time up to which the matches are known and final, inclusive [ns].
 
         Parameters
         ----------
-        low
-            Nothing of it before this time is waited for [ns], by its own times: the offset corrects
-            what its clock says, not when it comes.
+        deadline
+            Time before which nothing of it is waited for [ns]: without the offset, which corrects
+            its clock, not its arrival.
         """
         if self.done:
             return FOREVER
-        tape = self._tape
-        end = tape.end if tape.info is not None else -FOREVER
-        if low is not None and low + self._offset > end:
-            end = low + self._offset
-        if end == -FOREVER:
+        buffer = self._buffer
+        end = buffer.end if buffer.info is not None else NEVER
+        if deadline is not None and deadline + self._offset > end:
+            end = deadline + self._offset
+        if end == NEVER:
             return end
         if self._method == "previous":
             return end - 1
         sure = end - 1 - self._tolerance
         if self._last is None:
             return sure
-        # what comes is not before the end: up to the middle the last sample is the nearer one
+        # The next sample is not before the end: up to the middle the last one is nearer, and a
+        # line that ends at the last one cannot change.
         return max(sure, (end + self._last) // 2 if self._method == "nearest" else self._last)
 
     def match(self, times: NDArray[np.int64]) -> Match:
-        """Return its samples at ``times`` ``(m,)``, and why there is none.
+        """Return its samples at ``times`` ``(m,)`` [ns], with the reasons where there is none.
 
-        What is needed for later times only is kept.
+        Samples that no later time can need are dropped.
         """
-        tape = self._tape
-        if tape.info is None:
+        buffer = self._buffer
+        if buffer.info is None:
             number = _ENDED if self.done else _NOT_BEGUN
             none = np.zeros((len(times), *self.info.shape), self.info.dtype)
             return none, np.full(len(times), number, np.uint8)
-        i, j = tape.start, tape.stop
-        if j - i > _MANY:
-            i = max(i, tape.find(times.item(0) + 1) - 1)
-            j = min(j, tape.find(times.item(-1) + 1) + 1)
+        i, j = buffer.start, buffer.stop
+        if j - i > _MAX_SEARCHED_WHOLE:
+            i = max(i, buffer.find(times.item(0) + 1) - 1)
+            j = min(j, buffer.find(times.item(-1) + 1) + 1)
         data = self._quickly(times, i, j)
         if data is not None:
             return data, None
-        gap_positions = tuple([GapAt(at - i, gap) for at, gap in tape.gap_positions])
-        stamps = IrregularAxis(tape.times(i, j))
-        buffer = Chunk(tape.data(i, j), stamps, tape.low, tape.end, 0, tape.info, gap_positions)
-        found = sample_at(buffer, times, self._method, self._tolerance)
+        gap_positions = tuple([GapAt(at - i, gap) for at, gap in buffer.gap_positions])
+        stamps = IrregularAxis(buffer.times(i, j))
+        held = Chunk(
+            buffer.data(i, j), stamps, buffer.low, buffer.end, 0, buffer.info, gap_positions
+        )
+        found = sample_at(held, times, self._method, self._tolerance)
         missing = found.reason != 0
         if self._needed is not None and times[0] < self._needed:
             missing |= times < self._needed
@@ -162,34 +173,38 @@ class JoinSide:
         if missing.any():
             misses = np.zeros(len(times), np.uint8)
             misses[missing] = self._why(found, missing, times[missing], gap_positions)
-        tape.trim(tape.find(times.item(-1) + 1) - 1)
+        buffer.trim(buffer.find(times.item(-1) + 1) - 1)
         return found.data, misses
 
     def _quickly(self, times: NDArray[np.int64], i: int, j: int) -> NDArray[Any] | None:
-        """Return those of samples ``i`` to ``j`` that `sample_at` finds, if each has one; or None.
+        """Return what `sample_at` finds in samples ``i`` to ``j`` if all times match, else None.
 
-        Most often they all have: to look at that alone takes a third of the time.
+        Mostly they all do, and without reasons this takes a third of the time.
         """
-        tape, method, needed = self._tape, self._method, self._needed
-        if i == j or method == "linear" or (tape.gap_positions and method == "previous"):
+        buffer, method, needed = self._buffer, self._method, self._needed
+        if i == j or method == "linear" or (buffer.gap_positions and method == "previous"):
             return None
-        stamps, first = tape.times(i, j), times.item(0)
+        stamps, first = buffer.times(i, j), times.item(0)
         if first < stamps.item(0) or (needed is not None and first < needed):
             return None
-        k = stamps[1:].searchsorted(times, "right")  # the sample before: the first is before all
+        # the samples before; the first sample is known to be before all times
+        k = stamps[1:].searchsorted(times, "right")
+        # No distance is larger than `far`; only where that is too far, they are all computed.
         far, last = times.item(-1) - stamps.item(k.item(0)), i + k.item(-1)
         if method == "nearest":
             back, ahead = times - stamps[k], stamps.take(k + 1, mode="clip") - times
-            later = (ahead < back) & (ahead > 0)  # it is not where there is no sample after
+            # where there is no sample after, clipping makes `ahead` 0 or less
+            later = (ahead < back) & (ahead > 0)
             if far > self._tolerance:
                 far = np.where(later, ahead, back).max()
             k += later
         elif far > self._tolerance:
             far = (times - stamps[k]).max()
-        if far > self._tolerance:  # most often all are near, whichever they are of those around
+        if far > self._tolerance:
             return None
-        found = tape.data(i, j)[k]
-        tape.trim(last)  # it may be the partner of what comes next
+        found = buffer.data(i, j)[k]
+        # the last one is kept: it may match the next time too
+        buffer.trim(last)
         return found
 
     def _why(
@@ -199,7 +214,7 @@ class JoinSide:
         times: NDArray[np.int64],
         gap_positions: tuple[GapAt, ...],
     ) -> NDArray[np.uint8]:
-        tape, tolerance = self._tape, self._tolerance
+        buffer, tolerance = self._buffer, self._tolerance
         misses = np.full(len(times), _NOTHING, np.uint8)
         if not self.done:
             misses[times > self.decided(None)] = _LATE
@@ -208,25 +223,26 @@ class JoinSide:
                 [(at, g.start, g.end) for at, g in gap_positions], np.int64
             ).T
             if self._method == "nearest":
-                # the reason is a gap where the sample may have been
+                # the reason is a gap if the sample may have been in it
                 k = starts.searchsorted(times + tolerance, "right") - 1
                 misses[(k >= 0) & (ends[k] >= times - tolerance)] = _GAP
             else:
                 gap = found.reason[missing] == GAP
                 k = places.searchsorted(found.source[missing] + 1)
-                # not one too far away to be known of already, however it came in chunks
+                # except one so far ahead that it is known of only if the chunks were cut so
                 misses[gap & (starts[np.minimum(k, len(starts) - 1)] <= times + tolerance)] = _GAP
-        misses[times < tape.low] = _NOT_BEGUN
+        misses[times < buffer.low] = _NOT_BEGUN
         if self.done:
-            misses[times >= tape.end] = _ENDED
+            misses[times >= buffer.end] = _ENDED
         if self._needed is not None:
             misses[times < self._needed] = _LATE
         return misses
 
     def forget(self, needed: int, *, trim: bool) -> None:
-        """Be asked for times before ``needed`` [ns] no more; ``trim``: `match` has not done it."""
+        """Drop what only times before ``needed`` [ns] need; ``trim``: `match` has not done so."""
         if self._needed is None or needed > self._needed:
             self._needed = needed
-            tape = self._tape
-            if trim and tape.stop - tape.start > 1:
-                tape.trim(tape.find(needed + 1) - 1)  # the last one before may be the partner
+            buffer = self._buffer
+            if trim and buffer.stop - buffer.start > 1:
+                # the last one before may be the partner
+                buffer.trim(buffer.find(needed + 1) - 1)

@@ -1,4 +1,4 @@
-"""join_windows: what several streams have in the same windows of time."""
+"""join_windows: several streams in the same windows of time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,24 +12,26 @@ from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError
 from rxstream.steps.multi import lift_multi, stream_names
+from rxstream.steps.stream import Stream
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks, without_late
 
 __all__ = ["JoinedWindow", "join_windows"]
 
-_MOST = 1_000_000  # windows out of one chunk: more is no silence, but a mistake
+# A silent stream may skip some thousand windows; more than this are a wrong duration or time.
+_MAX_WINDOWS_PER_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedWindow:
-    """What several streams have in one window of time.
+    """The chunks of several streams in one window of time.
 
     Attributes
     ----------
     start, end
-        Of the window [ns]; ``end`` is exclusive.
+        Interval of the window [ns]; ``end`` is exclusive.
     chunks
-        One for each stream, the source first. Where a stream has told of a part of the window
-        only, the chunk is shorter; None, where it has told nothing of it.
+        One for each stream, the source first. The chunk of a stream that covers only a part of the
+        window is shorter; None stands for a stream that covers nothing of it.
     """
 
     start: int
@@ -38,159 +40,170 @@ class JoinedWindow:
 
 
 class _WindowInput:
-    """One stream, from the begin of the next window on."""
+    """One stream, from the start of the next window on.
 
-    __slots__ = ("_ended", "_told", "done", "tape")
+    Attributes
+    ----------
+    buffer
+        Its samples and gaps that later windows may need.
+    done
+        Whether it has ended.
+    """
+
+    __slots__ = ("_ended", "_out_to", "buffer", "done")
 
     def __init__(self) -> None:
         self.done = self._ended = False
-        self.tape: ChunkBuffer[Any] = ChunkBuffer()
-        self._told: int | None = None  # up to when [ns] windows have told of it
+        self.buffer: ChunkBuffer[Any] = ChunkBuffer()
+        self._out_to: int | None = None  # time up to which windows of it are out [ns]
 
     def push(self, chunk: Chunk, needed: int) -> None:
-        """Take its next chunk; windows before ``needed`` [ns] have been given."""
+        """Take its next chunk; windows before ``needed`` [ns] are out."""
         chunk = without_late(chunk, needed)
-        if self._told is None:
-            self._told = chunk.covered_from
-        self.tape.append(chunk)
+        if self._out_to is None:
+            self._out_to = chunk.covered_from
+        self.buffer.append(chunk)
 
     def skips(self, begin: int, end: int) -> int:
-        """Return the time [ns] before which it has nothing but a gap; ``begin``, if it has."""
-        tape = self.tape
-        if tape.info is None or tape.end <= begin:
+        """Return the time before which it has nothing but a gap [ns]; ``begin``, if it has."""
+        buffer = self.buffer
+        if buffer.info is None or buffer.end <= begin:
             return FOREVER
-        if tape.low >= end:
-            return tape.low
+        if buffer.low >= end:
+            return buffer.low
         return max(
-            (g.end for _, g in tape.gap_positions if g.start <= begin and end <= g.end),
+            (g.end for _, g in buffer.gap_positions if g.start <= begin and end <= g.end),
             default=begin,
         )
 
     @property
-    def untold(self) -> bool:
-        """Whether it ends with a gap that no window has told."""
-        told = self._told
-        return told is not None and (
-            any(gap.end > told for _, gap in self.tape.gap_positions)
+    def ends_with_gap(self) -> bool:
+        """Whether it ends with a gap that is in no window so far."""
+        out_to = self._out_to
+        return out_to is not None and (
+            any(gap.end > out_to for _, gap in self.buffer.gap_positions)
             or (not self._ended and bool(self._last_gaps()))
         )
 
     def _last_gaps(self) -> list[Gap]:
-        """Return gaps without length at its end; they belong to what comes after."""
-        end, told = self.tape.end, self._told
-        if told is None or end < told:
+        """Return the gaps without length at its end; they belong to what comes after."""
+        end, out_to = self.buffer.end, self._out_to
+        if out_to is None or end < out_to:
             return []
-        return [gap for _, gap in self.tape.gap_positions if gap.start == end]
+        return [gap for _, gap in self.buffer.gap_positions if gap.start == end]
 
     def cut(self, begin: int, end: int) -> Chunk | None:
-        """Return what it has in a window, and before it the gaps that no window has told."""
-        tape, told = self.tape, self._told
-        if told is None:
+        """Return its part of a window, after the gaps that are in no window so far."""
+        buffer, out_to = self.buffer, self._out_to
+        if out_to is None:
             return None
-        since = max(tape.low, begin)
-        for _, gap in tape.gap_positions:
-            if gap.start < begin and (gap.end > told or gap.start == gap.end == told):
-                since = min(since, max(gap.start, told))
-        until = min(end, tape.end)
+        since = max(buffer.low, begin)
+        for _, gap in buffer.gap_positions:
+            if gap.start < begin and (gap.end > out_to or gap.start == gap.end == out_to):
+                since = min(since, max(gap.start, out_to))
+        until = min(end, buffer.end)
         last: list[Gap] = []
-        if self.done and tape.end < end and (begin <= tape.end or not self._ended):
+        if self.done and buffer.end < end and (begin <= buffer.end or not self._ended):
             last = self._last_gaps()
         if until <= since and not last:
             return None
         since = min(since, until)
-        i, j = tape.find(begin), tape.stop if until == tape.end else tape.find(until)
-        chunk = tape.between(since, until, min(i, j), j)
-        if last:  # nothing comes after them that could tell
+        i, j = buffer.find(begin), buffer.stop if until == buffer.end else buffer.find(until)
+        chunk = buffer.between(since, until, min(i, j), j)
+        # no later chunk comes that they could stand before
+        if last:
             gap_positions = (*chunk.gap_positions, *(GapAt(len(chunk), gap) for gap in last))
             index = chunk.index + (0 if len(chunk) else sum(gap.lost or 0 for gap in last))
             chunk = chunk._replace(index=index, gap_positions=gap_positions)
         return chunk
 
     def forget(self, end: int, needed: int) -> None:
-        """Let go of what is before ``needed`` [ns]: the window up to ``end`` has been given."""
-        tape = self.tape
-        if tape.info is None:
+        """Drop what is before ``needed`` [ns]; the window up to ``end`` [ns] is out."""
+        buffer = self.buffer
+        if buffer.info is None:
             return
-        self._told = tape.end if tape.end < end else max(end, needed)
-        self._ended = self.done and tape.end < end
-        if (
-            tape.gap_positions
-        ):  # a stream that is always late has one after the other, and no samples
-            t = min(self._told, needed)
-            tape.gap_positions = [
-                item for item in tape.gap_positions if item[1].end > t or item[1].start == t
+        self._out_to = buffer.end if buffer.end < end else max(end, needed)
+        self._ended = self.done and buffer.end < end
+        # a stream that is always late has no samples to trim, but one gap after the other
+        if buffer.gap_positions:
+            t = min(self._out_to, needed)
+            buffer.gap_positions = [
+                at for at in buffer.gap_positions if at.gap.end > t or at.gap.start == t
             ]
-        position = tape.find(needed)
-        tape.reserve(tape.stop - position)
-        tape.trim(position)
+        position = buffer.find(needed)
+        buffer.reserve(buffer.stop - position)
+        buffer.trim(position)
 
 
 class _JoinWindows:
-    __slots__ = ("_close", "_every", "_lanes", "_origin", "_span", "finished", "marks")
+    __slots__ = ("_close", "_every", "_inputs", "_origin", "_span", "finished", "marks")
 
     def __init__(self, ports: int, span: int, every: int, origin: int, lateness: int) -> None:
         self.marks = Watermarks(ports, lateness)
         self.finished = False
-        self._lanes = [_WindowInput() for _ in range(ports)]
+        self._inputs = [_WindowInput() for _ in range(ports)]
         self._span, self._every, self._origin = span, every, origin
         self._close: int | None = None  # where the next window ends [ns]
 
     def push(self, port: int, chunk: Chunk) -> list[JoinedWindow]:
-        self.marks.see(port, chunk)
-        # what lies between windows is in none, so it is never late
+        self.marks.advance(port, chunk)
+        # between windows nothing is late: it is in no window
         away = max(self._span, self._every)
         needed = NEVER if self._close is None else self._close - away
-        self._lanes[port].push(chunk, needed)
+        self._inputs[port].push(chunk, needed)
         return self._advance()
 
     def done(self, port: int) -> list[JoinedWindow]:
         self.marks.done(port)
-        self._lanes[port].done = True
+        self._inputs[port].done = True
         return self._advance()
 
     def _advance(self) -> list[JoinedWindow]:
-        """Give all windows that end before the time up to which everybody has told."""
-        tapes = [lane.tape for lane in self._lanes if lane.tape.info is not None]
-        if not tapes:
+        """Return all windows that end at the frontier or before."""
+        buffers = [one.buffer for one in self._inputs if one.buffer.info is not None]
+        if not buffers:
             return []
-        front = self.marks.front
-        end = max(tape.end for tape in tapes)
-        last = self._ends_after(end - 1)  # of the window with the end of all
-        if last - self._span >= end:  # which lies between windows
+        front = self.marks.frontier
+        end = max(buffer.end for buffer in buffers)
+        # where the last window with samples ends; if the end of all lies between two windows, that
+        # is the earlier one
+        last = self._ends_after(end - 1)
+        if last - self._span >= end:
             last -= self._every
         close = self._close
         if close is None:
-            close = self._ends_after(min(tape.low for tape in tapes))
+            close = self._ends_after(min(buffer.low for buffer in buffers))
         out: list[JoinedWindow] = []
         while close <= min(front, last):
             begin = close - self._span
-            later = min(lane.skips(begin, close) for lane in self._lanes)
+            later = min(one.skips(begin, close) for one in self._inputs)
             if later > begin:
                 close = self._ends_after(later)
             else:
-                out.append(self._give(close))
+                out.append(self._cut(close))
                 close += self._every
             self._close = close
-            if len(out) > _MOST:
+            if len(out) > _MAX_WINDOWS_PER_CHUNK:
                 msg = (
-                    f"join_windows: one chunk goes on for more than {_MOST} windows of "
-                    f"{self._span / 1e9:g} s; use longer ones"
+                    f"join_windows: one chunk goes on for more than {_MAX_WINDOWS_PER_CHUNK} "
+                    f"windows of {self._span / 1e9:g} s; use longer ones"
                 )
                 raise ChunkError(msg)
-        if front == FOREVER and any(lane.untold for lane in self._lanes):
-            out.append(self._give(close))
+        # after the end of all, the last gaps need a window although no sample does
+        if front == FOREVER and any(one.ends_with_gap for one in self._inputs):
+            out.append(self._cut(close))
         return out
 
     def _ends_after(self, t: int) -> int:
-        """Return where the first window ends that goes on after ``t`` [ns]."""
+        """Return the end of the first window that reaches beyond ``t`` [ns]."""
         n = (t - self._origin - self._span) // self._every + 1
         return self._origin + n * self._every + self._span
 
-    def _give(self, close: int) -> JoinedWindow:
+    def _cut(self, close: int) -> JoinedWindow:
         begin = close - self._span
-        chunks = tuple(lane.cut(begin, close) for lane in self._lanes)
-        for lane in self._lanes:
-            lane.forget(close, begin + self._every)
+        chunks = tuple(one.cut(begin, close) for one in self._inputs)
+        for one in self._inputs:
+            one.forget(close, begin + self._every)
         return JoinedWindow(begin, close, chunks)
 
 
@@ -200,7 +213,7 @@ def join_windows(
     every: Duration | None = None,
     origin: Time = 0,
     lateness: Duration = 2.0,
-) -> Callable[[Observable[Chunk]], Observable[JoinedWindow]]:
+) -> Callable[[Observable[Chunk]], Stream[JoinedWindow]]:
     """Cut several streams into the same windows of event time.
 
     .. marble::
@@ -217,24 +230,24 @@ def join_windows(
     duration
         Length of a window [s].
     every
-        From the beginning of one to that of the next [s]; less than ``duration``: they overlap.
-        Default: ``duration``.
+        Distance from the start of one window to that of the next [s]; they overlap if it is less
+        than ``duration``. Default: ``duration``.
     origin
-        A time at which a window begins; default: the Unix epoch.
+        A time at which a window starts; default: the Unix epoch.
     lateness
-        By how much a stream may be behind the newest chunk of all [s], in stream time, until it is
-        waited for no more.
+        Largest lag of a stream behind the newest chunk of all [s], in stream time; one that lags
+        more is not waited for.
 
     Returns
     -------
     operator
         A `JoinedWindow` each, with a chunk of each stream, or None. Gaps stay inside the chunks
         (`Chunk.gap_positions`, `Chunk.coverage`). Windows without samples come too, unless every
-        stream has nothing but a gap there: then the next one tells of all of it.
+        stream has nothing but a gap there: then the next window reports all of it.
 
-        The window of a stream that is later than ``lateness`` holds what it has told so far; what
-        comes afterwards is in later windows, if it belongs there, else a `Gap` with why ``"lag"``
-        tells of it. It ends when all streams have ended.
+        A stream that is later than ``lateness`` has in its window what has come so far. What comes
+        afterwards is in later windows if it belongs there; else a `Gap` with reason ``"lag"``
+        reports it. It ends when all streams have ended.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""merge_by_time: several streams as one, in the order of their samples' times."""
+"""merge_by_time: one stream of the samples of several, in the order of their times."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,23 +10,24 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.steps.multi import lift_multi, stream_names
+from rxstream.steps.stream import Stream
 from rxstream.steps.watermark import NEVER, Watermarks, without_late
 
 __all__ = ["merge_by_time"]
 
 
 class _MergeByTime:
-    __slots__ = ("_given", "_waiting", "finished", "marks")
+    __slots__ = ("_out_to", "_waiting", "finished", "marks")
 
     def __init__(self, ports: int, lateness: int) -> None:
         self.marks = Watermarks(ports, lateness)
         self.finished = False
         self._waiting: list[deque[Chunk]] = [deque() for _ in range(ports)]
-        self._given = NEVER  # all samples before it have been given [ns]
+        self._out_to = NEVER  # all samples before it are out [ns]
 
     def push(self, port: int, chunk: Chunk) -> list[Chunk]:
-        self.marks.see(port, chunk)
-        self._waiting[port].append(without_late(chunk, self._given))
+        self.marks.advance(port, chunk)
+        self._waiting[port].append(without_late(chunk, self._out_to))
         return self._advance()
 
     def done(self, port: int) -> list[Chunk]:
@@ -34,11 +35,11 @@ class _MergeByTime:
         return self._advance()
 
     def _advance(self) -> list[Chunk]:
-        """Give all samples before the time up to which everybody has told."""
-        front = self.marks.front
-        if front <= self._given:
+        """Return all samples before the frontier."""
+        front = self.marks.frontier
+        if front <= self._out_to:
             return []
-        self._given = front
+        self._out_to = front
         pieces: list[Chunk] = []
         for waiting in self._waiting:
             while waiting and waiting[0].covered_from < front:
@@ -57,9 +58,10 @@ class _MergeByTime:
 def _in_order(pieces: list[Chunk]) -> list[Chunk]:
     """Return the pieces, cut where samples of another come between.
 
-    Of samples at one time, those of an earlier piece come first. A piece without samples comes
+    Of samples at one time, those of the earlier piece come first. A piece without samples comes
     where it ends.
     """
+    # the piece that each sample of all of them in order belongs to
     times = [piece.time if len(piece) else np.array([piece.end - 1]) for piece in pieces]
     owner = np.repeat(np.arange(len(pieces)), [len(part) for part in times])
     owner = owner[np.concatenate(times).argsort(kind="stable")]
@@ -76,10 +78,10 @@ def _in_order(pieces: list[Chunk]) -> list[Chunk]:
 
 def merge_by_time(
     *others: Observable[Chunk], lateness: Duration = 2.0
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Merge streams into one whose samples come in the order of their times.
 
-    What Rx calls *merge* gives what comes as it comes, so who was quicker decides.
+    Rx's own *merge* emits in the order of arrival, so the result depends on threads.
 
     .. marble::
 
@@ -91,10 +93,10 @@ def merge_by_time(
     Parameters
     ----------
     others
-        The other streams. They may be of any kind; `Chunk.info` tells which one a chunk is of.
+        The other streams, of any kind; `Chunk.info` names the stream of a chunk.
     lateness
-        By how much a stream may be behind the newest chunk of all [s], in stream time, until it is
-        waited for no more.
+        Largest lag of a stream behind the newest chunk of all [s], in stream time; one that lags
+        more is not waited for.
 
     Returns
     -------
@@ -104,10 +106,9 @@ def merge_by_time(
         first, then the others' in their order. Gaps stay where they were in their streams, and
         empty chunks (heartbeats) are passed on.
 
-        Samples come when all streams have told of their time; they tell by heartbeats too. Those
-        that come later than ``lateness``, when later ones of other streams have been given
-        already, are left out; a `Gap` with why ``"lag"`` tells of them. It ends when all streams
-        have ended.
+        Samples come once all streams have come up to their time, by a chunk or a heartbeat. Those
+        later than ``lateness``, after later ones of other streams, are left out; a `Gap` with
+        reason ``"lag"`` reports them. It ends when all streams have ended.
 
     Raises
     ------
@@ -116,8 +117,8 @@ def merge_by_time(
 
     See Also
     --------
-    align : for each sample its partners.
-    join_windows : what several streams have in the same windows.
+    align : the matching samples of other streams for each sample of one.
+    join_windows : several streams in the same windows.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The newest samples of a stream, in which others are looked up by time again and again."""
+"""`TimedBuffer`: the newest samples of a stream, for repeated lookups by time."""
 
 from typing import Any
 
@@ -6,18 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.gap import add_gap
-from rxstream.data.gap import GapAt
+from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 
 __all__ = ["TimedBuffer"]
 
+# Slabs of a few chunks: the samples in use mostly lie in one, and little is kept beyond them.
+_CHUNKS_PER_SLAB = 4
+
 
 class TimedBuffer:
-    """Samples with a time each, and the gaps between them; on what grid they were is forgotten.
+    """Samples with a time each, and the gaps between them.
 
-    So their times are made once, when they come, and any part of them is a view.
+    The times are computed once, on arrival, so any part of them is a view. A grid they were on is
+    forgotten.
 
     Parameters
     ----------
@@ -47,8 +50,9 @@ class TimedBuffer:
 
     def __init__(self, offset: int = 0) -> None:
         self._offset = offset
+        # both from the first chunk on
         self._times: SlabStore[np.int64]
-        self._data: SlabStore[Any]  # both from the first chunk on
+        self._data: SlabStore[Any]
         self.gap_positions: list[GapAt] = []
         """Gaps kept, with the positions of the samples after them."""
         self.info: StreamInfo | None = None
@@ -61,8 +65,9 @@ class TimedBuffer:
         times, data, offset = chunk.time, chunk.data, self._offset
         if self.info is None:
             self.low = chunk.covered_from + offset
-            self._times = SlabStore((), np.dtype(np.int64), slab=4 * len(data))
-            self._data = SlabStore(data.shape[1:], data.dtype, slab=4 * len(data))
+            size = _CHUNKS_PER_SLAB * len(data)
+            self._times = SlabStore((), np.dtype(np.int64), slab=size)
+            self._data = SlabStore(data.shape[1:], data.dtype, slab=size)
         self.info, self.end = chunk.info, chunk.end + offset
         for at, gap in chunk.gap_positions:
             add_gap(self.gap_positions, self.stop + at, gap.shifted(offset) if offset else gap)
@@ -87,14 +92,15 @@ class TimedBuffer:
         return self._times.find(self.start, t)
 
     def trim(self, position: int) -> None:
-        """Let go of the samples before ``position``, and of gaps before them."""
+        """Drop the samples before ``position``, and the gaps before them."""
         if position <= self.start:
             return
         self.start = position
         times, data = self._times, self._data
-        if times.start < times.newest_start:  # else all of it is kept in any case
+        # in its newest slab a store keeps everything anyway
+        if times.start < times.newest_start:
             times.trim(position)
         if data.start < data.newest_start:
             data.trim(position)
-        if self.gap_positions and self.gap_positions[0][0] < position:
-            self.gap_positions = [item for item in self.gap_positions if item[0] >= position]
+        if self.gap_positions and self.gap_positions[0].position < position:
+            self.gap_positions = [item for item in self.gap_positions if item.position >= position]

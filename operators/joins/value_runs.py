@@ -9,7 +9,7 @@ __all__ = ["runs"]
 
 
 def runs(values: NDArray[Any]) -> list[int]:
-    """Return where runs of equal values begin.
+    """Return the positions at which runs of equal values begin.
 
     Examples
     --------

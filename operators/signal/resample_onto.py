@@ -1,4 +1,4 @@
-"""Values of a stream at the times of another."""
+"""Resampling of a stream to the times of another."""
 
 from collections.abc import Callable
 from operator import itemgetter
@@ -14,8 +14,11 @@ from rxstream.steps.multi import lift_multi
 
 __all__ = ["resample_onto"]
 
-_UNLIMITED = 1 << 60  # 36 years [ns]; added to a time it is still a time
-_LINE = 10_000_000_000  # [ns]: the other's samples are held until a line has its second end
+# no limit of the tolerance [ns]: 36 years, which still fits 64 bits when added to a time
+_UNLIMITED = 1 << 60
+# largest tolerance by default for lines [ns]: samples of the other stream are held in memory until
+# the line between samples has its second end
+_LINE_TOLERANCE = 10_000_000_000
 
 
 def resample_onto(
@@ -24,14 +27,15 @@ def resample_onto(
     tolerance: int | None,
     lateness: int,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Return the operator that is `align` seen from the other side.
+    """Return `align` seen from the other side: the source is the partner of ``other``.
 
-    Its source is the partner of each sample of ``other``; durations in [ns].
+    Durations are in [ns].
     """
-    reach = (_LINE if method == "linear" else _UNLIMITED) if tolerance is None else tolerance
+    default = _LINE_TOLERANCE if method == "linear" else _UNLIMITED
+    reach = default if tolerance is None else tolerance
 
     def make() -> Align:
-        return Align([JoinSide(1, None, method, reach, 0)], lateness, tell=False)
+        return Align([JoinSide(1, None, method, reach, 0)], lateness, report=False)
 
     def operator(source: Observable[Chunk]) -> Observable[Chunk]:
         pairs: Observable[Any] = lift_multi(make, [source], "resample")(other)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.axis import Axis
 from rxstream.data.chunk import Chunk
+from rxstream.data.clock import FOREVER
 from rxstream.data.gap import GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
@@ -93,7 +94,7 @@ def sample_at(
     exact = before >= 0
     exact[exact] = stamps[before[exact]] == times[exact]
     source, distance = _SOURCES[method](stamps, times, before, exact)
-    reason = np.where(distance == _FAR_OFF, np.uint8(NONE), np.uint8(OK))
+    reason = np.where(distance == FOREVER, np.uint8(NONE), np.uint8(OK))
     if tolerance_ns is not None:
         reason[(distance > tolerance_ns) & (reason == OK)] = FAR
     if chunk.gap_positions and method != "nearest":
@@ -114,7 +115,6 @@ def sample_at(
     return Sampled(data, np.where(source < 0, -1, source + i), distance, reason)
 
 
-_FAR_OFF = np.iinfo(np.int64).max
 _Found: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -122,7 +122,7 @@ def _since(
     stamps: NDArray[np.int64], times: NDArray[np.int64], source: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return how far from ``times`` the samples ``source`` are, where there are any."""
-    out = np.full(len(times), _FAR_OFF)
+    out = np.full(len(times), FOREVER)
     there = (source >= 0) & (source < len(stamps))
     out[there] = np.abs(times[there] - stamps[source[there]])
     return out

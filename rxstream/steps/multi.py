@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from threading import get_ident
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
@@ -13,70 +13,81 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
+from rxstream.steps.heartbeats import keep_heartbeats
+from rxstream.steps.stream import Stream
 from rxstream.steps.watermark import NEVER, Watermarks
 
-__all__ = ["MultiStep", "Watermarks", "lift_multi", "stream_names"]
+__all__ = ["MultiStep", "Watermarks", "lift_multi", "stream_name", "stream_names"]
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
 _PARTS = ("marks", "finished", "push", "done")
-_PATIENCE = 0.25  # s that a thread which is ahead waits for one that is behind
+
+# How long a thread that is ahead waits for one that makes no progress [s]: longer than a busy
+# machine lets a thread pause, short enough that a device's window outlasts it many times.
+_MAX_WAIT = 0.25
 
 
 class MultiStep(Protocol[B_co]):
     """The state of an operator with several inputs: no Rx, no threads, no clocks in it.
 
     The source is port 0, the others are ports 1, 2, ...
+
+    An error of an input goes downstream, unless the step has a method ``failed(port, error)`` too.
+    That takes an error in place of the end of the port and returns results as `done` does. After
+    them the output goes on without that input; after those of an error of the source, the error
+    goes downstream.
     """
 
     @property
     def marks(self) -> Watermarks:
-        """Up to when each port has told; the joint lets it `see` every chunk."""
+        """Per-input watermarks; the step must `advance` them for every chunk."""
         ...
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will come out, whatever comes in."""
+        """Whether no further output is possible."""
         ...
 
-    def push(self, port: int, chunk: Chunk, /) -> Iterable[B_co]:
-        """Take the next chunk of a port, give zero or more."""
+    def push(self, port: int, item: Any, /) -> Iterable[B_co]:
+        """Take the next item of a port, most often a `Chunk`; return zero or more results."""
         ...
 
     def done(self, port: int, /) -> Iterable[B_co]:
-        """Take the end of a port; at that of the last one give what is held back."""
+        """Take the end of a port; at the last one return what is held back."""
         ...
 
 
 def lift_multi(
-    make: Callable[[], MultiStep[B]], others: Sequence[Observable[Chunk]], name: str
-) -> Callable[[Observable[Chunk]], Observable[B]]:
+    make: Callable[[], MultiStep[B]], others: Sequence[Observable[Any]], name: str
+) -> Callable[[Observable[Any]], Stream[B]]:
     """Return an operator that runs each subscription with its other inputs through a `MultiStep`.
 
-    Its inputs may come on any threads: one at a time is taken, the observer never sees two at
-    once. What they give while they are still being subscribed to, as a past does, is kept and then
-    taken in the order of its times; so it does not matter who was first. A thread whose
-    chunk would make another input late (`Watermarks`) waits a moment for it, as long as that goes
-    on and is not of the same thread or of the one that subscribed.
+    The inputs may come on any threads. They are taken one at a time, and the observer never sees
+    two results at once. Items that arrive during the subscription, as those of a past do, are
+    kept and then taken in the order of their times, so it does not matter which input was first. A
+    thread whose chunk would make another input late (`Watermarks`) waits for it, as long as that
+    makes progress and neither runs on the same thread nor on the one that subscribed.
 
     Parameters
     ----------
     make
-        Makes a fresh joint; called once for each subscription.
+        Makes a fresh step; called once for each subscription.
     others
-        The inputs after the source.
+        The inputs after the source. Items that are no chunks are allowed if the step takes them;
+        those that arrive during the subscription come right after the chunk before them.
     name
-        Of the operator; an error of an input goes on with a note that tells which it was.
+        Name of the operator; an error of an input gets a note that names both.
 
     Returns
     -------
     operator
-        Ends when the joint is `finished`, or all inputs have ended.
+        Ends when the step is `finished`, or all inputs have ended.
 
     Raises
     ------
     ParameterError
-        When it is subscribed to, if the joint lacks a part of `MultiStep`.
+        On subscription, if the step lacks a part of `MultiStep`.
 
     Examples
     --------
@@ -87,7 +98,7 @@ def lift_multi(
     ...     def __init__(self):
     ...         self.marks = Watermarks(2, 10**9)
     ...     def push(self, port, chunk):
-    ...         self.marks.see(port, chunk)
+    ...         self.marks.advance(port, chunk)
     ...         return ((port, len(chunk)),)
     ...     def done(self, port):
     ...         return ((port, "end"),)
@@ -99,26 +110,28 @@ def lift_multi(
     [(0, 4), (1, 2), (1, 'end'), (0, 5), (0, 'end')]
     """
 
-    def operator(source: Observable[Chunk]) -> Observable[B]:
+    def operator(source: Observable[Any]) -> Stream[B]:
+        streams = (source, *others)
+        inputs, names = list(map(keep_heartbeats, streams)), list(map(stream_name, streams))
+
         def subscribe(
             observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            joint = make()
-            lacking = [part for part in _PARTS if not hasattr(joint, part)]
+            step = make()
+            lacking = [part for part in _PARTS if not hasattr(step, part)]
             if lacking:
-                msg = (
-                    f"{name}: {type(joint).__name__} is no MultiStep; it lacks {', '.join(lacking)}"
-                )
+                kind = type(step).__name__
+                msg = f"{name}: {kind} is no MultiStep; it lacks {', '.join(lacking)}"
                 raise ParameterError(msg)
-            return _Run(joint, observer, name).start((source, *others), scheduler)
+            return _Run(step, observer, name, names).start(inputs, scheduler)
 
-        return Observable(subscribe)
+        return Stream(subscribe, source)
 
     return operator
 
 
 def stream_names(others: Sequence[Any], operator: str) -> list[str | None]:
-    """Return what the other inputs are called, where they tell.
+    """Return the names of the other inputs, where they have one.
 
     Raises
     ------
@@ -132,44 +145,60 @@ def stream_names(others: Sequence[Any], operator: str) -> list[str | None]:
         if not isinstance(other, Observable):
             msg = f"{operator}: {other!r:.80} is no stream of chunks; options need their names"
             raise ParameterError(msg)
-    return [_name(other) for other in others]
+    return [stream_name(other) for other in others]
 
 
-def _name(stream: Any) -> str | None:
+def stream_name(stream: Any) -> str | None:
+    """Return the name of a device or a window, else None."""
     name = getattr(stream, "name", None) or getattr(getattr(stream, "log", None), "name", None)
     return name if isinstance(name, str) else None
 
 
-_Event: TypeAlias = Chunk | Exception | None
-"""What an input gives; None is its end."""
+_Failed: TypeAlias = Callable[[int, Exception], Iterable[Any]]
+
+
+class _End(NamedTuple):
+    """The end of an input, in the place of an item."""
+
+    error: Exception | None = None
 
 
 class _Run:
     """One subscription: the threads of all inputs, one at a time."""
 
-    def __init__(self, joint: MultiStep[Any], observer: abc.ObserverBase[Any], name: str) -> None:
-        self._joint, self._observer, self._name = joint, observer, name
+    def __init__(
+        self,
+        step: MultiStep[Any],
+        observer: abc.ObserverBase[Any],
+        name: str,
+        names: Sequence[str | None],
+    ) -> None:
+        self._step, self._observer = step, observer
+        self._name, self._names = name, names
+        self._failed: _Failed | None = getattr(step, "failed", None)
         self._lock = threading.RLock()
         self._turn = threading.Condition(self._lock)
         self._waiting = 0  # threads in `_wait`
         self._home = get_ident()
-        self._threads: dict[int, int] = {}  # on which each port came last
+        self._threads: dict[int, int] = {}  # the thread of each port's last item
         self._silent: set[int] = set()  # ports waited for in vain, until they have caught up
-        self._events: deque[tuple[int, _Event]] = deque()
-        self._busy = True  # until all inputs are subscribed to
+        self._items: deque[tuple[int, Any]] = deque()  # of a port each; the last one is an `_End`
+        self._busy = True  # until all inputs are subscribed to, and while one item is taken
         self._stopped = False
-        self._names: list[str | None] = []
-        self._open = 0
+        self._open = len(names)  # inputs that have not ended
 
     def start(
-        self, inputs: Sequence[Observable[Chunk]], scheduler: abc.SchedulerBase | None
+        self, inputs: Sequence[Observable[Any]], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
-        """Subscribe to all inputs; nothing is judged before that is done."""
+        """Subscribe to all inputs, then take what has come so far."""
         everything = CompositeDisposable(Disposable(self._stop))
-        self._names, self._open = [_name(stream) for stream in inputs], len(inputs)
         for port, stream in reversed(list(enumerate(inputs))):
-            take = partial(self._take, port)
-            subscription = stream.subscribe(take, take, partial(take, None), scheduler=scheduler)
+            subscription = stream.subscribe(
+                partial(self._take, port),
+                partial(self._take_error, port),
+                partial(self._take, port, _End()),
+                scheduler=scheduler,
+            )
             everything.add(subscription)
         # a cold input of RxPY gives what it has when this returns: begin after that
         everything.add(CurrentThreadScheduler.singleton().schedule(self._begin))
@@ -178,88 +207,107 @@ class _Run:
     def _begin(self, *_: Any) -> None:
         """Take what has come so far, in the order of its times."""
         with self._lock:
-            keyed: list[tuple[int, int, int, _Event]] = []
+            marks = self._step.marks
+            keyed: list[tuple[int, int, int, Any]] = []
             last = dict.fromkeys(range(self._open), NEVER)
-            for number, (port, event) in enumerate(self._events):
-                if isinstance(event, Chunk):
-                    keyed.append((max(event.covered_from, last[port]), -port, number, event))
-                    last[port] = max(event.end, last[port])
+            for number, (port, item) in enumerate(self._items):
+                if isinstance(item, Chunk):
+                    keyed.append((max(marks.position(item), last[port]), -port, number, item))
+                    last[port] = max(item.end, last[port])
                 else:
-                    keyed.append((last[port], -port, number, event))
-            keyed.sort(key=lambda item: item[:3])
-            self._events = deque((-port, event) for _, port, _, event in keyed)
+                    keyed.append((last[port], -port, number, item))
+            keyed.sort(key=lambda entry: entry[:3])
+            self._items = deque((-port, item) for _, port, _, item in keyed)
             self._drain()
 
-    def _take(self, port: int, event: _Event) -> None:
+    def _take_error(self, port: int, error: Exception) -> None:
+        self._take(port, _End(error))
+
+    def _take(self, port: int, item: Any) -> None:
         with self._lock:  # quicker than the condition, whose lock it is
             if self._stopped:
                 return
             here = get_ident()
-            if here != self._home and not self._busy and isinstance(event, Chunk):
-                self._wait(port, event.covered_from, here)
+            if here != self._home and not self._busy and isinstance(item, Chunk):
+                self._wait(port, self._step.marks.position(item), here)
             self._threads[port] = here
-            self._events.append((port, event))
-            if not self._busy:  # else who is at it will take it: this came from within
+            self._items.append((port, item))
+            # busy on this very thread: the observer has caused the item, or a cold input gives
+            # it early; `_drain` takes it after those before it
+            if not self._busy:
                 self._drain()
             if self._waiting:
                 self._turn.notify_all()
 
-    def _wait(self, port: int, start: int, here: int) -> None:
-        """Let those come first who would be late by a chunk of ``port`` from ``start`` [ns] on."""
-        marks, silent = self._joint.marks, self._silent
+    def _wait(self, port: int, position: int, here: int) -> None:
+        """Let those come first that a chunk of ``port`` at ``position`` [ns] would make late."""
+        marks, silent = self._step.marks, self._silent
         while not self._stopped:
-            behind = {p for p in marks.behind(start) if p != port} - silent
+            behind = {p for p in marks.behind(position) if p != port} - silent
+            # one of this very thread cannot come while it waits
             silent |= {p for p in behind if self._threads.get(p) == here}
             behind -= silent
             if not behind:
                 return
             self._waiting += 1
             try:
-                if not self._turn.wait(_PATIENCE):
+                if not self._turn.wait(_MAX_WAIT):
                     silent |= behind
             finally:
                 self._waiting -= 1
 
     def _drain(self) -> None:
         self._busy = True
-        events = self._events
+        items = self._items
         try:
-            while events and not self._stopped:
-                port, event = events.popleft()
-                self._apply(port, event)
+            while items and not self._stopped:
+                port, item = items.popleft()
+                self._apply(port, item)
         finally:
             self._busy = False
 
-    def _apply(self, port: int, event: _Event) -> None:
-        joint, observer = self._joint, self._observer
-        if isinstance(event, Exception):
-            which = f"input {port}" if port else "its source"
-            name = self._names[port]
-            event.add_note(f"{self._name}: this came from {which}{f', {name}' if name else ''}")
-            self._fail(event)
-            return
+    def _apply(self, port: int, item: Any) -> None:
+        step, observer = self._step, self._observer
+        ended = type(item) is _End
+        error: Exception | None = item.error if ended else None
         try:
-            results = joint.done(port) if event is None else joint.push(port, event)
+            if not ended:
+                results = step.push(port, item)
+            elif error is None:
+                results = step.done(port)
+            else:
+                results = () if self._failed is None else self._failed(port, error)
             if type(results) is not list and type(results) is not tuple:
                 results = tuple(results)  # run a generator here, where it may raise
-        except Exception as error:  # noqa: BLE001 - the Rx contract: it travels downstream
-            self._fail(error)
+        except Exception as raised:  # noqa: BLE001 - the Rx contract: it travels downstream
+            self._fail(raised)
             return
-        if event is None:
+        if ended:
             self._open -= 1
-        elif self._silent and port in self._silent and port not in joint.marks.behind():
+        elif self._silent and port in self._silent and port not in step.marks.behind():
             self._silent.discard(port)
         for result in results:
             if self._stopped:
                 return
             observer.on_next(result)
-        if (joint.finished or not self._open) and not self._stopped:
+        if self._stopped:
+            return
+        if error is not None and (port == 0 or self._failed is None):
+            self._fail(self._noted(port, error))
+        elif step.finished or not self._open:
             self._stopped = True
             observer.on_completed()
 
+    def _noted(self, port: int, error: Exception) -> Exception:
+        """Return an error with a note that names the input it came from."""
+        which = f"input {port}" if port else "its source"
+        name = self._names[port]
+        error.add_note(f"{self._name}: this came from {which}{f', {name}' if name else ''}")
+        return error
+
     def _fail(self, error: Exception) -> None:
         self._stopped = True
-        self._events.clear()
+        self._items.clear()
         self._observer.on_error(error)
 
     def _stop(self) -> None:

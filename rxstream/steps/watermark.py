@@ -1,101 +1,110 @@
-"""`Watermarks`: up to when each of several streams has told, and who is waited for no more."""
+"""`Watermarks`: the time up to which each of several inputs has come, and which ones are late."""
 
 from rxstream.data.chunk import Chunk
+from rxstream.data.clock import FOREVER, NEVER
 from rxstream.data.gap import Gap
 
 __all__ = ["FOREVER", "NEVER", "Watermarks", "without_late"]
 
-FOREVER = 1 << 62  # [ns]
-NEVER = -FOREVER
-
 
 class Watermarks:
-    """Up to when each port has told, in event time only.
+    """The time up to which each input has come, by event time only.
 
-    A stream tells with every chunk, also with an empty one (a heartbeat), that nothing before its
-    `Chunk.end` is still to come. One that tells nothing is waited for until it is ``lateness``
-    behind the *start* of the newest chunk of all: not its end, so that long chunks make nobody
-    late.
+    Every chunk, also an empty one (a heartbeat), says that nothing before its `Chunk.end` is still
+    to come. A silent input is waited for until it lags by more than ``lateness`` behind the *start*
+    of the newest chunk of all: not its end, so that long chunks make no input late.
 
     Parameters
     ----------
     ports
-        How many streams there are.
+        Number of inputs.
     lateness
-        By how much one may be behind the most advanced of all [ns].
+        Largest lag behind the most advanced input [ns].
+    from_end
+        Whether lateness counts from the *end* of the newest chunk instead.
+
+    Attributes
+    ----------
+    newest
+        Time that lateness counts from [ns]; `NEVER` before the first chunk.
 
     Examples
     --------
     >>> import numpy as np
     >>> from rxstream.data.stream_info import StreamInfo
     >>> info, marks = StreamInfo("x", 1e9, (), np.int64), Watermarks(2, 3)
-    >>> marks.see(0, Chunk.regular(np.arange(2), info, start=5))
-    >>> marks.low(0), marks.low(1), marks.front
+    >>> marks.advance(0, Chunk.regular(np.arange(2), info, start=5))
+    >>> marks.deadline(0), marks.deadline(1), marks.frontier
     (7, 2, 2)
     """
 
-    __slots__ = ("_done", "_ends", "_first", "_lateness", "_newest")
+    __slots__ = ("_done", "_ends", "_first", "_from_end", "_lateness", "newest")
 
-    def __init__(self, ports: int, lateness: int) -> None:
+    def __init__(self, ports: int, lateness: int, *, from_end: bool = False) -> None:
         self._ends = [NEVER] * ports
         self._done = [False] * ports
-        self._lateness = lateness
-        self._first = FOREVER  # where the earliest chunk of all begins
-        self._newest = NEVER  # where the newest chunk of all begins
+        self._lateness, self._from_end = lateness, from_end
+        self._first = FOREVER  # the earliest `position` of all chunks [ns]
+        self.newest = NEVER
 
-    def see(self, port: int, chunk: Chunk) -> None:
-        """Take note of the next chunk of a port."""
-        end, start = chunk.end, chunk.covered_from
+    def position(self, chunk: Chunk) -> int:
+        """Return the time of a chunk that its own and others' lateness counts from [ns]."""
+        return chunk.end if self._from_end else chunk.covered_from
+
+    def advance(self, port: int, chunk: Chunk) -> None:
+        """Move an input on to its next chunk."""
+        self.advance_to(port, self.position(chunk), chunk.end)
+
+    def advance_to(self, port: int, position: int, end: int) -> None:
+        """Move an input on to an item that is no chunk, at a `position`, up to ``end`` [ns]."""
         if end > self._ends[port]:
             self._ends[port] = end
-        if start < self._first:
-            self._first = start
-        if start > self._newest:
-            self._newest = start
+        if position < self._first:
+            self._first = position
+        if position > self.newest:
+            self.newest = position
 
     def done(self, port: int) -> None:
-        """Take note that a port has ended."""
+        """Take the end of an input."""
         self._done[port] = True
 
     def end(self, port: int) -> int:
-        """Return up to when a port has told [ns]; `NEVER`, if it has told nothing."""
+        """Return the time up to which an input has come [ns]; `NEVER` before its first chunk."""
         return self._ends[port]
 
-    def low(self, port: int) -> int | None:
-        """Return the time [ns] before which nothing of a port is waited for; None: not known."""
-        newest, end = self._newest, self._ends[port]
-        if newest == NEVER:
+    def deadline(self, port: int) -> int | None:
+        """Return the time before which nothing of an input is waited for [ns]; None: unknown."""
+        if self.newest == NEVER:
             return None
-        line = newest - self._lateness
-        return max(end, line)
+        return max(self._ends[port], self.newest - self._lateness)
 
     @property
-    def front(self) -> int:
-        """The time [ns] before which nothing of any port is waited for.
+    def frontier(self) -> int:
+        """The time before which nothing of any input is waited for [ns].
 
-        `NEVER`, if nothing has come yet; `FOREVER`, if all have ended.
+        `NEVER` before the first chunk of all; `FOREVER` after the end of all inputs.
         """
         front = min(
             (end for end, done in zip(self._ends, self._done, strict=True) if not done),
             default=FOREVER,
         )
-        return front if self._newest == NEVER else max(front, self._newest - self._lateness)
+        return front if self.newest == NEVER else max(front, self.newest - self._lateness)
 
-    def behind(self, start: int | None = None) -> list[int]:
-        """Return the ports that are later than allowed, were there a chunk from ``start`` [ns].
+    def behind(self, position: int | None = None) -> list[int]:
+        """Return the inputs that are late, or would be by a chunk at a `position` [ns].
 
-        One that has told nothing counts from where the others began.
+        For one without a chunk so far, lateness counts from the first chunk of the others.
         """
-        newest = self._newest if start is None else max(start, self._newest)
-        line, first = newest - self._lateness, self._first
-        if first >= line:
+        newest = self.newest if position is None else max(position, self.newest)
+        line = newest - self._lateness
+        if self._first >= line:
             return []
         ends = enumerate(self._ends)
         return [port for port, end in ends if end < line and not self._done[port]]
 
 
 def without_late(chunk: Chunk, t: int) -> Chunk:
-    """Return a chunk without its samples before ``t`` [ns]; they are told as a `Gap`.
+    """Return a chunk without its samples before ``t`` [ns]; a `Gap` reports them.
 
     Examples
     --------

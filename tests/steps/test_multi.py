@@ -32,7 +32,7 @@ class Notes:
     def push(self, port: int, chunk: Chunk) -> Iterable[tuple[int, int, list[int]]]:
         if len(chunk) == 13:
             raise ValueError(port)
-        self.marks.see(port, chunk)
+        self.marks.advance(port, chunk)
         self.finished = chunk.index == self.last
         yield port, chunk.index, self.marks.behind()
 
@@ -258,19 +258,19 @@ def test_dispose_wakes_who_waits() -> None:
 
 def test_watermarks() -> None:
     marks = Watermarks(3, 10)
-    assert (marks.low(0), marks.front, marks.behind()) == (None, NEVER, [])
-    marks.see(0, ramp(0, 4))
-    assert (marks.low(0), marks.low(1), marks.front) == (4 * MS, -10, -10)
-    marks.see(0, ramp(4, 1))
-    marks.see(1, ramp(2, 2))
-    assert (marks.low(2), marks.front, marks.behind()) == (4 * MS - 10, 4 * MS - 10, [2])
+    assert (marks.deadline(0), marks.frontier, marks.behind()) == (None, NEVER, [])
+    marks.advance(0, ramp(0, 4))
+    assert (marks.deadline(0), marks.deadline(1), marks.frontier) == (4 * MS, -10, -10)
+    marks.advance(0, ramp(4, 1))
+    marks.advance(1, ramp(2, 2))
+    assert (marks.deadline(2), marks.frontier, marks.behind()) == (4 * MS - 10, 4 * MS - 10, [2])
     assert marks.behind(4 * MS + 11) == [1, 2]
     assert (marks.end(1), marks.end(2)) == (4 * MS, NEVER)
     marks.done(2)
-    assert (marks.front, marks.behind()) == (4 * MS, [])
+    assert (marks.frontier, marks.behind()) == (4 * MS, [])
     marks.done(0)
     marks.done(1)
-    assert marks.front == FOREVER
+    assert marks.frontier == FOREVER
 
 
 def test_others_are_streams() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from reactivex.subject import Subject
 
 from rxstream import Chunk
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import recut, recut_by_time, streams
 
 LONG = 1e6  # [s]: nobody is late
@@ -34,6 +35,8 @@ def play(
 ) -> list[Any]:
     """Return what comes out when the ports take turns so, then in order, and then all end.
 
+    Heartbeats come out too.
+
     Parameters
     ----------
     make
@@ -43,7 +46,7 @@ def play(
     out: list[Any] = []
     errors: list[Exception] = []
     ends: list[None] = []
-    joined = sources[0].pipe(make(*sources[1:]))
+    joined = keep_heartbeats(sources[0].pipe(make(*sources[1:])))
     joined.subscribe(out.append, errors.append, lambda: ends.append(None))
     left = [list(port) for port in ports]
     for turn in turns:
@@ -64,5 +67,5 @@ def cold(make: Callable[..., Any], ports: Sequence[Sequence[Chunk]]) -> list[Any
     """Return what comes out when each port gives all it has as soon as it is subscribed to."""
     out: list[Any] = []
     first, *others = (rx.from_iterable(port) for port in ports)
-    first.pipe(make(*others)).subscribe(out.append)
+    keep_heartbeats(first.pipe(make(*others))).subscribe(out.append)
     return out

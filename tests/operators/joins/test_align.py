@@ -202,7 +202,7 @@ def test_no_line_between_words() -> None:
 def test_a_silent_partner_for_half_an_hour() -> None:
     """It neither stalls nor fills memory; nor does a source that is silent."""
     partners = [JoinSide(k, None, "nearest", 10**9, 0) for k in (1, 2)]
-    step = Align(partners, 10**10, tell=True)
+    step = Align(partners, 10**10, report=True)
     step.push(1, other(0, end=1))
     most = matched = left_out = 0
     for second in range(1800):

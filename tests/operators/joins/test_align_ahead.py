@@ -54,7 +54,7 @@ def test_one_is_far_ahead(method: Any, ahead: int, offset: int) -> None:
 
 def test_both_at_once_hold_little() -> None:
     """What has been decided is let go, though a partner may be kept for what comes next."""
-    step = Align([JoinSide(1, None, "previous", 10**9, 0)], 10**9, tell=False)
+    step = Align([JoinSide(1, None, "previous", 10**9, 0)], 10**9, report=False)
     for k in range(2000):
         for port in (1, 0):
             step.push(port, ramp(100 * k, 100))

@@ -9,11 +9,12 @@ from alignment import LONG, aligned, joined
 from fakes import MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
-from reactivex import Observable, operators
+from reactivex import Observable
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.data.axis import Evidence, IrregularAxis, RegularAxis
+from rxstream.steps.lift import lift
 from rxstream.testing import assert_same, check_operator, recut, run_operator, streams
 
 PARTNER = StreamInfo("other", None, (), np.dtype(np.int64))
@@ -93,18 +94,30 @@ def test_samples_have_the_numbers_they_had(
         assert [(x.time, x.index) for x in got] == [(x.time, x.index) for x in have]
 
 
+class Pick:
+    """A step that passes on one chunk of each tuple: RxPY's ``map`` would get no heartbeats."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def push(self, items: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+        return (items[self.port],)
+
+    def flush(self) -> tuple[Chunk, ...]:
+        return ()
+
+
+def pick(port: int) -> Any:
+    return lift(lambda: Pick(port))
+
+
 @pytest.mark.parametrize("then", [ops.rechunk(3), ops.window_by_time(0.02)])
 def test_laws_of_what_follows(then: Any) -> None:
     partner = other(*(k for k in range(1000) if k % 7 < 3 or k % 11 == 0))
 
-    def first(pair: Any) -> Any:
-        return pair[0]
-
     def align(source: Observable[Chunk]) -> Observable[Any]:
         aligned: Observable[Any] = source.pipe(
-            ops.align(rx.of(partner), tolerance=0.0008, lateness=LONG),
-            operators.map(first),
-            then,
+            ops.align(rx.of(partner), tolerance=0.0008, lateness=LONG), pick(0), then
         )
         return aligned
 
@@ -116,14 +129,11 @@ def test_laws_of_what_follows(then: Any) -> None:
 def test_laws(method: Any, port: int) -> None:
     partner = other(*(k for k in range(0, 1000, 7) if k % 10 < 7))  # now and then far away
 
-    def pick(items: Any) -> Any:
-        return items[port]
-
     def align(source: Observable[Chunk]) -> Observable[Any]:
         aligned: Observable[Any] = source.pipe(
-            ops.align(rx.of(partner), method=method, tolerance=0.01, lateness=LONG)
+            ops.align(rx.of(partner), method=method, tolerance=0.01, lateness=LONG), pick(port)
         )
-        return aligned.pipe(operators.map(pick))
+        return aligned
 
     check_operator(lambda: align, source=FROM_ZERO, regroups=False, conserves=False, examples=15)
     info = StreamInfo("level", 1000.0, (), np.dtype(float))

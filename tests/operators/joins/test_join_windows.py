@@ -186,7 +186,9 @@ def test_a_stream_that_is_always_late_is_told_of_and_not_kept() -> None:
 
 
 def test_too_many_windows_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rxstream.operators.joins.join_windows._MOST", 1000)  # a million takes long
+    monkeypatch.setattr(
+        "rxstream.operators.joins.join_windows._MAX_WINDOWS_PER_CHUNK", 1000
+    )  # a million takes long
     far = notes("a", 5000, end=5001)
     with pytest.raises(ChunkError, match="use longer ones"):
         play(patient(0.001), [[far], []], [])

@@ -13,6 +13,7 @@ from reactivex.subject import Subject
 
 from rxstream import operators as ops
 from rxstream.operators import JoinedWindow, Unmatched
+from rxstream.steps.heartbeats import keep_heartbeats
 
 SECONDS = 1200
 RATE = 100  # [Hz]
@@ -37,7 +38,7 @@ class World:
         def end() -> None:
             self.ended += 1
 
-        stream.subscribe(take, fail, end)
+        keep_heartbeats(stream).subscribe(take, fail, end)
 
     def run(self) -> None:
         """Let the time pass; the last seconds of the bus never come."""

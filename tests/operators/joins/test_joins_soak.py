@@ -17,6 +17,7 @@ from reactivex.subject import Subject
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.operators import JoinedWindow, Unmatched
+from rxstream.steps.heartbeats import keep_heartbeats
 
 pytestmark = pytest.mark.soak
 
@@ -58,7 +59,8 @@ def two_hours(
     sound, messages = Faulty("mic", 1, SECONDS, RATE, mic), Faulty("bus", 2, SECONDS, rate, bus)
     ends: list[None] = []
     errors: list[Exception] = []
-    make(mic, bus, silent).subscribe(take, errors.append, lambda: ends.append(None))
+    joined = keep_heartbeats(make(mic, bus, silent))
+    joined.subscribe(take, errors.append, lambda: ends.append(None))
     memory = []
     tracemalloc.start()
     try:

@@ -79,7 +79,7 @@ def test_a_chunk_is_cut_where_another_comes_between() -> None:
 def test_it_waits_for_heartbeats() -> None:
     a, b = Subject[Chunk](), Subject[Chunk]()
     out: list[Chunk] = []
-    a.pipe(ops.merge_by_time(b)).subscribe(out.append)
+    a.pipe(ops.merge_by_time(b)).with_heartbeats().subscribe(out.append)
     a.on_next(ramp(0, 100))
     assert not out
     b.on_next(notes("", end=50))
@@ -118,7 +118,7 @@ def test_what_is_late_is_told() -> None:
 def test_a_stream_that_is_always_late_is_told_of_and_not_kept() -> None:
     a, b = Subject[Chunk](), Subject[Chunk]()
     out: list[Chunk] = []
-    a.pipe(ops.merge_by_time(b, lateness=0.010)).subscribe(out.append)
+    a.pipe(ops.merge_by_time(b, lateness=0.010)).with_heartbeats().subscribe(out.append)
     for k in range(100):
         a.on_next(ramp(10 * k, 10))
         if k >= 5:
