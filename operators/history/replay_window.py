@@ -12,6 +12,7 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.data.concat import unlike
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
@@ -111,7 +112,7 @@ class _ReplayWindow(Rewindable):
             self._subject, self._running = subject, SingleAssignmentDisposable()
             running = self._running
         store = _ChunkStore(subject, self._max_bytes)
-        running.disposable = self._source.subscribe(
+        running.disposable = keep_heartbeats(self._source).subscribe(
             store.on_next, subject.on_error, subject.on_completed, scheduler=scheduler
         )
         return attached

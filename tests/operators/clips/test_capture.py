@@ -112,6 +112,22 @@ def test_what_a_gate_passes_is_one_event_until_it_pauses() -> None:
     assert [clip.times for clip in clips] == [(10 * MS,), (40 * MS,), (70 * MS,)]
 
 
+def test_what_a_gate_leaves_out_of_a_stream_is_neither_lost_nor_missing() -> None:
+    mic = TimeWindowSubject(1000.0, name="mic", clock=lambda: 0)
+    odd = mic.pipe(ops.gate(lambda data: data % 2 == 1), ops.replay_window(1000.0))
+    events, clips = Subject[Any](), list[Clip]()
+    operator = ops.capture(odd=odd, before=0.004, after=0.006, merge=False)
+    subscription = events.pipe(operator).subscribe(clips.append, scheduler=HERE)
+    mic.on_next(ramp(0, 10))
+    events.on_next(key(9))
+    mic.on_next(ramp(10, 10))
+    subscription.dispose()
+    (clip,) = clips
+    assert values(clip, "odd") == [5, 7, 9, 11, 13]
+    assert clip["odd"].gaps == ()
+    assert clip.complete
+
+
 def test_what_is_no_chunk_needs_a_time() -> None:
     scene = Scene(time=lambda item: item["t"] * MS, merge=False)
     scene.hear(20)
