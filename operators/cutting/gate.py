@@ -1,6 +1,7 @@
-"""gate: pass samples only while something is going on."""
+"""gate: pass samples while a signal is on."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,67 +19,65 @@ from rxstream.steps.lift import lift
 
 __all__ = ["gate"]
 
-_NONE = np.empty(0, np.intp)
-
 
 class _Gate:
-    __slots__ = ("_after", "_before", "_done", "_end", "_state", "_tape", "_told")
+    __slots__ = ("_after", "_before", "_buffer", "_decided", "_emitted_to", "_end", "_state")
 
     def __init__(self, state: GateState, before: int, after: int) -> None:
         self._state, self._before, self._after = state, before, after
-        self._tape: ChunkBuffer[Any] = ChunkBuffer()  # what may still pass if the gate opens
-        self._done = 0  # position up to which that is decided
-        self._told: int | None = None  # up to where chunks are out [ns]
+        self._buffer: ChunkBuffer[Any] = ChunkBuffer()  # samples that may pass if the gate opens
+        self._decided = 0  # position up to which it is decided which samples pass
+        self._emitted_to: int | None = None  # time up to which chunks are out [ns]
         self._end = 0  # of the stream so far [ns]
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        told = self._told
-        if told is None:
-            told = self._told = chunk.covered_from
+        emitted_to = self._emitted_to
+        if emitted_to is None:
+            emitted_to = self._emitted_to = chunk.covered_from
         self._end = chunk.end
         passes, opens = self._ask(chunk)
-        tape, horizon = self._tape, self._horizon(told)
+        buffer, horizon = self._buffer, self._horizon(emitted_to)
+        # The quick way: nothing is held, and all of the chunk passes, or none.
         if (
             horizon == chunk.end
-            and told >= chunk.covered_from
-            and self._done == tape.stop
-            and not tape.gap_positions
+            and emitted_to >= chunk.covered_from
+            and self._decided == buffer.stop
+            and not buffer.gap_positions
             and (passes.all() or not passes.any())
-        ):  # nothing is kept, and all of it passes, or none
-            self._told = chunk.end
+        ):
+            self._emitted_to = chunk.end
             return [chunk] if len(chunk) and passes[0] else _without_samples(chunk)
-        base = tape.stop
-        tape.append(chunk)
-        mask = np.zeros(tape.stop - self._done, bool)
-        mask[base - self._done :] = passes
+        base = buffer.stop
+        buffer.append(chunk)
+        mask = np.zeros(buffer.stop - self._decided, bool)
+        mask[base - self._decided :] = passes
         if len(opens) and self._before:
-            self._look_back(mask, opens + (base - self._done))
-        return self._give(mask, horizon)
+            self._look_back(mask, opens + (base - self._decided))
+        return self._emit(mask, horizon)
 
     def flush(self) -> list[Chunk]:
-        tape, end, told = self._tape, self._end, self._told
+        buffer, end, emitted_to = self._buffer, self._end, self._emitted_to
         out: list[Chunk] = []
-        if told is None:
+        if emitted_to is None:
             return out
-        if told < end or self._done < tape.stop:
-            out = self._give(np.zeros(tape.stop - self._done, bool), end)
-        stop = tape.stop
-        rest = tuple(GapAt(0, gap) for _, gap in tape.gap_positions)
-        if rest:  # without length, at the very end
-            info: Any = tape.info
-            empty = (tape.data(stop, stop), tape.axis(stop, stop), end, end, tape.index(stop), info)
-            out.append(Chunk(*empty, rest))
+        if emitted_to < end or self._decided < buffer.stop:
+            out = self._emit(np.zeros(buffer.stop - self._decided, bool), end)
+        stop = buffer.stop
+        rest = tuple(GapAt(0, gap) for _, gap in buffer.gap_positions)
+        if rest:  # gaps without length at the very end, which no chunk above includes
+            info: Any = buffer.info
+            out.append(Chunk.empty(info, end, index=buffer.index(stop), gap_positions=rest))
         return out
 
     def _ask(self, chunk: Chunk) -> tuple[Flags, NDArray[np.intp]]:
-        """Return which samples pass as far as is known, and at which ones the gate opens."""
+        """Return which samples pass but for looking back, and at which ones the gate opens."""
         n, state = len(chunk), self._state
         on, off = state.ask(chunk)
         if not chunk.gap_positions and state.stays(on, off):
             if state.open:
-                return np.ones(n, bool), _NONE
+                return np.ones(n, bool), np.empty(0, np.intp)
             if state.closed + self._after <= chunk.start:
-                return np.zeros(n, bool), _NONE
+                return np.zeros(n, bool), np.empty(0, np.intp)
         times = chunk.time
         passes, opens = np.zeros(n, bool), np.zeros(n, bool)
         i = 0
@@ -93,69 +92,70 @@ class _Gate:
             i = j
         return passes, np.flatnonzero(opens)
 
-    def _horizon(self, told: int) -> int:
-        """Return up to where it is decided what passes [ns]."""
+    def _horizon(self, emitted_to: int) -> int:
+        """Return the time up to which it is decided what passes [ns]."""
         if self._state.open or not self._before:
             return self._end
         until = min(self._state.closed + self._after, self._end)
-        return max(told, until, self._end - self._before)
+        return max(emitted_to, until, self._end - self._before)
 
     def _look_back(self, mask: Flags, opens: NDArray[np.intp]) -> None:
-        """Let pass what came not long before the gate opened."""
-        times = self._tape.axis(self._done, self._tape.stop).times()
+        """Let samples pass that came at most `before` ahead of an opening."""
+        times = self._buffer.axis(self._decided, self._buffer.stop).times()
         following = opens.searchsorted(np.arange(len(mask)))
         near = times[opens[np.minimum(following, len(opens) - 1)]] - times <= self._before
         mask |= near & (following < len(opens))
 
-    def _give(self, mask: Flags, horizon: int) -> list[Chunk]:
-        """Give what is decided: stretches that pass, and chunks without samples between them."""
-        tape, done, told = self._tape, self._done, self._told or 0
-        stop = tape.stop
+    def _emit(self, mask: Flags, horizon: int) -> list[Chunk]:
+        """Return what is decided: stretches that pass, and chunks without samples between them."""
+        buffer, done, emitted_to = self._buffer, self._decided, self._emitted_to or 0
+        stop = buffer.stop
+        # What passes is decided, also after the horizon.
         if horizon < self._end:
             passed = np.flatnonzero(mask)
-            stop = max(tape.find(horizon), done + (int(passed[-1]) + 1 if len(passed) else 0))
+            stop = max(buffer.find(horizon), done + (int(passed[-1]) + 1 if len(passed) else 0))
         mask = mask[: stop - done]
         edges = [done, *(np.flatnonzero(mask[1:] != mask[:-1]) + done + 1).tolist(), stop]
         out: list[Chunk] = []
-        for k in range(len(edges) - 1):
-            i, j = edges[k], edges[k + 1]
+        for i, j in pairwise(edges):
+            # A stretch covers the time up to the first sample of the next one.
             until = horizon
             if j < stop:
-                axis = tape.axis(j - 1, j + 1)
+                axis = buffer.axis(j - 1, j + 1)
                 until = max(axis.at(1), axis.at(0) + 1)
-            if i < j or told < until:
-                piece = tape.between(told, until, i, j)
+            if i < j or emitted_to < until:
+                piece = buffer.between(emitted_to, until, i, j)
                 out += [piece] if i < j and mask[i - done] else _without_samples(piece)
-            told = until
-        self._done, self._told = stop, told
-        tape.trim(stop)
-        if tape.gap_positions:
-            tape.gap_positions = [
-                b for b in tape.gap_positions if b[1].end > told or b[1].start >= told
+            emitted_to = until
+        self._decided, self._emitted_to = stop, emitted_to
+        buffer.trim(stop)
+        if buffer.gap_positions:
+            buffer.gap_positions = [
+                here
+                for here in buffer.gap_positions
+                if here.gap.end > emitted_to or here.gap.start >= emitted_to
             ]
         return out
 
 
 def _without_samples(chunk: Chunk) -> list[Chunk]:
-    """Return the same time and gaps, as heartbeats.
+    """Return the same time and gaps as chunks without samples.
 
-    Numbers go on where samples are left out, so a gap must come before those after it.
+    There is one for each gap and each stretch, because samples left out count in the index: that
+    of a gap is the index before them, that of the stretch after it the index behind them.
     """
-    n = len(chunk)
-    if not n:
+    if not len(chunk):
         return [chunk]
-    empty, info = (chunk.data[:0], chunk.axis.cut(0, 0)), chunk.info
+    info = chunk.info
     if not chunk.gap_positions:
-        return [Chunk(*empty, chunk.start, chunk.end, chunk.index + n, info)]
+        return [Chunk.empty(info, chunk.start, chunk.end, index=chunk.next_index)]
     out: list[Chunk] = []
     for gaps, piece in stretches(chunk):
-        start, index = piece.start, piece.index
         if gaps:
-            out.append(
-                Chunk(*empty, start, start, index, info, tuple(GapAt(0, gap) for gap in gaps))
-            )
-        if start < piece.end:
-            out.append(Chunk(*empty, start, piece.end, index + len(piece), info))
+            marks = tuple(GapAt(0, gap) for gap in gaps)
+            out.append(Chunk.empty(info, piece.start, index=piece.index, gap_positions=marks))
+        if piece.start < piece.end:
+            out.append(Chunk.empty(info, piece.start, piece.end, index=piece.next_index))
     return out
 
 
@@ -207,26 +207,27 @@ def gate(
     Parameters
     ----------
     on
-        Opens it: a threshold, reached by at least one channel of a sample (not by its magnitude),
-        or a function from samples ``(n, *shape)`` to bool ``(n,)``, which must look at each by
-        itself.
+        Opens the gate: a threshold that at least one channel of a sample reaches (by its value, not
+        its magnitude), or a function from samples ``(n, *shape)`` to bool ``(n,)``, which must
+        judge each sample by itself.
     off
-        Closes it: a threshold with all channels below it, or such a function. Lower than ``on``, a
-        wavering signal does not open and close it again and again. Default: where ``on`` is not.
+        Closes the gate: a threshold with all channels below it, or such a function. If it is lower
+        than ``on``, a noisy signal does not open and close the gate repeatedly. Default: the
+        opposite of ``on``.
     hold
-        It closes only when it has been off for so long without a break [s]; a sound crosses zero
-        all the time, so this should be longer than a period.
+        Time for which the signal must be off without a break before the gate closes [s]. Sound
+        crosses zero all the time, so for sound this should be longer than a period.
     before, after
-        So much passes too, before it opens and after it has closed [s]. Looking back delays what
-        comes by ``before`` while it is closed.
+        Time before the gate opens and after it has closed that passes too [s]. While the gate is
+        closed, ``before`` delays the output by as much.
 
     Returns
     -------
     operator
         Chunks of what passes, as it comes, with their times and indices; between such stretches,
-        and while nothing passes, chunks without samples. What is left out is no gap; what was lost
-        is told, also while it is closed. A gap longer than ``hold`` closes it: nobody knows what
-        was in it.
+        and while nothing passes, chunks without samples. What is left out is no gap; losses are
+        marked, also while the gate is closed. A gap longer than ``hold`` closes the gate, as its
+        content is unknown.
 
     Raises
     ------
@@ -234,7 +235,7 @@ def gate(
         If ``on`` or ``off`` is no number or function, ``off`` is above ``on``, or a duration is
         negative.
     ChunkError
-        Downstream, if a function does not give one bool for each sample.
+        Downstream, if a function does not return one bool for each sample.
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""rechunk: chunks of equal length."""
+"""rechunk: cut chunks of equal length."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
-from rxstream.validation import is_whole
+from rxstream.validation import check_choice, is_whole
 
 __all__ = ["rechunk"]
 
@@ -18,43 +18,46 @@ OnGap = Literal["mark", "split"]
 
 
 class _Rechunk:
-    __slots__ = ("_at", "_done", "_gap", "_hop", "_hop_span", "_size", "_span", "_split", "_tape")
+    __slots__ = ("_buffer", "_emitted_to", "_hop", "_hop_span", "_next", "_size", "_span", "_split",
+                 "_split_at")  # fmt: skip
 
     def __init__(
         self, size: int, hop: int, span: int | None, hop_span: int | None, *, split: bool
     ) -> None:
         self._size, self._hop, self._split = size, hop, split
         self._span, self._hop_span = span, hop_span
-        self._tape: ChunkBuffer[Any] | None = None
-        # where the next chunk begins; up to where samples are out; the last gap that split them
-        self._at = self._done = self._gap = 0
+        self._buffer: ChunkBuffer[Any] | None = None
+        self._next = 0  # position where the next chunk begins
+        self._emitted_to = 0  # position up to which samples are out
+        self._split_at = 0  # position of the last gap that ended a chunk
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        tape = self._tape
-        if tape is None:
-            tape = self._begin(chunk)
-        tape.append(chunk)
+        buffer = self._buffer
+        if buffer is None:
+            buffer = self._begin(chunk)
+        buffer.append(chunk)
         out: list[Chunk] = []
-        if self._split and tape.gap_positions:
-            self._split_at_gaps(tape, out)
-        at, size, hop, stop = self._at, self._size, self._hop, tape.stop
-        while stop - at > size or (stop - at == size and tape.ended(stop)):
-            out.append(tape.cut(at, at + size))
-            self._done = at + size
+        if self._split and buffer.gap_positions:
+            self._split_at_gaps(buffer, out)
+        at, size, hop, stop = self._next, self._size, self._hop, buffer.stop
+        # A chunk that ends with the newest sample waits until the end of that sample is certain.
+        while stop - at > size or (stop - at == size and buffer.ended(stop)):
+            out.append(buffer.cut(at, at + size))
+            self._emitted_to = at + size
             at += hop
-        if at != self._at:
-            self._at = at
-            tape.trim(min(at, stop))
+        if at != self._next:
+            self._next = at
+            buffer.trim(min(at, stop))
         return out
 
     def flush(self) -> list[Chunk]:
-        tape = self._tape
-        if tape is None:
+        buffer = self._buffer
+        if buffer is None:
             return []
-        at = min(self._at, tape.stop)
-        told = any(position >= max(at, self._done) for position, _ in tape.gap_positions)
-        if tape.stop > self._done or told:
-            return [tape.cut(at, tape.stop, rest=True)]
+        at = min(self._next, buffer.stop)
+        has_gaps = any(place >= max(at, self._emitted_to) for place, _ in buffer.gap_positions)
+        if buffer.stop > self._emitted_to or has_gaps:
+            return [buffer.cut(at, buffer.stop, rest=True)]
         return []
 
     def _begin(self, chunk: Chunk) -> ChunkBuffer[Any]:
@@ -70,20 +73,20 @@ class _Rechunk:
             self._hop = self._size
             if self._hop_span is not None:
                 self._hop = max(1, round(self._hop_span / period))
-        self._tape = ChunkBuffer(overlap=self._size)
-        return self._tape
+        self._buffer = ChunkBuffer(overlap=self._size)
+        return self._buffer
 
-    def _split_at_gaps(self, tape: ChunkBuffer[Any], out: list[Chunk]) -> None:
-        for position, _ in tape.gap_positions:
-            if position <= self._gap:
+    def _split_at_gaps(self, buffer: ChunkBuffer[Any], out: list[Chunk]) -> None:
+        for position, _ in buffer.gap_positions:
+            if position <= self._split_at:
                 continue
-            while position - self._at >= self._size:
-                out.append(tape.cut(self._at, self._at + self._size))
-                self._done = self._at + self._size
-                self._at += self._hop
-            if self._at < position and self._done < position:
-                out.append(tape.cut(self._at, position))
-            self._at = self._done = self._gap = position
+            while position - self._next >= self._size:
+                out.append(buffer.cut(self._next, self._next + self._size))
+                self._emitted_to = self._next + self._size
+                self._next += self._hop
+            if self._next < position and self._emitted_to < position:
+                out.append(buffer.cut(self._next, position))
+            self._next = self._emitted_to = self._split_at = position
 
 
 def rechunk(
@@ -104,12 +107,12 @@ def rechunk(
     Parameters
     ----------
     size
-        Samples in a chunk, >= 1; or
+        Samples in a chunk, >= 1. Exclusive with ``duration``.
     duration
-        how long a chunk is [s], rounded to samples of the nominal rate.
+        Length of a chunk [s], rounded to samples of the nominal rate.
     hop
-        From the beginning of one chunk to that of the next, in samples, or in seconds [s] if
-        ``duration`` is given; less than the length: they overlap. Default: the length.
+        Distance from the beginning of one chunk to that of the next, in samples, or in [s] with
+        ``duration``. Less than the length: chunks overlap. Default: the length.
     on_gap
         ``"mark"``: a gap stays inside its chunk (`Chunk.gap_positions`); ``"split"``: a chunk ends,
         short, before a gap.
@@ -123,8 +126,8 @@ def rechunk(
     Raises
     ------
     ParameterError
-        If the length is not positive, or both or neither are given; downstream, if ``duration`` is
-        asked of a stream without a rate.
+        If the length is not positive, if ``size`` and ``duration`` are both given or both missing,
+        or if ``on_gap`` is unknown; downstream, if ``duration`` is given for a stream without rate.
 
     See Also
     --------
@@ -143,9 +146,7 @@ def rechunk(
     if (size is None) == (duration is None):
         msg = f"rechunk takes size or duration=, one of them, not {size!r} and {duration!r}"
         raise ParameterError(msg)
-    if on_gap not in ("mark", "split"):
-        msg = f"on_gap must be 'mark' or 'split', not {on_gap!r}"
-        raise ParameterError(msg)
+    check_choice(on_gap, OnGap, "on_gap")
     split = on_gap == "split"
     if duration is not None:
         span = to_span(duration, "duration")

@@ -1,4 +1,4 @@
-"""sessions: events that lie close together, as one chunk."""
+"""sessions: group events that lie close together into one chunk."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,6 @@ from rxstream.data.axis import equal_again
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
-from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError
 from rxstream.steps.lift import lift
 
@@ -19,59 +18,61 @@ __all__ = ["sessions"]
 
 
 class _Sessions:
-    __slots__ = ("_after", "_before", "_begin", "_end", "_first", "_last", "_max_duration",
-                 "_opened", "_pause", "_tape")  # fmt: skip
+    __slots__ = ("_after", "_before", "_begin", "_buffer", "_end", "_first", "_last",
+                 "_max_duration", "_opened", "_pause")  # fmt: skip
 
     def __init__(self, pause: int, before: int, after: int, max_duration: int) -> None:
         self._pause, self._max_duration = pause, max_duration
         self._before, self._after = before, after
-        self._tape: ChunkBuffer[Any] | None = None
+        self._buffer: ChunkBuffer[Any] | None = None
         self._first: int | None = None  # position of the first event of the open session
         self._begin = self._end = 0  # times of its first and last event [ns]
-        # Pauses lie between the stamps that events had before equal ones were set apart.
+        # Pauses are measured between the stamps that events had before equal ones were set apart.
         self._opened = 0  # stamp of its first event [ns]
         self._last: tuple[int, int] | None = None  # time and stamp of the last event [ns]
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        tape = self._tape
-        if tape is None:
+        buffer = self._buffer
+        if buffer is None:
             if chunk.info.rate is not None:
                 msg = (
                     f"sessions: {chunk.info.name} has a rate of {chunk.info.rate:g} Hz, so its "
                     "samples never pause; for stretches of a regular stream use ops.gate"
                 )
                 raise ChunkError(msg)
-            tape = self._tape = ChunkBuffer()
-        base = tape.stop
-        tape.append(chunk)
+            buffer = self._buffer = ChunkBuffer()
+        base = buffer.stop
+        buffer.append(chunk)
         out: list[Chunk] = []
         if len(chunk):
-            self._take(tape, base, chunk.time, out)
-        if self._first is not None and tape.end >= self._closes():
-            self._close(tape, tape.stop, out)
+            self._add(buffer, base, chunk.time, out)
+        if buffer.end >= self._closes():
+            self._close(buffer, buffer.stop, out)
         return out
 
     def flush(self) -> list[Chunk]:
         out: list[Chunk] = []
-        if self._tape is not None and self._first is not None:
-            self._close(self._tape, self._tape.stop, out)
+        if self._buffer is not None:
+            self._close(self._buffer, self._buffer.stop, out)
         return out
 
     def _closes(self) -> int:
-        """Return the time [ns] from which on an event is not of the open session."""
+        """Return the time [ns] from which on an event belongs to the next session."""
         last = self._opened if self._last is None else self._last[1]
         return min(last + self._pause, self._opened + self._max_duration)
 
-    def _take(
-        self, tape: ChunkBuffer[Any], base: int, times: NDArray[np.int64], out: list[Chunk]
+    def _add(
+        self, buffer: ChunkBuffer[Any], base: int, times: NDArray[np.int64], out: list[Chunk]
     ) -> None:
+        """Add events from position ``base`` on; close each session that they end."""
         stamps = equal_again(times, self._last)
         pauses = np.flatnonzero(stamps[1:] - stamps[:-1] >= self._pause) + 1
         i = 0
-        for j in (*pauses.tolist(), len(times)):  # stretches without a pause
+        # Stretches without a pause, each divided where a session reaches its largest duration.
+        for j in (*pauses.tolist(), len(times)):
             while i < j:
-                if self._first is not None and stamps[i] >= self._closes():
-                    self._close(tape, base + i, out)
+                if stamps[i] >= self._closes():
+                    self._close(buffer, base + i, out)
                 if self._first is None:
                     self._first, self._begin = base + i, int(times[i])
                     self._opened = int(stamps[i])
@@ -79,22 +80,14 @@ class _Sessions:
                 self._end = int(times[i - 1])
                 self._last = self._end, int(stamps[i - 1])
 
-    def _close(self, tape: ChunkBuffer[Any], stop: int, out: list[Chunk]) -> None:
-        i, info = self._first, tape.info
-        if i is None or info is None:  # pragma: no cover - the caller has looked
-            raise AssertionError
-        gap_positions = tuple(
-            GapAt(at - i, gap) for at, gap in tape.gap_positions if i <= at < stop
-        )
+    def _close(self, buffer: ChunkBuffer[Any], stop: int, out: list[Chunk]) -> None:
+        """Close the open session, if there is one, before the event at position ``stop``."""
+        if self._first is None:
+            return
         start, end = self._begin - self._before, self._end + max(self._after, 1)
-        out.append(
-            Chunk(
-                tape.data(i, stop), tape.axis(i, stop), start, end, tape.index(i), info,
-                gap_positions
-            )
-        )  # fmt: skip
+        out.append(buffer.cut(self._first, stop)._replace(start=start, end=end))
         self._first = None
-        tape.trim(stop)
+        buffer.trim(stop)
 
 
 def sessions(
@@ -104,10 +97,10 @@ def sessions(
     after: Duration = 0.0,
     max_duration: Duration = 3600.0,
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
-    """Group events that follow each other closely into one chunk each.
+    """Group events that follow each other closely into one chunk for each group.
 
-    For irregular streams: keys, messages, detections. With `capture`: record while somebody types,
-    and some seconds around.
+    For irregular streams: keys, messages, detections. With `capture`: record what happens while
+    somebody types, and some seconds around.
 
     .. marble::
 
@@ -118,21 +111,22 @@ def sessions(
     Parameters
     ----------
     pause
-        An event belongs to the session of the one before if it comes less than this later [s].
+        Inactivity that ends a session [s]: an event that comes less than this after the one before
+        belongs to the same session.
     before, after
-        How much earlier than its first event a session begins, and how much later than its last it
-        ends [s]. Sessions may so overlap, unless ``pause`` is at least the sum.
+        Time added before the first event of a session and after its last [s]. Sessions may overlap
+        unless ``pause`` is at least the sum.
     max_duration
-        An event that comes so long after the first of its session begins a new one [s]: what never
-        pauses would fill the memory.
+        Largest time from the first event of a session to its last [s]; a later one begins a new
+        session. Without it, events that never pause would fill the memory.
 
     Returns
     -------
     operator
-        A chunk for each session, with all its events, from ``first - before`` to ``last + after``;
-        as soon as the end of the stream (heartbeats count) is ``pause`` past its last event. Gaps
-        before and between its events are in it, and neither begin nor end a session; those after
-        the last event of all are told by `gaps`.
+        A chunk for each session with all its events, from ``first - before`` to ``last + after``,
+        emitted as soon as the stream (heartbeats count) is ``pause`` past its last event. Gaps
+        before and between its events are in it, and neither begin nor end a session. Gaps after
+        the last event of all are left out; `gaps` emits them.
 
     Raises
     ------
@@ -143,7 +137,7 @@ def sessions(
 
     See Also
     --------
-    gate : the same for signals.
+    gate : stretches of regular signals.
 
     Examples
     --------

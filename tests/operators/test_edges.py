@@ -75,9 +75,9 @@ def test_polyphase_keeps_what_its_filter_needs_and_no_more() -> None:
     most = 0
     for k in range(200):
         step.push(chunk(np.zeros(100), 100 * k))
-        tape = step._buffer
-        assert tape is not None
-        most = max(most, tape.stop - tape.start)
+        buffer = step._buffer
+        assert buffer is not None
+        most = max(most, buffer.stop - buffer.start)
     assert most < 500
 
 

@@ -104,15 +104,15 @@ def test_memory_stays_flat(
         for _ in step.push(chunk):
             pass
         if k in (1000, 3000, 5999):
-            tape = step._tape  # type: ignore[attr-defined]
-            lists = sum(len(getattr(tape, s)) for s in ("_parts", "_part_starts", "_offsets"))
-            held.append((tape._slabs.nbytes, lists, len(tape.gap_positions)))
+            buffer = step._buffer  # type: ignore[attr-defined]
+            lists = sum(len(getattr(buffer, s)) for s in ("_parts", "_part_starts", "_offsets"))
+            held.append((buffer._slabs.nbytes, lists, len(buffer.gap_positions)))
     assert held[2][0] <= 3 * held[0][0]  # a slab more or less
     assert all(lists < 1000 and gap_positions < 50 for _, lists, gap_positions in held)
 
 
 def test_overlapping_windows_of_messages_share_memory_too() -> None:
-    """Nobody knows the rate of a bus; it is learned, so that windows become views."""
+    """The rate of a bus is unknown; it is learned, so that windows become views."""
     windows = [
         w for w in run_operator(ops.window_by_time(0.5, every=0.02), bus(3000)) if len(w) > 20
     ]

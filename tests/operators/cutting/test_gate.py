@@ -147,7 +147,7 @@ def test_an_open_gate_passes_everything(before: float) -> None:
 
 
 @given(streams())
-def test_what_was_lost_is_told_also_while_it_is_closed(chunks: list[Chunk[Any]]) -> None:
+def test_losses_are_marked_also_while_it_is_closed(chunks: list[Chunk[Any]]) -> None:
     closed = concat(
         run_operator(ops.gate(lambda x: np.zeros(len(x), bool), before=0.05), chunks) or chunks
     )
@@ -164,8 +164,8 @@ def test_gaps_keep_their_numbers_while_it_is_closed(before: float, cuts: list[in
     out = run_operator(ops.gate(1, before=before), recut([level([0] * 6), b], cuts))
     assert [(c.index - c.lost, c.gap) for c in out if c.gap_positions] == [(6, lost)]
     assert (out[-1].index, out[-1].end) == (19, 19 * MS)
-    (told,) = concat(run_operator(ops.rms(0.004), out)).gaps
-    assert told.lost == 1  # that of sample 6
+    (gap,) = concat(run_operator(ops.rms(0.004), out)).gaps
+    assert gap.lost == 1  # that of sample 6
 
 
 def test_numbers_and_gaps_stay() -> None:
@@ -266,7 +266,7 @@ def test_memory_stays_flat() -> None:
     for k in range(20_000):
         step.push(level([k % 1000 == 0] * 10, 10 * k))
         if k in (1000, 19_999):
-            tape = step._tape
-            held.append((tape._slabs.nbytes, len(tape._parts)))  # type: ignore[union-attr]
+            buffer = step._buffer
+            held.append((buffer._slabs.nbytes, len(buffer._parts)))  # type: ignore[union-attr]
     assert held[1][0] <= 2 * held[0][0]
     assert held[1][1] < 200

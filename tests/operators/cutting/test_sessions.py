@@ -111,7 +111,7 @@ def test_the_laws(gap: float) -> None:
 
 
 @given(streams(infos(regular=False)))
-def test_every_event_comes_once_and_gaps_before_them_are_told(chunks: list[Chunk[Any]]) -> None:
+def test_every_event_comes_once_with_the_gaps_before_it(chunks: list[Chunk[Any]]) -> None:
     whole, out = concat(chunks), run_operator(ops.sessions(0.01), chunks)
     if out:
         assert np.array_equal(np.concatenate([c.time for c in out]), whole.time)
@@ -139,9 +139,9 @@ def test_memory_stays_flat() -> None:
     for k in range(20_000):
         step.push(keys([10 * k, 10 * k + 1], start=10 * k, end=10 * k + 4, index=2 * k))
         step.push(keys([], start=10 * k + 4, end=10 * k + 10, index=2 * k + 2))
-        if k in (1000, 19_999) and step._tape is not None:
-            tape = step._tape
-            held.append((tape._slabs.nbytes, len(tape._parts)))  # type: ignore[union-attr]
+        if k in (1000, 19_999) and step._buffer is not None:
+            buffer = step._buffer
+            held.append((buffer._slabs.nbytes, len(buffer._parts)))  # type: ignore[union-attr]
     assert held[1][0] <= 2 * held[0][0]
     assert held[1][1] < 200
 

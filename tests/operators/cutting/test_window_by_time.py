@@ -77,7 +77,7 @@ def test_windows_begin_on_the_clock_not_on_the_data() -> None:
 
 def test_a_gap_is_marked() -> None:
     out = run_operator(ops.window_by_time(0.01), lossy())
-    # nothing of [30, 35) came, and [25, 30) neither; each tells its part of the gap
+    # nothing of [30, 35) came, and [25, 30) neither; each has its part of the gap
     assert bounds(out) == [
         (0, 10, 10),
         (10, 20, 10),
@@ -117,7 +117,7 @@ def test_windows_with_a_gap_are_dropped() -> None:
     assert bounds(out) == [(0, 10, 10), (10, 20, 10), (40, 50, 10), (50, 60, 10)]
 
 
-def test_what_is_dropped_at_the_end_is_told_then() -> None:
+def test_what_is_dropped_at_the_end_is_reported_there() -> None:
     out = run_operator(ops.window_by_time(2.0, on_gap="drop"), lossy())
     whole = concat(lossy())
     assert [len(c) for c in out] == [0]
@@ -125,7 +125,7 @@ def test_what_is_dropped_at_the_end_is_told_then() -> None:
     assert out[0].index == whole.index + len(whole) + whole.lost
 
 
-def test_what_is_dropped_is_told_by_the_next_window() -> None:
+def test_what_is_dropped_is_a_gap_of_the_next_window() -> None:
     out = run_operator(ops.window_by_time(0.01, on_gap="drop"), lossy())
     assert [c.gap for c in out] == [None, None, Gap(20 * MS, 40 * MS, 20, "dropped"), None]
     assert [c.index for c in out] == [0, 10, 40, 50]
@@ -159,7 +159,7 @@ def test_a_gap_of_unknown_size_is_filled_by_its_length_and_later_numbers_grow() 
 
 
 @pytest.mark.parametrize("lost", [4, 21, 1 << 40])
-def test_a_loss_that_its_time_has_no_room_for_is_told_whole(lost: int) -> None:
+def test_a_loss_longer_than_its_time_is_reported_whole(lost: int) -> None:
     """E.g. a counter that jumps says that 2**40 samples are missing from ten milliseconds."""
     gap = Gap(25 * MS, 35 * MS, lost, "dropped")
     a, b = np.arange(25.0), np.arange(25.0)
@@ -206,7 +206,7 @@ def test_nan_needs_numbers_that_can_be_nan() -> None:
         )
 
 
-def test_windows_wholly_in_a_gap_are_passed_over_and_told_by_the_next() -> None:
+def test_windows_entirely_in_a_gap_are_skipped_and_reported_by_the_next() -> None:
     hour = 3600 * 1000
     gap = Gap(10 * MS, hour * MS, hour - 10, "disconnect")
     chunks = [ramp(0, 10), ramp(hour, 10, gap)]
@@ -219,7 +219,7 @@ def test_windows_wholly_in_a_gap_are_passed_over_and_told_by_the_next() -> None:
     assert len(out) < 50
 
 
-def test_a_gap_at_the_end_is_told_too() -> None:
+def test_a_gap_at_the_end_is_reported_too() -> None:
     gap = Gap(10 * MS, 3000 * MS, 2990, "disconnect")
     end = Chunk.regular(np.empty(0, np.int64), INFO, start=3000 * MS, index=3000, gap=gap)
     for on_gap in ("mark", "split"):
@@ -256,7 +256,10 @@ def test_a_sliding_window_is_a_view_of_one_memory() -> None:
         (lambda: ops.window_by_time(-1), "duration must be > 0 .* -1"),
         (lambda: ops.window_by_time(1, every=0), "every must be > 0"),
         (lambda: ops.window_by_time("1s"), "seconds or a timedelta"),  # type: ignore[arg-type]
-        (lambda: ops.window_by_time(1, on_gap="fill"), "mark, split, nan, drop"),  # type: ignore[arg-type]
+        (
+            lambda: ops.window_by_time(1, on_gap="fill"),
+            "'mark' or 'split' or 'nan' or 'drop', not 'fill'",
+        ),  # type: ignore[arg-type]
         (lambda: ops.window_by_time(1, origin=0.5), "no point in time"),  # type: ignore[arg-type]
     ],
 )

@@ -141,4 +141,4 @@ def test_pandas_asfreq_agrees_on_nan(kept: list[bool], span: int, shares: list[f
     np.testing.assert_array_equal(data, want.to_numpy())
     assert not values[~values.index.isin(want.index)].notna().any()
     # a gap longer than a window stays a gap
-    assert all(len(c) + c.lost == (c.end - c.start) // MS for c in out)
+    assert all(len(c) + c.lost == (c.end - c.covered_from) // MS for c in out)

@@ -37,9 +37,9 @@ def test_a_session_without_end_does_not_fill_the_memory() -> None:
     step = _Sessions(pause=1000 * MS, before=0, after=0, max_duration=100 * MS)
     for k in range(500):
         step.push(Chunk.stamped(np.zeros(1), [10 * k * MS], StreamInfo("e", dtype=np.dtype(float))))
-    tape = step._tape
-    assert tape is not None
-    assert tape.stop - tape.start <= 20
+    buffer = step._buffer
+    assert buffer is not None
+    assert buffer.stop - buffer.start <= 20
 
 
 def test_silence_before_a_message_is_nothing_missing() -> None:

@@ -93,7 +93,7 @@ def test_it_begins_anew_where_numbers_jump() -> None:
 
 
 def test_the_function_sees_no_empty_chunks() -> None:
-    """Those at the very beginning wait, as nobody knows yet what they will be chunks of."""
+    """Those at the very beginning wait, because shape and dtype of the results are not known yet."""
     out = run_operator(ops.scan_data(total, 0.5), [ramp(0, 0), ramp(0, 0), ramp(0, 2), ramp(2, 0)])
     assert [c.data.tolist() for c in out] == [[], [0.5, 1.5], []]
     assert {c.info.dtype for c in out} == {np.dtype(float)}
