@@ -11,10 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from rxstream.acquisition.device import Device
+from rxstream.acquisition.source import is_live
 from rxstream.acquisition.stats import Stats
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import now_ns
 from rxstream.data.flow import Flow
+from rxstream.display.console import format_duration, format_lag, plain_table
 from rxstream.window.log import Policy
 
 __all__ = ["stats_line", "stats_table", "watch"]
@@ -70,7 +72,7 @@ def _subscribe(device: Device, errors: dict[str, Exception]) -> abc.DisposableBa
     def fail(error: Exception) -> None:
         errors[device.name] = error
 
-    policy: Policy = "gap" if getattr(device.source, "live", True) else "block"
+    policy: Policy = "gap" if is_live(device.source) else "block"
     return device.on_lag(policy, name=_WATCHER).subscribe(take, fail)
 
 
@@ -121,24 +123,23 @@ class _View:
 
 
 def stats_line(stats: Stats) -> str:
-    """Return how a stream flows, in a line of plain text."""
-    readers = "; ".join(f"{r.name} {_time(r.lag)} behind, {r.lost} lost" for r in stats.subscribers)
+    """Return the statistics of a stream in a line of plain text."""
     flow = stats.flow
-    return (
+    text = (
         f"{stats.name} {stats.state}: {flow.samples} samples, {_rate(flow)}, "
-        f"jitter {_time(flow.jitter_p99)}, {flow.lost} lost" + (f"; {readers}" if readers else "")
+        f"jitter {format_duration(flow.jitter_p99)}, {flow.lost} lost"
     )
+    readers = [f"{r.name} {format_lag(r.lag)} behind, {r.lost} lost" for r in stats.subscribers]
+    return "; ".join([text, *readers])
 
 
 def stats_table(streams: Sequence[Stats], seconds: float, faults: Sequence[str]) -> Table:
     """Return how streams flow as a table, with a row for each reader."""
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim",
-        title=f"{seconds:.1f} s", title_justify="left",
+    table = plain_table(
+        "stream", width=12, title=f"{seconds:.1f} s",
         caption=f"last fault: {escape(faults[-1])}" if faults else None,
         caption_justify="left", caption_style="yellow",
     )  # fmt: skip
-    table.add_column("stream", min_width=12)
     table.add_column("state", min_width=6)
     for name in ("samples", "rate", "jitter", "behind", "lost"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -146,11 +147,11 @@ def stats_table(streams: Sequence[Stats], seconds: float, faults: Sequence[str])
         flow = stats.flow
         table.add_row(
             f"[bold]{escape(stats.name)}[/]", stats.state, str(flow.samples), _rate(flow),
-            _time(flow.jitter_p99), "", str(flow.lost),
+            format_duration(flow.jitter_p99), "", str(flow.lost),
         )  # fmt: skip
         for reader in stats.subscribers:
             table.add_row(
-                f"  {escape(reader.name)}", "[dim]reader[/]", "", "", "", _time(reader.lag),
+                f"  {escape(reader.name)}", "[dim]reader[/]", "", "", "", format_lag(reader.lag),
                 str(reader.lost),
             )  # fmt: skip
     return table
@@ -163,11 +164,3 @@ def _rate(flow: Flow) -> str:
         return f"{flow.rate:.4g} /s"
     ppm = "" if flow.ppm is None else f" ({flow.ppm:+.0f} ppm)"
     return f"{flow.rate:.6g} Hz{ppm}"
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    if seconds < 1.0:
-        return f"{seconds * 1e3:.{1 if seconds < 0.01 else 0}f} ms"
-    return f"{seconds:.1f} s"

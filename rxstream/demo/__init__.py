@@ -1,15 +1,15 @@
-"""``rxstream demo``: the main job in 15 seconds, on real devices or twins.
+"""``rxstream demo``: the main job in 15 seconds, on real devices or simulated ones.
 
 `scene`
-    The world that the twins are in.
+    The world of the simulated devices.
 `inputs`
     Finds and opens the devices.
 `readers`, `analysis`
-    Three readers for each: store, analyse, show.
+    Three readers for each device: store, analyse, show.
 `story`
-    What happens and when.
-`show`, `report`, `moment`
-    What people see: while it runs, at the end, and the picture of the saved moment.
+    What happens and when, and the moment that is captured.
+`show`, `report`
+    What people see while it runs, and at the end.
 `run`
     Ties it together.
 """

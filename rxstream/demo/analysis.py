@@ -1,25 +1,23 @@
-"""What the analysing readers of the demo compute: loudness, motion, traffic; plain callables."""
+"""Results of the analysing readers of the demo: loudness, motion, traffic; plain callables."""
 
 import time
 from collections import deque
-from collections.abc import Callable
 from threading import Event
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
 
-__all__ = ["Analysis", "Loudness", "Motion", "Swing", "Traffic"]
+__all__ = ["Analysis", "Loudness", "Motion", "Swing", "Traffic", "decibels"]
 
-_LOUDER, _AUDIBLE = 15.0, -45.0  # a loud moment is so much above the usual, and above this [dB]
-_KEPT = 100  # windows that make the usual loudness
-_LEAST = 5
+# Levels that make the usual one: the last 10 s of one each 0.1 s.
+_KEPT = 100
 
 
 class Analysis(Protocol):
-    """Takes chunks in a reader of its own; says what it has found."""
+    """Takes chunks in a reader of its own; reports what it has found."""
 
     now: str
     """The newest result, for people."""
@@ -33,58 +31,46 @@ class Analysis(Protocol):
         ...
 
 
-def decibels(data: NDArray[Any]) -> float:
-    """Return the level of samples between -1 and 1 [dB], at least -120."""
-    power = float(np.mean(np.square(data, dtype=np.float64)))
-    return 10.0 * float(np.log10(power + 1e-12))
+def decibels(level: float) -> float:
+    """Return a level of 0 to 1 in dB, at least -120."""
+    return 20.0 * float(np.log10(max(level, 1e-6)))
+
+
+def _seconds(when: int, start: int) -> float:
+    return max(0.0, (when - start) / 1e9)
 
 
 class Loudness:
-    """Loudness of sound, and the moments that are much louder than usual.
+    """Usual and greatest level of sound."""
 
-    Parameters
-    ----------
-    loud
-        Called with the time [ns] at which a loud moment begins.
-    """
-
-    def __init__(self, loud: Callable[[int], object]) -> None:
+    def __init__(self) -> None:
         self.now = ""
-        self._loud = loud
         self._levels: deque[float] = deque(maxlen=_KEPT)
-        self._most = (-120.0, 0)
+        self._loudest = (-120.0, 0)
 
     def __call__(self, chunk: Chunk, /) -> None:
-        """Take a window of sound ``(n, channels)``."""
-        if not len(chunk):
-            return
-        level = decibels(chunk.data)
-        if level > self._most[0]:
-            self._most = level, (chunk.start + chunk.end) // 2
-        usual = float(np.median(self._levels)) if len(self._levels) >= _LEAST else None
-        if usual is not None and level > max(usual + _LOUDER, _AUDIBLE):
-            size = np.abs(chunk.data.reshape(len(chunk), -1)).max(axis=1)
-            self._loud(int(chunk.time[int(np.argmax(size >= size.max() / 2))]))
-        self._levels.append(level)
-        self.now = f"{level:.0f} dB"
+        """Take levels ``(n, channels)``, as of ``ops.rms``."""
+        for level, when in zip(chunk.data.max(axis=-1).tolist(), chunk.time.tolist(), strict=True):
+            self._levels.append(decibels(level))
+            self._loudest = max(self._loudest, (decibels(level), when))
+            self.now = f"{decibels(level):.0f} dB"
 
     def found(self, start: int) -> str:
         """Return the usual and the greatest loudness."""
         if not self._levels:
             return "no sound"
-        level, when = self._most
+        level, when = self._loudest
         usual = float(np.median(self._levels))
-        at = max(0.0, (when - start) / 1e9)
-        return f"usually {usual:.0f} dB, loudest {level:.0f} dB at {at:.1f} s"
+        return f"usually {usual:.0f} dB, loudest {level:.0f} dB at {_seconds(when, start):.1f} s"
 
 
 class Motion:
-    """How much pictures change from one to the next; takes its time, on purpose.
+    """Change from one frame to the next; takes its time, on purpose.
 
     Parameters
     ----------
     slow
-        How many times longer than a picture lasts it takes for each.
+        Time it takes for a frame, in durations of a frame.
     hurry
         When set, it is slow no more.
     """
@@ -93,25 +79,24 @@ class Motion:
         self.now = ""
         self._slow, self._hurry = slow, hurry
         self._before: NDArray[np.float64] | None = None
-        self._most = (0.0, 0)
+        self._greatest = (0.0, 0)
 
     def __call__(self, chunk: Chunk, /) -> None:
-        """Take pictures ``(n, height, width[, 3])``."""
+        """Take frames ``(n, height, width[, 3])``."""
         began = time.perf_counter()
-        for picture, when in zip(chunk.data, chunk.time.tolist(), strict=True):
-            small = picture[::8, ::8].astype(np.float64)
+        for frame, when in zip(chunk.data, chunk.time.tolist(), strict=True):
+            small = frame[::8, ::8].astype(np.float64)
             if self._before is not None:
                 change = 100.0 * float(np.abs(small - self._before).mean()) / 255.0
-                self._most = max(self._most, (change, when))
+                self._greatest = max(self._greatest, (change, when))
                 self.now = f"{change:.0f} % change"
             self._before = small
         self._hurry.wait(max(0.0, chunk.duration * self._slow - (time.perf_counter() - began)))
 
     def found(self, start: int) -> str:
-        """Return when the pictures changed most."""
-        change, when = self._most
-        at = max(0.0, (when - start) / 1e9)
-        return f"pictures changed most at {at:.1f} s, by {change:.0f} %"
+        """Return when the frames changed most."""
+        change, when = self._greatest
+        return f"frames changed most at {_seconds(when, start):.1f} s, by {change:.0f} %"
 
 
 class Traffic:
@@ -129,7 +114,7 @@ class Traffic:
         self._rates.append(rate)
         self._kinds.update(np.unique(chunk.data["arbitration_id"]).tolist())
         self.now = f"{rate:.0f} messages/s"
-        if "EngineSpeed" in (chunk.data.dtype.names or ()):
+        if "EngineSpeed" in (chunk.dtype.names or ()):
             speeds = chunk.data["EngineSpeed"]
             speeds = speeds[~np.isnan(speeds)]
             if len(speeds):
@@ -146,7 +131,7 @@ class Traffic:
 
 
 class Swing:
-    """The range of a sensor's values."""
+    """Range of a sensor's values."""
 
     def __init__(self) -> None:
         self.now = ""

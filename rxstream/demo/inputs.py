@@ -1,4 +1,4 @@
-"""Find a microphone, a camera and a CAN bus; where there is none, take a twin and say why."""
+"""Find a microphone, a camera and a CAN bus; where there is none, simulate it and say why."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TypeAlias
 
-from rxstream.acquisition.device import Device, Source
+from rxstream.acquisition.device import Device
+from rxstream.acquisition.source import Source
 from rxstream.demo.scene import DELAYS, Scene
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
@@ -17,11 +18,14 @@ from rxstream.errors import DeviceNotFoundError, ParameterError, RxStreamError
 __all__ = ["TITLES", "Input", "find_inputs", "spare_input"]
 
 TITLES = {"microphone": "microphone", "camera": "camera", "can": "CAN bus", "sensor": "sensor"}
-"""What people call them."""
+"""Names of the devices for people."""
 
-_HISTORY = {"microphone": 60.0, "camera": 15.0, "can": 60.0, "sensor": 60.0}  # [s]
-_FIRST = 3.0  # so long may a device take to give something [s]
-_AGAIN = 0.1  # from one try to open a lost device to the next [s]
+# Frames need much memory, and the moment that is saved begins 5 s before an event [s].
+_HISTORY = {"microphone": 60.0, "camera": 15.0, "can": 60.0, "sensor": 60.0}
+# A USB camera may take 2 s to its first frame [s].
+_FIRST_SAMPLE = 3.0
+# From one try to open a lost device to the next [s]: short, or the demo would be over.
+_RETRY = 0.1
 
 Candidates: TypeAlias = "Callable[[], Iterator[tuple[Source, str]]]"
 
@@ -35,31 +39,31 @@ class Input:
     key
         ``microphone``, ``camera``, ``can``, ``sensor``; also the name of its files.
     device
-        It; open.
+        The device, open.
     source
-        What people call it: the name of the hardware, or ``simulated``.
+        Name of the hardware, or ``simulated``.
     reason
         Why it is simulated, else empty.
-    twin
-        The twin, if it is one.
+    simulated
+        The simulated source, or None for real hardware.
     """
 
     key: str
     device: Device
     source: str
     reason: str = ""
-    twin: Simulated | None = None
+    simulated: Simulated | None = None
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Name for people."""
         return TITLES[self.key]
 
 
 def find_inputs(
-    scene: Scene, *, twins: bool = False, opened: Callable[[Input], object] = lambda _: None
+    scene: Scene, *, simulated: bool = False, opened: Callable[[Input], object] = lambda _: None
 ) -> list[Input]:
-    """Open the three devices: real ones where there are any, unless ``twins``.
+    """Open the three devices: real ones where there are any, unless ``simulated``.
 
     ``opened`` is called with each as soon as it is open, so that it can be closed if another one
     is in the way or the user presses Ctrl-C.
@@ -71,58 +75,61 @@ def find_inputs(
     }
     found: dict[str, Input] = {}
     reason = dict.fromkeys(wanted, "as you asked")
-    for key, (_, candidates) in wanted.items() if not twins else ():
+    for key, (_, candidates) in wanted.items() if not simulated else ():
         real = _first_that_works(key, candidates)
         if isinstance(real, Input):
             found[key] = real
             opened(real)
         else:
             reason[key] = real
-    for key, (twin, _) in wanted.items():  # twins last, so that all begin about together
+    # Real devices take a while to open: simulated ones come last, so that all begin together.
+    for key, (source, _) in wanted.items():
         if key not in found:
-            found[key] = _simulated(key, twin, reason[key])
+            found[key] = _simulate(key, source, reason[key])
             opened(found[key])
     return [found[key] for key in wanted]
 
 
 def spare_input(scene: Scene) -> Input:
-    """Return one more twin, to unplug where everything else is real."""
-    return _simulated("sensor", scene.sensor, "so that there is one to unplug")
+    """Return a simulated device to unplug where everything else is real."""
+    return _simulate("sensor", scene.sensor, "so that there is one to unplug")
 
 
-def _simulated(key: str, twin: Simulated, reason: str) -> Input:
+def _simulate(key: str, source: Simulated, reason: str) -> Input:
     device = Device(
-        twin, name=key, history=_HISTORY[key], path_delay=DELAYS.get(key, 0.0), reconnect=_AGAIN
+        source, name=key, history=_HISTORY[key], path_delay=DELAYS.get(key, 0.0), reconnect=_RETRY
     )
-    return Input(key, device.open(), "simulated", reason, twin)
+    return Input(key, device.open(), "simulated", reason, source)
 
 
 def _first_that_works(key: str, candidates: Candidates) -> "Input | str":
-    """Return the first device that gives something, or why there is none."""
+    """Return the first device that emits something, or why there is none."""
     reason = ""
     try:
         for source, name in candidates():
-            device = Device(source, name=key, history=_HISTORY[key], reconnect=_AGAIN)
+            device = Device(source, name=key, history=_HISTORY[key], reconnect=_RETRY)
             try:
                 device.open()
-                if key == "can" or _gives_something(device):  # a bus may be silent
+                # A bus may be silent.
+                if key == "can" or _emits(device):
                     return Input(key, device, name)
-                reason = f"{name} was opened, but gave nothing for {_FIRST:g} s"
+                reason = f"{name} was opened, but gave nothing for {_FIRST_SAMPLE:g} s"
             except RxStreamError as error:
                 reason = str(error)
             except BaseException:
                 device.close(0.0)
                 raise
             device.close(0.0)
-    except RxStreamError as error:  # the driver is missing, or nothing was found
+    except RxStreamError as error:
+        # The driver is missing, or nothing was found.
         reason = str(error)
     return reason
 
 
-def _gives_something(device: Device) -> bool:
+def _emits(device: Device) -> bool:
     came = Event()
     subscription = device.rewind(to=0).subscribe(lambda _: came.set(), lambda _: None)
-    found = came.wait(_FIRST)
+    found = came.wait(_FIRST_SAMPLE)
     subscription.dispose()
     return found
 
@@ -139,7 +146,8 @@ def _microphones() -> Iterator[tuple[Source, str]]:
 
 def _cameras() -> Iterator[tuple[Source, str]]:
     found = [(item.options, item.name) for item in Camera.discover()]
-    if not found and sys.platform != "linux":  # only there it is known without opening
+    # Only on Linux cameras are known without opening them.
+    if not found and sys.platform != "linux":
         found = [({"source": 0}, "camera 0")]
     if not found:
         msg = "this machine has no camera"
@@ -149,7 +157,7 @@ def _cameras() -> Iterator[tuple[Source, str]]:
 
 
 def _buses() -> Iterator[tuple[Source, str]]:
-    # a serial port may be anything: nobody should send it commands without being asked to
+    # A serial port may be anything: it must not be sent commands without being asked to.
     found = [item for item in Can.discover() if item.options.get("interface") != "slcan"]
     if not found:
         msg = "this machine has no CAN interface"

@@ -7,7 +7,7 @@ from threading import Event
 from typing import TypeAlias
 
 import numpy as np
-from reactivex import Observable, abc
+from reactivex import Observable, compose
 from reactivex.operators import do_action
 
 from rxstream import operators as ops
@@ -16,16 +16,11 @@ from rxstream.data.gap import Gap
 from rxstream.demo.analysis import Analysis, Loudness, Motion, Swing, Traffic, decibels
 from rxstream.demo.inputs import Input
 from rxstream.demo.scene import CAR
-from rxstream.sinks.base import Sink
-from rxstream.sinks.callback import callback
-from rxstream.sinks.can_log import can_log
-from rxstream.sinks.csv import csv
-from rxstream.sinks.video import video
-from rxstream.sinks.wav import wav
+from rxstream.sinks import Sink, callback, can_log, csv, video, wav
 
 __all__ = ["Reader", "Readers", "start_readers"]
 
-View: TypeAlias = Observable[Chunk]
+Operator: TypeAlias = Callable[[Observable[Chunk]], Observable[Chunk]]
 
 _STORES: dict[str, tuple[str, Callable[[Path], Sink]]] = {
     "microphone": ("microphone.wav", wav),
@@ -33,9 +28,12 @@ _STORES: dict[str, tuple[str, Callable[[Path], Sink]]] = {
     "can": ("can.blf", can_log),
     "sensor": ("sensor.csv", csv),
 }
-_KINDS = {"microphone": "samples", "camera": "pictures", "can": "messages", "sensor": "values"}
+_NOUNS = {"microphone": "samples", "camera": "frames", "can": "messages", "sensor": "values"}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_WIDE = 20  # characters of a picture in one line
+# Width of what is shown in the live table [characters].
+_WIDTH = 20
+# The level at the left end of the bar of the microphone [dB].
+_QUIET = -60.0
 
 
 @dataclass
@@ -43,34 +41,33 @@ class Reader:
     """One subscriber of a device."""
 
     name: str
-    """As in `SubscriberStats`."""
+    """Its name in `SubscriberStats`."""
     sink: Sink
-    subscription: abc.DisposableBase
-    lag: float = 0.0
-    """The furthest it was behind [s]."""
-    skipped: int = 0
-    """Samples that it missed because it was too slow."""
     slow: bool = False
-    """On purpose."""
+    """True if it is slow on purpose."""
+    lag: float = 0.0
+    """Greatest lag so far [s]."""
+    skipped: int = 0
+    """Samples missed because it was too slow."""
 
 
 @dataclass
 class Readers:
-    """Those of one device."""
+    """The readers of one device."""
 
     input: Input
     path: Path
-    """Of the file that is stored."""
+    """File of the storing reader."""
     analysis: Analysis
     store: Reader
     analyse: Reader
     show: Reader
-    shown: list[str] = field(default_factory=lambda: [""])
+    shown: list[str]
     """One line to show, replaced by the showing reader."""
     gaps: list[Gap] = field(default_factory=list)
-    """All that the storing reader has met; the window may have forgotten the first."""
+    """All gaps of the storing reader; the window may have forgotten the first."""
     gone: bool = False
-    """Whether the device was lost, and had not come back at the end."""
+    """True if the device was lost, and had not come back at the end."""
 
     @property
     def all(self) -> tuple[Reader, Reader, Reader]:
@@ -79,17 +76,17 @@ class Readers:
 
     @property
     def stored(self) -> str:
-        """What the file holds."""
+        """Content of the file, in words."""
         samples, rate = self.store.sink.samples, self.input.device.info.rate
         size = f"{self.path.stat().st_size / 1e6:.2g} MB" if self.path.exists() else "no file"
         if self.input.key == "microphone" and rate:
             silence = getattr(self.store.sink, "filled", 0) / rate
             lost = f" and {silence:.1f} s of silence where lost" if silence else ""
             return f"{samples / rate:.1f} s of sound{lost}, {size}"
-        return f"{samples} {_KINDS[self.input.key]}, {size}"
+        return f"{samples} {_NOUNS[self.input.key]}, {size}"
 
     def watch(self) -> None:
-        """Take note of how far each is behind."""
+        """Note how far each reader is behind."""
         known = {reader.name: reader for reader in self.all}
         for now in self.input.device.stats().subscribers:
             reader = known.get(now.name)
@@ -98,9 +95,7 @@ class Readers:
                 reader.skipped = now.lost
 
 
-def start_readers(
-    source: Input, folder: Path, *, slow: float, hurry: Event, loud: Callable[[int], object]
-) -> Readers:
+def start_readers(source: Input, folder: Path, *, slow: float, hurry: Event) -> Readers:
     """Let three readers read a device from its first sample on.
 
     Parameters
@@ -108,81 +103,71 @@ def start_readers(
     source
         The device, open.
     folder
-        Where to store.
+        Folder of the file.
     slow
-        How many times longer than a picture lasts its analysis takes.
+        Time that the analysis of a frame takes, in durations of a frame.
     hurry
         When set, it is slow no more.
-    loud
-        Called with the time of each loud moment [ns].
     """
-    name, make = _STORES[source.key]
-    shown, gaps = [""], list[Gap]()
+    name, make_sink = _STORES[source.key]
     draw = _DRAWINGS[source.key]
+    shown, gaps = [""], list[Gap]()
 
     def show(chunk: Chunk) -> None:
         if len(chunk):
             shown[0] = draw(chunk)
 
-    analysis: Analysis
-    windows: Callable[[View], View] = ops.window_by_time(0.2, every=0.1)
-    if source.key == "microphone":
-        analysis = Loudness(loud)
-    elif source.key == "camera":
-        analysis, windows = Motion(slow, hurry), _as_it_is
-    elif source.key == "can":
-        analysis, windows = Traffic(), _traffic(decode=source.twin is not None)
-    else:
-        analysis = Swing()
+    pipeline, analysis = _analysis(source, slow, hurry)
+    note_gaps: Operator = do_action(lambda chunk: gaps.extend(chunk.gaps))
     return Readers(
         source,
         folder / name,
         analysis,
-        _start(source, "store", make(folder / name), do_action(lambda c: gaps.extend(c.gaps))),
-        _start(source, "analyse", callback(analysis), windows),
-        _start(source, "show", callback(show), latest=True),
+        _start(source, "store", note_gaps, make_sink(folder / name)),
+        _start(source, "analyse", pipeline, callback(analysis)),
+        _start(source, "show", _unchanged, callback(show)),
         shown,
         gaps,
     )
 
 
-def _as_it_is(view: View) -> View:
-    return view
+def _analysis(source: Input, slow: float, hurry: Event) -> tuple[Operator, Analysis]:
+    """Return the operators of the analysing reader, and what takes their results."""
+    if source.key == "microphone":
+        return ops.rms(0.2, every=0.1), Loudness()
+    if source.key == "camera":
+        return _unchanged, Motion(slow, hurry)
+    if source.key == "sensor":
+        return ops.window_by_time(0.2), Swing()
+    # Of a real bus there is no database.
+    decode = ops.decode_can(CAR, ["EngineSpeed"]) if source.simulated else _unchanged
+    return compose(decode, ops.window_by_time(0.5)), Traffic()
 
 
-def _traffic(*, decode: bool) -> Callable[[View], View]:
-    windows = ops.window_by_time(0.5)
-    if not decode:  # a real bus, whose database we do not have
-        return windows
-    return lambda view: windows(ops.decode_can(CAR, ["EngineSpeed"])(view))
+def _unchanged(stream: Observable[Chunk]) -> Observable[Chunk]:
+    return stream
 
 
-def _start(
-    source: Input,
-    what: str,
-    sink: Sink,
-    through: Callable[[View], View] = _as_it_is,
-    *,
-    latest: bool = False,
-) -> Reader:
+def _start(source: Input, what: str, pipeline: Operator, sink: Sink) -> Reader:
     name = f"{source.key}-{what}"
+    policy = ops.on_lag("latest" if what == "show" else "gap", name=name)
     # The device is open already; its window is the queue, so nothing has been missed.
-    view = source.device.rewind(to=0).on_lag("latest" if latest else "gap", name=name)
-    slow = (source.key, what) == ("camera", "analyse")
-    return Reader(name, sink, through(view).subscribe(sink), slow=slow)
+    source.device.pipe(ops.rewind(to=0), policy, pipeline).subscribe(sink)
+    return Reader(name, sink, slow=(source.key, what) == ("camera", "analyse"))
 
 
 def _sound(chunk: Chunk) -> str:
-    level = decibels(chunk.data)
-    return f"{'▇' * round(max(0.0, level + 60) / 60 * (_WIDE - 8)):<{_WIDE - 8}} {level:4.0f} dB"
+    level = decibels(float(np.sqrt(np.mean(np.square(chunk.data, dtype=np.float64)))))
+    bar = "▇" * round(max(0.0, 1.0 - level / _QUIET) * (_WIDTH - 8))
+    return f"{bar:<{_WIDTH - 8}} {level:4.0f} dB"
 
 
-def _picture(chunk: Chunk) -> str:
-    """Return the brightness of the columns of the middle of the newest picture."""
-    picture = chunk.data[-1]
-    middle = picture[picture.shape[0] // 2 :: 8].reshape(-1, *picture.shape[1:])
-    columns = middle.mean(axis=(0, *range(2, middle.ndim)))
-    parts = np.array([part.mean() for part in np.array_split(columns, _WIDE)])
+def _brightness(chunk: Chunk) -> str:
+    """Return the brightness of the columns of the newest frame, below its middle."""
+    frame = chunk.data[-1]
+    rows = frame[frame.shape[0] // 2 :: 8]
+    columns = rows.mean(axis=(0, *range(2, rows.ndim)))
+    parts = np.array([part.mean() for part in np.array_split(columns, _WIDTH)])
     return "".join(_BLOCKS[int(value / 256 * len(_BLOCKS))] for value in parts)
 
 
@@ -192,10 +177,10 @@ def _message(chunk: Chunk) -> str:
     return f"0x{int(message['arbitration_id']):X}: {data}"
 
 
-def _numbers(chunk: Chunk) -> str:
+def _value(chunk: Chunk) -> str:
     return f"{float(chunk.data[-1]):+.3f} {chunk.info.unit}"
 
 
 _DRAWINGS: dict[str, Callable[[Chunk], str]] = {
-    "microphone": _sound, "camera": _picture, "can": _message, "sensor": _numbers,
+    "microphone": _sound, "camera": _brightness, "can": _message, "sensor": _value,
 }  # fmt: skip

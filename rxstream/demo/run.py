@@ -6,28 +6,31 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from rich.console import Console
 
+from rxstream.data.clip import Clip
 from rxstream.demo.inputs import Input, find_inputs, spare_input
-from rxstream.demo.moment import draw_moment
 from rxstream.demo.readers import start_readers
 from rxstream.demo.report import judge, print_report
 from rxstream.demo.scene import Scene
 from rxstream.demo.show import Display, introduce
-from rxstream.demo.story import Plan, Story
+from rxstream.demo.story import Plan, Story, load
 from rxstream.errors import MissingExtraError, ParameterError
-from rxstream.sinks.base import Sink
-from rxstream.sinks.video import VideoSink
+from rxstream.sinks import video
 
 __all__ = ["run_demo"]
 
-_LEAST = 4.0  # [s]; less is too short for what is to happen
-_TICK = 0.1  # [s]
-_DRAIN = 10.0  # how long readers may take to finish [s]
+# A shorter demo is too short for what is to happen [s].
+_MIN_SECONDS = 4.0
+# Between two looks at the readers [s]: often enough to see their greatest lag.
+_TICK = 0.1
+# Time that readers may take to finish [s].
+_DRAIN = 10.0
 
 
-def run_demo(console: Console, seconds: float, folder: Path, *, twins: bool = False) -> int:
+def run_demo(console: Console, seconds: float, folder: Path, *, simulated: bool = False) -> int:
     """Run the demo and return its exit code: 0, or 1 if something was lost unexpectedly.
 
     Parameters
@@ -35,10 +38,10 @@ def run_demo(console: Console, seconds: float, folder: Path, *, twins: bool = Fa
     console
         Where to show it.
     seconds
-        How long, at least 4 [s].
+        Length of the demo [s], at least 4.
     folder
-        Where the files go; made if it is not there.
-    twins
+        Folder of the files; made if it is not there.
+    simulated
         Simulate all devices.
 
     Raises
@@ -46,19 +49,21 @@ def run_demo(console: Console, seconds: float, folder: Path, *, twins: bool = Fa
     ParameterError
         If it is too short, or there can be no such folder.
     """
-    if not _LEAST <= seconds < 3600:
-        msg = f"seconds must be {_LEAST:g} to 3600, not {seconds:g}"
+    if not _MIN_SECONDS <= seconds < 3600:
+        msg = f"seconds must be {_MIN_SECONDS:g} to 3600, not {seconds:g}"
         raise ParameterError(msg)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         msg = f"cannot make the folder {str(folder)!r}: {error.strerror}; choose another by --out"
         raise ParameterError(msg) from error
+    # Before the devices open: their files begin with their first samples.
+    load()
     scene, opened = Scene(), list[Input]()
     try:
         with _quiet():
-            inputs = find_inputs(scene, twins=twins, opened=opened.append)
-        if all(item.twin is None for item in inputs):
+            inputs = find_inputs(scene, simulated=simulated, opened=opened.append)
+        if not any(item.simulated for item in inputs):
             inputs.append(spare_input(scene))
             opened.append(inputs[-1])
         return _Demo(console, Plan.of(seconds), folder, scene, inputs).run()
@@ -68,21 +73,21 @@ def run_demo(console: Console, seconds: float, folder: Path, *, twins: bool = Fa
 
 
 class _Demo:
-    """One run of it, with devices that are open."""
+    """One demo, with devices that are open."""
 
     def __init__(
         self, console: Console, plan: Plan, folder: Path, scene: Scene, inputs: list[Input]
     ) -> None:
         self._console, self._plan, self._folder, self._inputs = console, plan, folder, inputs
-        self._display = Display(console, plan.seconds)
         self._hurry = Event()
-        self._story = Story(plan, inputs, scene, folder, self._display.say)
-        lag = min(5.0, plan.seconds / 3)  # how far the slow reader comes to be behind [s]
+        # At the end the slow reader is to be behind by so much [s].
+        lag = min(5.0, plan.seconds / 3)
         slow = plan.seconds / (plan.seconds - lag)
         self._readers = [
-            start_readers(item, folder, slow=slow, hurry=self._hurry, loud=self._story.hear)
-            for item in inputs
+            start_readers(item, folder, slow=slow, hurry=self._hurry) for item in inputs
         ]
+        self._display = Display(console, plan.seconds)
+        self._story = Story(plan, inputs, scene, folder, self._display.say)
 
     def run(self) -> int:
         """Run it to the end, or until Ctrl-C; return the exit code."""
@@ -96,9 +101,10 @@ class _Demo:
             self._story.finish(cut=cut)
             self._close()
         outcomes = [judge(readers) for readers in self._readers]
-        start, files, saved = self._story.start, self._files(), self._story.saved
-        more = [f"saving the moment: {saved.error}"] if saved and saved.error else []
-        return 0 if print_report(self._console, outcomes, start, files, more) else 1
+        error = self._story.sink.error
+        more = [f"saving the moment: {error}"] if error else []
+        well = print_report(self._console, outcomes, self._story.start, list(self._files()), more)
+        return 0 if well else 1
 
     def _play(self) -> None:
         story, tick = self._story, Event()
@@ -115,49 +121,54 @@ class _Demo:
         for readers in self._readers:
             readers.watch()
             device = readers.input.device
-            readers.gone = readers.input.twin is None and device.state in ("lost", "failed")
+            readers.gone = readers.input.simulated is None and device.state in ("lost", "failed")
         self._hurry.set()
         for readers in self._readers:
             readers.input.device.close(_DRAIN)
-        for sink in self._sinks():
+        sinks = [reader.sink for readers in self._readers for reader in readers.all]
+        for sink in (*sinks, self._story.sink):
             sink.wait(_DRAIN)
-        self._story.look_back()
         self._display.update(self._readers)
 
-    def _sinks(self) -> Iterator[Sink]:
+    def _files(self) -> Iterator[tuple[Path, str]]:
+        """Yield the files that were written, each with its content in words."""
         for readers in self._readers:
-            yield from (reader.sink for reader in readers.all)
-        if self._story.saved is not None:
-            yield self._story.saved
+            if readers.path.exists():
+                yield readers.path, readers.stored
+            sink = readers.store.sink
+            if isinstance(sink, video) and sink.times_path.exists():
+                yield sink.times_path, "when each frame was taken"
+        if self._story.clip is not None:
+            yield from self._moment(self._story.clip)
 
-    def _files(self) -> list[tuple[Path, str]]:
-        """Return the files that were written, and what they hold; draw the last of them."""
-        files = [(readers.path, readers.stored) for readers in self._readers]
-        stores = [readers.store.sink for readers in self._readers]
-        videos = [sink for sink in stores if isinstance(sink, VideoSink)]
-        files += [(sink.times_path, "when each picture was taken") for sink in videos]
-        story = self._story
-        if story.moment is None or story.saved is None:
-            return files
-        before = (story.moment.event - story.moment.start) / 1e9
-        files.append((story.saved.path, f"sound from {before:.1f} s before the event on"))
-        picture = self._folder / "moment.png"
+    def _moment(self, clip: Clip) -> Iterator[tuple[Path, str]]:
+        """Draw the moment that was saved; yield its files."""
+        (event,), (time,) = clip.events, clip.times
+        before = (time - max(clip.start, self._story.start)) / 1e9
+        if self._story.sink.path.exists():
+            yield self._story.sink.path, f"sound from {before:.1f} s before the event on"
         try:
-            draw_moment(picture, story.moment, story.chunks)
+            figure: Any = clip.plot()[0].figure
         except MissingExtraError as error:
             self._console.print(f"No picture of the moment: {error}", style="yellow")
-        else:
-            files.append((picture, "picture of that moment: look at it"))
-        return [(path, what) for path, what in files if path.exists()]
+            return
+        what = str(event)
+        figure.suptitle(
+            f"{what[0].upper()}{what[1:]}, and the {before:.1f} s before it, which were still there"
+        )
+        path = self._folder / "moment.png"
+        figure.savefig(path, dpi=100)
+        yield path, "picture of that moment: look at it"
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep drivers written in C (ALSA, OpenCV) from telling what they did not find."""
+    """Keep drivers written in C (ALSA, OpenCV) from printing what they did not find."""
     try:
         sys.stderr.flush()
         kept = os.dup(2)
-    except (OSError, AttributeError):  # there is no stderr, e.g. under pythonw
+    except (OSError, AttributeError):
+        # There is no stderr, e.g. under pythonw.
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,21 +1,34 @@
-"""What happens in the demo and when: a cable is pulled, something goes bang, the past is saved."""
+"""What happens in the demo: a cable is pulled, something goes bang, and the past of it is saved."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from reactivex.operators import take_while
+import numpy as np
+import reactivex as rx
+from reactivex import Observable, compose
+from reactivex.operators import do_action, filter, map, take  # noqa: A004
+from reactivex.subject import Subject
 
 from rxstream import operators as ops
 from rxstream.data.chunk import Chunk
+from rxstream.data.clip import Clip
 from rxstream.data.clock import now_ns
 from rxstream.demo.inputs import Input
-from rxstream.demo.scene import Scene
-from rxstream.sinks.wav import WavSink, wav
+from rxstream.demo.scene import CAR, Scene
+from rxstream.operators.values.samples import Sample
+from rxstream.sinks import wav
 
-__all__ = ["Moment", "Plan", "Story"]
+__all__ = ["Moment", "Plan", "Story", "load", "loud_moments"]
 
-_LATEST = 700_000_000  # so long after it was taken anything has come [ns]
+# A noise is loud if it is above the background by so much [dB], and above this (full scale is 1):
+# a clap is by 30 to 50 dB, a quiet room below 0.01.
+_ABOVE, _AUDIBLE = 25.0, 0.03
+# The background is a mean over so long [s]; it must be known before the noise of a short demo.
+_BACKGROUND = 1.0
+# Past of the engine's speed that can be saved [s]; more than `Plan.before`.
+_HISTORY = 20.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Plan:
     unplug, replug
         When a cable is pulled, and put back.
     bang
-        When something goes bang in the world of the twins.
+        When something goes bang in the simulated world.
     deadline
         When a moment is saved although nothing was loud.
     before, after
@@ -58,41 +71,64 @@ class Plan:
         return cls(seconds, *times)
 
 
-@dataclass(frozen=True)
-class Moment:
-    """What was saved.
+class Moment(NamedTuple):
+    """An event that is worth saving."""
 
-    Attributes
-    ----------
-    event
-        When it happened [ns].
-    what
-        What it was.
-    start, end
-        From when to when it is saved [ns].
-    """
-
-    event: int
+    time: int
+    """When it was [ns]."""
     what: str
-    start: int
-    end: int
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def loud_moments() -> Callable[[Observable[Chunk]], Observable[Moment]]:
+    """Emit a `Moment` for the first sample of each loud noise in a sound."""
+    return compose(
+        ops.onset(_AUDIBLE, above=_ABOVE, background=_BACKGROUND),
+        ops.samples(),
+        map(_loud),
+    )
+
+
+def _loud(sample: Sample) -> Moment:
+    return Moment(sample.time, "a loud noise")
+
+
+def engine_speed() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+    """Decode the speed of the engine [1/min] of CAN messages, and keep its past."""
+    return compose(
+        ops.decode_can(CAR, ["EngineSpeed"]),
+        ops.map_data(lambda messages: messages["EngineSpeed"], name="engine", unit="1/min"),
+        ops.gate(np.isfinite),  # the other messages have no such signal
+        ops.replay_window(_HISTORY),
+    )
+
+
+def load() -> None:
+    """Load the libraries that the operators need, which may take a second."""
+    loud_moments()
+    engine_speed()
 
 
 class Story:
     """Does what is due; asked often, by one thread.
+
+    The moment that is saved is the first loud noise, or one that the demo chooses. `capture` cuts
+    it out of all devices: the past from their windows, the rest as it comes.
 
     Parameters
     ----------
     plan
         When what happens.
     inputs
-        The devices, open; the first twin among them is the one whose cable is pulled.
+        The devices, open; the first simulated one is the one whose cable is pulled.
     scene
-        The world of the twins.
+        The simulated world.
     folder
-        Where the moment's sound is stored.
+        Folder of the moment's sound.
     say
-        Tells people, in a line.
+        Shows a line.
     """
 
     def __init__(
@@ -103,79 +139,78 @@ class Story:
         folder: Path,
         say: Callable[[str], object],
     ) -> None:
-        self.plan, self.start = plan, now_ns()
-        self.moment: Moment | None = None
-        self.path = folder / "moment.wav"
-        self.saved: WavSink | None = None
-        self.chunks: dict[str, Chunk] = {}
-        """What each device gave then, by its key."""
-        self._say, self._inputs = say, inputs
-        self._unplugged = next(item for item in inputs if item.twin is not None)
-        self._ear = next(item for item in inputs if item.key == "microphone")
-        self._loud: int | None = None
-        self._state = "plugged"
+        self.plan = plan
+        self.clip: Clip | None = None
+        """What was saved."""
+        self.sink = wav(folder / "moment.wav")
+        self._say, self._chosen = say, Subject[Moment]()
+        self._unplugged = next(item for item in inputs if item.simulated)
+        self._cable = "plugged"
+        streams: dict[str, Any] = {item.key: item.device for item in inputs}
+        if any(item.key == "can" and item.simulated for item in inputs):
+            streams["engine"] = streams["can"].pipe(engine_speed())
+        loud = streams["microphone"].pipe(loud_moments(), filter(self._is_due))
+        sound = rx.merge(loud, self._chosen).pipe(
+            take(1),
+            do_action(self._announce),
+            ops.capture(before=plan.before, after=plan.after, time=_time_of, **streams),
+            do_action(self._keep),
+            map(_sound_of),
+        )
+        self.start = now_ns()
         self._bang = scene.bang = self.start + round(plan.bang * 1e9)
+        sound.subscribe(self.sink)
 
     @property
     def seconds(self) -> float:
-        """Since the start [s]."""
+        """Time since the start [s]."""
         return (now_ns() - self.start) / 1e9
-
-    def hear(self, when: int) -> None:
-        """Take note of a loud moment [ns]; called by the analysis in its own thread."""
-        early = when < self.start + round(self.plan.before * 1e9)
-        if self._loud is None and not early:
-            self._loud = when
 
     def step(self) -> None:
         """Do what is due."""
-        seconds = self.seconds
-        self._play_with_the_cable(seconds)
-        if self.moment is not None:
-            if not self.chunks and now_ns() > self.moment.end + _LATEST:
-                self.look_back()
-            return
-        if self._loud is not None:
-            self._capture(self._loud, "a loud noise")
-        elif seconds >= self.plan.deadline:
-            self._capture(self._bang, "a moment that the demo chose, as nothing was loud")
+        self._play_with_the_cable()
+        if self.seconds >= self.plan.deadline:
+            self._choose(self._bang, "a moment that the demo chose, as nothing was loud")
 
     def finish(self, *, cut: bool) -> None:
         """Come to an end; with ``cut``, because the user pressed Ctrl-C."""
-        if self.moment is None:
-            what = "you pressed Ctrl-C" if cut else "the end of the demo"
-            self._capture(now_ns(), what)
+        self._choose(now_ns(), "you pressed Ctrl-C" if cut else "the end of the demo")
 
-    def look_back(self) -> None:
-        """Take what the devices gave around the event out of their windows; once."""
-        if self.moment is None or self.chunks:
-            return
-        for item in self._inputs:
-            self.chunks[item.key] = item.device.between(self.moment.start, self.moment.end)
+    def _choose(self, time: int, what: str) -> None:
+        """Save a moment, if none has been saved."""
+        self._chosen.on_next(Moment(time, what))
 
-    def _play_with_the_cable(self, seconds: float) -> None:
-        twin, title = self._unplugged.twin, self._unplugged.title
-        if twin is None:
+    def _is_due(self, moment: Moment) -> bool:
+        """Return whether all that is to be saved before a moment has been there."""
+        return moment.time >= self.start + round(self.plan.before * 1e9)
+
+    def _announce(self, moment: Moment) -> None:
+        at = (moment.time - self.start) / 1e9
+        before = min(at, self.plan.before)
+        self._say(f"{moment.what}, at {at:.2f} s: saving from {before:.1f} s before it on")
+
+    def _keep(self, clip: Clip) -> None:
+        self.clip = clip
+
+    def _play_with_the_cable(self) -> None:
+        source, title, seconds = self._unplugged.simulated, self._unplugged.title, self.seconds
+        if source is None:
             return
-        state = self._unplugged.device.state
-        if self._state == "plugged" and seconds >= self.plan.unplug:
-            twin.unplug()
-            self._state = "out"
+        if self._cable == "plugged" and seconds >= self.plan.unplug:
+            source.unplug()
+            self._cable = "out"
             self._say(f"the {title} is unplugged (by the demo, on purpose)")
-        elif self._state == "out" and seconds >= self.plan.replug:
-            twin.replug()
-            self._state = "waiting"
-        elif self._state == "waiting" and state == "open":
-            self._state = "back"
+        elif self._cable == "out" and seconds >= self.plan.replug:
+            source.replug()
+            self._cable = "waiting"
+        elif self._cable == "waiting" and self._unplugged.device.state == "open":
+            self._cable = "back"
             self._say(f"the {title} is plugged in again, and its readers go on by themselves")
 
-    def _capture(self, event: int, what: str) -> None:
-        plan = self.plan
-        begin = max(self.start, event - round(plan.before * 1e9))
-        end = event + round(plan.after * 1e9)
-        self.moment = Moment(event, what, begin, end)
-        at = (event - self.start) / 1e9
-        self._say(f"{what}, at {at:.2f} s: saving from {(event - begin) / 1e9:.1f} s before it on")
-        self.saved = wav(self.path)
-        until: Callable[[Chunk], bool] = lambda chunk: chunk.start < end  # noqa: E731
-        self._ear.device.pipe(ops.rewind(to=begin), take_while(until)).subscribe(self.saved)
+
+def _time_of(moment: Moment) -> int:
+    return moment.time
+
+
+def _sound_of(clip: Clip) -> Chunk:
+    return clip["microphone"]

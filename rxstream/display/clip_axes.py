@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -141,14 +142,14 @@ def _filmstrip(
     Of each interval it is the one in the middle, or the first one at or after an event.
     """
     height, width = chunk.shape[1:3]
-    count = round(size[0] / (size[1] * width / height))
-    edges = np.linspace(clip.start, clip.end, min(max(1, count), _MAX_FRAMES) + 1).astype(np.int64)
-    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+    count = min(max(1, round(size[0] / (size[1] * width / height))), _MAX_FRAMES)
+    edges = [clip.start + (clip.end - clip.start) * k // count for k in range(count + 1)]
+    events = [chunk.axis.find(time) for time in clip.times]
+    for start, end in pairwise(edges):
         i, j = chunk.axis.find(start), chunk.axis.find(end)
         if i == j:
             continue
-        event = next((time for time in clip.times if start <= time < end), None)
-        k = (i + j) // 2 if event is None else min(chunk.axis.find(event), j - 1)
+        k = next((event for event in events if i <= event < j), (i + j) // 2)
         low, taken, high = scale(np.array([start, chunk.axis.at(k), end])).tolist()
         space = 0.02 * (high - low)
         ax.imshow(

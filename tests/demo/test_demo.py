@@ -11,18 +11,20 @@ from threading import Event
 import cv2
 import numpy as np
 import pytest
+import reactivex as rx
 import soundfile
 from rich.console import Console
 
 from rxstream import Chunk, Device, StreamInfo
+from rxstream import operators as ops
+from rxstream.data.clip import Clip
 from rxstream.demo import run_demo
 from rxstream.demo.analysis import Loudness
 from rxstream.demo.inputs import Input, find_inputs, spare_input
-from rxstream.demo.moment import draw_moment
 from rxstream.demo.readers import start_readers
 from rxstream.demo.report import judge, print_report, time_error, truly_lost
 from rxstream.demo.scene import Scene
-from rxstream.demo.story import Moment, Plan
+from rxstream.demo.story import Moment, Plan, loud_moments
 from rxstream.devices import DeviceInfo
 from rxstream.devices.can import CAN_DTYPE, Can
 from rxstream.devices.simulated import Drops, Simulated, frame_number
@@ -33,11 +35,11 @@ pytestmark = pytest.mark.real
 def numbers_in(path: Path) -> list[int]:
     video, numbers = cv2.VideoCapture(str(path)), []
     while True:
-        fine, picture = video.read()
+        fine, frame = video.read()
         if not fine:
             video.release()
             return numbers
-        numbers.append(frame_number(picture))
+        numbers.append(frame_number(frame))
 
 
 def read_log(path: Path) -> list[Chunk]:
@@ -57,10 +59,10 @@ def loudest(path: Path) -> float:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Return the folder and the output of a short demo with twins."""
+    """Return the folder and the output of a short demo with simulated devices."""
     folder, out = tmp_path_factory.mktemp("demo") / "new" / "folder", io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, color_system=None)
-    assert run_demo(console, 4.0, folder, twins=True) == 0, out.getvalue()
+    assert run_demo(console, 4.0, folder, simulated=True) == 0, out.getvalue()
     return folder, out.getvalue()
 
 
@@ -102,7 +104,7 @@ def test_the_moment_began_before_the_event(demo: tuple[Path, str]) -> None:
     assert abs(loudest(demo[0] / "moment.wav") - before) < 0.1
 
 
-def test_the_video_has_every_picture_once(demo: tuple[Path, str]) -> None:
+def test_the_video_has_every_frame_once(demo: tuple[Path, str]) -> None:
     numbers = numbers_in(demo[0] / "camera.avi")
     assert len(numbers) > 60
     assert numbers == list(range(len(numbers)))
@@ -128,7 +130,8 @@ def test_the_picture_is_a_picture(demo: tuple[Path, str]) -> None:
 
 def test_ctrl_c_ends_it_with_the_table(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "rxstream.cli.app", "demo", "--twins", "--out", str(tmp_path)],
+        [sys.executable, "-u", "-m", "rxstream.cli.app", "demo", "--simulated", "--out",
+         str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, encoding="utf-8",
     )  # fmt: skip
@@ -147,11 +150,11 @@ def test_ctrl_c_ends_it_with_the_table(tmp_path: Path) -> None:
 # -- parts of it ------------------------------------------------------------------------------
 
 
-def follow(twin: Simulated, folder: Path, device: Device | None = None) -> list[str]:
-    """Let the demo's readers read a twin to its end; return what they complain about."""
-    device = (device or Device(twin, name="sensor")).open()
-    source = Input("sensor", device, "simulated", twin=twin)
-    readers = start_readers(source, folder, slow=1.0, hurry=Event(), loud=lambda _: None)
+def follow(simulated: Simulated, folder: Path, device: Device | None = None) -> list[str]:
+    """Let the demo's readers read a simulated device to its end; return the problems."""
+    device = (device or Device(simulated, name="sensor")).open()
+    source = Input("sensor", device, "simulated", simulated=simulated)
+    readers = start_readers(source, folder, slow=1.0, hurry=Event())
     device.wait(20)
     device.close()
     for reader in readers.all:
@@ -160,9 +163,9 @@ def follow(twin: Simulated, folder: Path, device: Device | None = None) -> list[
 
 
 def test_a_pulled_cable_is_no_problem_when_the_window_has_forgotten_it(tmp_path: Path) -> None:
-    twin = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=1.2)
-    device = Device(twin, name="sensor", history=0.2, reconnect=0.05)
-    assert follow(twin, tmp_path, device) == []
+    simulated = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=1.2)
+    device = Device(simulated, name="sensor", history=0.2, reconnect=0.05)
+    assert follow(simulated, tmp_path, device) == []
     assert device.stats().flow.gaps == 1
     held: list[Chunk] = []
     device.past().subscribe(held.append)
@@ -172,9 +175,9 @@ def test_a_pulled_cable_is_no_problem_when_the_window_has_forgotten_it(tmp_path:
 def test_what_is_lost_without_a_word_is_a_problem(tmp_path: Path) -> None:
     # no counter, no stamps of its own, and too few at once to be seen by when they arrive
     drops = Drops(every=0.2, least=1, most=1, unit="samples", reported=False)
-    told = follow(Simulated(rate=1000.0, duration=1.0, drops=drops), tmp_path)
-    assert len(told) == 1
-    assert "lost without a word" in told[0]
+    problems = follow(Simulated(rate=1000.0, duration=1.0, drops=drops), tmp_path)
+    assert len(problems) == 1
+    assert "lost without a word" in problems[0]
 
 
 def test_only_what_came_before_a_received_sample_counts_as_lost() -> None:
@@ -186,29 +189,29 @@ def test_only_what_came_before_a_received_sample_counts_as_lost() -> None:
 
 
 def test_a_real_device_that_does_not_come_back_is_a_problem(tmp_path: Path) -> None:
-    twin = Simulated(rate=1000.0, duration=0.3)
-    device = Device(twin, name="sensor").open()
+    simulated = Simulated(rate=1000.0, duration=0.3)
+    device = Device(simulated, name="sensor").open()
     source = Input("sensor", device, "a real one")
-    readers = start_readers(source, tmp_path, slow=1.0, hurry=Event(), loud=lambda _: None)
+    readers = start_readers(source, tmp_path, slow=1.0, hurry=Event())
     assert device.wait(20)
     device.close()
     readers.gone = True
     assert "did not come back" in judge(readers).problems[0]
 
 
-def test_a_problem_beside_those_of_the_devices_is_told() -> None:
+def test_a_problem_beside_those_of_the_devices_is_reported() -> None:
     out = io.StringIO()
     console = Console(file=out, width=80)
     assert print_report(console, [], 0, []) is True
     assert print_report(console, [], 0, [], ["saving the moment: [disk] full"]) is False
-    assert "NOT AS IT SHOULD BE: saving the moment: [disk] full" in out.getvalue()
+    assert "PROBLEM: saving the moment: [disk] full" in out.getvalue()
 
 
 def test_what_is_lost_unexpectedly_is_a_problem(tmp_path: Path) -> None:
     drops = Drops(every=0.2, reported=True)
-    told = follow(Simulated(rate=1000.0, duration=0.9, drops=drops), tmp_path)
-    assert len(told) == 1
-    assert "samples were lost by the device" in told[0]
+    problems = follow(Simulated(rate=1000.0, duration=0.9, drops=drops), tmp_path)
+    assert len(problems) == 1
+    assert "samples were lost by the device" in problems[0]
 
 
 def test_what_is_well_is_no_problem(tmp_path: Path) -> None:
@@ -217,19 +220,19 @@ def test_what_is_well_is_no_problem(tmp_path: Path) -> None:
 
 def test_a_sink_that_fails_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "sensor.csv").write_text("")
-    twin = Simulated(rate=100.0, duration=0.4, shape=(80, 80))  # too many columns for a table
-    told = follow(twin, tmp_path)
-    assert any("storing" in line and "columns" in line for line in told)
+    simulated = Simulated(rate=100.0, duration=0.4, shape=(80, 80))  # too many columns for a table
+    problems = follow(simulated, tmp_path)
+    assert any("storing" in line and "columns" in line for line in problems)
 
 
 def test_the_time_error_is_known_after_a_pulled_cable() -> None:
-    twin = Simulated(rate=1000.0, stamps="host", unplugs=((0.5, 0.3),), duration=1.2)
-    with Device(twin, reconnect=0.05) as device:
+    simulated = Simulated(rate=1000.0, stamps="host", unplugs=((0.5, 0.3),), duration=1.2)
+    with Device(simulated, reconnect=0.05) as device:
         assert device.wait(20)
-    error = time_error(device, twin.truth, device.stats().flow.samples)
+    error = time_error(device, simulated.truth, device.stats().flow.samples)
     assert error is not None
     assert error.p95 < 2e-3
-    assert sum(lost.samples for lost in twin.truth.lost) >= 290
+    assert sum(lost.samples for lost in simulated.truth.lost) >= 290
 
 
 def test_a_real_device_is_preferred_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +243,7 @@ def test_a_real_device_is_preferred_and_named(monkeypatch: pytest.MonkeyPatch) -
     inputs = find_inputs(Scene(), opened=opened.append)
     try:
         assert inputs[2].source == "test bus"
-        assert inputs[2].twin is None
+        assert inputs[2].simulated is None
         assert {item.key for item in opened} == {"microphone", "camera", "can"}
     finally:
         for item in opened:
@@ -265,19 +268,21 @@ def test_a_device_that_does_not_open_is_simulated_and_it_says_why(
 def test_where_everything_is_real_a_spare_one_is_unplugged() -> None:
     spare = spare_input(Scene())
     spare.device.close(0.0)
-    assert spare.twin is not None
+    assert spare.simulated is not None
     assert "unplug" in spare.reason
 
 
 def test_a_loud_moment_is_found_to_the_sample() -> None:
-    info, heard = StreamInfo("mic", 1000.0, (1,), np.dtype(np.float32)), []
-    loudness = Loudness(heard.append)
+    info = StreamInfo("mic", 1000.0, (1,), np.dtype(np.float32))
+    heard, loudness, chunks = list[int](), Loudness(), list[Chunk]()
     rng = np.random.default_rng(0)
     for k in range(10):
         sound = 0.001 * rng.standard_normal((200, 1)).astype(np.float32)
         if k == 8:
             sound[50:] += 0.9
-        loudness(Chunk.regular(sound, info, start=k * 200_000_000))
+        chunks.append(Chunk.regular(sound, info, start=k * 200_000_000, index=k * 200))
+    rx.from_iterable(chunks).pipe(loud_moments()).subscribe(lambda m: heard.append(m.time))
+    rx.from_iterable(chunks).pipe(ops.rms(0.2, every=0.1)).subscribe(loudness)
     assert heard == [1_650_000_000]
     assert "loudest -2 dB at 1.7 s" in loudness.found(0)
 
@@ -286,7 +291,7 @@ def test_a_moment_without_anything_can_be_drawn(tmp_path: Path) -> None:
     bus = StreamInfo("can", dtype=CAN_DTYPE)
     messages = np.zeros(3, CAN_DTYPE)
     messages["arbitration_id"] = 1, 2, 1
-    moment = Moment(10**9, "test", 0, 2 * 10**9)
+    moment = Moment(10**9, "test")
     sound = StreamInfo("mic", 1000.0, (1,), np.dtype(np.float32))
     gray = StreamInfo("camera", None, (24, 32), np.dtype(np.uint8))
     chunks = {
@@ -294,8 +299,10 @@ def test_a_moment_without_anything_can_be_drawn(tmp_path: Path) -> None:
         "camera": Chunk.stamped(np.zeros((1, 24, 32), np.uint8), [5 * 10**8], gray),
         "can": Chunk.stamped(messages, [1, 2, 3], bus),
     }
-    draw_moment(tmp_path / "a.png", moment, chunks)
+    clip = Clip((moment,), (moment.time,), 0, 2 * 10**9, chunks)
+    clip.plot()[0].figure.savefig(tmp_path / "a.png")
     assert cv2.imread(str(tmp_path / "a.png")) is not None
     chunks["camera"], chunks["can"] = chunks["camera"][:0], chunks["can"][:0]
-    draw_moment(tmp_path / "b.png", moment, chunks)
+    clip = Clip((moment,), (moment.time,), 0, 2 * 10**9, chunks)
+    clip.plot()[0].figure.savefig(tmp_path / "b.png")
     assert cv2.imread(str(tmp_path / "b.png")) is not None

@@ -131,6 +131,11 @@ def test_frames_stand_at_the_time_they_were_taken() -> None:
     assert 46 in [number for _, _, number in strip]  # the first frame after the event
 
 
+def test_a_frame_shows_what_follows_an_event_at_the_edge_of_its_interval() -> None:
+    (ax,) = clip_of(1.5, cam=frames()).plot()
+    assert 45 in [number for _, _, number in shown(ax)]
+
+
 def test_where_no_frame_was_taken_there_is_none() -> None:
     (ax,) = clip_of(2.0, cam=frames().between(START, START + SECOND)).plot()
     assert all(right < -0.9 for _, right, _ in shown(ax))
