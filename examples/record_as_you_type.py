@@ -4,7 +4,7 @@ The sound begins before the first key and ends after the last one: the past come
 microphone's history. Type in this terminal; Ctrl-C ends it.
 
     python examples/record_as_you_type.py --out typing
-    python examples/record_as_you_type.py --twin --seconds 20     (without hardware)
+    python examples/record_as_you_type.py --simulated --seconds 20     (without hardware)
 
 Microphone and keyboard are written as `rxstream devices` shows them, e.g.
 --mic audio:device=USB --keys keyboard:tty=/dev/pts/3
@@ -40,7 +40,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mic", default="audio", help="the microphone")
     parser.add_argument("--keys", default="keyboard", help="the keyboard")
-    parser.add_argument("--twin", action="store_true", help="simulate both")
+    parser.add_argument("--simulated", action="store_true", help="simulate both")
     parser.add_argument("--gap", type=float, default=2.0, help="a pause that ends a session [s]")
     parser.add_argument("--before", type=float, default=2.0, help="sound before the first key [s]")
     parser.add_argument("--after", type=float, default=2.0, help="sound after the last key [s]")
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     """Record until it is over, then wait for the end of the last session."""
     args = arguments(argv)
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.twin:
+    if args.simulated:
         mic, keys = Device(Simulated.microphone(), name="mic"), Device(Simulated.keyboard(rate=2.0))
     else:
         mic, keys = rxstream.open(args.mic, name="mic"), rxstream.open(args.keys)

@@ -1,10 +1,10 @@
-"""Save before and after: sound and pictures around a loud noise or a red picture.
+"""Save before and after: sound and frames around a loud noise or a red frame.
 
 Whatever of the two happens, the clip holds both streams, from before it to after it: each has a
 folder with mic.wav, cam.mkv, and why.txt. Ctrl-C ends it.
 
     python examples/save_before_after.py --out clips
-    python examples/save_before_after.py --twin --seconds 20     (without hardware)
+    python examples/save_before_after.py --simulated --seconds 20     (without hardware)
 
 Devices are written as `rxstream devices` shows them; --cam may be a URL or a file:
 --mic audio:device=USB --cam camera:source=rtsp://host/door
@@ -29,9 +29,9 @@ from rxstream.devices.simulated import Simulated
 from rxstream.sinks import video, wav
 
 
-def redness(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return which share of each picture ``(n, height, width, 3)``, blue first, is red, 0 to 1."""
-    few = pictures[:, ::4, ::4].astype(np.int16)
+def redness(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the share of red, 0 to 1, of each frame ``(n, height, width, 3)``, blue first."""
+    few = frames[:, ::4, ::4].astype(np.int16)
     red = (few[..., 2] > 120) & (few[..., 2] > 2 * np.maximum(few[..., 0], few[..., 1]))
     share: NDArray[np.float64] = red.mean(axis=(1, 2))
     return share
@@ -59,10 +59,10 @@ def beeps(index: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def lights(index: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return pictures ``(n, 48, 64, 3)`` at 30 a second: red for half a second in every 8."""
-    pictures = np.full((len(index), 48, 64, 3), 60, np.uint8)
-    pictures[index / 30 % 8 > 7.5] = (20, 20, 230)
-    return pictures
+    """Return frames ``(n, 48, 64, 3)`` at 30 Hz: red for half a second in every 8."""
+    frames = np.full((len(index), 48, 64, 3), 60, np.uint8)
+    frames[index / 30 % 8 > 7.5] = (20, 20, 230)
+    return frames
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -70,7 +70,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mic", default="audio", help="the microphone")
     parser.add_argument("--cam", default="camera", help="the camera")
-    parser.add_argument("--twin", action="store_true", help="simulate both")
+    parser.add_argument("--simulated", action="store_true", help="simulate both")
     parser.add_argument("--level", type=float, default=-12.0, help="what is loud [dBFS]")
     parser.add_argument("--red", type=float, default=0.3, help="what is red, 0 to 1")
     parser.add_argument("--before", type=float, default=2.0, help="before it happens [s]")
@@ -82,10 +82,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def devices(args: argparse.Namespace) -> tuple[Device, Device]:
     """Return the microphone and the camera."""
-    if args.twin:
+    if args.simulated:
         sound = Simulated(shape=(1,), signal=beeps)
-        pictures = Simulated(rate=30.0, shape=(48, 64, 3), dtype=np.uint8, signal=lights)
-        return Device(sound, name="mic"), Device(pictures, name="cam", history=20)
+        frames = Simulated(rate=30.0, shape=(48, 64, 3), dtype=np.uint8, signal=lights)
+        return Device(sound, name="mic"), Device(frames, name="cam", history=20)
     mic = rxstream.open(args.mic, name="mic")
     return mic, rxstream.open(args.cam, name="cam", history=20)
 

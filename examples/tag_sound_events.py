@@ -4,7 +4,7 @@ An event is a stretch of sound above a level. Each gets a tag, here by a simple 
 spectrum; put your own into `tag`. Ctrl-C ends it.
 
     python examples/tag_sound_events.py --out events
-    python examples/tag_sound_events.py --twin --seconds 20     (without hardware)
+    python examples/tag_sound_events.py --simulated --seconds 20     (without hardware)
 """
 
 import argparse
@@ -63,7 +63,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mic", default="audio", help="as `rxstream devices` shows it")
-    parser.add_argument("--twin", action="store_true", help="simulate one")
+    parser.add_argument("--simulated", action="store_true", help="simulate one")
     parser.add_argument("--level", type=float, default=-20.0, help="what is an event [dBFS]")
     parser.add_argument("--pad", type=float, default=0.25, help="sound around an event [s]")
     parser.add_argument("--seconds", type=float, help="how long; default: until Ctrl-C")
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / "tags.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow(COLUMNS)
-    if args.twin:
+    if args.simulated:
         mic = Device(Simulated.microphone(), name="mic")
     else:
         mic = rxstream.open(args.mic, name="mic")

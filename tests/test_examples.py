@@ -130,7 +130,7 @@ def test_tag_sound_events(pulse: PrivatePulse, tmp_path: Path) -> None:
 
 
 def alarm(path: Path) -> Path:
-    """Make a video of 4 s whose pictures 30 to 35 are half red."""
+    """Make a video of 4 s whose frames 30 to 35 are half red."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (WIDTH, HEIGHT))
     for number in range(120):
         data = frame(number)
@@ -141,7 +141,7 @@ def alarm(path: Path) -> Path:
     return path
 
 
-def pictures(path: Path) -> list[int]:
+def frames_in(path: Path) -> list[int]:
     capture = cv2.VideoCapture(str(path))
     found = []
     while True:
@@ -154,7 +154,7 @@ def pictures(path: Path) -> list[int]:
 
 
 def test_save_before_and_after(pulse: PrivatePulse, tmp_path: Path) -> None:
-    """A red picture and a loud noise each give sound and pictures, from before to after."""
+    """A red frame and a loud noise each give sound and frames, from before to after."""
     out, bang = tmp_path / "clips", noise(0.3, seed=7)
     with LiveTcp(alarm(tmp_path / "alarm.avi")) as server:
         options = ("--before", "0.7", "--after", "0.5", "--level", "-26", "--out", out)
@@ -165,7 +165,7 @@ def test_save_before_and_after(pulse: PrivatePulse, tmp_path: Path) -> None:
             assert example.says("loud", 1), example.lines
     whys = {path.parent: path.read_text() for path in sorted(out.glob("*/why.txt"))}
     red = next(folder for folder, why in whys.items() if why.startswith("red"))
-    numbers = pictures(red / "cam.mkv")
+    numbers = frames_in(red / "cam.mkv")
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert numbers[0] <= 30 - 15
     assert numbers[-1] >= 35 + 10
@@ -173,7 +173,7 @@ def test_save_before_and_after(pulse: PrivatePulse, tmp_path: Path) -> None:
     assert len(heard) / RATE == pytest.approx(len(numbers) / 30, abs=0.1)
     loud = next(folder for folder, why in whys.items() if "loud" in why)
     assert find(read(loud / "mic.wav"), bang) >= 0
-    assert len(pictures(loud / "cam.mkv")) > 30
+    assert len(frames_in(loud / "cam.mkv")) > 30
 
 
 def test_all_run_without_hardware(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_all_run_without_hardware(tmp_path: Path) -> None:
     running = []
     for name, more in options.items():
         out = tmp_path / name
-        running.append((out, Running(name, "--twin", "--seconds", "4", "--out", out, *more)))
+        running.append((out, Running(name, "--simulated", "--seconds", "4", "--out", out, *more)))
     for out, example in running:
         with example:
             assert eventually(lambda e=example: e.process.poll() is not None, 40)  # type: ignore[misc]
