@@ -1,1 +1,1 @@
-"""Operators that save several streams around an event."""
+"""Operators that cut clips of several streams around events."""

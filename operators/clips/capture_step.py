@@ -1,4 +1,4 @@
-"""Which clips are to be cut, and when each is ready: no Rx, threads or clocks."""
+"""The step of `capture`: pending clips, and when each is ready."""
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ParameterError
 from rxstream.operators.clips.clip_buffer import ClipBuffer
+from rxstream.steps.watermark import FOREVER, NEVER, Watermarks
 
 __all__ = ["CaptureStep", "Events", "Options"]
 
@@ -21,19 +22,19 @@ Events: TypeAlias = Literal["samples", "chunks"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Of `capture`, times in ns."""
+    """Options of `capture`; times in [ns]."""
 
     before: int
     after: int
     merge: bool
     max_duration: int
     lateness: int
-    events: Events
+    events: Events | None
     time: Callable[[Any], Time] | None
 
 
 class PendingClip:
-    """A clip to be: from when to when [ns], and its events with their times."""
+    """A clip that waits for its future: interval [ns], and events with their times [ns]."""
 
     __slots__ = ("end", "events", "in_order", "part", "start")
 
@@ -45,7 +46,7 @@ class PendingClip:
         return len(self.events)
 
     def join(self, other: "PendingClip") -> None:
-        """Take another in; what a given part has had does not come again."""
+        """Take in another clip; a part that is out is not repeated."""
         parts = [one.start for one in (self, other) if one.part]
         self.start = max(parts, default=min(self.start, other.start))
         self.end, self.part = max(self.end, other.end), max(self.part, other.part)
@@ -56,7 +57,8 @@ class PendingClip:
     def take(self, until: int | None) -> list[tuple[int, Any]]:
         """Take the events before a time [ns] out of it, or all."""
         events = self.events
-        if not self.in_order:  # of equal times, who came first
+        # events of equal times stay in the order of arrival
+        if not self.in_order:
             events.sort(key=_time_of)
             self.in_order = True
         n = len(events) if until is None else bisect_left(events, until, key=_time_of)
@@ -66,58 +68,86 @@ class PendingClip:
 
 
 class CaptureStep:
-    """What is to be captured: no Rx, threads or clocks in it."""
+    """The state of one subscription, a `MultiStep`: events are port 0, streams are ports 1, 2, ...
 
-    __slots__ = ("_events_at", "_first", "_most", "_open", "_options", "_seen", "_torn",
-                 "events_over", "strips")  # fmt: skip
+    Parameters
+    ----------
+    buffers
+        One for each stream.
+    options
+        Options of `capture`.
+    """
 
-    def __init__(self, strips: list[ClipBuffer], options: Options) -> None:
-        self.strips, self._options = strips, options
-        self._open: list[PendingClip] = []
-        self._events_at: int | None = None
-        self._most: int | None = None  # up to when [ns] the most advanced of all inputs has come
-        self._first = 0  # what that was when the last input came for the first time
-        self._seen: set[int] = set()
-        self._torn: dict[str, Gap] = {}  # of streams of events: told since the last event
-        self.events_over = False
+    __slots__ = ("_buffers", "_ended", "_first", "_gaps", "_options", "_pending", "marks")
+
+    def __init__(self, buffers: list[ClipBuffer], options: Options) -> None:
+        self._buffers, self._options = buffers, options
+        # FOREVER: no thread is held up for another, as windows keep what comes too early. From the
+        # end: a window has a chunk whole as soon as it is delivered.
+        self.marks = Watermarks(1 + len(buffers), FOREVER, from_end=True)
+        self._first = NEVER  # how far the inputs had come when the last of them began [ns]
+        self._ended = False  # no more events
+        self._pending: list[PendingClip] = []  # in the order of their starts
+        self._gaps: dict[str, Gap] = {}  # by stream of events: a gap since its last event
 
     @property
-    def done(self) -> bool:
-        """Whether nothing more will come out."""
-        return self.events_over and not self._open
+    def finished(self) -> bool:
+        """Whether no further clip is possible."""
+        return self._ended and not self._pending
 
-    def take(self, item: Any) -> None:
-        """Take an event, or a chunk of them."""
+    def push(self, port: int, item: Any) -> list[Clip]:
+        """Take the next chunk of a stream, or an event or a chunk of events; return ready clips."""
+        begins = self.marks.end(port) == NEVER
+        if port:
+            self._buffers[port - 1].push(item)
+            self.marks.advance(port, item)
+        else:
+            self._add(item)
+        if begins:
+            self._first = self.marks.newest
+        return self._settle()
+
+    def done(self, port: int) -> list[Clip]:
+        """Take the end of the events or of a stream; return clips that wait for nothing else."""
+        return self._end(port, "stream ended")
+
+    def failed(self, port: int, _error: Exception) -> list[Clip]:
+        """Take an error in place of an end; after one of the events, all clips come as they are."""
+        return self._end(port, "stream failed") if port else self._settle("events failed")
+
+    def _end(self, port: int, reason: MissingReason) -> list[Clip]:
+        self.marks.done(port)
+        if port:
+            self._buffers[port - 1].over = reason
+        else:
+            self._ended = True
+        return self._settle()
+
+    def _add(self, item: Any) -> None:
+        """Make or widen the clips of an event, or of the events in a chunk."""
         for new in self._clips_of(item):
             clip = self._joined(new) if self._options.merge else new
-            insort(self._open, clip, key=_extent_of)
-            for strip in self.strips:
-                strip.want(clip.start, clip.end)
-        if self._events_at is not None:
-            self._reach(-1, self._events_at)
+            insort(self._pending, clip, key=_span_of)
+            for buffer in self._buffers:
+                buffer.want(clip.start, clip.end)
 
-    def push(self, port: int, chunk: Chunk) -> None:
-        """Take the next chunk of a stream."""
-        self.strips[port].push(chunk)
-        self._reach(port, chunk.end)
-
-    def settle(self, reason: MissingReason | None = None) -> list[Clip]:
-        """Return the clips that are ready; or all there are, early, for a reason."""
+    def _settle(self, reason: MissingReason | None = None) -> list[Clip]:
+        """Return the clips that are ready; for a reason, all of them as they are."""
         out = []
         line, max_duration = self._line(), self._options.max_duration
-        while self._open:
-            clip = self._open[0]
+        while self._pending:
+            clip = self._pending[0]
             stop = min(clip.end, clip.start + max_duration)
             if reason is None and not self._settled(clip, stop, line):
                 break
-            ready = [strip.ready(stop, stop if reason else line) for strip in self.strips]
+            ready = [buffer.ready(stop, stop if reason else line) for buffer in self._buffers]
             if not all(ready):
                 break
-            out.append(self._give(clip, stop, reason or "late"))
+            out.append(self._cut(clip, stop, reason or "late"))
         return out
 
     def _clips_of(self, item: Any) -> Iterator[PendingClip]:
-        """Yield the clips of the events of an item; those that share one, together."""
+        """Yield the clips for the events of an item, one for all that share it."""
         before, after, merge = self._options.before, self._options.after, self._options.merge
         clip: PendingClip | None = None
         events: list[tuple[int, Any]] = []
@@ -135,15 +165,17 @@ class CaptureStep:
             yield clip
 
     def _joined(self, new: PendingClip) -> PendingClip:
-        """Take out the clips that one overlaps, and return all as one."""
-        last = first = bisect_left(self._open, new.end, key=_start_of)
-        while first and self._open[first - 1].end > new.start:  # no two overlap
+        """Take out the pending clips that a new one overlaps, and return all as one."""
+        last = first = bisect_left(self._pending, new.end, key=_start_of)
+        # no two of them overlap: what lies before one by start does so by end
+        while first and self._pending[first - 1].end > new.start:
             first -= 1
-        found = self._open[first:last]
+        found = self._pending[first:last]
         if not found:
             return new
-        del self._open[first:last]
-        whole = max(found, key=len)  # the others' events move
+        del self._pending[first:last]
+        # the events of the others move: fewest, if it is the one with most
+        whole = max(found, key=len)
         for other in found:
             if other is not whole:
                 whole.join(other)
@@ -151,79 +183,72 @@ class CaptureStep:
         return whole
 
     def _events_of(self, item: Any) -> Iterator[tuple[int, int, Any]]:
-        """Yield when each event of an item begins and ends, and what it is."""
-        options, before = self._options, self._events_at
+        """Yield start and end [ns] of each event of an item, and the event."""
+        options = self._options
         if options.time is not None:
             at = to_ns(options.time(item))
-            self._events_at = at if before is None else max(at, before)
+            self.marks.advance_to(0, at, at)
             yield at, at, item
             return
         if not isinstance(item, Chunk):
-            msg = f"capture: {item!r:.80} is no chunk; tell by time= when such an event was"
+            msg = f"capture: {item!r:.80} is no chunk; give its time by a function time="
             raise ParameterError(msg)
-        self._events_at = item.end if before is None else max(item.end, before)
-        if options.events == "chunks":
+        self.marks.advance(0, item)
+        if (options.events or ("samples" if item.rate is None else "chunks")) == "chunks":
             for part in self._parts(item):
-                yield *_extent(part), part
+                yield *_interval(part), part
             return
         yield from _samples(item)
 
     def _parts(self, chunk: Chunk) -> list[Chunk]:
-        """Return what are events in a chunk; of a regular stream, a gap ends one."""
+        """Return the events in a chunk; in a regular stream, a gap ends one."""
         name = chunk.info.name
         if chunk.rate is None or not len(chunk):
             if chunk.gap_positions:
-                self._torn[name] = chunk.gap_positions[-1][1]
+                self._gaps[name] = chunk.gap_positions[-1].gap
             return [chunk] if len(chunk) else []
-        torn = self._torn.pop(name, None)
+        # the gap of a heartbeat parts the event before from this one
+        gap = self._gaps.pop(name, None)
         places = sorted({0, len(chunk), *(at for at, _ in chunk.gap_positions)})
         parts = [chunk[i:j] for i, j in pairwise(places)]
-        return [parts[0].with_gap(torn), *parts[1:]] if torn else parts
+        return [parts[0].with_gap(gap), *parts[1:]] if gap else parts
 
-    def _reach(self, port: int, at: int) -> None:
-        most = self._most = at if self._most is None else max(at, self._most)
-        if port not in self._seen:
-            self._seen.add(port)
-            self._first = most
+    def _line(self) -> int:
+        """Return the time before which no input is waited for [ns]; `NEVER` in the beginning.
 
-    def _line(self) -> int | None:
-        """Return the time [ns] up to which nobody is waited for any more.
-
-        In the beginning there is none: who starts in the past needs a moment to catch up.
+        Until the last input has been there for ``lateness``: one that starts in the past needs a
+        moment to catch up.
         """
-        most, lateness = self._most, self._options.lateness
-        if most is None or most - self._first < lateness:
-            return None
-        return most - lateness
+        newest, lateness = self.marks.newest, self._options.lateness
+        return NEVER if newest - self._first < lateness else newest - lateness
 
-    def _settled(self, clip: PendingClip, stop: int, line: int | None) -> bool:
-        """Whether no event is still to come that would change a clip."""
-        if not self._options.merge or self.events_over:
+    def _settled(self, clip: PendingClip, stop: int, line: int) -> bool:
+        """Whether no event can come any more that would change a clip up to ``stop`` [ns]."""
+        if not self._options.merge or self._ended:
             return True
-        known = [at for at in (self._events_at, line) if at is not None]
         needed = stop if stop < clip.end else clip.end + self._options.before
-        return bool(known) and max(known) >= needed
+        return max(self.marks.end(0), line) >= needed
 
-    def _give(self, clip: PendingClip, stop: int, reason: MissingReason) -> Clip:
+    def _cut(self, clip: PendingClip, stop: int, reason: MissingReason) -> Clip:
         more = stop < clip.end
         here = clip.take(stop if more else None)
         streams, missing = {}, []
-        for strip in self.strips:
-            chunk, lacks = strip.cut(clip.start, stop, reason)
-            missing += lacks
+        for buffer in self._buffers:
+            chunk, lacking = buffer.cut(clip.start, stop, reason)
+            missing += lacking
             if chunk is not None:
-                streams[strip.name] = chunk
+                streams[buffer.name] = chunk
         start, part = clip.start, clip.part
-        del self._open[0]
+        del self._pending[0]
         if more:
             clip.start, clip.part = stop, part + 1
-            insort(self._open, clip, key=_extent_of)
-        for strip in self.strips:
-            if self._open:
-                strip.trim(self._open[0].start)
+            insort(self._pending, clip, key=_span_of)
+        for buffer in self._buffers:
+            if self._pending:
+                buffer.trim(self._pending[0].start)
             else:
-                strip.clear()
-        if self._options.events == "chunks":
+                buffer.clear()
+        if self._options.events != "samples":
             here = _stretches(here)
         return Clip(
             tuple(event for _, event in here), tuple(at for at, _ in here), start, stop, streams,
@@ -232,7 +257,7 @@ class CaptureStep:
 
 
 def _samples(chunk: Chunk) -> Iterator[tuple[int, int, Chunk]]:
-    """Yield each sample as an event, the same however the stream came in chunks."""
+    """Yield each sample as an event, the same however the stream is cut into chunks."""
     data, axis, info, index, i = chunk.data, chunk.axis, chunk.info, chunk.index, 0
     times = chunk.time.tolist()
     for j, gap in (*chunk.gap_positions, (len(chunk), None)):
@@ -244,17 +269,18 @@ def _samples(chunk: Chunk) -> Iterator[tuple[int, int, Chunk]]:
             index += gap.lost or 0
 
 
-def _extent(chunk: Chunk) -> tuple[int, int]:
-    """Return from when to when [ns] a chunk is an event; of a regular stream, its samples are."""
+def _interval(chunk: Chunk) -> tuple[int, int]:
+    """Return the interval of a chunk as an event [ns]; in a regular stream, that of its samples."""
     if chunk.info.period is None:
         return chunk.start, chunk.end
     return chunk.axis.at(0), chunk.axis.at(len(chunk) - 1) + round(chunk.info.period)
 
 
 def _stretches(events: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """Join the chunks of regular streams that follow each other: how they were cut says nothing."""
+    """Join the chunks of regular streams that follow each other, however they were cut."""
     runs: list[tuple[int, list[Any]]] = []
-    # of each stream, by the number of the sample that would follow
+    # the runs of each stream by the number of the sample that would follow: so an event is compared
+    # only with those it may continue
     ends: dict[tuple[str, int], list[list[Any]]] = {}
     for at, event in events:
         if not isinstance(event, Chunk) or event.rate is None:
@@ -283,11 +309,12 @@ def _follows(last: Chunk, event: Chunk) -> bool:
 
 
 def _stretch(run: list[Any]) -> Any:
-    """Return one chunk, without the gaps around it: they are no part of what happened."""
+    """Return a run as one chunk, without the gaps around it: they are no part of the event."""
     if not isinstance(run[0], Chunk) or run[0].rate is None:
         return run[0]
     whole = concat(run)
-    return Chunk(whole.data, whole.axis, *_extent(whole), whole.index, whole.info)
+    start, end = _interval(whole)
+    return whole._replace(start=start, end=end, gap_positions=())
 
 
 def _time_of(event: tuple[int, Any]) -> int:
@@ -298,5 +325,5 @@ def _start_of(clip: PendingClip) -> int:
     return clip.start
 
 
-def _extent_of(clip: PendingClip) -> tuple[int, int]:
+def _span_of(clip: PendingClip) -> tuple[int, int]:
     return clip.start, clip.end

@@ -128,16 +128,41 @@ def test_what_a_gate_leaves_out_of_a_stream_is_neither_lost_nor_missing() -> Non
     assert clip.complete
 
 
+def test_by_default_a_stretch_of_a_stream_with_a_rate_is_one_event() -> None:
+    mic = TimeWindowSubject(1000.0, name="mic", clock=lambda: 0)
+    clips: dict[Any, list[Clip]] = {None: [], "chunks": [], "samples": []}
+    gate = ops.gate(lambda data: data // 10 % 3 == 1)
+    for events, got in clips.items():
+        operator = ops.capture(mic, before=0.005, after=0.003, events=events)
+        mic.pipe(gate, operator).subscribe(got.append, scheduler=HERE)
+    for start in range(0, 98, 7):
+        mic.on_next(ramp(start, 7))
+    mic.on_completed()
+    assert clips[None] == clips["chunks"]
+    assert [len(clip.events) for clip in clips[None]] == [1, 1, 1]
+    assert [len(clip.events) for clip in clips["samples"]] == [10, 10, 10]
+
+
+def test_by_default_a_sample_of_a_stream_without_a_rate_is_one_event() -> None:
+    scenes = [Scene(), Scene(events="samples"), Scene(events="chunks")]
+    for scene in scenes:
+        scene.hear(30)
+        scene.events.on_next(key(10, "a", 12))
+        scene.events.on_completed()
+    assert scenes[0].clips == scenes[1].clips
+    assert [len(scene.clips[0].events) for scene in scenes] == [2, 2, 1]
+
+
 def test_what_is_no_chunk_needs_a_time() -> None:
     scene = Scene(time=lambda item: item["t"] * MS, merge=False)
     scene.hear(20)
     scene.events.on_next({"t": 10, "what": "clap"})
     assert scene.clips[0].events == ({"t": 10, "what": "clap"},)
     assert values(scene.clips[0]) == list(range(5, 13))
-    untold = Scene()
-    untold.events.on_next("clap")
-    assert isinstance(untold.ends[0], ParameterError)
-    assert "tell by time=" in str(untold.ends[0])
+    timeless = Scene()
+    timeless.events.on_next("clap")
+    assert isinstance(timeless.ends[0], ParameterError)
+    assert "give its time by" in str(timeless.ends[0])
 
 
 def test_a_long_clip_comes_in_pieces() -> None:
@@ -160,7 +185,7 @@ def test_a_long_clip_comes_in_pieces() -> None:
 def test_a_clip_of_all_samples_that_a_gate_passes() -> None:
     mic = CountedLooks(1000.0, name="mic", clock=lambda: 0)
     clips: list[Clip] = []
-    operator = ops.capture(mic, before=0.005, after=0.003)
+    operator = ops.capture(mic, before=0.005, after=0.003, events="samples")
     mic.pipe(ops.gate(lambda data: data >= 100), operator).subscribe(clips.append, scheduler=HERE)
     for start in range(0, 10_000, 500):
         mic.on_next(ramp(start, 500))
@@ -193,11 +218,11 @@ def test_many_events_that_come_one_by_one() -> None:
     many = state.CaptureStep(
         [], state.Options(5 * MS, 3 * MS, True, 10**11, 10**9, "samples", None)
     )
-    many.take(key(0))
-    (held,) = (clip.events for clip in many._open)
+    many.push(0, key(0))
+    (held,) = (clip.events for clip in many._pending)
     for at in range(1, 500):
-        many.take(key(at))
-    (clip,) = many._open
+        many.push(0, key(at))
+    (clip,) = many._pending
     assert clip.events is held  # appended to, not copied
     assert [at for at, _ in held] == [at * MS for at in range(500)]
 

@@ -16,6 +16,7 @@ from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.data.axis import IrregularAxis
 from rxstream.data.clip import Clip
+from rxstream.data.gap import GapAt
 from rxstream.testing import assert_same, check_operator, infos, recut_by_time, streams
 
 HERE = ImmediateScheduler()
@@ -32,7 +33,7 @@ def shifted(chunks: list[Chunk[Any]]) -> list[Chunk[Any]]:
         if c.covered_from == c.end:
             continue
         gap_positions = tuple(
-            (at, replace(gap, start=gap.start - zero, end=gap.end - zero))
+            GapAt(at, replace(gap, start=gap.start - zero, end=gap.end - zero))
             for at, gap in c.gap_positions
         )
         number += c.lost
@@ -185,6 +186,7 @@ def now_and_then(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(
     ("before", "options"),
     [
+        (None, {"events": "samples", "lateness": 10**5, "max_duration": 10**6}),
         (None, {"lateness": 10**5, "max_duration": 10**6}),
         (None, {"lateness": 10**5, "max_duration": 0.5, "merge": False}),
         (ops.sessions(0.02), {"events": "chunks", "merge": False}),
@@ -193,7 +195,7 @@ def now_and_then(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             {"events": "chunks", "lateness": 10**5, "max_duration": 10**6},
         ),
     ],
-    ids=["events", "each", "sessions", "gate"],
+    ids=["samples", "stretches", "each", "sessions", "gate"],
 )
 def test_laws_of_operators(before: Any, options: dict[str, Any]) -> None:
     """Whatever is in the events: recut, live and again, errors, dispose."""
