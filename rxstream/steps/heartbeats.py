@@ -5,7 +5,7 @@ A subscriber's function does not: ``chunk.data.max()`` fails for it. So subscrib
 and only our operators, or whoever says so, get them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reactivex import Observable, abc
@@ -13,18 +13,13 @@ from reactivex import Observable, abc
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt, add_gap
 
-__all__ = ["WithoutHeartbeats", "is_heartbeat", "keep_heartbeats"]
+__all__ = ["HeartbeatFilter", "WithoutHeartbeats", "is_heartbeat", "keep_heartbeats"]
 
 
 def is_heartbeat(item: object) -> bool:
     """Whether an item has no samples: an empty chunk, or a tuple of nothing else, as of `align`."""
-    if isinstance(item, Chunk):
-        return len(item) == 0
-    return (
-        type(item) is tuple
-        and len(item) > 0
-        and all(isinstance(part, Chunk) and len(part) == 0 for part in item)
-    )
+    chunks = _chunks_of(item)
+    return chunks is not None and not any(map(len, chunks))
 
 
 def keep_heartbeats(source: Observable[Any]) -> Observable[Any]:
@@ -33,76 +28,99 @@ def keep_heartbeats(source: Observable[Any]) -> Observable[Any]:
     return source if ask is None else ask()
 
 
-class WithoutHeartbeats(abc.ObserverBase[Any]):
-    """Passes on what has samples; the gaps of what has none go with the next samples.
+class HeartbeatFilter:
+    """A step that drops heartbeats; their gaps go with the next samples, or come at the end.
 
-    Gaps that no samples follow come at the end, in the last chunk without samples.
+    A gap that no samples follow comes in the last chunk, which then has no samples.
     """
+
+    __slots__ = ("_gaps", "_held")
+
+    def __init__(self) -> None:
+        self._held: Any = None  # the newest heartbeat with gaps that still have to go out
+        self._gaps: list[list[Gap]] = []  # those gaps, for each chunk of an item
+
+    def push(self, item: Any) -> tuple[Any, ...]:
+        """Return an item with samples, with the gaps kept until then; nothing for a heartbeat."""
+        # This runs for every chunk of every subscriber, so the usual case comes first.
+        if self._held is None and isinstance(item, Chunk) and len(item):
+            return (item,)
+        chunks = _chunks_of(item)
+        if chunks is None:
+            # Values that are no chunks carry no gaps, so what was kept is not of the next chunk.
+            self._held = None
+            return (item,)
+        if any(map(len, chunks)):
+            return (item,) if self._held is None else (self._with_gaps(item, chunks),)
+        if any(chunk.gap_positions for chunk in chunks):
+            if self._held is None or len(self._gaps) != len(chunks):
+                self._gaps = [[] for _ in chunks]
+            self._held = item
+            for gaps, chunk in zip(self._gaps, chunks, strict=True):
+                gaps += chunk.gaps
+        return ()
+
+    def push_all(self, items: Iterable[Any]) -> list[Any]:
+        """Return what is left of several items."""
+        return [left for item in items for left in self.push(item)]
+
+    def flush(self) -> tuple[Any, ...]:
+        """Return the last heartbeat with gaps that no samples have followed, if there is one."""
+        held = self._held
+        if held is None:
+            return ()
+        bare = [chunk._replace(gap_positions=()) for chunk in _chunks_of(held) or ()]
+        return (self._with_gaps(held, bare),)
+
+    def _with_gaps(self, item: Any, chunks: Sequence[Chunk]) -> Any:
+        """Return an item with the kept gaps before its first samples."""
+        kept, self._held = self._gaps, None
+        if len(kept) != len(chunks):
+            return item
+        found = tuple(map(_with_gaps, chunks, kept))
+        return found[0] if isinstance(item, Chunk) else found
+
+
+class WithoutHeartbeats(abc.ObserverBase[Any]):
+    """Passes on to an observer what a `HeartbeatFilter` leaves."""
+
+    __slots__ = ("_filter", "_forward", "_observer")
 
     def __init__(self, observer: abc.ObserverBase[Any]) -> None:
         self._forward, self._observer = observer.on_next, observer
-        self._held: Any = None  # the newest heartbeat after which gaps are still to come
-        self._gaps: list[list[Gap]] = []  # for each chunk of an item
+        self._filter = HeartbeatFilter()
 
     def on_next(self, value: Any) -> None:
-        """Pass on an item, or keep the gaps of a heartbeat."""
-        if isinstance(value, Chunk):
-            if len(value):
-                self._forward(value if self._held is None else self._with_gaps((value,))[0])
-            elif value.gap_positions:
-                self._keep((value,), value)
-        elif is_heartbeat(value):
-            if any(part.gap_positions for part in value):
-                self._keep(value, value)
-        elif self._held is not None and _is_chunks(value):
-            self._forward(self._with_gaps(value))
-        else:
-            # Values that are no chunks carry no gaps, so theirs are not gaps of these.
-            self._held = None
-            self._forward(value)
+        """Pass on what has samples."""
+        for item in self._filter.push(value):
+            self._forward(item)
 
     def on_error(self, error: Exception) -> None:
         """Pass on the gaps that no samples follow, and the error."""
-        self._finish()
+        for item in self._filter.flush():
+            self._forward(item)
         self._observer.on_error(error)
 
     def on_completed(self) -> None:
         """Pass on the gaps that no samples follow, and the end."""
-        self._finish()
+        for item in self._filter.flush():
+            self._forward(item)
         self._observer.on_completed()
 
-    def _keep(self, parts: Sequence[Chunk], item: Any) -> None:
-        if self._held is None or len(self._gaps) != len(parts):
-            self._gaps = [[] for _ in parts]
-        self._held = item
-        for gaps, part in zip(self._gaps, parts, strict=True):
-            gaps += part.gaps
 
-    def _with_gaps(self, parts: Sequence[Chunk]) -> tuple[Chunk, ...]:
-        """Return chunks with the kept gaps before their first samples."""
-        kept, self._held = self._gaps, None
-        if len(kept) != len(parts):
-            return tuple(parts)
-        return tuple(
-            _with_gaps(part, gaps) if gaps else part for part, gaps in zip(parts, kept, strict=True)
-        )
-
-    def _finish(self) -> None:
-        held = self._held
-        if held is None:
-            return
-        if isinstance(held, Chunk):
-            self._forward(self._with_gaps((held._replace(gap_positions=()),))[0])
-        else:
-            self._forward(self._with_gaps([part._replace(gap_positions=()) for part in held]))
-
-
-def _is_chunks(item: object) -> bool:
-    return type(item) is tuple and all(isinstance(part, Chunk) for part in item)
+def _chunks_of(item: object) -> Sequence[Chunk] | None:
+    """Return the chunks that an item is: one, or a tuple of them; None for anything else."""
+    if isinstance(item, Chunk):
+        return (item,)
+    if type(item) is tuple and item and all(isinstance(part, Chunk) for part in item):
+        return item
+    return None
 
 
 def _with_gaps(chunk: Chunk, gaps: Sequence[Gap]) -> Chunk:
     """Return a chunk with more gaps before its first sample; a gap cut in two is one again."""
+    if not gaps:
+        return chunk
     found: list[GapAt] = []
     for gap in gaps:
         add_gap(found, 0, gap)

@@ -141,9 +141,9 @@ class Stream(Observable[T]):
         """Raise `NotRewindableError`: it keeps no past."""
         self._refuse(f"at({t})")
 
-    def past(self, seconds: Duration | None = None, **options: Any) -> "Stream[Chunk]":
+    def past(self, *args: Any, **options: Any) -> "Stream[Chunk]":
         """Raise `NotRewindableError`: it keeps no past."""
-        self._refuse(f"past({seconds!r})")
+        self._refuse(f"past({', '.join(map(repr, args))})")
 
     def _refuse(self, call: str) -> NoReturn:
         msg = (

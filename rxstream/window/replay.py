@@ -31,7 +31,7 @@ class Excerpt(NamedTuple):
     """The requested start [ns]."""
 
 
-class Replay(Observable[Chunk]):
+class Replay(Stream[Chunk]):
     """The history as a cold Observable: each subscription gets it again, then ends.
 
     A subscription gives what was requested. With a warm-up, `pipe` runs the operators over that
@@ -87,10 +87,14 @@ class Replay(Observable[Chunk]):
         """Raise `ParameterError` if a start lies further back than its window reaches."""
         start.check(self._log)
 
-    def _subscribe_core(
-        self,
-        observer: abc.ObserverBase[Chunk],
-        scheduler: abc.SchedulerBase | None = None,
+    @property
+    def chain(self) -> str:
+        """Name of the stream, and which part of it."""
+        seconds = "" if self._back is None else f"{self._back / 1e9:g}"
+        return f"{self._log.name}.past({seconds})"
+
+    def _subscribe_all(
+        self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         return _deliver(self._read().requested, observer, scheduler)
 
@@ -136,7 +140,7 @@ class Replay(Observable[Chunk]):
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None
         ) -> abc.DisposableBase:
             excerpt = self._read()
-            source = Observable(partial(_deliver, [*excerpt.warmup, *excerpt.requested]))
+            source = Stream(partial(_deliver, [*excerpt.warmup, *excerpt.requested]))
             last = lift(partial(_WarmupFilter, excerpt.begin, len(operators), cut=self._cut))
             results = keep_heartbeats(last(source.pipe(*operators)))
             return results.subscribe(observer, scheduler=scheduler)

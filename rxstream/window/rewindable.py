@@ -1,16 +1,18 @@
 """`Rewindable`: a stream that keeps a past, and `WindowView`, one seen from a start in its past."""
 
 from abc import abstractmethod
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import cast
 
-from reactivex import Observable, abc
+from reactivex import abc
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, format_time, to_ns, to_span
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.steps.stream import Stream
 from rxstream.window.log import Log, Policy, check_policy
-from rxstream.window.reader import Reader
+from rxstream.window.reader import Reader, iterate_async
 from rxstream.window.replay import Replay
 from rxstream.window.starts import StartPosition
 
@@ -20,7 +22,7 @@ __all__ = ["Rewindable", "WindowView"]
 _NEAR = 1_000_000_000  # [ns]
 
 
-class Rewindable(Observable[Chunk]):
+class Rewindable(Stream[Chunk]):
     """A stream that keeps a past: a device, a `TimeWindowSubject`, what `replay_window` returns.
 
     A kind of them says which log it reads and how a subscriber or a reader joins it; to begin in
@@ -50,12 +52,20 @@ class Rewindable(Observable[Chunk]):
 
     # -- subscribing --------------------------------------------------------------------------
 
-    def _subscribe_core(
-        self,
-        observer: abc.ObserverBase[Chunk],
-        scheduler: abc.SchedulerBase | None = None,
+    def _subscribe_all(
+        self, observer: abc.ObserverBase[Chunk], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         return self.attach(observer, scheduler, self._start)
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        """Iterate over the chunks as they come, without holding the event loop."""
+        start = replace(self._start, name=self._start.name or "async for")
+        return iterate_async(lambda: self.attach_reader(start))
+
+    @property
+    def chain(self) -> str:
+        """Name of the stream."""
+        return self.log.name
 
     def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` if a start lies further back than the window reaches."""
@@ -75,7 +85,7 @@ class Rewindable(Observable[Chunk]):
         check_policy(policy)
         return WindowView(self, replace(self._start, policy=policy, name=name))
 
-    def reader(
+    def reader(  # type: ignore[override]  # the window is its hand-over, so it has no size
         self,
         *,
         rewind: Duration | None = None,

@@ -8,7 +8,7 @@ from fakes import ramp
 from reactivex.scheduler import ImmediateScheduler
 
 from rxstream.window.log import Log
-from rxstream.window.reader import iterate_async
+from rxstream.window.reader import Reader, iterate_async
 
 pytestmark = pytest.mark.real
 
@@ -22,7 +22,7 @@ def test_a_reader_on_a_dead_loop_harms_nobody() -> None:
 
     async def run() -> None:
         log = Log(10**12, 1 << 30, "x")
-        items = iterate_async(log)
+        items = iterate_async(lambda: Reader(log))
         task = asyncio.ensure_future(anext(items))
         await asyncio.sleep(0)  # it waits for the first chunk
         log.append(ramp(0, 1))
