@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import INFO, MS, Manual, eventually
+from reactivex import Observable
 from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Backoff, Chunk, Device, DeviceCounter, Gap, Reading, StreamInfo, concat
@@ -39,7 +40,7 @@ class HandClock(HostClock):
         super().__init__(lambda: self.t, lambda: self.t)
 
 
-def collect(device: Device) -> list[Chunk[Any]]:
+def collect(device: Observable[Chunk[Any]]) -> list[Chunk[Any]]:
     got: list[Chunk[Any]] = []
     device.subscribe(got.append, lambda error: None, scheduler=here)
     return got
@@ -455,7 +456,7 @@ def test_async_for() -> None:
 def test_heartbeats_of_a_silent_stream() -> None:
     source = Manual(EVENTS)
     with Device(source) as device:
-        got = collect(device)
+        got = collect(device.with_heartbeats())
         t = 10**18
         feed(source, 0, 1, t, device_time=np.array([t], np.int64))
         source.emit(Reading(np.empty(0, np.int64), arrival=t + 50 * MS))
@@ -468,7 +469,7 @@ def test_a_stream_that_is_silent_from_the_start_is_seen_alive() -> None:
     source = Manual(EVENTS)
     none, t = np.empty(0, np.int64), 10**18
     with Device(source) as device:
-        got = collect(device)
+        got = collect(device.with_heartbeats())
         for k in (0, 50, 50, 40, 90):
             source.emit(Reading(none, arrival=t + k * MS))
         feed(source, 0, 1, t + 100 * MS, device_time=np.array([t + 95 * MS], np.int64))
@@ -481,7 +482,7 @@ def test_a_stream_that_is_silent_from_the_start_is_seen_alive() -> None:
 def test_a_heartbeat_after_a_disconnect_tells_the_gap() -> None:
     source, t = Manual(EVENTS), 10**18
     with Device(source, reconnect=0.001) as device:
-        got = collect(device)
+        got = collect(device.with_heartbeats())
         feed(source, 0, 1, t, device_time=np.array([t], np.int64))
         source.opening.clear()
         source.fail(DeviceLostError("unplugged"))
