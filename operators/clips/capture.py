@@ -12,7 +12,7 @@ from rxstream.errors import ParameterError
 from rxstream.operators.clips.capture_step import CaptureStep, Events, Options
 from rxstream.operators.clips.clip_buffer import ClipBuffer
 from rxstream.steps.multi import lift_multi, stream_name
-from rxstream.steps.stream import Stream
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 from rxstream.window.replay import Replay
 from rxstream.window.rewindable import Rewindable, WindowView
@@ -25,6 +25,7 @@ __all__ = ["capture"]
 _MAX_DURATION = 60.0
 
 
+@label
 def capture(
     *streams: Observable[Chunk],
     before: Duration = 0.0,

@@ -16,6 +16,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate_state import Flags, GateState, Test
 from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["gate"]
 
@@ -188,6 +189,7 @@ def _test(given: Any, name: str) -> Test | None:
     return is_on if name == "on" else is_off
 
 
+@label
 def gate(
     on: float | Test,
     off: float | Test | None = None,

@@ -10,6 +10,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice, is_whole
 
 __all__ = ["rechunk"]
@@ -89,6 +90,7 @@ class _Rechunk:
             self._next = self._emitted_to = self._split_at = position
 
 
+@label
 def rechunk(
     size: int | None = None,
     *,

@@ -13,6 +13,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ChunkError
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["sessions"]
 
@@ -90,6 +91,7 @@ class _Sessions:
         buffer.trim(stop)
 
 
+@label
 def sessions(
     pause: Duration,
     *,

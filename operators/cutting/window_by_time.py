@@ -16,6 +16,7 @@ from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError
 from rxstream.operators.losses.fill_gaps import FillGaps
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice
 
 __all__ = ["window_by_time"]
@@ -236,6 +237,7 @@ def _split(window: Chunk) -> list[Chunk]:
     return [window[a:b] for a, b in pairwise(cuts)] or [window]
 
 
+@label
 def window_by_time(
     duration: Duration,
     *,

@@ -8,6 +8,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.flow import Flow, Meter
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["meter"]
 
@@ -32,6 +33,7 @@ class _Meter:
         return () if self._next is None else (self._meter.flow(),)
 
 
+@label
 def meter(every: Duration = 1.0) -> Callable[[Observable[Chunk]], Observable[Flow]]:
     """Tell how a stream flows: true rate, ppm, jitter, delay, losses, and how sure its times are.
 

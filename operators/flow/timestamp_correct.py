@@ -17,6 +17,7 @@ from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.errors import ChunkError
 from rxstream.operators.flow.timestamp_hold import Held
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.timing.settings import ClockSettings, OnStep
 
 __all__ = ["timestamp_correct"]
@@ -195,6 +196,7 @@ def _empty(last: Chunk, at: int, gap_positions: tuple[GapAt, ...]) -> Chunk:
     return Chunk(last.data[:0], none, at, at, index, last.info, gap_positions)
 
 
+@label
 def timestamp_correct(
     rate: float | None = None,
     *,

@@ -6,10 +6,12 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.operators.history.on_lag import on_lag
+from rxstream.steps.stream import label
 
 __all__ = ["latest"]
 
 
+@label
 def latest(*, name: str | None = None) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Give a slow subscriber always the newest chunk, with a gap for what it left out.
 

@@ -6,12 +6,14 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import NotRewindableError
+from rxstream.steps.stream import label
 from rxstream.window.log import Policy, check_policy
 from rxstream.window.rewindable import Rewindable
 
 __all__ = ["on_lag"]
 
 
+@label
 def on_lag(
     policy: Policy, *, name: str | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:

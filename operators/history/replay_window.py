@@ -13,6 +13,7 @@ from rxstream.data.concat import unlike
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 from rxstream.steps.heartbeats import keep_heartbeats
+from rxstream.steps.stream import label
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
@@ -131,6 +132,7 @@ class _ReplayWindow(Rewindable):
         return f"<replay_window: {window}, subscribers: {self._users}>"
 
 
+@label
 def replay_window(
     duration: Duration, *, max_bytes: int = DEFAULT_BYTES
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:

@@ -7,12 +7,14 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import NotRewindableError, ParameterError
+from rxstream.steps.stream import label
 from rxstream.window.replay import Replay
 from rxstream.window.rewindable import Rewindable
 
 __all__ = ["rewind"]
 
 
+@label
 def rewind(
     seconds: Duration | None = None, *, to: Time | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:

@@ -16,7 +16,7 @@ from rxstream.operators.signal.resample import checked_rate
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.lift import lift
 from rxstream.steps.multi import lift_multi, stream_names
-from rxstream.steps.stream import Stream
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_number
 
 __all__ = ["Unmatched", "align"]
@@ -27,6 +27,7 @@ Report: TypeAlias = Callable[[Unmatched], Any]
 _MAX_OFFSET = 4e9
 
 
+@label
 def align(
     *others: Observable[Chunk],
     method: Method = "nearest",

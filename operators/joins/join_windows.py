@@ -12,7 +12,7 @@ from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError
 from rxstream.steps.multi import lift_multi, stream_names
-from rxstream.steps.stream import Stream
+from rxstream.steps.stream import Stream, label
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks, without_late
 
 __all__ = ["JoinedWindow", "join_windows"]
@@ -207,6 +207,7 @@ class _JoinWindows:
         return JoinedWindow(begin, close, chunks)
 
 
+@label
 def join_windows(
     *others: Observable[Chunk],
     duration: Duration,

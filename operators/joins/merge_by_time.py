@@ -10,7 +10,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.steps.multi import lift_multi, stream_names
-from rxstream.steps.stream import Stream
+from rxstream.steps.stream import Stream, label
 from rxstream.steps.watermark import NEVER, Watermarks, without_late
 
 __all__ = ["merge_by_time"]
@@ -76,6 +76,7 @@ def _in_order(pieces: list[Chunk]) -> list[Chunk]:
     return out
 
 
+@label
 def merge_by_time(
     *others: Observable[Chunk], lateness: Duration = 2.0
 ) -> Callable[[Observable[Chunk]], Stream[Chunk]]:

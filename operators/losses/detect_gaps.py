@@ -13,6 +13,7 @@ from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["detect_gaps"]
 
@@ -204,6 +205,7 @@ def _with_gaps(chunk: Chunk, gap_positions: list[GapAt]) -> Chunk:
     return chunk._replace(start=start, gap_positions=tuple(gap_positions))
 
 
+@label
 def detect_gaps(
     report: Report | abc.ObserverBase[Gap] | None = None,
     *,

@@ -16,6 +16,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["FillGaps", "fill_gaps"]
 
@@ -185,6 +186,7 @@ def _value(how: Any, info: StreamInfo, name: str) -> NDArray[Any]:
         raise ChunkError(msg) from error
 
 
+@label
 def fill_gaps(
     how: Method | complex | np.generic | NDArray[Any] | tuple[Any, ...],
     *,

@@ -7,6 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["gaps", "stretches"]
 
@@ -68,6 +69,7 @@ class _Gaps:
         return () if held is None else (held,)
 
 
+@label
 def gaps() -> Callable[[Observable[Chunk]], Observable[Gap]]:
     """Emit only the gaps, as soon as each is complete.
 

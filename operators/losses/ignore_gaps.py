@@ -7,6 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["ignore_gaps"]
 
@@ -31,6 +32,7 @@ class _IgnoreGaps:
         return ()
 
 
+@label
 def ignore_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Remove the gap marks between samples; the samples and their times stay.
 

@@ -28,6 +28,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice, is_whole
 
 __all__ = ["decimate"]
@@ -51,6 +52,7 @@ class _Filtered:
         return self._frames.flush()
 
 
+@label
 def decimate(
     q: int, *, kind: Kind = "fir", order: int | None = None, initial: Initial = "rest"
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:

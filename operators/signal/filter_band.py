@@ -21,6 +21,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice, is_positive, is_whole
 
 __all__ = ["filter_band"]
@@ -28,6 +29,7 @@ __all__ = ["filter_band"]
 Kind = Literal["butter", "cheby1", "cheby2", "ellip", "bessel"]
 
 
+@label
 def filter_band(
     low: float | None,
     high: float | None,

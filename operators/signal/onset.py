@@ -23,6 +23,7 @@ from rxstream.operators.signal.runs import (
 )
 from rxstream.steps.hysteresis import Flags, Hysteresis
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice, is_number
 
 __all__ = ["onset"]
@@ -198,6 +199,7 @@ def _of_onsets(gap: Gap) -> Gap:
     return Gap(gap.start, gap.end, None, gap.reason, whole)
 
 
+@label
 def onset(
     threshold: float | None = None,
     *,

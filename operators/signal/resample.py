@@ -13,6 +13,7 @@ from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.operators.signal.resample_onto import resample_onto
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice, is_number
 
 __all__ = ["checked_rate", "resample"]
@@ -20,6 +21,7 @@ __all__ = ["checked_rate", "resample"]
 Method = Literal["linear", "previous", "polyphase"]
 
 
+@label
 def resample(
     rate: float | None = None,
     *,

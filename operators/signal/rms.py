@@ -15,6 +15,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.runs import by_channel, check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["rms"]
 
@@ -22,6 +23,7 @@ __all__ = ["rms"]
 _MAX_WINDOWS_SUMMED_ALONE = 32
 
 
+@label
 def rms(
     duration: Duration, *, every: Duration | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:

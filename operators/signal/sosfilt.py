@@ -21,11 +21,13 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice
 
 __all__ = ["sosfilt"]
 
 
+@label
 def sosfilt(
     sos: ArrayLike,
     *,

@@ -17,6 +17,7 @@ from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.runs import check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice
 
 __all__ = ["spectrogram"]
@@ -25,6 +26,7 @@ Scaling = Literal["density", "spectrum", "magnitude"]
 Detrend = Literal["constant", "none"]
 
 
+@label
 def spectrogram(
     duration: Duration,
     *,

@@ -12,6 +12,7 @@ from rxstream.errors import ChunkError
 from rxstream.formats.can import CAN_DTYPE
 from rxstream.formats.can_decode import Decoder, StreamDecoder
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["decode_can"]
 
@@ -39,6 +40,7 @@ class _DecodeCan:
         return ()
 
 
+@label
 def decode_can(
     database: Any, signals: Iterable[str] | None = None
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:

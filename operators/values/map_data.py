@@ -11,6 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.values.results import ResultInfo, check_changes, place_of
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["map_data"]
 
@@ -41,6 +42,7 @@ class _MapData:
         return ()
 
 
+@label
 def map_data(
     function: Function, **changes: Any
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:

@@ -10,6 +10,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["samples"]
 
@@ -78,6 +79,7 @@ class _Samples:
         return ()
 
 
+@label
 def samples() -> Callable[[Observable[Chunk]], Observable[Sample]]:
     """Emit each sample as an item of its own: time, value, index, and the gap before it.
 

@@ -14,6 +14,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.runs import ContiguousRuns, OnGap
 from rxstream.operators.values.results import ResultInfo, check_changes, place_of
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice
 
 __all__ = ["scan_data"]
@@ -78,6 +79,7 @@ class _ScanData:
         return data
 
 
+@label
 def scan_data(
     function: Function,
     state: Any,

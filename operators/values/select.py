@@ -11,6 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 
 __all__ = ["select"]
 
@@ -81,6 +82,7 @@ def _labels(info: StreamInfo, keys: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(info.channels[_number(info, key)] for key in keys)
 
 
+@label
 def select(*keys: int | str | slice) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Take some channels of each sample, or some fields of structured samples.
 
