@@ -1,4 +1,4 @@
-"""The devices: one file each, whose driver is loaded when it is opened."""
+"""The devices: a module each, whose driver is loaded when it is opened."""
 
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import host_clock
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.device_info import DeviceInfo

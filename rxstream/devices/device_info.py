@@ -1,4 +1,4 @@
-"""What `discover` of a device returns."""
+"""The results of `discover`."""
 
 from typing import Any, NamedTuple
 
@@ -6,11 +6,11 @@ __all__ = ["DeviceInfo"]
 
 
 class DeviceInfo(NamedTuple):
-    """Something that can be opened here and now."""
+    """A device that can be opened here and now, as `discover` of its source lists it."""
 
     name: str
-    """What people call it."""
+    """Name for people."""
     options: dict[str, Any]
-    """What to pass to the source."""
+    """Options of the source that open it."""
     note: str = ""
-    """What else there is to know."""
+    """Details for people, e.g. its channels and rate."""

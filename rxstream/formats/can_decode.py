@@ -48,9 +48,9 @@ class Decoder:
     dtype
         The fields of `CAN_DTYPE`, ``message``, and a float64 for each signal.
     extra
-        What `StreamInfo.extra` says of the decoded stream: the names of ``messages`` (the field
-        ``message`` is an index into them, or -1), the fields of ``signals``, and ``units`` and
-        ``choices`` of those that have any.
+        `StreamInfo.extra` of the decoded stream: the names of ``messages`` (the field ``message``
+        is an index into them, or -1), the fields of ``signals``, and their ``units`` and
+        ``choices``, if any.
     """
 
     def __init__(self, database: Any, signals: Iterable[str] | None = None) -> None:

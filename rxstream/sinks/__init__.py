@@ -1,4 +1,4 @@
-"""Where streams end: ``device.subscribe(wav("a.wav"))``. The import loads no driver."""
+"""The ends of streams: ``device.subscribe(wav("a.wav"))``. The import loads no driver."""
 
 from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback

@@ -73,8 +73,8 @@ class Sink(abc.ObserverBase[Chunk]):
     def start(self, chunk: Chunk) -> None:
         """Open what depends on the stream; may be left out.
 
-        Called once, with the first chunk, before `write` gets it too. That chunk may be empty (a
-        heartbeat), but its ``info`` is complete.
+        Called once, with the first chunk, before `write` gets it too. That chunk may have no
+        samples, but its ``info`` is complete.
         """
 
     @abstractmethod

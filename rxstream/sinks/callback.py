@@ -15,7 +15,7 @@ class callback(Sink):  # noqa: N801 - used like a function
 
     Unlike ``subscribe(function)``, the sink counts samples, can be waited for, and keeps the error
     with which the stream ended. The function runs in this subscriber's own thread, so it may be
-    slow. Gaps are in ``chunk.gap``; heartbeats are empty chunks.
+    slow. Gaps are in ``chunk.gap_positions``.
 
     Parameters
     ----------

@@ -140,9 +140,12 @@ def test_stamps_follow_what_was_played(pulse: PrivatePulse, hogs: int) -> None:
     scatter = chunk.time[usual + played] - played * 1e9 / RATE
     scatter = (scatter - np.median(scatter)) / 1e6
     parts = chunk.axis.parts()
-    told = np.repeat([part.uncertainty / 1e6 for part in parts], [part.count for part in parts])
-    beyond = np.abs(scatter) - np.clip(told[usual + played], 0.2, 5.0)
-    assert np.quantile(beyond, 0.9) < 0, (np.round(scatter, 2).tolist(), told[usual + played])
+    margins = np.repeat([part.uncertainty / 1e6 for part in parts], [part.count for part in parts])
+    beyond = np.abs(scatter) - np.clip(margins[usual + played], 0.2, 5.0)
+    assert np.quantile(beyond, 0.9) < 0, (
+        np.round(scatter, 2).tolist(),
+        margins[usual + played],
+    )
     assert chunk.gaps == ()
 
 
@@ -191,7 +194,7 @@ def test_it_opens_again(pulse: PrivatePulse) -> None:
             assert eventually(lambda: len(mic.last(1)) > 960)
 
 
-def test_an_overflow_is_told(pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overflow_is_reported(pulse: PrivatePulse, monkeypatch: pytest.MonkeyPatch) -> None:
     """PulseAudio buffers for seconds, so the flag is made up here; the sound is real."""
     import sounddevice as sd
 
@@ -277,7 +280,7 @@ def test_what_the_driver_refuses_is_explained(
         Device(Audio(device="pulse", rate=12_345)).open()
 
 
-def test_a_dead_sound_server_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_dead_sound_server_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'nobody'}")
     with pytest.raises((DeviceBusyError, DeviceNotFoundError), match="pulse"):
         Device(Audio(device="pulse")).open()

@@ -89,16 +89,16 @@ def test_error_frames_keep_their_place(tmp_path: Path) -> None:
         assert ((back.data["flags"] & F.ERROR != 0) == (np.arange(30) % 2 == 1)).all()
 
 
-def test_messages_that_do_not_fit_are_counted_and_told(
+def test_messages_that_do_not_fit_are_counted_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "drive.trc"
     with can_log(path) as sink:
         sink.on_next(messages(60, [*PLAIN, F.FD | F.RX, F.REMOTE | F.RX]))
     assert sink.unfit == 30
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 1
-    assert "drive.trc: this kind of file cannot hold CAN FD messages" in told[0]
+    logged = [record.getMessage() for record in caplog.records]
+    assert len(logged) == 1
+    assert "drive.trc: this kind of file cannot hold CAN FD messages" in logged[0]
     assert len(read(path)) == 30
 
 
@@ -122,7 +122,7 @@ def test_a_gap_is_a_remark(tmp_path: Path, suffix: str, caplog: pytest.LogCaptur
         assert len(at) == 1
 
 
-def test_a_gap_that_a_log_cannot_tell_is_logged(
+def test_a_gap_that_a_file_cannot_hold_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "drive.log"

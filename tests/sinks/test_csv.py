@@ -150,7 +150,7 @@ def test_nothing_is_written_before_the_first_chunk(tmp_path: Path) -> None:
     assert len(write(path, ramp(0, 0, Gap(0, MS, 1, "lag")))) == 1
 
 
-def test_pictures_are_no_table(tmp_path: Path) -> None:
+def test_images_are_no_table(tmp_path: Path) -> None:
     chunk = chunk_of(np.zeros((1, 2000, 3000, 3), np.uint8))
     sink = csv(tmp_path / "a.csv")
     with pytest.raises(ChunkError, match=r"more than 4096 columns; images go to video\(\)"):

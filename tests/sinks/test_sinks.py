@@ -28,7 +28,7 @@ pytestmark = pytest.mark.real
 
 
 class Noting(Sink):
-    """Notes what is called; raises where told to."""
+    """Notes what is called; raises on request."""
 
     def __init__(self, broken: str = "") -> None:
         super().__init__("noting")

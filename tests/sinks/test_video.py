@@ -173,14 +173,14 @@ def test_what_is_no_frame(tmp_path: Path, shape: tuple[int, ...], dtype: Any) ->
     assert sink.closed
 
 
-def test_an_unknown_codec_is_told(tmp_path: Path) -> None:
+def test_an_unknown_codec_is_reported(tmp_path: Path) -> None:
     sink = video(tmp_path / "clip.avi", codec="ZZZZ")
     with pytest.raises(ParameterError, match="cannot write codec 'ZZZZ'"):
         sink.on_next(chunk(0, 1))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a file's size")
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     program = (
         "import resource, sys, numpy as np\n"
         "from rxstream import Chunk, StreamInfo\n"

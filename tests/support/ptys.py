@@ -54,7 +54,7 @@ class PtyLine:
         return os.read(self._master, 65536) if ready else b""
 
     def unplug(self) -> None:
-        """Pull the plug: whoever reads the port is told that it is gone."""
+        """Pull the plug: reading the port fails."""
         if not self._closed:
             self._closed = True
             os.close(self._slave)

@@ -19,6 +19,14 @@ SECONDS = 2.0
 PATIENT = 30.0  # [s]: longer than all, so that a slow machine makes nobody late
 SOS = [[0.1, 0.2, 0.1, 1.0, -1.2, 0.5], [1.0, -1.0, 0.0, 1.0, -0.9, 0.0]]
 
+# of the messages of Simulated.can
+CAR = """VERSION ""
+BO_ 256 Engine: 8 ECU
+ SG_ Speed : 0|16@1+ (0.25,0) [0|0] "rpm" ECU
+BO_ 784 Doors: 1 ECU
+ SG_ Driver : 0|1@1+ (1,0) [0|0] "" ECU
+"""
+
 EXEMPT = {
     "JoinedWindow": "what join_windows gives",
     "Unmatched": "what align reports",
@@ -34,7 +42,7 @@ def bursts(index: Any) -> Any:
 
 
 def devices() -> dict[str, Device]:
-    """Return a sound and a level that lose blocks, are late and are unplugged, pictures, events."""
+    """Return a sound and a level that lose blocks, are late and unplugged; frames, events, CAN."""
     sound = Simulated(
         8000.0, (2,), signal=bursts, blocksize=80, ppm=120, seed=3, counter=DeviceCounter(32),
         duration=SECONDS, name="sound", unplugs=((1.0, 0.2),),
@@ -52,8 +60,9 @@ def devices() -> dict[str, Device]:
     events = Simulated(
         30.0, (), np.int32, signal="ramp", irregular=True, seed=4, duration=SECONDS, name="events"
     )
+    bus = Simulated.can(duration=SECONDS, name="bus")
     return {
-        twin.name: Device(twin, reconnect=0.01) for twin in (sound, level, frames, events)
+        sim.name: Device(sim, reconnect=0.01) for sim in (sound, level, frames, events, bus)
     }  # fmt: skip
 
 
@@ -135,12 +144,13 @@ SINGLE: dict[str, Case] = {
         resample=(lambda: ops.resample(100, tolerance=0.05), False),
         resample__hold=(lambda: ops.resample(100, method="previous"), False),
     ),
+    **on("bus", decode_can=(lambda: ops.decode_can(CAR), False)),
     "detect_gaps-found": Case(
         lambda: rx.compose(ops.ignore_gaps(), ops.detect_gaps()), ("sound",), holes
     ),
     "timestamp_correct": Case(lambda: ops.timestamp_correct(), ("sound",), joined),
     "timestamp_correct-hold": Case(lambda: ops.timestamp_correct(hold=0.2), ("sound",), joined),
-    # this tells of the chunks
+    # it reports on the chunks
     "meter": Case(lambda: ops.meter(0.5), ("sound",), None),
     # these need a window: where there is none, the same without them must come
     "rewind": Case(

@@ -6,7 +6,7 @@ from math import isnan
 
 import numpy as np
 
-from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import now_ns
 from rxstream.data.stream_info import Reading
 from rxstream.devices.camera.clocks import Frame, FrameClock, TimedFrame

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Time, now_ns, to_ns, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.camera.clocks import (

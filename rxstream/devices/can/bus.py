@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.acquisition.device import Fail
+from rxstream.acquisition.source import Fail
 from rxstream.data.clock import now_ns
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.clock import BusClock
@@ -55,7 +55,7 @@ _BUSY_ERRNOS = frozenset({errno.EBUSY, errno.EACCES, errno.EPERM, errno.EAGAIN})
 
 
 class BusReader:
-    """Takes messages from an open bus until it is lost.
+    """Reads messages from an open bus until it is lost.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def is_log(channel: object) -> bool:
 
 
 class LogReader:
-    """Takes messages from a log file until its end.
+    """Reads messages from a log file until its end.
 
     Parameters
     ----------

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.acquisition.polling import poll
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Time, to_ns
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.can.bus import BusReader, open_bus

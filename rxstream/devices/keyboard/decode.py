@@ -1,4 +1,4 @@
-"""What the bytes of a terminal mean: UTF-8, control characters and escape sequences, as keys.
+"""Decode the bytes of a terminal into keys: UTF-8, control characters, escape sequences.
 
 The sequences are those of xterm, VT220 and the Linux console (xterm's "ctlseqs" document).
 """
@@ -31,7 +31,7 @@ _PARTS = re.compile(r"\x1b(?:\[|O)(\d*)(?:;(\d+))?([~A-Za-z])\Z")
 
 
 class Decoder:
-    r"""Turns bytes as they come into names of keys.
+    r"""Decodes bytes, in any pieces, into names of keys.
 
     Examples
     --------
@@ -42,15 +42,16 @@ class Decoder:
 
     def __init__(self) -> None:
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
-        self._held = ""  # the beginning of an escape sequence, or the key Esc
+        # the beginning of an escape sequence, or the key Esc
+        self._held = ""
 
     @property
     def waiting(self) -> bool:
-        """Whether an Esc has come that may begin a sequence."""
+        """Whether it holds an Esc that may begin a sequence."""
         return bool(self._held)
 
     def feed(self, data: bytes) -> list[str]:
-        """Take the next bytes; return the keys that are whole."""
+        """Decode the next bytes; return the complete keys."""
         text = self._held + self._text.decode(data)
         self._held = ""
         keys, at = [], 0
@@ -63,7 +64,7 @@ class Decoder:
         return keys
 
     def flush(self) -> list[str]:
-        """Nothing more has come: return the keys that an unfinished sequence is made of."""
+        """Return the keys of an unfinished sequence, of which nothing more has come."""
         text, self._held = self._held, ""
         if len(text) == 2:
             return [f"alt+{text[1]}"]
@@ -77,7 +78,8 @@ def _next(text: str, at: int) -> tuple[str, int]:
     found = _SEQUENCE.match(text, at)
     if found is not None:
         return _named(found[0]), found.end()
-    if text[at + 1] == _ESC:  # the key Esc, and then something
+    # the key Esc, and then something else that begins with it
+    if text[at + 1] == _ESC:
         return "esc", at + 1
     return _modified("alt+", _single(text[at + 1])), at + 2
 
@@ -95,14 +97,16 @@ def _single(character: str) -> str:
 
 
 def _named(sequence: str) -> str:
-    """Return the name of an escape sequence; one that is not known is its own name."""
-    if sequence.startswith(_ESC + "[["):  # the Linux console
+    """Return the name of an escape sequence; an unknown one is its own name."""
+    # the Linux console
+    if sequence.startswith(_ESC + "[["):
         return f"f{ord(sequence[3]) - 64}"
     found = _PARTS.match(sequence)
     if found is None:
         return sequence[:16]
     number, modifier, letter = found.groups()
-    if sequence[1] == "O" and number:  # an old way to tell the modifier: Esc O 5 P
+    # an old form puts the modifier here: Esc O 5 P
+    if sequence[1] == "O" and number:
         number, modifier = "", number
     name = _NUMBERS.get(int(number or 1)) if letter == "~" else _LETTERS.get(letter)
     if name is None:

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.acquisition.polling import poll
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import to_span
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.device_info import DeviceInfo
@@ -27,28 +27,26 @@ class _Keys(Protocol):
 class Keyboard:
     """The keys of a terminal: irregular samples of `KEY_DTYPE`, one for each key.
 
-    ``key`` is what was typed (``"a"``, ``"é"``) or the name of the key: ``space``, ``enter``,
+    ``key`` is the character typed (``"a"``, ``"é"``) or the name of the key: ``space``, ``enter``,
     ``tab``, ``backspace``, ``esc``, ``up``, ``page_down``, ``f5``, with ``ctrl+``, ``alt+`` and
-    ``shift+`` before it; an escape sequence that is not known is there as it came. A terminal tells
-    when a key goes down, not when it is let go: ``pressed`` is always true. `typed` makes text of
-    keys.
+    ``shift+`` before it. An unknown escape sequence is passed as it came. A terminal reports keys
+    that go down, not their release: ``pressed`` is always true. `typed` returns the text of keys.
 
-    Keys come at once, without Enter, and are not shown. While nobody types, heartbeats tell so.
-    The terminal is left as it was found when the device is closed, and when the program ends
-    however it ends but by SIGKILL or SIGTERM (whose default ends it at once). Times are those of
-    arrival.
+    Keys come at once, without Enter, and are not shown. Without keys there are heartbeats. The
+    terminal is restored when the device is closed, and at every end of the program but by SIGKILL
+    or SIGTERM (whose default ends it at once). Times are those of arrival.
 
     Attributes
     ----------
     tty
-        Path of a terminal or file descriptor; None: the program's own, also if its input comes
-        from elsewhere. In a notebook there is none. Windows: the console, always (not tested).
+        Path or file descriptor of a terminal; None: the program's own, even if its input comes
+        from elsewhere. A notebook has none. Windows: always the console (not tested).
     heartbeat
-        How often to tell that nothing was typed [s].
+        Interval of heartbeats while no key is typed [s].
     signals
         Whether Ctrl-C interrupts the program, as usual; else it is the key ``"ctrl+c"``.
     echo
-        Whether the terminal shows what is typed.
+        Whether the terminal shows the keys.
 
     Examples
     --------
@@ -69,7 +67,7 @@ class Keyboard:
 
     @property
     def info(self) -> StreamInfo:
-        """What is known before the first key."""
+        """Description of the stream before the first key."""
         where = "own" if self.tty is None else str(self.tty)
         return StreamInfo("keyboard", None, (), KEY_DTYPE, extra={"tty": where})
 

@@ -15,9 +15,11 @@ from rxstream.errors import DeviceBusyError, DeviceLostError, DeviceNotFoundErro
 
 __all__ = ["Terminal", "find_terminal", "open_terminal"]
 
-_ESCAPE = 0.05  # how long after Esc the rest of its sequence may come [s]
+# longest wait after Esc for the rest of an escape sequence [s]: enough for a remote line, and the
+# key Esc alone is not felt to be late
+_ESCAPE_TIMEOUT = 0.05
 _REMEDY = (
-    "run it in a terminal, name one (tty='/dev/pts/3'; the shell's command tty tells), or use "
+    "run it in a terminal, name one (tty='/dev/pts/3'; the shell's command tty prints it), or use "
     "Simulated.keyboard()"
 )
 _guard = threading.Lock()
@@ -25,18 +27,18 @@ _open: dict[tuple[int, int], "Terminal"] = {}
 
 
 class Terminal:
-    r"""A terminal that gives every key at once, without showing it, until it is closed.
+    r"""A terminal in non-canonical mode: it passes every key at once, until it is closed.
 
     Parameters
     ----------
     fd
-        Of the terminal.
+        File descriptor of the terminal.
     owned
         Whether to close it at the end.
     signals
-        Whether Ctrl-C, Ctrl-Z and Ctrl-\ do what they do in a terminal.
+        Whether Ctrl-C, Ctrl-Z and Ctrl-\ send their signals.
     echo
-        Whether it shows what is typed.
+        Whether the terminal shows the keys.
     """
 
     def __init__(self, fd: int, *, owned: bool, signals: bool, echo: bool) -> None:
@@ -78,7 +80,7 @@ class Terminal:
         Returns
         -------
         keys
-            None: it was woken up, and is to be closed.
+            None after `wake`: the terminal is to be closed.
 
         Raises
         ------
@@ -89,8 +91,9 @@ class Terminal:
         if self._wake in ready:
             return None
         keys = self._take() if ready else []
-        if self._decoder.waiting and not keys:  # Esc alone, or a sequence that comes slowly?
-            ready = self._ready(_ESCAPE)
+        # the key Esc, or the beginning of a sequence that comes slowly
+        if self._decoder.waiting and not keys:
+            ready = self._ready(_ESCAPE_TIMEOUT)
             if self._wake in ready:
                 return None
             keys = self._take() if ready else self._decoder.flush()
@@ -114,18 +117,18 @@ class Terminal:
         return self._decoder.feed(data)
 
     def wake(self) -> None:
-        """Make `read` return None, now and from now on."""
+        """Make `read` return None, from now on."""
         with self._lock:
             if not self._closed:
                 os.write(self._bell, b"x")
 
     def restore(self) -> None:
-        """Leave the terminal as it was found."""
-        with contextlib.suppress(termios.error, OSError):  # it may be gone
+        """Restore the mode in which the terminal was found; it may be gone."""
+        with contextlib.suppress(termios.error, OSError):
             termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
 
     def close(self) -> None:
-        """Restore the terminal and let it go."""
+        """Restore the terminal and release it."""
         self.restore()
         with self._lock:
             self._closed = True
@@ -140,20 +143,20 @@ class Terminal:
 
 @atexit.register
 def _restore_all() -> None:
-    """Leave no terminal mute, whatever ended the program."""
+    """Leave no terminal without echo, whatever ended the program."""
     for terminal in list(_open.values()):
         terminal.restore()
 
 
 def open_terminal(tty: str | int | None, *, signals: bool, echo: bool) -> Terminal:
-    """Return the terminal ``tty``; None: that of the program.
+    """Return the terminal ``tty``; None: the program's own.
 
     Raises
     ------
     DeviceNotFoundError
-        If there is none.
+        If there is no such terminal.
     DeviceBusyError
-        If it is read already.
+        If another `Keyboard` of the program reads it, or the program is in the background.
     """
     for fd, owned in _candidates(tty):
         if os.isatty(fd):
@@ -172,7 +175,7 @@ def open_terminal(tty: str | int | None, *, signals: bool, echo: bool) -> Termin
 
 
 def find_terminal() -> str:
-    """Return the name of the program's terminal, or nothing."""
+    """Return the name of the program's terminal, or ''."""
     name = ""
     for fd, owned in _candidates(None):
         if os.isatty(fd):
@@ -183,10 +186,11 @@ def find_terminal() -> str:
 
 
 def _check_foreground(fd: int) -> None:
-    """Raise where the system would stop the program for touching its terminal."""
+    """Raise DeviceBusyError where the system would stop the program for reading its terminal."""
     try:
         front = os.tcgetpgrp(fd)
-    except OSError:  # it is not the terminal of this program
+    except OSError:
+        # not the controlling terminal of this program, so it cannot be stopped for it
         return
     if front != os.getpgrp():
         msg = "keyboard: the program runs in the background; bring it to the front (fg)"

@@ -1,11 +1,12 @@
-"""Keys of the console of Windows, by msvcrt. Not tested: no Windows was at hand."""
+"""Keys of the console of Windows, by msvcrt. Not tested."""
 
 import threading
 from typing import Any
 
 __all__ = ["Console"]
 
-_LOOK = 0.01  # the console can be asked, but not waited for together with something else [s]
+# interval at which the console is polled [s]: it cannot be waited for together with an event
+_POLL_INTERVAL = 0.01
 _NAMES = {
     "\r": "enter", "\n": "enter", "\t": "tab", " ": "space", "\x08": "backspace", "\x1b": "esc",
     "\x00": "ctrl+space",
@@ -19,7 +20,7 @@ _SPECIAL = {
 
 
 class Console:
-    """The console, as `Terminal` is on other systems.
+    """The console; the same as `Terminal` on other systems.
 
     Parameters
     ----------
@@ -28,15 +29,16 @@ class Console:
     """
 
     def __init__(self, *, signals: bool) -> None:
-        import msvcrt  # only Windows has it
+        # only Windows has it
+        import msvcrt
 
         self._msvcrt: Any = msvcrt
         self._signals = signals
         self._stop = threading.Event()
 
     def read(self, timeout: float) -> list[str] | None:
-        """Wait for keys, up to ``timeout`` [s]; None: it is to be closed."""
-        for _ in range(max(1, round(timeout / _LOOK))):
+        """Wait for keys, up to ``timeout`` [s]; None after `wake`."""
+        for _ in range(max(1, round(timeout / _POLL_INTERVAL))):
             keys = []
             while self._msvcrt.kbhit():
                 keys.append(self._key())
@@ -44,7 +46,7 @@ class Console:
                 return None
             if keys:
                 return keys
-            self._stop.wait(_LOOK)
+            self._stop.wait(_POLL_INTERVAL)
         return []
 
     def _key(self) -> str:
@@ -65,4 +67,4 @@ class Console:
         self._stop.set()
 
     def close(self) -> None:
-        """Let it go; its mode was never changed."""
+        """Do nothing: the mode of the console was never changed."""

@@ -1,4 +1,4 @@
-"""The world of a simulated device: its clock, its delays, its losses; and the truth of all that."""
+"""Clock, delays and losses of a simulated device, and the truth of all that."""
 
 import math
 import threading
@@ -18,9 +18,13 @@ __all__ = ["Blocks", "DeliveryModel", "Lost", "Timeline", "Truth"]
 
 Ints: TypeAlias = NDArray[np.int64]
 
-_PAGE = 1024  # blocks, or events, planned at once
-_WANDER_PERIOD = 1200e9  # [ns]
-_SPACING = 10_000  # [ns]; a host takes as long to hand over the next of several blocks
+# blocks, or events, planned at once
+_PAGE = 1024
+# period of the wander of the clock [ns]
+_WANDER_PERIOD = 1200e9
+# time of a host to hand over the next of several blocks [ns]
+_SPACING = 10_000
+# keep the random numbers of delays, events and phase apart
 _SALT_DELAY, _SALT_EVENTS, _SALT_PHASE = 1, 2, 3
 
 
@@ -30,11 +34,11 @@ class Lost(NamedTuple):
     first: int
     """Number of the first of them."""
     samples: int
-    """How many."""
+    """Their number."""
 
 
 class Timeline:
-    """When sample ``k`` is taken: by the device's clock, and in truth. Offsets from sample 0 [ns].
+    """Times of samples by the device's clock, and true ones, as offsets from sample 0 [ns].
 
     Parameters
     ----------
@@ -43,10 +47,10 @@ class Timeline:
     irregular
         Whether they come at random (a Poisson process) or at equal distances.
     seed
-        Of the random ones, and of the phase of the wander.
+        Seed of the random times, and of the phase of the wander.
     ppm, drift, wander
-        How much too fast the device's clock is [ppm], how much faster it gets [ppm/h], and how far
-        it swings to both sides within 20 minutes [ppm].
+        Error of the device's clock, positive if it is fast [ppm], its change [ppm/h], and the
+        amplitude of its swing over 20 minutes [ppm].
     """
 
     def __init__(
@@ -61,11 +65,12 @@ class Timeline:
         rng = np.random.default_rng([seed, _SALT_PHASE])
         self._phase = float(rng.uniform(0, 2 * math.pi))
         self._lock = threading.Lock()
-        self._starts = [0.0]  # of each page of events, by the device's clock [ns]
+        # start of each page of events, by the device's clock [ns]
+        self._starts = [0.0]
         self._page = lru_cache(maxsize=8)(self._make_page)
 
     def device(self, index: Ints) -> NDArray[np.float64]:
-        """Return when samples ``(n,)`` are taken by the device's clock [ns]."""
+        """Return the times of samples ``(n,)`` by the device's clock [ns]."""
         if not self._irregular:
             return np.multiply(index, self.period, dtype=np.float64)
         out = np.empty(len(index))
@@ -86,7 +91,7 @@ class Timeline:
         return out
 
     def host(self, index: Ints) -> Ints:
-        """Return when samples ``(n,)`` are taken in truth, int64 [ns]."""
+        """Return the true times of samples ``(n,)``, int64 [ns]."""
         return np.rint(self.true(self.device(index))).astype(np.int64)
 
     def find(self, offset: int) -> int:
@@ -94,7 +99,8 @@ class Timeline:
         if offset <= 0 and not self._irregular:
             return 0
         x = np.array([max(0, offset) / self._slope])
-        for _ in range(12):  # Newton; the true slope is that of the clock's error, nearly 1
+        # Newton's method; the true slope is nearly 1
+        for _ in range(12):
             x += (offset - self.true(x)) / self._slope
         guess = self._find_device(float(x[0])) if self._irregular else round(x[0] / self.period)
         low = max(0, guess - 2)
@@ -108,7 +114,8 @@ class Timeline:
         return page * _PAGE + int(self._page(page).searchsorted(x))
 
     def _start(self, page: int) -> float:
-        with self._lock:  # a device's thread and one that asks for the truth
+        # called by the device's thread, and by those that ask for the truth
+        with self._lock:
             while len(self._starts) <= page:
                 last = len(self._starts) - 1
                 self._starts.append(self._starts[last] + float(self._intervals(last).sum()))
@@ -123,15 +130,15 @@ class Timeline:
 
 
 class Truth:
-    """What a simulated device knows and a real one does not.
+    """True times and losses, which a simulated device knows and a real one does not.
 
     Attributes
     ----------
     start
         True host time of sample 0 [ns].
     lost
-        What never arrived, in order: `Lost`, pairs of first sample and number of samples. It grows
-        while the device runs; what is lost at an unplugging stands here after the next opening.
+        Losses in order: `Lost`, pairs of first sample and number of samples. The list grows while
+        the device runs; samples lost by an unplug are here after the next opening.
     """
 
     __slots__ = ("_next", "_timeline", "lost", "start")
@@ -147,7 +154,7 @@ class Truth:
         Parameters
         ----------
         index
-            Their numbers ``(n,)``, lost ones counted in; or one number.
+            Numbers of the samples ``(n,)``, lost ones included; or one number.
 
         Raises
         ------
@@ -181,14 +188,14 @@ class Blocks(NamedTuple):
     size: Ints
     """Samples."""
     lost: Ints
-    """Samples lost right before."""
+    """Samples lost right before it."""
     arrival: Ints
-    """When the host gets it: offset from sample 0 [ns]."""
+    """Time of arrival at the host, offset from sample 0 [ns]."""
 
 
 @dataclass(frozen=True)
 class DeliveryModel:
-    """Which samples arrive when."""
+    """Arrivals of blocks, and their losses."""
 
     timeline: Timeline
     irregular: bool
@@ -199,7 +206,7 @@ class DeliveryModel:
     seed: int
 
     def blocks(self, first: int) -> Iterator[Blocks]:
-        """Yield what arrives from sample ``first`` on, for ever, many blocks at a time."""
+        """Yield the blocks from sample ``first`` on, endlessly, many at a time."""
         size = 1 if self.irregular else self.blocksize
         late = -(1 << 62)
         for page in range(1 << 40):
@@ -232,7 +239,8 @@ class DeliveryModel:
 
     def _arrivals(self, rng: np.random.Generator, ready: Ints, size: int, late: int) -> Ints:
         delay = self.delay.draw(rng, _PAGE)
-        if self.stalls is not None:  # one very late block: those after it queue up behind it
+        # a stall is one very late block: those after it queue up behind it
+        if self.stalls is not None:
             share = size * self.timeline.period / (self.stalls.every * 1e9)
             length = rng.exponential(self.stalls.length * 1e9, _PAGE)
             delay += np.where(rng.random(_PAGE) < share, length, 0.0)

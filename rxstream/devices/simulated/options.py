@@ -1,21 +1,21 @@
-"""How a simulated device misbehaves: delays, stalls, losses."""
+"""Faults of a simulated device: delays, stalls, losses."""
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.errors import ParameterError
+from rxstream.validation import check_choice
 
-if TYPE_CHECKING:
-    from rxstream.devices.simulated.source import Simulated
-
-__all__ = ["Delay", "DelayKind", "Drops", "Stalls", "block_of", "check", "require"]
+__all__ = ["Delay", "DelayKind", "Drops", "Stalls", "block_of", "require"]
 
 DelayKind: TypeAlias = Literal["exponential", "lognormal", "uniform"]
-"""How the random part of a delay is distributed."""
+"""Distribution of the random part of a delay."""
+
+DropUnit: TypeAlias = Literal["blocks", "samples"]
 
 
 def require(name: str, value: float, *, zero: bool = True, remedy: str = "") -> None:
@@ -28,19 +28,19 @@ def require(name: str, value: float, *, zero: bool = True, remedy: str = "") -> 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How long a block takes from its last sample to the host.
+    """Delay of a block from its last sample to the host.
 
     Attributes
     ----------
     floor
         The least delay [s]; no clock model can see it.
     jitter
-        Mean of what comes on top, at random [s].
+        Mean of the random delay above the floor [s].
     kind
-        How that is distributed: ``"exponential"`` (a quiet machine: most blocks are near the
+        Distribution of the jitter: ``"exponential"`` (a quiet machine: most blocks are near the
         floor), ``"lognormal"`` (a camera: none is), ``"uniform"``.
     poll
-        The host looks every so often [s]; 0: it is woken at once.
+        Interval at which the host polls [s]; 0: it is woken at once.
     """
 
     floor: float = 0.001
@@ -51,18 +51,15 @@ class Delay:
     def __post_init__(self) -> None:
         for name in ("floor", "jitter", "poll"):
             require(f"Delay.{name}", getattr(self, name))
-        if self.kind not in get_args(DelayKind):
-            msg = (
-                f"Delay.kind {self.kind!r} is unknown; take one of {', '.join(get_args(DelayKind))}"
-            )
-            raise ParameterError(msg)
+        check_choice(self.kind, DelayKind, "Delay.kind")
 
     def draw(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
         """Return delays ``(count,)`` [ns]."""
         if self.kind == "exponential":
             extra = rng.exponential(1.0, count)
         elif self.kind == "lognormal":
-            extra = rng.lognormal(-0.18, 0.6, count)  # mean 1
+            # of mean 1: -0.18 is -0.6**2 / 2
+            extra = rng.lognormal(-0.18, 0.6, count)
         else:
             extra = rng.uniform(0.0, 2.0, count)
         return (self.floor + self.jitter * extra) * 1e9
@@ -70,14 +67,14 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Stalls:
-    """The host is busy now and then; what came meanwhile arrives at once, late.
+    """Times at which the host is busy; blocks of that time arrive together, late.
 
     Attributes
     ----------
     every
         Mean time between two stalls [s].
     length
-        Mean length of one [s].
+        Mean length of a stall [s].
     """
 
     every: float = 10.0
@@ -97,18 +94,18 @@ class Drops:
     every
         Mean time between two losses [s].
     least, most
-        How much is lost at once, from ... to.
+        Smallest and largest loss, in ``unit``.
     unit
-        Of these: ``"blocks"`` or ``"samples"``.
+        ``"blocks"`` or ``"samples"``.
     reported
-        Whether the device says so (`Reading.lost`); a counter, if the twin has one, tells it
-        anyway, and without either only the arrival times do.
+        Whether the device reports losses (`Reading.lost`). A counter shows them anyway; without
+        either, only the arrival times do.
     """
 
     every: float = 10.0
     least: int = 1
     most: int = 3
-    unit: Literal["blocks", "samples"] = "blocks"
+    unit: DropUnit = "blocks"
     reported: bool = False
 
     def __post_init__(self) -> None:
@@ -116,50 +113,11 @@ class Drops:
         if not 1 <= self.least <= self.most:
             msg = f"Drops need 1 <= least <= most, not least={self.least!r}, most={self.most!r}"
             raise ParameterError(msg)
-        if self.unit not in ("blocks", "samples"):
-            msg = f"Drops.unit must be 'blocks' or 'samples', not {self.unit!r}"
-            raise ParameterError(msg)
+        check_choice(self.unit, DropUnit, "Drops.unit")
 
 
-def block_of(twin: "Simulated") -> int:
-    """Return how many samples a reading has, or events at most."""
-    if twin.blocksize is not None:
-        return twin.blocksize
-    return 256 if twin.irregular else max(1, round(twin.rate / 100))
-
-
-def check(twin: "Simulated") -> None:
-    """Raise `ParameterError` for options of a twin that cannot work."""
-    require("rate", twin.rate, zero=False, remedy="for events at random use irregular=True")
-    require("frequency", twin.frequency)
-    require("resolution", twin.resolution, zero=False)
-    if twin.stamps not in (None, "own", "host"):
-        msg = f"stamps must be None, 'own' or 'host', not {twin.stamps!r}"
-        raise ParameterError(msg)
-    if twin.duration is not None:
-        require("duration", twin.duration, zero=False)
-    if twin.blocksize is not None and twin.blocksize < 1:
-        msg = f"blocksize must be >= 1, not {twin.blocksize!r}"
-        raise ParameterError(msg)
-    if any(n < 1 for n in twin.shape):
-        msg = f"shape must be of numbers >= 1, not {twin.shape!r}"
-        raise ParameterError(msg)
-    if twin.channels and (not twin.shape or len(twin.channels) != twin.shape[-1]):
-        msg = f"{len(twin.channels)} channel labels do not fit the shape {twin.shape!r}"
-        raise ParameterError(msg)
-    for name, most in (("ppm", 1e5), ("drift", 1e3), ("wander", 1e3)):
-        if not abs(getattr(twin, name)) <= most:
-            msg = f"{name} must be within -{most:g} to {most:g}, not {getattr(twin, name)!r}"
-            raise ParameterError(msg)
-    if isinstance(twin.seed, bool) or not isinstance(twin.seed, int) or twin.seed < 0:
-        msg = f"seed must be an integer >= 0, not {twin.seed!r}"
-        raise ParameterError(msg)
-    before = 0.0
-    for at, lasts in twin.unplugs:
-        if not (before < at < math.inf and 0 < lasts < math.inf):
-            msg = (
-                f"unplugs must be pairs (at, for how long) of seconds > 0, one after the other, "
-                f"not {twin.unplugs!r}"
-            )
-            raise ParameterError(msg)
-        before = at + lasts
+def block_of(blocksize: int | None, rate: float, *, irregular: bool) -> int:
+    """Return the number of samples in a reading, or the largest number of events."""
+    if blocksize is not None:
+        return blocksize
+    return 256 if irregular else max(1, round(rate / 100))

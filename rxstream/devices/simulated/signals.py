@@ -1,4 +1,4 @@
-"""What a simulated device measures: the value of sample ``k``, from the seed and ``k`` alone."""
+"""Signals of a simulated device: the value of sample ``k``, from the seed and ``k`` alone."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,20 +14,21 @@ from rxstream.formats.keys import KEY_DTYPE
 __all__ = ["Signal", "SignalName", "can_frames", "frame_number", "make_values", "typed_keys"]
 
 SignalName: TypeAlias = Literal["sine", "noise", "ramp", "knocks", "video", "zeros"]
-"""The signals that a twin has of its own."""
+"""Signals by name."""
 
 Signal: TypeAlias = "SignalName | Callable[[NDArray[np.int64]], NDArray[Any]]"
 """A name, or a function of the sample numbers ``(n,)`` that returns ``(n, *shape)``."""
 
-_BITS = 24  # of the frame number in the picture: six days at 30 pictures a second
+# bits of the number that a frame shows: six days at 30 frames a second
+_BITS = 24
 _TEXT = "the quick brown fox jumps over the lazy dog "
 
 
 def _mix(seed: int, index: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return 64 random bits for each number, the same ones every time (splitmix64).
 
-    A generator with a state would make a sample depend on those before it, that is, on where
-    somebody began to listen.
+    A generator with a state would make a sample depend on those before it, that is, on where the
+    stream was opened.
     """
     with np.errstate(over="ignore"):
         z = index.astype(np.uint64) + np.uint64((seed * 0xD1342543DE82EF95 + 1) % 2**64)
@@ -52,17 +53,17 @@ def make_values(
     Parameters
     ----------
     name
-        Of the signal.
+        Name of the signal.
     index
         Sample numbers ``(n,)``.
     seconds
-        When the device takes them, by its own clock ``(n,)`` [s].
+        Times of the samples by the device's clock ``(n,)`` [s].
     shape, dtype
-        Of one sample.
+        Shape and dtype of one sample.
     seed
-        Of the noise.
+        Seed of the noise.
     frequency
-        Of the tones [Hz].
+        Frequency of the tones [Hz].
 
     Raises
     ------
@@ -108,10 +109,12 @@ def _unit_values(
     place = np.arange(width)
     if name == "noise":
         return _noise(seed, index, width) * 0.25
-    if name == "sine":  # each channel a little later, so that they can be told apart
+    # each channel a little later, so that they differ
+    if name == "sine":
         turns = np.mod(seconds * frequency, 1.0)[:, None] - place / max(width, 1)
         return 0.5 * np.sin(2 * np.pi * turns)
-    since = np.mod(seconds, 1.0)[:, None]  # knocks: one a second, ringing for a tenth of it
+    # knocks: one a second, ringing for a tenth of it
+    since = np.mod(seconds, 1.0)[:, None]
     ring = 0.8 * np.exp(-since / 0.1) * np.sin(2 * np.pi * frequency * since)
     heard: NDArray[np.float64] = np.clip(ring + 0.01 * _noise(seed, index, width), -1.0, 1.0)
     return heard
@@ -120,7 +123,8 @@ def _unit_values(
 def _noise(seed: int, index: NDArray[np.int64], width: int) -> NDArray[np.float64]:
     """Return nearly Gaussian noise ``(n, width)`` of variance 1, within -3.5 to 3.5."""
     bits = _mix(seed, index[:, None] * width + np.arange(width))
-    parts = np.ascontiguousarray(bits)[..., None].view(np.uint16)  # four uniform numbers each
+    # four uniform numbers each, whose sum is nearly Gaussian
+    parts = np.ascontiguousarray(bits)[..., None].view(np.uint16)
     total: NDArray[np.float64] = parts.sum(axis=-1, dtype=np.float64)
     scaled: NDArray[np.float64] = (total / 65_535 - 2.0) * 3.0**0.5
     return scaled
@@ -140,7 +144,7 @@ def _scaled(values: NDArray[np.float64], dtype: np.dtype[Any], name: str) -> NDA
 
 
 def _video(index: NDArray[np.int64], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return pictures ``(n, height, width[, channels])`` of stripes that move."""
+    """Return frames ``(n, height, width[, channels])`` of stripes that move."""
     if len(shape) not in (2, 3) or shape[0] < 16 or shape[1] < _BITS or dtype.kind not in "uf":
         msg = (
             f"signal 'video' needs the shape (height >= 16, width >= {_BITS}[, channels]) "
@@ -150,17 +154,17 @@ def _video(index: NDArray[np.int64], shape: tuple[int, ...], dtype: np.dtype[Any
     height, width = shape[:2]
     stripes = _stripes(height, width, shape[2] if len(shape) == 3 else 1)
     out = np.empty((len(index), height, width, stripes.shape[2]), np.uint8)
-    for picture, k in zip(out, index.tolist(), strict=True):
+    for frame, k in zip(out, index.tolist(), strict=True):
         left = 2 * k % width
-        picture[...] = stripes[:, left : left + width]
-        _draw_ball(picture, k)
-        _draw_number(picture, k)
-    pictures = out.reshape(len(index), *shape)
+        frame[...] = stripes[:, left : left + width]
+        _draw_ball(frame, k)
+        _draw_number(frame, k)
+    frames = out.reshape(len(index), *shape)
     if dtype == np.uint8:
-        return pictures
+        return frames
     if dtype.kind == "f":
-        return (pictures / 255).astype(dtype)
-    scaled: NDArray[Any] = pictures.astype(dtype) * dtype.type(np.iinfo(dtype).max // 255)
+        return (frames / 255).astype(dtype)
+    scaled: NDArray[Any] = frames.astype(dtype) * dtype.type(np.iinfo(dtype).max // 255)
     return scaled
 
 
@@ -174,15 +178,15 @@ def _stripes(height: int, width: int, channels: int) -> NDArray[np.uint8]:
     return np.rint(255 * shade * color[None]).astype(np.uint8)
 
 
-def _draw_ball(picture: NDArray[np.uint8], k: int) -> None:
-    height, width = picture.shape[:2]
+def _draw_ball(frame: NDArray[np.uint8], k: int) -> None:
+    height, width = frame.shape[:2]
     radius = max(2, height // 10)
     top = _number_rows(height) + radius
     swing = 0.5 - 0.5 * np.cos(2 * np.pi * k / 60)
     row = int(top + swing * max(0, height - top - radius - 1))
     column = width // 2
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    box = picture[max(0, row - radius) : row + radius + 1, column - radius : column + radius + 1]
+    box = frame[max(0, row - radius) : row + radius + 1, column - radius : column + radius + 1]
     inside = (x * x + y * y <= radius * radius)[: box.shape[0], : box.shape[1]]
     box[inside] = 255
 
@@ -191,24 +195,24 @@ def _number_rows(height: int) -> int:
     return max(2, height // 15)
 
 
-def _draw_number(picture: NDArray[np.uint8], k: int) -> None:
-    height, width = picture.shape[:2]
+def _draw_number(frame: NDArray[np.uint8], k: int) -> None:
+    height, width = frame.shape[:2]
     cell = width // _BITS
     bits = (k >> np.arange(_BITS - 1, -1, -1)) & 1
     row = np.zeros(width, np.uint8)
     row[: cell * _BITS] = np.repeat(bits * 255, cell)
-    picture[: _number_rows(height)] = row[None, :, None]
+    frame[: _number_rows(height)] = row[None, :, None]
 
 
-def frame_number(picture: NDArray[Any]) -> int:
-    """Read the number of a picture of the signal ``"video"`` from its top row of squares.
+def frame_number(frame: NDArray[Any]) -> int:
+    """Read the number of a frame of the signal ``"video"`` from its top row of squares.
 
     It is there in black and white, so it survives video compression: 24 squares, the highest bit
     first.
 
     Parameters
     ----------
-    picture
+    frame
         ``(height, width)`` or ``(height, width, channels)``.
 
     Examples
@@ -218,10 +222,10 @@ def frame_number(picture: NDArray[Any]) -> int:
     >>> frame_number(Simulated.camera().data(np.array([1234]))[0])
     1234
     """
-    height, width = picture.shape[:2]
+    height, width = frame.shape[:2]
     cell = width // _BITS
-    row = np.asarray(picture)[_number_rows(height) // 2].reshape(width, -1).mean(axis=1)
-    full = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1.0
+    row = np.asarray(frame)[_number_rows(height) // 2].reshape(width, -1).mean(axis=1)
+    full = np.iinfo(frame.dtype).max if frame.dtype.kind == "u" else 1.0
     bright = row[cell // 2 :: cell][:_BITS] > full / 2
     return int(bright @ (1 << np.arange(_BITS - 1, -1, -1)))
 

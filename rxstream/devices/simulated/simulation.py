@@ -1,4 +1,4 @@
-"""What a twin's options mean: values, arrivals, and readings in virtual time."""
+"""The simulation of a device by its options: values, arrivals, readings in virtual time."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,29 +21,29 @@ __all__ = ["Simulation"]
 
 Ints: TypeAlias = NDArray[np.int64]
 
-_HEARTBEAT = 100_000_000  # [ns]; how often an irregular twin says that nothing has happened
-_BATCH = 1 << 16  # numbers made at once: enough for speed, few enough not to be late
+# interval of the heartbeats of an irregular device without events [ns], like those of a real one
+_HEARTBEAT = 100_000_000
+# values to compute at once: enough for speed, few enough not to be late
+_BATCH = 1 << 16
 
 
 class Simulation:
-    """The world of one twin.
+    """Values and arrivals of one simulated device.
 
     Parameters
     ----------
-    twin
-        Its options.
+    sim
+        The device, for its options.
     """
 
-    def __init__(self, twin: "Simulated") -> None:
-        self._twin = twin
-        self._dtype = np.dtype(twin.dtype)
-        self._blocksize = block_of(twin)
-        self._timeline = Timeline(
-            twin.rate, twin.irregular, twin.seed, twin.ppm, twin.drift, twin.wander
-        )
+    def __init__(self, sim: "Simulated") -> None:
+        self._sim = sim
+        self._dtype = np.dtype(sim.dtype)
+        self._blocksize = block_of(sim.blocksize, sim.rate, irregular=sim.irregular)
+        self._timeline = Timeline(sim.rate, sim.irregular, sim.seed, sim.ppm, sim.drift, sim.wander)
         self._model = DeliveryModel(
-            self._timeline, twin.irregular, self._blocksize,
-            twin.delay, twin.stalls, twin.drops, twin.seed,
+            self._timeline, sim.irregular, self._blocksize,
+            sim.delay, sim.stalls, sim.drops, sim.seed,
         )  # fmt: skip
 
     def truth(self, start: int) -> Truth:
@@ -52,37 +52,37 @@ class Simulation:
 
     def values(self, index: Ints) -> NDArray[Any]:
         """Return samples ``(n, *shape)`` by their numbers ``(n,)``."""
-        twin = self._twin
-        if not callable(twin.signal):
+        sim = self._sim
+        if not callable(sim.signal):
             seconds = self._timeline.device(index) / 1e9
             return make_values(
-                twin.signal, index, seconds, twin.shape, self._dtype,
-                seed=twin.seed, frequency=twin.frequency,
+                sim.signal, index, seconds, sim.shape, self._dtype,
+                seed=sim.seed, frequency=sim.frequency,
             )  # fmt: skip
-        values = np.asarray(twin.signal(index))
-        expected = (len(index), *twin.shape)
+        values = np.asarray(sim.signal(index))
+        expected = (len(index), *sim.shape)
         if values.shape != expected or not np.can_cast(values.dtype, self._dtype, "same_kind"):
             msg = (
-                f"{twin.name}: signal returned {values.shape} {values.dtype} for {len(index)} "
+                f"{sim.name}: signal returned {values.shape} {values.dtype} for {len(index)} "
                 f"samples; it must be {expected} {self._dtype}"
             )
             raise ParameterError(msg)
         return values.astype(self._dtype, copy=False)
 
-    def script(self, *, stamped: bool) -> Schedule:
-        """Return what it does; readings get an arrival time if ``stamped``."""
-        twin = self._twin
-        unplugs = tuple((round(at * 1e9), round((at + lasts) * 1e9)) for at, lasts in twin.unplugs)
-        end = None if twin.duration is None else round(twin.duration * 1e9)
-        return Schedule(twin.name, unplugs, end, partial(self._arrivals, stamped))
+    def schedule(self, *, stamped: bool) -> Schedule:
+        """Return its schedule; readings get an arrival time if ``stamped``."""
+        sim = self._sim
+        unplugs = tuple((round(at * 1e9), round((at + lasts) * 1e9)) for at, lasts in sim.unplugs)
+        end = None if sim.duration is None else round(sim.duration * 1e9)
+        return Schedule(sim.name, unplugs, end, partial(self._arrivals, stamped))
 
     def readings(self, truth: Truth, until: int | None) -> Iterator[Reading]:
-        """Yield what arrives up to an offset [ns], unplugged and plugged in again on the way."""
-        script = self.script(stamped=True)
+        """Yield the readings up to an offset [ns], through all unplugs."""
+        schedule = self.schedule(stamped=True)
         opened, first = 0, 0
-        for back in (*(end for _, end in script.unplugs), None):
-            cut, is_end = script.next_cut(opened)
-            for at, k, reading in script.arrivals(first, opened, truth.start):
+        for back in (*(end for _, end in schedule.unplugs), None):
+            cut, is_end = schedule.next_cut(opened)
+            for at, k, reading in schedule.arrivals(first, opened, truth.start):
                 if until is not None and at > until:
                     return
                 if cut is not None and at >= cut:
@@ -94,14 +94,14 @@ class Simulation:
             opened, first = back, self._timeline.find(back)
 
     def _arrivals(self, stamped: bool, first: int, opened: int, start: int) -> Iterator[Arrival]:
-        size = self._blocksize * int(np.prod(self._twin.shape, dtype=np.int64))
+        size = self._blocksize * int(np.prod(self._sim.shape, dtype=np.int64))
         step = max(1, _BATCH // size)
         power, beat = first, opened
         for page in self._model.blocks(first):
             for low in range(0, len(page.first), step):
                 blocks = Blocks(*(column[low : low + step] for column in page))
                 for arrival in self._batch(blocks, power, start, stamped=stamped):
-                    if self._twin.irregular:
+                    if self._sim.irregular:
                         yield from self._heartbeats(beat, arrival, start, stamped=stamped)
                         beat = arrival.at
                     yield arrival
@@ -109,11 +109,11 @@ class Simulation:
     def _heartbeats(
         self, since: int, upto: Arrival, start: int, *, stamped: bool
     ) -> Iterator[Arrival]:
-        """Yield empty readings; what is on its way already is "still to come"."""
+        """Yield empty readings; their bounds leave room for events that are on their way."""
         if upto.at - since <= _HEARTBEAT:
             return
         ready = int(self._timeline.host(np.array([upto.first]))[0])
-        empty = np.empty((0, *self._twin.shape), self._dtype)
+        empty = np.empty((0, *self._sim.shape), self._dtype)
         for at in range(since + _HEARTBEAT, upto.at, _HEARTBEAT):
             bounds = (start + min(at, ready), start + at)
             arrival = start + at if stamped else None
@@ -126,8 +126,8 @@ class Simulation:
         data = self.values(index)
         counters = self._counters(blocks.first + blocks.size - 1, power)
         stamps = self._stamps(index, power, start)
-        each = self._twin.irregular or self._twin.stamps == "host"
-        reported = self._twin.drops is not None and self._twin.drops.reported
+        each = self._sim.irregular or self._sim.stamps == "host"
+        reported = self._sim.drops is not None and self._sim.drops.reported
         rows = zip(
             begins.tolist(), ends.tolist(), blocks.first.tolist(), blocks.lost.tolist(),
             blocks.arrival.tolist(), counters, strict=True,
@@ -151,7 +151,7 @@ class Simulation:
             )
 
     def _counters(self, last: Ints, power: int) -> list[int] | list[None]:
-        counter = self._twin.counter
+        counter = self._sim.counter
         if counter is None:
             return [None] * len(last)
         if counter.kind == "samples":
@@ -163,7 +163,7 @@ class Simulation:
         return [count & mask for count in counts.tolist()]
 
     def _stamps(self, index: Ints, power: int, start: int) -> Ints | None:
-        kind, step = self._twin.stamps, self._twin.resolution * 1e9
+        kind, step = self._sim.stamps, self._sim.resolution * 1e9
         if kind is None:
             return None
         if kind == "host":

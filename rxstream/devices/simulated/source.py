@@ -1,5 +1,6 @@
-"""twin: a simulated device that knows the truth (needs no hardware and no extra)."""
+"""simulated: a device that knows the truth (needs no hardware and no extra)."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,16 +9,18 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.devices.simulated.delivery import Lost, Truth
 from rxstream.devices.simulated.live import PlugState
-from rxstream.devices.simulated.options import Delay, Drops, Stalls, block_of, check
+from rxstream.devices.simulated.options import Delay, Drops, Stalls, block_of, require
 from rxstream.devices.simulated.signals import Signal, can_frames, frame_number, typed_keys
 from rxstream.devices.simulated.simulation import Simulation
+from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE
 from rxstream.formats.keys import KEY_DTYPE
+from rxstream.validation import is_whole
 
 __all__ = [
     "Delay",
@@ -35,59 +38,58 @@ __all__ = [
 class Simulated:
     """A simulated device of any shape, dtype and rate.
 
-    It does what real ones do: its clock is wrong and drifts, its blocks come late and in bursts,
-    some never come, and somebody pulls the plug. And it knows the truth of all that. Sample ``k``
-    has a value that depends on the seed and ``k`` alone, whenever and in whatever blocks it is
-    read. A block arrives at the true time of its last sample, plus the delay.
+    It has the faults of real ones: its clock is wrong and drifts, blocks come late and in bursts,
+    or never, and the plug is pulled. And it knows the `truth` of all that. The value of sample
+    ``k`` depends on the seed and ``k`` alone, in whatever blocks it is read. A block arrives at
+    the true time of its last sample, plus the delay.
 
     Attributes
     ----------
     rate
         Nominal samples, or mean events, per second [Hz].
     shape, dtype
-        Of one sample; the dtype may be structured.
+        Shape and dtype of one sample; the dtype may be structured.
     signal
         ``"sine"``, ``"noise"``, ``"ramp"`` (sample ``k`` is ``k``), ``"knocks"`` (one a second),
         ``"video"``, ``"zeros"``, or a function that takes sample numbers int64 ``(n,)`` and
         returns ``(n, *shape)``.
     blocksize
-        Samples in a reading; None: 10 ms of them. Events that arrive together come in one, up to
-        this many; None: 256.
+        Samples in a reading; None: 10 ms of them. Of events, the largest number that may arrive
+        in one reading; None: 256.
     frequency
-        Of tones [Hz].
+        Frequency of tones [Hz].
     irregular
         Events at random (a Poisson process) instead of samples at equal distances.
     name, unit, channels
         As in `StreamInfo`.
     seed
-        Of everything random.
+        Seed of everything random.
     ppm, drift, wander
-        How much too fast its clock is [ppm], how much faster it gets [ppm/h], and how far it
-        swings to both sides within 20 minutes [ppm].
+        Error of its clock, positive if it is fast [ppm], its change [ppm/h], and the amplitude of
+        its swing over 20 minutes [ppm].
     delay, stalls, drops
-        How late blocks come and which never come; see `Delay`, `Stalls`, `Drops`.
+        Delays and losses of blocks; see `Delay`, `Stalls`, `Drops`.
     unplugs
-        When the plug is pulled and for how long: pairs of seconds since the opening [s]. Unlike
-        `unplug`, which does it now.
+        Times at which the plug is pulled, and for how long: pairs, since the opening [s]. `unplug`
+        pulls it now.
     duration
-        The stream ends after this [s]; None: never.
+        Length of the stream [s]; None: endless.
     counter
-        A counter of samples or ticks that comes with each reading, from 0 at power-on.
+        Counter of samples or ticks that comes with each reading, from 0 at power-on.
     stamps
-        What readings carry as `Reading.device_time`: None; ``"own"``, stamps of its own clock with
-        its error, from 0 at power-on; ``"host"``, true stamps of the host clock, as a kernel makes
-        them.
+        `Reading.device_time` of readings: None; ``"own"``, stamps of its own clock with its error,
+        from 0 at power-on; ``"host"``, true stamps of the host clock, as a kernel makes them.
     resolution
-        To which stamps are rounded down [s].
+        Resolution of the stamps, which are rounded down to it [s].
 
     Examples
     --------
     >>> import numpy as np
-    >>> twin = Simulated(rate=1000.0, signal="ramp", dtype=np.int64, ppm=100.0)
-    >>> first, second = twin.readings(0.025)
+    >>> device = Simulated(rate=1000.0, signal="ramp", dtype=np.int64, ppm=100.0)
+    >>> first, second = device.readings(0.025)
     >>> second.data.tolist()
     [10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
-    >>> twin.truth.time([0, 10_000]).tolist()  # after 10 s, its clock is 1 ms ahead
+    >>> device.truth.time([0, 10_000]).tolist()  # after 10 s, its clock is 1 ms ahead
     [0, 9999000100]
     """
 
@@ -116,12 +118,49 @@ class Simulated:
     _plug: PlugState = field(default_factory=PlugState, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        self._check()
         set_ = partial(object.__setattr__, self)
-        check(self)
         set_("shape", tuple(int(n) for n in self.shape))
         set_("dtype", np.dtype(self.dtype))
-        if not callable(self.signal):  # a function is the user's: it is called at opening
+        set_("seed", int(self.seed))
+        # a function is called at opening only: it is the user's
+        if not callable(self.signal):
             self.data(np.arange(1))
+
+    def _check(self) -> None:
+        require("rate", self.rate, zero=False, remedy="for events at random use irregular=True")
+        require("frequency", self.frequency)
+        require("resolution", self.resolution, zero=False)
+        if self.stamps not in (None, "own", "host"):
+            msg = f"stamps must be None, 'own' or 'host', not {self.stamps!r}"
+            raise ParameterError(msg)
+        if self.duration is not None:
+            require("duration", self.duration, zero=False)
+        if self.blocksize is not None and self.blocksize < 1:
+            msg = f"blocksize must be >= 1, not {self.blocksize!r}"
+            raise ParameterError(msg)
+        if any(n < 1 for n in self.shape):
+            msg = f"shape must be of numbers >= 1, not {self.shape!r}"
+            raise ParameterError(msg)
+        if self.channels and (not self.shape or len(self.channels) != self.shape[-1]):
+            msg = f"{len(self.channels)} channel labels do not fit the shape {self.shape!r}"
+            raise ParameterError(msg)
+        for name, most in (("ppm", 1e5), ("drift", 1e3), ("wander", 1e3)):
+            if not abs(getattr(self, name)) <= most:
+                msg = f"{name} must be within -{most:g} to {most:g}, not {getattr(self, name)!r}"
+                raise ParameterError(msg)
+        if not is_whole(self.seed, 0):
+            msg = f"seed must be an integer >= 0, not {self.seed!r}"
+            raise ParameterError(msg)
+        before = 0.0
+        for at, lasts in self.unplugs:
+            if not (before < at < math.inf and 0 < lasts < math.inf):
+                msg = (
+                    "unplugs must be pairs (at, for how long) of seconds > 0, one after the "
+                    f"other, not {self.unplugs!r}"
+                )
+                raise ParameterError(msg)
+            before = at + lasts
 
     # -- presets ------------------------------------------------------------------------------
 
@@ -132,7 +171,7 @@ class Simulated:
         Parameters
         ----------
         options
-            Of `Simulated`, instead of those of the preset.
+            Options of `Simulated` that replace those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "microphone", "shape": (1,), "unit": "FS", "signal": "knocks",
@@ -143,17 +182,17 @@ class Simulated:
 
     @classmethod
     def camera(cls, *, width: int = 320, height: int = 240, **options: Any) -> Self:
-        """Return a camera, 30 pictures a second, that sees moving stripes.
+        """Return a camera, 30 frames a second, that sees moving stripes.
 
-        Each picture ``(height, width, 3)`` uint8 in the order blue, green, red bears its number;
+        Each frame ``(height, width, 3)`` uint8 in the order blue, green, red shows its number;
         `frame_number` reads it.
 
         Parameters
         ----------
         width, height
-            Of the picture.
+            Size of the frames [pixels].
         options
-            Of `Simulated`, instead of those of the preset.
+            Options of `Simulated` that replace those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "camera", "rate": 30.0, "shape": (height, width, 3), "dtype": np.uint8,
@@ -164,15 +203,14 @@ class Simulated:
 
     @classmethod
     def can(cls, **options: Any) -> Self:
-        """Return the CAN bus of a small car: 500 frames a second, looked for every 10 ms.
+        """Return the CAN bus of a small car: 500 messages a second, polled every 10 ms.
 
-        The frames are those of `can_frames`, of the same dtype as `Can` gives; their stamps are
-        the kernel's.
+        The messages are those of `can_frames`, of the dtype of `Can`, with stamps of the kernel.
 
         Parameters
         ----------
         options
-            Of `Simulated`, instead of those of the preset.
+            Options of `Simulated` that replace those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "can", "rate": 500.0, "irregular": True, "dtype": CAN_DTYPE,
@@ -183,12 +221,12 @@ class Simulated:
 
     @classmethod
     def keyboard(cls, **options: Any) -> Self:
-        """Return a keyboard on which somebody types: events of `KEY_DTYPE`.
+        """Return a keyboard that types a sentence: events of `KEY_DTYPE`.
 
         Parameters
         ----------
         options
-            Of `Simulated`, instead of those of the preset.
+            Options of `Simulated` that replace those of the preset.
         """
         preset: dict[str, Any] = {
             "name": "keyboard", "rate": 8.0, "irregular": True, "dtype": KEY_DTYPE,
@@ -200,7 +238,7 @@ class Simulated:
 
     @property
     def info(self) -> StreamInfo:
-        """What is known before the first sample."""
+        """Description of the stream before the first sample."""
         whole = self.drops is not None and self.drops.unit == "blocks" and not self.irregular
         return StreamInfo(
             self.name,
@@ -210,7 +248,7 @@ class Simulated:
             self.unit,
             self.channels,
             counter=self.counter,
-            quantum=block_of(self) if whole else None,
+            quantum=self._block if whole else None,
             device_clock=self.stamps or "own",
             extra={"simulated": True, "seed": self.seed},
         )
@@ -218,8 +256,8 @@ class Simulated:
     def open(self, emit: Emit, fail: Fail) -> Close:
         """Start it in a thread of its own, in real time.
 
-        After an unplugging, a new opening goes on with the samples that are due by then; after a
-        plain close it begins anew, with sample 0.
+        After an unplug, a new opening goes on with the samples that are due by then; after a plain
+        close it begins anew, with sample 0.
 
         Raises
         ------
@@ -228,19 +266,19 @@ class Simulated:
         DeviceBusyError
             If it is open.
         ParameterError
-            If the signal function returns something that is no ``(n, *shape)`` of ``dtype``.
+            If the signal function returns anything but ``(n, *shape)`` of ``dtype``.
         """
         self.data(np.arange(1))
-        world = Simulation(self)
-        return self._plug.open(world.script(stamped=False), world.truth, emit, fail)
+        simulation = Simulation(self)
+        return self._plug.open(simulation.schedule(stamped=False), simulation.truth, emit, fail)
 
-    # -- what only a twin can do --------------------------------------------------------------
+    # -- beyond a source ----------------------------------------------------------------------
 
     @property
     def truth(self) -> Truth:
-        """True times and losses of what was started last, by opening or by `readings`.
+        """True times and losses since the last start, by `open` or by `readings`.
 
-        Before anything was started, that of a start at host time 0.
+        Before the first start, those of a start at host time 0.
         """
         if self._plug.truth is None:
             self._plug.truth = Simulation(self).truth(0)
@@ -251,8 +289,12 @@ class Simulated:
         self._plug.pull()
 
     def replug(self) -> None:
-        """PlugState it in again."""
+        """Plug it in again."""
         self._plug.push()
+
+    @property
+    def _block(self) -> int:
+        return block_of(self.blocksize, self.rate, irregular=self.irregular)
 
     def data(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Return samples ``(n, *shape)`` by their numbers int64 ``(n,)``.
@@ -260,20 +302,20 @@ class Simulated:
         Raises
         ------
         ParameterError
-            If the signal function returns something that is no ``(n, *shape)`` of ``dtype``.
+            If the signal function returns anything but ``(n, *shape)`` of ``dtype``.
         """
         return Simulation(self).values(np.asarray(index, np.int64))
 
     def readings(self, seconds: Duration | None = None, *, start: int = 0) -> Iterator[Reading]:
-        """Return what arrives, in virtual time: the same as when opened, but without waiting.
+        """Return readings in virtual time: those of `open`, but without waiting.
 
-        Each reading has its exact `Reading.arrival`. Where the plug is pulled nothing comes; after
-        it, counter and stamps begin at 0 again, and `truth` has the samples as lost.
+        Each reading has its exact `Reading.arrival`. There are none while the plug is pulled;
+        afterwards counter and stamps begin at 0 again, and `truth` has the samples as lost.
 
         Parameters
         ----------
         seconds
-            For how long [s]; None: as long as `duration`, or for ever.
+            Length of the simulation [s]; None: `duration`, or endless.
         start
             True host time of sample 0 [ns].
 
@@ -284,6 +326,6 @@ class Simulated:
         3599.0
         """
         until = None if seconds is None else to_span(seconds, "seconds")
-        world = Simulation(self)
-        truth = self._plug.truth = world.truth(start)
-        return world.readings(truth, until)
+        simulation = Simulation(self)
+        truth = self._plug.truth = simulation.truth(start)
+        return simulation.readings(truth, until)

@@ -187,7 +187,7 @@ def test_a_bare_stream_has_the_given_rate_or_arrival(tmp_path: Path) -> None:
     assert before < times(readings)[0] <= times(readings)[-1] < now_ns()
 
 
-def test_a_file_that_is_cut_off_is_told(clip: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_cut_off_is_reported(clip: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.avi"
     path.write_bytes(clip.read_bytes()[: clip.stat().st_size // 3])
     with Taker().open(Camera(path, pace="max")) as taker:
@@ -202,7 +202,7 @@ def test_a_file_that_is_cut_off_is_told(clip: Path, tmp_path: Path) -> None:
 # -- image files -----------------------------------------------------------------------------
 
 
-def test_image_files_begin_anywhere_and_tell_their_holes(tmp_path: Path) -> None:
+def test_image_files_begin_anywhere_and_report_their_holes(tmp_path: Path) -> None:
     pattern = make_sequence(tmp_path, [107, 108, 109, 112, 113, 114])
     (tmp_path / "p_0113.png").write_bytes(b"no image")
     (tmp_path / "p_0113.png.bak").write_bytes(coded(3))
@@ -223,7 +223,7 @@ def test_image_files_without_rate_have_the_time_of_arrival(tmp_path: Path) -> No
     assert before < times(readings)[0] <= times(readings)[-1] < now_ns()
 
 
-def test_a_last_frame_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_last_frame_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     pattern = make_sequence(tmp_path, range(3))
     (tmp_path / "p_0002.png").write_bytes(b"")
     with Taker().open(Camera(pattern)) as taker:
@@ -387,9 +387,9 @@ def test_urls_that_do_not_answer_or_send_no_video() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     url = f"http://user:secret@127.0.0.1:{port}/video"
-    with pytest.raises(DeviceNotFoundError, match=r"does not answer .*refused") as told:
+    with pytest.raises(DeviceNotFoundError, match=r"does not answer .*refused") as raised:
         Camera(url).open(lambda _: None, lambda _: None)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(raised.value)
     assert "secret" not in str(Camera(url).info)
     fails(Camera("http://no.such.host.invalid/x"), DeviceNotFoundError, "does not answer")
     fails(Camera("udp://127.0.0.1:0", timeout=0.2), DeviceNotFoundError, "cannot be opened")

@@ -194,7 +194,7 @@ def test_holes_between_image_files_are_gaps(tmp_path: Path) -> None:
     assert (whole.time - START).tolist() == [0, 100 * MS, 400 * MS, 500 * MS]
 
 
-def test_a_damaged_file_is_told_and_ends_well(film: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_and_ends_well(film: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.avi"
     path.write_bytes(film.read_bytes()[: film.stat().st_size // 4])
     device = Device(Camera(path, pace="max"))

@@ -80,7 +80,7 @@ def test_an_invented_rate_is_found_out(true_rate: float, caplog: pytest.LogCaptu
     error = np.abs(times - arrival)
     slip = abs(1 - true_rate / 25)  # seconds in a second
     assert error.max() < max(0.5, 5 * slip) * 1e9  # until it was found out
-    assert error[3 * n // 4 :].max() < 100  # afterwards; equal arrivals are told apart by 1 ns
+    assert error[3 * n // 4 :].max() < 100  # afterwards; equal arrivals differ by 1 ns
 
 
 def test_a_true_25_that_loses_frames_is_found_out() -> None:

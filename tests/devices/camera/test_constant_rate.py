@@ -26,7 +26,7 @@ def arrivals(taken: NDArray[np.float64], seed: int = 0) -> NDArray[np.int64]:
 def stamped(
     arrival: NDArray[np.int64], rate: float | None = 30.0
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return times [ns] and their doubt [ns]."""
+    """Return times [ns] and their half width [ns]."""
     clock = ArrivalClock(rate=rate)
     times, half_widths = [], []
     for t in arrival.tolist():

@@ -41,13 +41,13 @@ SLCAN: dict[str, Any] = {"interface": "slcan", "options": {"sleep_after_open": 0
 
 
 class Collector:
-    """Subscribes to a device and keeps what comes."""
+    """Subscribes to a device and keeps what comes, heartbeats included."""
 
     def __init__(self, device: Device) -> None:
         self.chunks: list[Chunk] = []
         self.errors: list[Exception] = []
         self.done = threading.Event()
-        device.subscribe(self.chunks.append, self._failed, self.done.set)
+        device.with_heartbeats().subscribe(self.chunks.append, self._failed, self.done.set)
 
     def _failed(self, error: Exception) -> None:
         self.errors.append(error)
@@ -275,7 +275,7 @@ def write(path: str, data: bytes) -> None:
         port.write(data)
 
 
-def test_garbled_messages_are_told_and_skipped(line: PtyLine) -> None:
+def test_garbled_messages_are_reported_and_skipped(line: PtyLine) -> None:
     device = Device(Can(line.path, **SLCAN))
     got = Collector(device)
     faults: list[Exception] = []

@@ -82,15 +82,15 @@ def play(identifiers: list[int], **options: Any) -> tuple[list[Chunk], list[Exce
     return chunks, errors
 
 
-def test_strangers_pass_and_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_strangers_pass_and_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     chunks, errors = play([291, 1, 2] * 100, decode=DBC)
     assert not errors
     assert sum(int((chunk.data["message"] < 0).sum()) for chunk in chunks) == 200
-    told = [r.getMessage() for r in caplog.records if "the database has no" in r.getMessage()]
-    assert 1 <= len(told) <= 2
-    assert "virtual decode" in told[0]
-    assert "0x1" in " ".join(told)
-    assert "0x2" in " ".join(told)
+    logged = [r.getMessage() for r in caplog.records if "the database has no" in r.getMessage()]
+    assert 1 <= len(logged) <= 2
+    assert "virtual decode" in logged[0]
+    assert "0x1" in " ".join(logged)
+    assert "0x2" in " ".join(logged)
 
 
 def test_a_database_that_does_not_match_a_bus() -> None:

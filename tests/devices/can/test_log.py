@@ -167,7 +167,7 @@ def test_a_slow_subscriber_gets_every_message(tmp_path: Path) -> None:
     assert not whole.gaps
 
 
-def test_times_that_go_back_are_told(tmp_path: Path) -> None:
+def test_times_that_go_back_are_reported(tmp_path: Path) -> None:
     items = messages(300)
     for message in items[150:]:
         message.timestamp -= 0.1

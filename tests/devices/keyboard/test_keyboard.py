@@ -263,7 +263,7 @@ def test_its_own_terminal_is_found_though_input_comes_from_elsewhere() -> None:
     assert "found this terminal" in output
 
 
-def test_without_a_terminal_the_error_tells_the_remedy() -> None:
+def test_without_a_terminal_the_error_names_the_remedy() -> None:
     code = (
         "from rxstream import Device\n"
         "from rxstream.devices.keyboard import Keyboard\n"
@@ -294,7 +294,7 @@ def test_bad_arguments() -> None:
         Device(Keyboard(9999)).open()
 
 
-def test_text_of_a_twin_and_of_a_keyboard() -> None:
-    twin = Simulated.keyboard()
-    data = twin.data(np.arange(20))
-    assert typed(Chunk.stamped(data, range(20), twin.info)) == "the quick "
+def test_text_of_a_simulated_and_of_a_keyboard() -> None:
+    sim = Simulated.keyboard()
+    data = sim.data(np.arange(20))
+    assert typed(Chunk.stamped(data, range(20), sim.info)) == "the quick "
