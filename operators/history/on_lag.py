@@ -7,7 +7,8 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.errors import NotRewindableError
 from rxstream.steps.stream import label
-from rxstream.window.log import Policy, check_policy
+from rxstream.validation import check_choice
+from rxstream.window.log import Policy
 from rxstream.window.rewindable import Rewindable
 
 __all__ = ["on_lag"]
@@ -63,7 +64,7 @@ def on_lag(
     >>> ramp.wait(10**10), len(kept), any(chunk.gap for chunk in kept)
     (True, 100, False)
     """
-    check_policy(policy)
+    check_choice(policy, Policy, "policy")
 
     def operator(source: Observable[Chunk]) -> Observable[Chunk]:
         if not isinstance(source, Rewindable):

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import Duration, Time, to_ns, to_span
-from rxstream.errors import NotRewindableError, ParameterError
+from rxstream.data.clock import Duration, Time, to_span
+from rxstream.errors import NotRewindableError
 from rxstream.steps.stream import label
 from rxstream.window.replay import Replay
 from rxstream.window.rewindable import Rewindable
+from rxstream.window.starts import StartPosition
 
 __all__ = ["rewind"]
 
@@ -66,13 +67,7 @@ def rewind(
     [27 28 29]
     >>> ramp.on_completed()
     """
-    if (seconds is None) == (to is None):
-        msg = f"rewind takes seconds or to=, one of them, not {seconds!r} and {to!r}"
-        raise ParameterError(msg)
-    if seconds is not None:
-        to_span(seconds, "rewind", zero=True)
-    if to is not None:
-        to_ns(to)
+    StartPosition().rewound(seconds, to)
 
     def operator(source: Observable[Chunk]) -> Observable[Chunk]:
         if not isinstance(source, Rewindable):

@@ -45,16 +45,6 @@ class Unmatched:
     partner: str
     reason: UnmatchedReason
 
-    @property
-    def start(self) -> int:
-        """Start of its samples [ns]."""
-        return self.chunk.start
-
-    @property
-    def end(self) -> int:
-        """End of its samples [ns], exclusive."""
-        return self.chunk.end
-
     def __str__(self) -> str:
         return f"{len(self.chunk)} samples of {self.chunk.info.name}: {self.partner}: {self.reason}"
 

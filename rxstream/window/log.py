@@ -9,7 +9,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from threading import get_ident
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Time, now_ns, to_ns
@@ -17,7 +17,7 @@ from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, LagError, ParameterError
 
-__all__ = ["Cursor", "Log", "Policy", "check_policy"]
+__all__ = ["Cursor", "Log", "Policy"]
 
 Policy: TypeAlias = Literal["gap", "latest", "error", "block"]
 
@@ -27,13 +27,6 @@ _CHUNK_BYTES = 512
 # Chunks taken at once: a busy reader locks the log once for all of them, and a dispose or a turn of
 # its scheduler waits for no more than these.
 _BATCH = 64
-
-
-def check_policy(policy: str) -> None:
-    """Raise `ParameterError` for an unknown policy."""
-    if policy not in get_args(Policy):
-        msg = f"policy must be one of {', '.join(get_args(Policy))}, not {policy!r}"
-        raise ParameterError(msg)
 
 
 class Cursor:
@@ -88,31 +81,30 @@ class Log:
     ) -> None:
         self.span, self.max_bytes, self.name = span, max_bytes, name
         self._clock = clock
-        # Re-entrant: finalizers of a dropped chunk may call in again, e.g. dispose a subscription.
+        # Finalizers of a dropped chunk may re-enter, e.g. dispose a subscription.
         self._lock = threading.RLock()
-        # Notified when a blocking cursor went on, so that a producer that waits for it goes on.
+        # Notified when a blocking cursor has moved or left: a producer may wait for it.
         self._moved = threading.Condition(self._lock)
-        # Those before `start` are None, and deleted many at a time; `_base` is the number of the
-        # first entry.
+        # Chunk number n is at n - `_base`. Those before `start` are None until many are deleted.
         self._chunks: list[Chunk | None] = []
         self._base = 0
         self.start = self.stop = 0
         self._bytes = 0
         self._oldest_end = 0
-        # The log is idle while `stop` stays what it was when the clock was last asked; the host
-        # time [ns] of about the last append is where its age begins.
+        # `stop` when the clock was last read: as long as that is the same, the log is idle, since
+        # about `_appended_at` [ns].
         self._stop_at_look = 0
         self._appended_at = 0
         self.ended = False
         self.error: Exception | None = None
         self._cursors: tuple[Cursor, ...] = ()
-        # Cursors that found nothing to take: the next append wakes them, and only them.
+        # Cursors that found nothing to take; the next append wakes these, and only these.
         self._idle: list[Cursor] = []
-        # Cursors whose `seen` is None. Should the first chunk they would have had be dropped, it is
-        # noted where they would have begun, so that this is a loss with a start and a count.
+        # Cursors that have not taken anything, and found no chunk before them. If their first chunk
+        # is dropped, its start is noted, so that the loss has a start and a count.
         self._fresh: list[Cursor] = []
-        # An empty chunk at the end of the last one dropped, while nothing is left: it carries the
-        # gap to readers that had not read to the end.
+        # Empty chunk at the end of the last one dropped, when none is left: at the end of the
+        # stream it carries the gap to readers that lag.
         self._tail: Chunk | None = None
         self._blocking = self._released = False
 

@@ -9,7 +9,8 @@ from time import monotonic
 from rxstream.data.chunk import Chunk
 from rxstream.steps.heartbeats import HeartbeatFilter
 from rxstream.steps.pull import BaseReader
-from rxstream.window.log import Cursor, Log, Policy, check_policy
+from rxstream.validation import check_choice
+from rxstream.window.log import Cursor, Log, Policy
 
 __all__ = ["Reader", "iterate_async"]
 
@@ -41,7 +42,7 @@ class Reader(BaseReader[Chunk]):
         name: str = "reader",
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        check_policy(policy)
+        check_choice(policy, Policy, "policy")
         super().__init__(log.name)
         self._log = log
         self._wakeup: SimpleQueue[None] = SimpleQueue()

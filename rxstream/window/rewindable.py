@@ -11,7 +11,8 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, format_time, to_ns, to_span
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.steps.stream import Stream
-from rxstream.window.log import Log, Policy, check_policy
+from rxstream.validation import check_choice
+from rxstream.window.log import Log, Policy
 from rxstream.window.reader import Reader, iterate_async
 from rxstream.window.replay import Replay
 from rxstream.window.starts import StartPosition
@@ -25,8 +26,8 @@ _NEAR = 1_000_000_000  # [ns]
 class Rewindable(Stream[Chunk]):
     """A stream that keeps a past: a device, a `TimeWindowSubject`, what `replay_window` returns.
 
-    A kind of them says which log it reads and how a subscriber or a reader joins it; to begin in
-    the past and to look back are the same for all.
+    A subclass provides the log and how to join it; beginning in the past and looking back are the
+    same for all.
     """
 
     _start = StartPosition()
@@ -73,16 +74,11 @@ class Rewindable(Stream[Chunk]):
 
     def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> "WindowView":
         """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
-        if (seconds is None) == (to is None):
-            msg = f"rewind takes seconds or to=, one of them, not {seconds!r} and {to!r}"
-            raise ParameterError(msg)
-        back = None if seconds is None else to_span(seconds, "rewind", zero=True)
-        when = None if to is None else to_ns(to)
-        return WindowView(self, replace(self._start, back=back, to=when))
+        return WindowView(self, self._start.rewound(seconds, to))
 
     def on_lag(self, policy: Policy, *, name: str | None = None) -> "WindowView":
         """Choose what happens to a subscriber that is too slow: gap, latest, error, block."""
-        check_policy(policy)
+        check_choice(policy, Policy, "policy")
         return WindowView(self, replace(self._start, policy=policy, name=name))
 
     def reader(  # type: ignore[override]  # the window is its hand-over, so it has no size
@@ -103,11 +99,9 @@ class Rewindable(Stream[Chunk]):
         name
             Name of the reader in messages and `Device.stats`.
         """
-        start = self._start
-        if rewind is not None:
-            start = replace(start, back=to_span(rewind, "rewind", zero=True), to=None)
+        start = self._start if rewind is None else self._start.rewound(rewind)
         if policy is not None:
-            check_policy(policy)
+            check_choice(policy, Policy, "policy")
             start = replace(start, policy=policy)
         return self.attach_reader(replace(start, name=name or start.name or "reader"))
 

@@ -1,7 +1,8 @@
 """Where a subscription begins, and what happens to it when it is too slow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ParameterError
 from rxstream.steps.watermark import NEVER
 from rxstream.window.log import Log, Policy
@@ -21,6 +22,20 @@ class StartPosition:
     """What happens to a subscriber that falls out of the window."""
     name: str | None = None
     """Name of the subscriber in threads, messages and statistics."""
+
+    def rewound(self, seconds: Duration | None, to: Time | None = None) -> "StartPosition":
+        """Return the same with a start ``seconds`` [s] before the newest sample, or at ``to``.
+
+        Raises
+        ------
+        ParameterError
+            Unless exactly one of them is given, and is a duration or a time.
+        """
+        if (seconds is None) == (to is None):
+            msg = f"rewind takes seconds or to=, one of them, not {seconds!r} and {to!r}"
+            raise ParameterError(msg)
+        back = None if seconds is None else to_span(seconds, "rewind", zero=True)
+        return replace(self, back=back, to=None if to is None else to_ns(to))
 
     def check(self, log: Log) -> None:
         """Raise `ParameterError` if it lies further back than a log reaches."""

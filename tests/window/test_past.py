@@ -322,6 +322,6 @@ def test_bad_arguments_are_named(make: Any, words: str) -> None:
     ],
 )
 def test_rewind_says_what_to_write_instead(make: Any, words: str) -> None:
-    with pytest.raises(NotRewindableError) as told:
+    with pytest.raises(NotRewindableError) as raised:
         make(Device(Manual()))
-    assert words in str(told.value)
+    assert words in str(raised.value)

@@ -1,4 +1,4 @@
-"""Many threads at random: each subscriber has everything once, in order, or is told what not."""
+"""Many threads at random: each subscriber has everything once, in order, or gets a gap for it."""
 
 import gc
 import random
@@ -54,9 +54,9 @@ class Watcher:
             self.wrong.append("two threads at once")
         if self.ends:
             self.wrong.append("a chunk after the end")
-        told = sum(gap.lost or 0 for gap in chunk.gaps)
-        if self.expected is not None and chunk.index - told != self.expected:
-            self.wrong.append(f"{self.expected} expected, {chunk.index} - {told} came")
+        lost = sum(gap.lost or 0 for gap in chunk.gaps)
+        if self.expected is not None and chunk.index - lost != self.expected:
+            self.wrong.append(f"{self.expected} expected, {chunk.index} - {lost} came")
         if not np.array_equal(chunk.data, np.arange(chunk.index, chunk.index + len(chunk))):
             self.wrong.append("other samples")
         self.expected = chunk.index + len(chunk)

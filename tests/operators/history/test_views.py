@@ -11,7 +11,7 @@ from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxstream import Chunk, Clip, Device, Reading, StreamInfo, TimeWindowSubject
+from rxstream import Chunk, Device, Reading, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import NotRewindableError, ParameterError
 
@@ -88,27 +88,6 @@ def test_they_work_on_a_device_and_combine() -> None:
         assert others == []
         assert (cursor.name, cursor.policy) == ("store", "block")
     assert numbers(got) == list(range(50, 100))
-
-
-@pytest.mark.parametrize(
-    "view",
-    [lambda s: s, lambda s: s.rewind(0.02), lambda s: s.rewind(to=0), lambda s: s.on_lag("block")],
-)
-def test_a_view_keeps_the_past_of_its_source_also_for_clips(view: Any) -> None:
-    subject = filled(5)
-    events: Subject[Chunk[Any]] = Subject()
-    clips: list[Clip] = []
-    capture = ops.capture(mic=view(subject), before=0.02, after=0.015, merge=False)
-    events.pipe(capture).subscribe(clips.append, scheduler=here)
-    info = StreamInfo("keys", dtype=np.dtype(np.int64))
-    for number, at in enumerate((45, 75)):
-        events.on_next(Chunk.stamped(np.array([at]), [at * MS], info, index=number))
-        for k in range(at // 10 + 1, at // 10 + 4):
-            subject.on_next(ramp(10 * k, 10))
-    events.on_completed()
-    assert [numbers([clip["mic"]]) for clip in clips] == [[*range(25, 60)], [*range(55, 90)]]
-    assert all(clip.complete for clip in clips)
-    subject.on_completed()
 
 
 def test_latest_leaves_out_and_tells() -> None:
@@ -212,7 +191,7 @@ def test_errors_pass_through_it() -> None:
         (lambda: ops.rewind(-1), "rewind must be >= 0"),
         (lambda: ops.rewind(), "one of them"),
         (lambda: ops.rewind(to=1.5), "no point in time"),  # type: ignore[arg-type]
-        (lambda: ops.on_lag("drop"), "gap, latest, error, block"),  # type: ignore[arg-type]
+        (lambda: ops.on_lag("drop"), "'gap' or 'latest' or 'error' or 'block'"),  # type: ignore[arg-type]
         (lambda: ops.replay_window(0), "replay_window must be > 0"),
         (lambda: ops.replay_window(1, max_bytes=0), "max_bytes"),
         (lambda: TimeWindowSubject(5).pipe(ops.rewind(6)), "history of stream is 5 s"),
