@@ -1,102 +1,133 @@
-"""Results of the analysing readers of the demo: loudness, motion, traffic; plain callables."""
+"""The analyses of the demo: operators that turn a stream into numbers, and what sums these up."""
 
-import time
-from collections import deque
+from collections.abc import Callable
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from reactivex import Observable, compose
+from reactivex.operators import do_action
 
+from rxstream import operators as ops
 from rxstream.data.chunk import Chunk
+from rxstream.demo.inputs import Input
+from rxstream.demo.scene import CAR
 
-__all__ = ["Analysis", "Loudness", "Motion", "Swing", "Traffic", "decibels"]
+__all__ = ["Analysis", "Summary", "Traffic", "analysis_of", "decibels", "loudness", "motion"]
 
-# Levels that make the usual one: the last 10 s of one each 0.1 s.
-_KEPT = 100
+Operator: TypeAlias = Callable[[Observable[Chunk]], Observable[Chunk]]
+# Every so many pixels are enough to see a change of a frame.
+_PIXELS = 8
 
 
 class Analysis(Protocol):
-    """Takes chunks in a reader of its own; reports what it has found."""
+    """Takes the results of operators; sums them up for people."""
 
     now: str
-    """The newest result, for people."""
+    """The newest result."""
 
     def __call__(self, chunk: Chunk, /) -> None:
-        """Take the next chunk."""
+        """Take the next results."""
         ...
 
     def found(self, start: int) -> str:
-        """Return in one line what it has found, times from ``start`` [ns] on."""
+        """Return all results in a line, times from ``start`` [ns] on."""
         ...
 
 
-def decibels(level: float) -> float:
-    """Return a level of 0 to 1 in dB, at least -120."""
-    return 20.0 * float(np.log10(max(level, 1e-6)))
-
-
-def _seconds(when: int, start: int) -> float:
-    return max(0.0, (when - start) / 1e9)
-
-
-class Loudness:
-    """Usual and greatest level of sound."""
-
-    def __init__(self) -> None:
-        self.now = ""
-        self._levels: deque[float] = deque(maxlen=_KEPT)
-        self._loudest = (-120.0, 0)
-
-    def __call__(self, chunk: Chunk, /) -> None:
-        """Take levels ``(n, channels)``, as of ``ops.rms``."""
-        for level, when in zip(chunk.data.max(axis=-1).tolist(), chunk.time.tolist(), strict=True):
-            self._levels.append(decibels(level))
-            self._loudest = max(self._loudest, (decibels(level), when))
-            self.now = f"{decibels(level):.0f} dB"
-
-    def found(self, start: int) -> str:
-        """Return the usual and the greatest loudness."""
-        if not self._levels:
-            return "no sound"
-        level, when = self._loudest
-        usual = float(np.median(self._levels))
-        return f"usually {usual:.0f} dB, loudest {level:.0f} dB at {_seconds(when, start):.1f} s"
-
-
-class Motion:
-    """Change from one frame to the next; takes its time, on purpose.
+def analysis_of(source: Input, slow: float, hurry: Event) -> tuple[Operator, Analysis]:
+    """Return the operators that analyse a device, and what takes their results.
 
     Parameters
     ----------
+    source
+        The device.
     slow
-        Time it takes for a frame, in durations of a frame.
+        Time that the analysis of a frame takes, in durations of a frame.
     hurry
         When set, it is slow no more.
     """
+    if source.key == "microphone":
+        return loudness()
+    if source.key == "camera":
+        return motion(slow, hurry)
+    if source.key == "sensor":
+        found = "values from {least:.2f} to {most:.2f}"
+        return ops.window_by_time(0.2), Summary("{:+.2f}", found)
+    windows = ops.window_by_time(0.5)
+    # Of a real bus there is no database.
+    decoded = compose(ops.decode_can(CAR, ["EngineSpeed"]), windows)
+    return decoded if source.simulated else windows, Traffic()
 
-    def __init__(self, slow: float, hurry: Event) -> None:
+
+def loudness() -> tuple[Operator, "Summary"]:
+    """Return what measures the level of sound, ten times a second over 0.2 s, and sums it up."""
+    levels = compose(ops.rms(0.2, every=0.1), ops.map_data(decibels, unit="dB"))
+    found = "usually {median:.0f} dB, loudest {most:.0f} dB at {at:.1f} s"
+    return levels, Summary("{:.0f} dB", found)
+
+
+def motion(slow: float, hurry: Event) -> tuple[Operator, "Summary"]:
+    """Return what measures the change of frames, slowly, and sums it up."""
+
+    def wait(chunk: Chunk) -> None:
+        hurry.wait(chunk.duration * slow)
+
+    changes = compose(do_action(wait), ops.scan_data(_change, None, unit="%"))
+    return changes, Summary("{:.0f} % change", "frames changed most at {at:.1f} s, by {most:.0f} %")
+
+
+def decibels(levels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return levels of 0 to 1 in dB, at least -120."""
+    out: NDArray[np.float64] = 20.0 * np.log10(np.maximum(levels, 1e-6))
+    return out
+
+
+def _change(
+    before: NDArray[np.float64] | None, frames: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the change of frames ``(n, height, width[, 3])`` from one to the next [%]."""
+    small = frames[:, ::_PIXELS, ::_PIXELS].reshape(len(frames), -1).astype(np.float64)
+    changes = np.diff(small, axis=0, prepend=small[:1] if before is None else before)
+    return 100.0 / 255.0 * np.abs(changes).mean(axis=1), small[-1:]
+
+
+class Summary:
+    """Least, greatest and median of numbers.
+
+    Parameters
+    ----------
+    now
+        Format of the newest number.
+    found
+        Format of the result: ``least``, ``median``, ``most``, and ``at``, the time of the greatest
+        number [s].
+    """
+
+    def __init__(self, now: str, found: str) -> None:
         self.now = ""
-        self._slow, self._hurry = slow, hurry
-        self._before: NDArray[np.float64] | None = None
-        self._greatest = (0.0, 0)
+        self._now, self._found = now, found
+        self._values: list[NDArray[Any]] = []
+        self._most = (-np.inf, 0)
 
     def __call__(self, chunk: Chunk, /) -> None:
-        """Take frames ``(n, height, width[, 3])``."""
-        began = time.perf_counter()
-        for frame, when in zip(chunk.data, chunk.time.tolist(), strict=True):
-            small = frame[::8, ::8].astype(np.float64)
-            if self._before is not None:
-                change = 100.0 * float(np.abs(small - self._before).mean()) / 255.0
-                self._greatest = max(self._greatest, (change, when))
-                self.now = f"{change:.0f} % change"
-            self._before = small
-        self._hurry.wait(max(0.0, chunk.duration * self._slow - (time.perf_counter() - began)))
+        """Take numbers ``(n,)`` or ``(n, channels)``, of which the greatest counts."""
+        if len(chunk):
+            values = chunk.data.reshape(len(chunk), -1).max(axis=1)
+            self.now = self._now.format(values[-1])
+            self._values.append(values)
+            greatest = int(values.argmax())
+            self._most = max(self._most, (float(values[greatest]), chunk.axis.at(greatest)))
 
     def found(self, start: int) -> str:
-        """Return when the frames changed most."""
-        change, when = self._greatest
-        return f"frames changed most at {_seconds(when, start):.1f} s, by {change:.0f} %"
+        """Return the result."""
+        if not self._values:
+            return "nothing came"
+        values, (most, when) = np.concatenate(self._values), self._most
+        return self._found.format(
+            least=values.min(), median=np.median(values), most=most, at=max(0, when - start) / 1e9
+        )
 
 
 class Traffic:
@@ -128,22 +159,3 @@ class Traffic:
         if self._speeds:
             text += f"; engine {min(self._speeds):.0f} to {max(self._speeds):.0f} turns/min"
         return text
-
-
-class Swing:
-    """Range of a sensor's values."""
-
-    def __init__(self) -> None:
-        self.now = ""
-        self._low, self._high = np.inf, -np.inf
-
-    def __call__(self, chunk: Chunk, /) -> None:
-        """Take a window of numbers."""
-        if len(chunk):
-            low, high = float(chunk.data.min()), float(chunk.data.max())
-            self._low, self._high = min(self._low, low), max(self._high, high)
-            self.now = f"{high - low:.2f} {chunk.info.unit} swing"
-
-    def found(self, start: int) -> str:
-        """Return the range."""
-        return f"values from {self._low:.2f} to {self._high:.2f}"

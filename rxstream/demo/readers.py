@@ -4,95 +4,76 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import TypeAlias
 
 import numpy as np
-from reactivex import Observable, compose
 from reactivex.operators import do_action
 
 from rxstream import operators as ops
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
-from rxstream.demo.analysis import Analysis, Loudness, Motion, Swing, Traffic, decibels
+from rxstream.demo.analysis import Analysis, analysis_of, decibels
 from rxstream.demo.inputs import Input
-from rxstream.demo.scene import CAR
 from rxstream.sinks import Sink, callback, can_log, csv, video, wav
 
-__all__ = ["Reader", "Readers", "start_readers"]
+__all__ = ["JOBS", "Readers", "start_readers"]
 
-Operator: TypeAlias = Callable[[Observable[Chunk]], Observable[Chunk]]
+JOBS = "storing", "analysing", "showing"
+"""Names of the readers, also in `Device.stats`."""
 
-_STORES: dict[str, tuple[str, Callable[[Path], Sink]]] = {
-    "microphone": ("microphone.wav", wav),
-    "camera": ("camera.avi", video),
-    "can": ("can.blf", can_log),
-    "sensor": ("sensor.csv", csv),
+_STORES: dict[str, tuple[str, Callable[[Path], Sink], str]] = {
+    "microphone": ("microphone.wav", wav, "samples"),
+    "camera": ("camera.avi", video, "frames"),
+    "can": ("can.blf", can_log, "messages"),
+    "sensor": ("sensor.csv", csv, "values"),
 }
-_NOUNS = {"microphone": "samples", "camera": "frames", "can": "messages", "sensor": "values"}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 # Width of what is shown in the live table [characters].
 _WIDTH = 20
-# The level at the left end of the bar of the microphone [dB].
+# Level at the left end of the bar of the microphone [dB].
 _QUIET = -60.0
 
 
 @dataclass
-class Reader:
-    """One subscriber of a device."""
-
-    name: str
-    """Its name in `SubscriberStats`."""
-    sink: Sink
-    slow: bool = False
-    """True if it is slow on purpose."""
-    lag: float = 0.0
-    """Greatest lag so far [s]."""
-    skipped: int = 0
-    """Samples missed because it was too slow."""
-
-
-@dataclass
 class Readers:
-    """The readers of one device."""
+    """The readers of one device, by their jobs."""
 
     input: Input
     path: Path
     """File of the storing reader."""
     analysis: Analysis
-    store: Reader
-    analyse: Reader
-    show: Reader
-    shown: list[str]
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    shown: str = ""
     """One line to show, replaced by the showing reader."""
     gaps: list[Gap] = field(default_factory=list)
     """All gaps of the storing reader; the window may have forgotten the first."""
+    lags: dict[str, float] = field(default_factory=lambda: dict.fromkeys(JOBS, 0.0))
+    """Greatest lag of each reader so far [s]."""
+    skipped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(JOBS, 0))
+    """Samples that each reader missed because it was too slow."""
     gone: bool = False
     """True if the device was lost, and had not come back at the end."""
 
     @property
-    def all(self) -> tuple[Reader, Reader, Reader]:
-        """The three."""
-        return self.store, self.analyse, self.show
-
-    @property
     def stored(self) -> str:
         """Content of the file, in words."""
-        samples, rate = self.store.sink.samples, self.input.device.info.rate
+        sink, rate = self.sinks["storing"], self.input.device.info.rate
         size = f"{self.path.stat().st_size / 1e6:.2g} MB" if self.path.exists() else "no file"
-        if self.input.key == "microphone" and rate:
-            silence = getattr(self.store.sink, "filled", 0) / rate
+        if isinstance(sink, wav) and rate:
+            silence = sink.filled / rate
             lost = f" and {silence:.1f} s of silence where lost" if silence else ""
-            return f"{samples / rate:.1f} s of sound{lost}, {size}"
-        return f"{samples} {_NOUNS[self.input.key]}, {size}"
+            return f"{sink.samples / rate:.1f} s of sound{lost}, {size}"
+        return f"{sink.samples} {_STORES[self.input.key][2]}, {size}"
+
+    def is_slow(self, job: str) -> bool:
+        """Return whether a reader is slow on purpose."""
+        return (self.input.key, job) == ("camera", "analysing")
 
     def watch(self) -> None:
         """Note how far each reader is behind."""
-        known = {reader.name: reader for reader in self.all}
         for now in self.input.device.stats().subscribers:
-            reader = known.get(now.name)
-            if reader is not None:
-                reader.lag = max(reader.lag, now.lag)
-                reader.skipped = now.lost
+            if now.name in self.sinks:
+                self.lags[now.name] = max(self.lags[now.name], now.lag)
+                self.skipped[now.name] = now.lost
 
 
 def start_readers(source: Input, folder: Path, *, slow: float, hurry: Event) -> Readers:
@@ -104,60 +85,33 @@ def start_readers(source: Input, folder: Path, *, slow: float, hurry: Event) -> 
         The device, open.
     folder
         Folder of the file.
-    slow
-        Time that the analysis of a frame takes, in durations of a frame.
-    hurry
-        When set, it is slow no more.
+    slow, hurry
+        As for `analysis_of`.
     """
-    name, make_sink = _STORES[source.key]
+    name, store, _ = _STORES[source.key]
+    analyse, analysis = analysis_of(source, slow, hurry)
+    readers = Readers(source, folder / name, analysis)
     draw = _DRAWINGS[source.key]
-    shown, gaps = [""], list[Gap]()
 
     def show(chunk: Chunk) -> None:
         if len(chunk):
-            shown[0] = draw(chunk)
+            readers.shown = draw(chunk)
 
-    pipeline, analysis = _analysis(source, slow, hurry)
-    note_gaps: Operator = do_action(lambda chunk: gaps.extend(chunk.gaps))
-    return Readers(
-        source,
-        folder / name,
-        analysis,
-        _start(source, "store", note_gaps, make_sink(folder / name)),
-        _start(source, "analyse", pipeline, callback(analysis)),
-        _start(source, "show", _unchanged, callback(show)),
-        shown,
-        gaps,
-    )
+    def note_gaps(chunk: Chunk) -> None:
+        readers.gaps.extend(chunk.gaps)
 
-
-def _analysis(source: Input, slow: float, hurry: Event) -> tuple[Operator, Analysis]:
-    """Return the operators of the analysing reader, and what takes their results."""
-    if source.key == "microphone":
-        return ops.rms(0.2, every=0.1), Loudness()
-    if source.key == "camera":
-        return _unchanged, Motion(slow, hurry)
-    if source.key == "sensor":
-        return ops.window_by_time(0.2), Swing()
-    # Of a real bus there is no database.
-    decode = ops.decode_can(CAR, ["EngineSpeed"]) if source.simulated else _unchanged
-    return compose(decode, ops.window_by_time(0.5)), Traffic()
-
-
-def _unchanged(stream: Observable[Chunk]) -> Observable[Chunk]:
-    return stream
-
-
-def _start(source: Input, what: str, pipeline: Operator, sink: Sink) -> Reader:
-    name = f"{source.key}-{what}"
-    policy = ops.on_lag("latest" if what == "show" else "gap", name=name)
+    storing, analysing, showing = store(readers.path), callback(analysis), callback(show)
+    readers.sinks = {"storing": storing, "analysing": analysing, "showing": showing}
     # The device is open already; its window is the queue, so nothing has been missed.
-    source.device.pipe(ops.rewind(to=0), policy, pipeline).subscribe(sink)
-    return Reader(name, sink, slow=(source.key, what) == ("camera", "analyse"))
+    stream = source.device.rewind(to=0)
+    stream.pipe(ops.on_lag("gap", name="storing"), do_action(note_gaps)).subscribe(storing)
+    stream.pipe(ops.on_lag("gap", name="analysing"), analyse).subscribe(analysing)
+    stream.pipe(ops.latest(name="showing")).subscribe(showing)
+    return readers
 
 
 def _sound(chunk: Chunk) -> str:
-    level = decibels(float(np.sqrt(np.mean(np.square(chunk.data, dtype=np.float64)))))
+    level = float(decibels(np.sqrt(np.mean(np.square(chunk.data, dtype=np.float64)))))
     bar = "▇" * round(max(0.0, 1.0 - level / _QUIET) * (_WIDTH - 8))
     return f"{bar:<{_WIDTH - 8}} {level:4.0f} dB"
 

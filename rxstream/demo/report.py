@@ -15,7 +15,7 @@ from rich.text import Text
 from rxstream.acquisition.device import Device
 from rxstream.acquisition.stats import Stats
 from rxstream.data.chunk import Chunk
-from rxstream.demo.readers import Reader, Readers
+from rxstream.demo.readers import JOBS, Readers
 from rxstream.devices.simulated import Truth
 from rxstream.display.console import format_count, format_duration, format_lag, plain_table
 
@@ -128,24 +128,19 @@ def _problems(readers: Readers, stats: Stats, unplugged: int, cable: int) -> lis
             found.append(f"{title}: {format_count(silent)} samples were lost without a word")
     if readers.gone:
         found.append(f"{title}: it was lost, and did not come back")
-    for reader in readers.all:
-        error = reader.sink.error
-        if error is not None:
-            found.append(f"{title}, {_what(reader)}: {error}")
-        if reader.skipped and reader is not readers.show:
-            missed = format_count(reader.skipped)
-            found.append(f"{title}, {_what(reader)}: too slow, {missed} samples missed")
-    missing = flow.samples - readers.store.sink.samples
-    if missing and readers.store.sink.error is None:
+    for job, sink in readers.sinks.items():
+        if sink.error is not None:
+            found.append(f"{title}, {job}: {sink.error}")
+        if readers.skipped[job] and job != "showing":
+            missed = format_count(readers.skipped[job])
+            found.append(f"{title}, {job}: too slow, {missed} samples missed")
+    store = readers.sinks["storing"]
+    missing = flow.samples - store.samples
+    if missing and store.error is None:
         found.append(f"{title}: {format_count(missing)} samples came, but were not stored")
     if flow.samples == 0 and simulated is not None:
         found.append(f"{title}: nothing came")
     return found
-
-
-def _what(reader: Reader) -> str:
-    what = reader.name.rsplit("-", 1)[1]
-    return {"store": "storing", "analyse": "analysing", "show": "showing"}[what]
 
 
 def print_report(
@@ -174,8 +169,8 @@ def print_report(
     if any(outcome.error is None for outcome in outcomes):
         console.print("? a real device does not know the truth", style="dim")
     console.print(_lags(outcomes))
-    slow = [reader for o in outcomes for reader in o.readers.all if reader.slow]
-    well = all(reader.skipped == 0 and reader.sink.error is None for reader in slow)
+    slow = [(o.readers, job) for o in outcomes for job in JOBS if o.readers.is_slow(job)]
+    well = not any(r.skipped[job] or r.sinks[job].error is not None for r, job in slow)
     text = "* slow on purpose" + ("; it got everything all the same" if well else "")
     console.print(text, style="dim")
     console.print("\nWhat the analyses found", style="bold")
@@ -218,7 +213,7 @@ def _samples(outcomes: Sequence[Outcome]) -> Table:
         truth = format_count(truly_lost(simulated.truth, flow.samples)) if simulated else "?"
         table.add_row(
             outcome.readers.input.title,
-            format_count(outcome.readers.store.sink.samples),
+            format_count(outcome.readers.sinks["storing"].samples),
             "unknown" if outcome.unplugged is None else format_count(flow.lost),
             truth,
             *(map(format_duration, error) if error else ("?", "?")),
@@ -229,11 +224,13 @@ def _samples(outcomes: Sequence[Outcome]) -> Table:
 
 def _lags(outcomes: Sequence[Outcome]) -> Table:
     table = plain_table(
-        "device", "storing", "analysing", "showing",
-        title="\nHow far each reader was behind, at most", title_style="bold",
+        "device", *JOBS, title="\nHow far each reader was behind, at most", title_style="bold",
     )  # fmt: skip
     for outcome in outcomes:
         readers = outcome.readers
-        lags = (f"{format_lag(reader.lag)} {'*' if reader.slow else ' '}" for reader in readers.all)
+        lags = (
+            f"{format_lag(lag)} {'*' if readers.is_slow(job) else ' '}"
+            for job, lag in readers.lags.items()
+        )
         table.add_row(readers.input.title, *lags)
     return table

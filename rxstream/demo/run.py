@@ -125,7 +125,7 @@ class _Demo:
         self._hurry.set()
         for readers in self._readers:
             readers.input.device.close(_DRAIN)
-        sinks = [reader.sink for readers in self._readers for reader in readers.all]
+        sinks = [sink for readers in self._readers for sink in readers.sinks.values()]
         for sink in (*sinks, self._story.sink):
             sink.wait(_DRAIN)
         self._display.update(self._readers)
@@ -135,7 +135,7 @@ class _Demo:
         for readers in self._readers:
             if readers.path.exists():
                 yield readers.path, readers.stored
-            sink = readers.store.sink
+            sink = readers.sinks["storing"]
             if isinstance(sink, video) and sink.times_path.exists():
                 yield sink.times_path, "when each frame was taken"
         if self._story.clip is not None:

@@ -124,7 +124,7 @@ def _table(devices: Sequence[Readers]) -> Table:
     for readers in devices:
         device = readers.input.device
         stats = device.stats()
-        shown = readers.shown[0] if device.state != "lost" else "[red]unplugged[/]"
+        shown = readers.shown if device.state != "lost" else "[red]unplugged[/]"
         lag = max((s.lag for s in stats.subscribers if s.policy == "gap"), default=0.0)
         table.add_row(
             readers.input.title, shown, readers.analysis.now, format_count(stats.flow.samples),

@@ -16,10 +16,9 @@ import soundfile
 from rich.console import Console
 
 from rxstream import Chunk, Device, StreamInfo
-from rxstream import operators as ops
 from rxstream.data.clip import Clip
 from rxstream.demo import run_demo
-from rxstream.demo.analysis import Loudness
+from rxstream.demo.analysis import loudness
 from rxstream.demo.inputs import Input, find_inputs, spare_input
 from rxstream.demo.readers import start_readers
 from rxstream.demo.report import judge, print_report, time_error, truly_lost
@@ -157,8 +156,8 @@ def follow(simulated: Simulated, folder: Path, device: Device | None = None) -> 
     readers = start_readers(source, folder, slow=1.0, hurry=Event())
     device.wait(20)
     device.close()
-    for reader in readers.all:
-        assert reader.sink.wait(10)
+    for sink in readers.sinks.values():
+        assert sink.wait(10)
     return list(judge(readers).problems)
 
 
@@ -274,7 +273,8 @@ def test_where_everything_is_real_a_spare_one_is_unplugged() -> None:
 
 def test_a_loud_moment_is_found_to_the_sample() -> None:
     info = StreamInfo("mic", 1000.0, (1,), np.dtype(np.float32))
-    heard, loudness, chunks = list[int](), Loudness(), list[Chunk]()
+    heard, chunks = list[int](), list[Chunk]()
+    levels, summary = loudness()
     rng = np.random.default_rng(0)
     for k in range(10):
         sound = 0.001 * rng.standard_normal((200, 1)).astype(np.float32)
@@ -282,9 +282,9 @@ def test_a_loud_moment_is_found_to_the_sample() -> None:
             sound[50:] += 0.9
         chunks.append(Chunk.regular(sound, info, start=k * 200_000_000, index=k * 200))
     rx.from_iterable(chunks).pipe(loud_moments()).subscribe(lambda m: heard.append(m.time))
-    rx.from_iterable(chunks).pipe(ops.rms(0.2, every=0.1)).subscribe(loudness)
+    rx.from_iterable(chunks).pipe(levels).subscribe(summary)
     assert heard == [1_650_000_000]
-    assert "loudest -2 dB at 1.7 s" in loudness.found(0)
+    assert "loudest -2 dB at 1.7 s" in summary.found(0)
 
 
 def test_a_moment_without_anything_can_be_drawn(tmp_path: Path) -> None:
