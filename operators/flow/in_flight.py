@@ -1,4 +1,4 @@
-"""Calls that run elsewhere, a few at a time, and their results in the order of the items."""
+"""Run calls elsewhere, a bounded number at a time, and emit results in the order of the items."""
 
 import functools
 import inspect
@@ -9,104 +9,125 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
-from reactivex import Observable, abc
+from reactivex import Observable, Observer, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import format_time
 from rxstream.errors import ParameterError, RxStreamError
+from rxstream.operators.values.results import place_of
+from rxstream.steps.heartbeats import WithoutHeartbeats, keep_heartbeats
+from rxstream.steps.stream import Stream
 from rxstream.validation import is_whole
 
-__all__ = ["Calls", "check_in_flight", "is_async", "label_of", "run_in_order"]
+__all__ = ["Calls", "is_async", "run_in_order"]
 
 A = TypeVar("A")
 B = TypeVar("B")
 A_contra = TypeVar("A_contra", contravariant=True)
-_numbers = itertools.count(1)
+_subscriptions = itertools.count(1)
+
+# Chunks without samples that may wait for the results before them, beyond the calls in flight. An
+# idle device sends some in a second, so that this is enough for a call of minutes.
+_MAX_HEARTBEATS = 1000
 
 
 class Calls(Protocol[A_contra, B]):
-    """Where calls of one subscription run."""
+    """The place where the calls of one subscription run."""
 
     def submit(self, item: A_contra, /) -> Future[B]:
-        """Begin a call, soon."""
+        """Start a call, or queue it."""
         ...
 
     def close(self) -> None:
-        """End what was made for this subscription alone; wait for nothing."""
+        """Release what was made for this subscription alone, without waiting."""
         ...
 
 
-def check_in_flight(name: str, in_flight: int) -> None:
-    """Raise `ParameterError` if it is no number of calls."""
-    if not is_whole(in_flight, 1):
-        msg = f"{name}: in_flight must be a whole number of calls >= 1, not {in_flight!r}"
-        raise ParameterError(msg)
-
-
 def is_async(function: Any) -> bool:
-    """Whether it is a coroutine function, or behaves as one."""
+    """Whether it is a coroutine function, a partial of one, or an object with an async call."""
     while isinstance(function, functools.partial):
         function = function.func
     call = type(function).__call__ if callable(function) else None
     return any(inspect.iscoroutinefunction(each) for each in (function, call))
 
 
-def label_of(name: str, function: Any) -> str:
-    """Return what to call the stage in messages."""
-    inner = getattr(function, "func", function)  # of a functools.partial
-    return f"{name}({getattr(inner, '__name__', type(inner).__name__)})"
-
-
 def run_in_order(
-    label: str, begin: Callable[[], Calls[A, B]], most: int
+    name: str, function: Any, in_flight: int, begin: Callable[[str], Calls[A, B]]
 ) -> Callable[[Observable[A]], Observable[B]]:
-    """Return an operator that gives the results of calls in the order of the items.
+    """Return an operator that emits the results of calls in the order of the items.
+
+    Chunks without samples pass by the function. They are emitted in their turn, unless the results
+    are no chunks.
 
     Parameters
     ----------
-    label
-        Of the stage, for messages and threads.
+    name
+        Name of the operator.
+    function
+        The function called, named in messages and threads.
+    in_flight
+        Largest number of items whose results have not been emitted.
     begin
-        Makes where the calls of one subscription run.
-    most
-        Items whose results have not been given yet, at most.
-    """
+        Makes the `Calls` of a subscription; takes the label of the stage.
 
-    def operator(source: Observable[A]) -> Observable[B]:
+    Raises
+    ------
+    ParameterError
+        If ``in_flight`` is no number of calls.
+    """
+    if not is_whole(in_flight, 1):
+        msg = f"{name}: in_flight must be a whole number of calls >= 1, not {in_flight!r}"
+        raise ParameterError(msg)
+    inner = getattr(function, "func", function)  # of a functools.partial
+    label = f"{name}({getattr(inner, '__name__', type(inner).__name__)})"
+
+    def operator(source: Observable[A]) -> Stream[B]:
         def subscribe(
             observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return _Run(label, begin(), most, observer).start(source, scheduler)
+            run = _Run(label, begin(label), in_flight, observer)
+            return run.start(keep_heartbeats(source), scheduler)
 
-        return Observable(subscribe)
+        return Stream(subscribe, source)
 
     return operator
 
 
 class _Run(Generic[A, B]):
-    """One subscription: its source's thread hands calls out, a thread of its own gives results."""
+    """One subscription: the source's thread submits calls, a thread of its own emits results."""
 
     def __init__(
-        self, label: str, calls: Calls[A, B], most: int, observer: abc.ObserverBase[B]
+        self, label: str, calls: Calls[A, B], in_flight: int, observer: abc.ObserverBase[B]
     ) -> None:
-        self._label, self._calls, self._most, self._observer = label, calls, most, observer
-        self._moved = threading.Condition()  # guards what follows
-        self._pending: deque[tuple[A, Future[B]]] = deque()  # oldest first, until it is given
-        self._over = self._gone = False
-        self._error: Exception | None = None  # of the source
+        self._label, self._calls, self._observer = label, calls, observer
+        self._in_flight = in_flight
+        self._changed = threading.Condition()  # guards the fields below
+        # Items and their calls, oldest first, until emitted; a heartbeat has no call.
+        self._pending: deque[tuple[A, Future[B] | None]] = deque()
+        self._heartbeats = 0  # pending
+        self._emits_chunks = True  # the newest result is a chunk, or there is none yet
+        self._ended = False  # the source has
+        self._stopped = False  # nothing more is submitted or emitted
+        self._error: Exception | None = None  # from the source
         self._raised: Exception | None = None  # by the subscriber
         self._source = SingleAssignmentDisposable()
-        name = f"rxstream-{label}-{next(_numbers)}"
-        self._thread = threading.Thread(target=self._give, name=name, daemon=True)
+        name = f"rxstream-{label}-{next(_subscriptions)}"
+        self._thread = threading.Thread(target=self._deliver, name=name, daemon=True)
 
     def start(
         self, source: Observable[A], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         self._thread.start()
+        # Of tuples of chunks, as from `align`, no heartbeats pass: the results may be of one kind
+        # or the other. Their gaps go with the next samples.
+        others = WithoutHeartbeats(Observer(self._take, self._end, self._end))
+
+        def receive(item: A) -> None:
+            (self._take if isinstance(item, Chunk) else others.on_next)(item)
+
         try:
             self._source.disposable = source.subscribe(
-                self._take, self._end, self._end, scheduler=scheduler
+                receive, others.on_error, others.on_completed, scheduler=scheduler
             )
         except BaseException:
             self._stop()
@@ -116,117 +137,145 @@ class _Run(Generic[A, B]):
     # -- on the source's thread ---------------------------------------------------------------
 
     def _take(self, item: A) -> None:
-        with self._moved:
-            while len(self._pending) >= self._most and not self._gone:
-                if threading.current_thread() is self._thread:  # fed back: it would wait for itself
-                    break
-                self._moved.wait()
-        if self._gone:
-            self._tell()
-            return
+        is_heartbeat = isinstance(item, Chunk) and not len(item)
+        # Results that are fed back into the source come on our own thread, which would wait for
+        # itself.
+        fed_back = threading.current_thread() is self._thread
+        with self._changed:
+            while self._is_full() and not self._stopped and not fed_back:
+                self._changed.wait()
+            if is_heartbeat and not self._stopped:
+                self._heartbeats += 1
+                self._pending.append((item, None))
+                self._changed.notify_all()
+        if self._stopped:
+            self._raise_to_caller()
+        elif not is_heartbeat:
+            self._submit(item)
+
+    def _is_full(self) -> bool:
+        calls = len(self._pending) - self._heartbeats
+        return calls >= self._in_flight or self._heartbeats >= _MAX_HEARTBEATS
+
+    def _submit(self, item: A) -> None:
         try:
             future = self._calls.submit(item)
-        except Exception as error:  # noqa: BLE001 - it travels downstream, after the results before it
+        except Exception as error:  # noqa: BLE001 - it goes downstream, after the results before it
             future = Future()
             future.set_exception(error)
-        with self._moved:
-            if not self._gone:
+        with self._changed:
+            if not self._stopped:
                 self._pending.append((item, future))
-        # outside of the lock: it may call at once, or take the executor's lock
+        # Outside the lock: it may run the callback at once, or take the executor's lock.
         future.add_done_callback(self._wake)
-        if self._gone:
+        if self._stopped:
             future.cancel()
 
     def _end(self, error: Exception | None = None) -> None:
-        """Wait until everything is given, so that a stream has ended when its source has."""
-        with self._moved:
-            self._over, self._error = True, error
-            self._moved.notify_all()
+        """Wait until everything is emitted, so that a stream has ended when its source has."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join()
-        self._tell()
+        self._raise_to_caller()
 
-    def _tell(self) -> None:
-        """Raise what the subscriber raised: it goes back to who called."""
+    def _raise_to_caller(self) -> None:
+        """Raise on the source's thread what the subscriber raised on ours."""
         if self._raised is not None:
             raise self._raised
 
     # -- on our own thread --------------------------------------------------------------------
 
-    def _give(self) -> None:
+    def _deliver(self) -> None:
         try:
-            while self._give_next():
+            while self._deliver_next():
                 pass
-        except Exception as error:  # noqa: BLE001 - kept for who calls us
+        except Exception as error:  # noqa: BLE001 - raised again on the source's thread
             self._raised = error
         finally:
             self._stop()
             self._calls.close()
+            # A subscriber's exception is raised to the source at its next call, so that must come.
             if self._raised is None:
-                self._source.dispose()  # else its next call is the one that is told
+                self._source.dispose()
 
-    def _give_next(self) -> bool:
-        """Give the oldest result when it is there; return False when there is nothing more."""
-        with self._moved:
-            while not self._gone and not (self._pending and self._pending[0][1].done()):
-                if self._over and not self._pending:
-                    break
-                self._moved.wait()
-            if self._gone:
+    def _deliver_next(self) -> bool:
+        """Emit the oldest result once it is there; return False when nothing is left to emit."""
+        with self._changed:
+            while not self._stopped and not self._is_ready():
+                self._changed.wait()
+            if self._stopped:
                 return False
-            item, future = self._pending[0] if self._pending else (None, None)
-        if future is None:
+            oldest = self._pending[0] if self._pending else None
+        if oldest is None:
             if self._error is None:
                 self._observer.on_completed()
             else:
                 self._observer.on_error(self._error)
             return False
-        error = _failure(future)
+        item, future = oldest
+        error = None if future is None else _failure(future)
         if error is not None:
-            error.add_note(f"{self._label}: in {_place(item)}")
-            self._stop()  # what was begun after it is not wanted any more
+            error.add_note(f"{self._label}: in {place_of(item)}")
+            self._stop()
             self._observer.on_error(error)
             return False
-        self._observer.on_next(future.result())
-        with self._moved:
+        self._emit(item, future)
+        # Only now does the item give up its place: results not emitted yet are bounded too.
+        with self._changed:
             if self._pending:
-                self._pending.popleft()  # now, so that results not given yet are bounded too
-            self._moved.notify_all()
+                self._pending.popleft()
+                self._heartbeats -= future is None
+            self._changed.notify_all()
         return True
 
-    # -- on any -------------------------------------------------------------------------------
+    def _is_ready(self) -> bool:
+        """Whether the oldest result is there, or nothing is still to come."""
+        if not self._pending:
+            return self._ended
+        future = self._pending[0][1]
+        return future is None or future.done()
+
+    def _emit(self, item: Any, future: Future[B] | None) -> None:
+        if future is not None:
+            result = future.result()
+            self._emits_chunks = isinstance(result, Chunk)
+            self._observer.on_next(result)
+        elif self._emits_chunks:
+            self._observer.on_next(item)
+
+    # -- on any thread ------------------------------------------------------------------------
 
     def _wake(self, _future: Future[B]) -> None:
-        with self._moved:
-            self._moved.notify_all()
+        with self._changed:
+            self._changed.notify_all()
 
     def _dispose(self) -> None:
         self._stop()
-        if threading.current_thread() is not self._thread:  # else when we know whether it raised
+        # On our own thread the subscriber is being called: `_deliver` disposes of the source once
+        # it is known whether the subscriber raises.
+        if threading.current_thread() is not self._thread:
             self._source.dispose()
 
     def _stop(self) -> None:
-        with self._moved:
-            self._gone = True
+        with self._changed:
+            self._stopped = True
             pending, self._pending = self._pending, deque()
-            self._moved.notify_all()
+            self._changed.notify_all()
         for _, future in pending:
-            future.cancel()
+            if future is not None:
+                future.cancel()
 
 
 def _failure(future: Future[Any]) -> Exception | None:
+    """Return the exception that a finished call ended with, or None."""
     try:
         error = future.exception()
-    except Exception as cancelled:  # noqa: BLE001 - somebody else has shut the executor down
+    except Exception as cancelled:  # noqa: BLE001 - by a shutdown of the executor from outside
         return cancelled
     if error is None or isinstance(error, Exception):
         return error
     wrapped = RxStreamError(f"the call ended with {error!r}")  # e.g. SystemExit
     wrapped.__cause__ = error
     return wrapped
-
-
-def _place(item: object) -> str:
-    if isinstance(item, Chunk):
-        return f"the chunk of {item.info.name} at {format_time(item.start)} (sample {item.index})"
-    return f"the item {item!r:.80}"

@@ -1,4 +1,4 @@
-"""map_async: wait for several coroutines at a time."""
+"""map_async: await several coroutines at a time."""
 
 import asyncio
 import threading
@@ -9,26 +9,29 @@ from typing import Any, Generic, TypeVar
 from reactivex import Observable
 
 from rxstream.errors import ParameterError
-from rxstream.operators.flow.in_flight import check_in_flight, is_async, label_of, run_in_order
+from rxstream.operators.flow.in_flight import is_async, run_in_order
+from rxstream.steps.stream import label
 
 __all__ = ["map_async"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+# Calls that wait for a network cost next to nothing, so more of them than processors are useful; a
+# service or database still serves so many from one client.
 _IN_FLIGHT = 16
 
 
-class _Awaited(Generic[A, B]):
-    """Coroutines on an event loop, which is ended if it is the subscription's own."""
+class _LoopCalls(Generic[A, B]):
+    """Coroutines on an event loop, which is stopped at the end if it is the subscription's own."""
 
     def __init__(
         self,
         function: Callable[[A], Coroutine[Any, Any, B]],
         loop: asyncio.AbstractEventLoop | None,
-        label: str,
+        stage: str,
     ) -> None:
         self._function = function
-        self._given, self._own = loop, _OwnLoop(label) if loop is None else None
+        self._given, self._own = loop, _OwnLoop(stage) if loop is None else None
         self._loop = loop or self._own.loop  # type: ignore[union-attr]  # there is one of the two
 
     def submit(self, item: A, /) -> Future[B]:
@@ -37,14 +40,14 @@ class _Awaited(Generic[A, B]):
             raise ParameterError(msg)
         if self._given is not None and _runs_here(self._given):
             msg = (
-                "map_async: the items come on the thread of the loop that was given, which would "
-                "wait for itself; leave loop= out, or subscribe without a scheduler on that loop"
+                "map_async: the items come on the thread of the given loop, which would wait for "
+                "itself; leave loop= out, or subscribe without a scheduler on that loop"
             )
             raise ParameterError(msg)
         work = self._function(item)
         try:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:  # the loop has just been closed
+        except RuntimeError:  # the loop was closed since it was looked at
             work.close()
             raise
 
@@ -56,7 +59,7 @@ class _Awaited(Generic[A, B]):
 class _OwnLoop:
     """An event loop in a thread of its own."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, stage: str) -> None:
         ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
         async def run() -> None:
@@ -64,9 +67,9 @@ class _OwnLoop:
             ready.set_result((asyncio.get_running_loop(), stop))
             await stop.wait()
 
-        # at its end asyncio.run cancels what still runs
+        # When `run` returns, asyncio.run cancels the calls still running.
         threading.Thread(
-            target=lambda: asyncio.run(run()), name=f"rxstream-{label}-loop", daemon=True
+            target=lambda: asyncio.run(run()), name=f"rxstream-{stage}-loop", daemon=True
         ).start()
         self.loop, self._stop = ready.result()
 
@@ -81,16 +84,17 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
+@label
 def map_async(
     function: Callable[[A], Coroutine[Any, Any, B]],
     *,
     in_flight: int = _IN_FLIGHT,
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> Callable[[Observable[A]], Observable[B]]:
-    """Apply a coroutine function to several items at a time; results come in the items' order.
+    """Apply a coroutine function to several items at a time; emit results in the items' order.
 
-    For work that waits for others: a web service, a database, a device that answers. Items are
-    chunks or anything else.
+    For work that waits for something else: a web service, a database, a device that answers. Items
+    may be chunks or anything else.
 
     .. marble::
 
@@ -101,27 +105,27 @@ def map_async(
     Parameters
     ----------
     function
-        ``async def`` of an item.
+        An ``async def`` of one argument, the item.
     in_flight
-        Items whose results have not been given yet, at most.
+        Largest number of items whose results have not been emitted.
     loop
-        A running event loop, in another thread than the source's. Default: one of the
-        subscription's own, which ends with it.
+        A running event loop, in another thread than the source's. Default: a loop for each
+        subscription, which ends with it.
 
     Returns
     -------
     operator
         Results, one at a time, on a thread of the subscription's own, not the loop's. While
         ``in_flight`` items are under way the source waits in its own thread: behind a device, the
-        window is the queue, and ``on_lag`` decides. An exception comes after the results before
-        it, with a note that names the function and the chunk; nothing comes after it. The end comes
-        after all results, and the source waits for that. Disposing cancels what is under way.
+        window is the queue, and ``on_lag`` decides. An exception is emitted after the results
+        before it, with a note that names the function and the chunk, and ends the stream. The end
+        comes after all results, and the source waits for it. Disposing cancels running calls.
 
     Raises
     ------
     ParameterError
-        If ``function`` is no coroutine function, ``in_flight`` less than 1, or ``loop`` no loop;
-        downstream, if ``loop`` does not run, or the items come on its own thread.
+        If ``function`` is no coroutine function, ``in_flight`` is less than 1, or ``loop`` is no
+        loop; downstream, if ``loop`` does not run, or the items come on its own thread.
 
     See Also
     --------
@@ -144,9 +148,9 @@ def map_async(
             "for a plain one use map_parallel"
         )
         raise ParameterError(msg)
-    check_in_flight("map_async", in_flight)
     if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
         msg = f"map_async: loop must be an event loop, not {loop!r:.80}"
         raise ParameterError(msg)
-    label = label_of("map_async", function)
-    return run_in_order(label, lambda: _Awaited(function, loop, label), in_flight)
+    return run_in_order(
+        "map_async", function, in_flight, lambda stage: _LoopCalls(function, loop, stage)
+    )

@@ -1,4 +1,4 @@
-"""map_parallel: work on several items at a time, in threads, processes, or on a cluster."""
+"""map_parallel: process several items at a time, in threads, processes, or on a cluster."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from reactivex import Observable
 
 from rxstream.errors import ParameterError
-from rxstream.operators.flow.in_flight import check_in_flight, is_async, label_of, run_in_order
+from rxstream.operators.flow.in_flight import is_async, run_in_order
+from rxstream.steps.stream import label
 
 __all__ = ["map_parallel"]
 
@@ -16,7 +17,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class _Submitted(Generic[A, B]):
+class _ExecutorCalls(Generic[A, B]):
     """Calls on an executor, which is shut down at the end if it is the subscription's own."""
 
     def __init__(self, function: Callable[[A], B], executor: Executor, *, own: bool) -> None:
@@ -30,13 +31,14 @@ class _Submitted(Generic[A, B]):
             self._executor.shutdown(wait=False, cancel_futures=True)
 
 
+@label
 def map_parallel(
     function: Callable[[A], B], executor: Executor | None = None, *, in_flight: int | None = None
 ) -> Callable[[Observable[A]], Observable[B]]:
-    """Apply a function to several items at a time; the results come in the order of the items.
+    """Apply a function to several items at a time; emit results in the items' order.
 
-    For work that is too slow for one thread: a spectrum, a picture's decoding, a model. Items are
-    chunks or anything else. Each is worked on by itself, so where the result depends on how the
+    For work that is too slow for one thread: spectra, decoding of images, a model. Items may be
+    chunks or anything else. Each is processed by itself, so where the result depends on how the
     stream is cut, put ``rechunk`` or ``window_by_time`` before it.
 
     .. marble::
@@ -48,29 +50,29 @@ def map_parallel(
     Parameters
     ----------
     function
-        Of an item. Processes and clusters need one that can be pickled: a function of a module,
-        no lambda.
+        A function of one argument, the item. Processes and clusters need one that can be pickled:
+        defined in a module, no lambda.
     executor
-        Any `concurrent.futures.Executor`: threads, processes, Dask's ``client.get_executor()``. It
-        stays yours, to be shut down by you. Default: threads of the subscription's own, which end
-        with it.
+        Any `concurrent.futures.Executor`: threads, processes, Dask's ``client.get_executor()``. The
+        caller shuts it down. Default: threads for each subscription, which end with it.
     in_flight
-        Items whose results have not been given yet, at most. Default: the executor's workers, or
-        the processors of this machine where it does not tell.
+        Largest number of items whose results have not been emitted. Default: the number of the
+        executor's workers, or of this machine's processors where that is unknown.
 
     Returns
     -------
     operator
         Results, one at a time, on a thread of the subscription's own. While ``in_flight`` items are
         under way the source waits in its own thread: behind a device, the window is the queue, and
-        ``on_lag`` decides. An exception comes after the results before it, with a note that names
-        the function and the chunk; nothing comes after it. The end comes after all results, and
-        the source waits for that. Disposing cancels what has not begun.
+        ``on_lag`` decides. An exception is emitted after the results before it, with a note that
+        names the function and the chunk, and ends the stream. The end comes after all results, and
+        the source waits for it. Disposing cancels calls that have not begun.
 
     Raises
     ------
     ParameterError
-        If ``function`` is not callable, ``executor`` no executor, or ``in_flight`` less than 1.
+        If ``function`` is not callable, ``executor`` is no executor, or ``in_flight`` is less than
+        1.
 
     See Also
     --------
@@ -96,18 +98,16 @@ def map_parallel(
         raise ParameterError(msg)
     if executor is not None and not isinstance(executor, Executor):
         msg = (
-            f"map_parallel: {executor!r:.80} is no concurrent.futures.Executor; of a Dask client "
+            f"map_parallel: {executor!r:.80} is no concurrent.futures.Executor; for a Dask client "
             "use client.get_executor()"
         )
         raise ParameterError(msg)
-    if in_flight is not None:
-        check_in_flight("map_parallel", in_flight)
-    most = in_flight or getattr(executor, "_max_workers", None) or os.cpu_count() or 1
-    label = label_of("map_parallel", function)
+    workers: int = getattr(executor, "_max_workers", None) or os.cpu_count() or 1
+    most = workers if in_flight is None else in_flight
 
-    def begin() -> _Submitted[A, B]:
+    def begin(stage: str) -> _ExecutorCalls[A, B]:
         if executor is not None:
-            return _Submitted(function, executor, own=False)
-        return _Submitted(function, ThreadPoolExecutor(most, f"rxstream-{label}"), own=True)
+            return _ExecutorCalls(function, executor, own=False)
+        return _ExecutorCalls(function, ThreadPoolExecutor(most, f"rxstream-{stage}"), own=True)
 
-    return run_in_order(label, begin, most)
+    return run_in_order("map_parallel", function, most, begin)

@@ -120,7 +120,7 @@ def test_results_come_on_a_thread_of_their_own_not_the_loop() -> None:
 # -- errors and the end -------------------------------------------------------------------------
 
 
-def test_an_error_comes_after_the_results_before_it_and_tells_where() -> None:
+def test_an_error_comes_after_the_results_before_it_and_names_the_place() -> None:
     got: list[Any] = []
     chunks = [ramp(k, 10) for k in range(0, 50, 10)]
     rx.from_iterable(chunks).pipe(ops.map_async(fails)).subscribe(got.append, got.append)

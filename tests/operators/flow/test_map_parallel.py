@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import reactivex as rx
-from fakes import eventually, ramp
+from fakes import MS, eventually, ramp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pickling import Held, broken, doubled
 from reactivex.subject import Subject
 
-from rxstream import Chunk
+from rxstream import Chunk, Gap
 from rxstream import operators as ops
 from rxstream.errors import ParameterError, RxStreamError
 from rxstream.testing import (
@@ -137,6 +137,27 @@ def test_laws(chunks: list[Chunk[Any]], cuts: list[int], shares: list[float]) ->
         assert_live_equals_replay(work, chunks)
 
 
+def test_heartbeats_pass_by_the_function_in_their_turn() -> None:
+    seen: list[int] = []
+
+    def noted(chunk: Chunk[Any]) -> Chunk[Any]:
+        seen.append(len(chunk))
+        return chunk
+
+    chunks = [ramp(0, 0), ramp(0, 3), ramp(3, 0), ramp(3, 2)]
+    assert run_operator(ops.map_parallel(noted, in_flight=2), chunks) == chunks
+    assert sorted(seen) == [2, 3]
+    assert run_operator(ops.map_parallel(len, in_flight=2), chunks[1:]) == [3, 2]
+
+
+def test_gaps_of_pairs_without_samples_go_with_the_next_pair() -> None:
+    gap = Gap(2 * MS, 5 * MS, 3, "dropped")
+    pairs: list[Any] = [(ramp(k, n, lost),) * 2 for k, n, lost in
+                        ((0, 2, None), (5, 0, gap), (5, 1, None))]  # fmt: skip
+    out = run_operator(ops.map_parallel(lambda pair: pair[1], in_flight=2), pairs)
+    assert [(len(c), c.gap) for c in out] == [(2, None), (1, gap)]
+
+
 def test_an_executor_that_calls_at_once() -> None:
     out = run_operator(ops.map_parallel(doubled, Here(), in_flight=1), [ramp(0, 3), ramp(3, 2)])
     assert [c.data.tolist() for c in out] == [[0, 2, 4], [6, 8]]
@@ -147,7 +168,7 @@ def test_an_executor_that_calls_at_once() -> None:
 # -- errors -------------------------------------------------------------------------------------
 
 
-def test_an_error_comes_after_the_results_before_it_and_tells_where() -> None:
+def test_an_error_comes_after_the_results_before_it_and_names_the_place() -> None:
     def work(chunk: Chunk[Any]) -> int:
         return 1 // (chunk.index - 20) or chunk.index
 

@@ -23,14 +23,14 @@ pytestmark = pytest.mark.real
 # -- the subscriber -----------------------------------------------------------------------------
 
 
-def test_a_subscriber_that_raises_is_told_where_its_source_is_called() -> None:
+def test_what_a_subscriber_raises_goes_to_whoever_calls_its_source() -> None:
     def bad(_: object) -> None:
         msg = "mine"
         raise KeyError(msg)
 
     with pytest.raises(KeyError, match="mine"):
         rx.of(1, 2, 3).pipe(ops.map_parallel(abs, in_flight=1)).subscribe(bad)
-    with pytest.raises(ZeroDivisionError):  # nobody takes the error: reactivex raises it
+    with pytest.raises(ZeroDivisionError):  # no one takes the error: reactivex raises it
         rx.of(0).pipe(ops.map_parallel(lambda x: 1 // x)).subscribe(print)
 
 
@@ -153,7 +153,7 @@ def test_each_subscription_is_a_fresh_one() -> None:
 
 
 def test_the_window_is_the_queue() -> None:
-    """While calls take their time chunks fall out of the window, and the next one tells."""
+    """While calls take their time chunks fall out of the window, and the next one has the gap."""
     mic = TimeWindowSubject(0.1)
     free, begun, out = threading.Event(), list[int](), list[Chunk[Any]]()
 

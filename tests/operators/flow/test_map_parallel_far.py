@@ -49,7 +49,7 @@ def test_irregular_structured_chunks_too(processes: ProcessPoolExecutor) -> None
     assert run_operator(ops.map_parallel(same, processes), [records]) == [records]
 
 
-def test_an_error_there_is_one_here_and_tells_where(processes: ProcessPoolExecutor) -> None:
+def test_an_error_there_is_one_here_and_names_the_place(processes: ProcessPoolExecutor) -> None:
     with pytest.raises(ValueError, match="no good: 10") as caught:
         run_operator(ops.map_parallel(broken, processes), [ramp(10, 10)])
     assert "map_parallel(broken): in the chunk of ramp" in caught.value.__notes__[-1]
