@@ -19,7 +19,7 @@ from rxstream.steps.result_stream import ResultStream
 
 __all__ = ["GridResampler", "as_fraction"]
 
-# [ns]
+# one second, in ns
 _SECOND = 1_000_000_000
 
 

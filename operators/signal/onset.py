@@ -23,7 +23,6 @@ from rxstream.operators.signal.runs import (
 )
 from rxstream.steps.hysteresis import Flags, Hysteresis
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
 from rxstream.validation import check_choice, is_number
 
 __all__ = ["onset"]
@@ -161,12 +160,10 @@ class _Onset:
             if self._background is not None:
                 self._background.reset()
         on, off = self._judge(piece.data.reshape(len(piece), int(np.prod(piece.shape[1:]))))
-        state = self._state
-        if state.stays(on, off):
+        if self._state.stays(on, off):
             return _NO_SAMPLES
-        was_open = state.open
-        is_open, _ = state.push(on, off, piece.time)
-        return np.flatnonzero(is_open & ~np.concatenate(([was_open], is_open[:-1])))
+        is_open, was_open = self._state.switch(on, off)
+        return np.flatnonzero(is_open & ~was_open)
 
     def _judge(self, x: NDArray[Any]) -> tuple[Flags, Flags]:
         """Return where samples ``(n, channels)`` are on, and where they are off, ``(n,)``."""
@@ -199,7 +196,6 @@ def _of_onsets(gap: Gap) -> Gap:
     return Gap(gap.start, gap.end, None, gap.reason, whole)
 
 
-@label
 def onset(
     threshold: float | None = None,
     *,

@@ -46,10 +46,30 @@ class Hysteresis:
         """Return whether these samples neither change its state nor begin to."""
         return self._off_since is None and not off.any() if self.open else not on.any()
 
+    def switch(self, on: Flags, off: Flags) -> tuple[Flags, Flags]:
+        """Take adjacent samples, at least one; open where they say on, close where they say off.
+
+        Parameters
+        ----------
+        on, off
+            ``(n,)``; never both.
+
+        Returns
+        -------
+        is_open, was_open
+            Whether it is open at each sample, and before each, ``(n,)``.
+        """
+        # a sample that says neither is as the one before it
+        decided = np.maximum.accumulate(np.where(on | off, np.arange(len(on)), -1))
+        is_open = np.where(decided < 0, self.open, on[decided])
+        was_open = np.concatenate(([self.open], is_open[:-1]))
+        self.open = bool(is_open[-1])
+        return is_open, was_open
+
     def push(
         self, on: Flags, off: Flags, times: NDArray[np.int64]
     ) -> tuple[Flags, NDArray[np.int64]]:
-        """Take adjacent samples, at least one.
+        """Take adjacent samples, at least one; close where they have said off for ``hold``.
 
         Parameters
         ----------
@@ -70,14 +90,11 @@ class Hysteresis:
         # start of the offs that each sample lies in or that came before it
         since = np.where(begun < 0, first, times[begun])
         is_over = (off | was_off) & (times - since >= self._hold)
-        # a sample at which nothing is decided is as the one before it
-        decided = np.maximum.accumulate(np.where(on | is_over, places, -1))
-        is_open = np.where(decided < 0, self.open, on[decided])
-        was_open = np.concatenate(([self.open], is_open[:-1]))
+        is_open, was_open = self.switch(on, is_over & ~on)
         last = np.maximum.accumulate(np.where(was_open & ~is_open, places, -1))
         closed = np.where(last < 0, self.closed, since[last] + self._hold)
         self._off_since = int(since[-1]) if off[-1] else None
-        self.open, self.closed = bool(is_open[-1]), int(closed[-1])
+        self.closed = int(closed[-1])
         return is_open, closed
 
     def lose(self, gap: Gap) -> None:
