@@ -200,7 +200,7 @@ class _Run:
                 scheduler=scheduler,
             )
             everything.add(subscription)
-        # a cold input of RxPY gives what it has when this returns: begin after that
+        # a cold input of RxPY gives what it has only when this returns: begin after that
         everything.add(CurrentThreadScheduler.singleton().schedule(self._begin))
         return everything
 
@@ -232,8 +232,8 @@ class _Run:
                 self._wait(port, self._step.marks.position(item), here)
             self._threads[port] = here
             self._items.append((port, item))
-            # busy on this very thread: the observer has caused the item, or a cold input gives
-            # it early; `_drain` takes it after those before it
+            # busy: it came during the subscription, and waits for `_begin`; or this very thread is
+            # in `_drain`, whose observer has caused it, and takes it there
             if not self._busy:
                 self._drain()
             if self._waiting:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 import reactivex as rx
 from fakes import MS, eventually, ramp
@@ -13,6 +14,7 @@ from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
 from rxstream import Chunk, TimeWindowSubject
+from rxstream import operators as ops
 from rxstream.errors import ParameterError
 from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks
@@ -103,7 +105,7 @@ def test_it_may_be_finished_early() -> None:
 
 
 @pytest.mark.parametrize("port", [0, 1])
-def test_an_error_of_an_input_goes_on_and_tells_whose_it_was(port: int) -> None:
+def test_an_error_of_an_input_goes_on_and_names_the_input(port: int) -> None:
     inputs: list[Any] = [TimeWindowSubject(60, name="mic", clock=lambda: 0), Subject[Any]()]
     if port == 0:
         inputs.reverse()
@@ -136,7 +138,90 @@ def test_an_error_comes_after_what_was_before_it() -> None:
     assert [item[1] for item in out[:-1]] == [0, 0, 4, 4]
 
 
-def test_an_error_of_the_joint_goes_downstream() -> None:
+class Lenient(Notes):
+    """Goes on without a port that fails."""
+
+    def failed(self, port: int, error: Exception) -> Iterable[tuple[int, str]]:
+        self.marks.done(port)
+        if str(error) == "raise":
+            raise ValueError(port)
+        yield port, str(error)
+
+
+def test_a_step_may_go_on_without_an_input_that_fails() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    out: list[Any] = []
+    joined = a.pipe(lift_multi(Lenient, [b], "lenient"))
+    joined.subscribe(out.append, out.append, lambda: out.append("done"))
+    boom = RuntimeError("boom")
+    b.on_error(boom)
+    a.on_next(ramp(0, 4))
+    a.on_completed()
+    assert out == [(1, "boom"), (0, 0, []), (0, "end"), "done"]
+    assert not hasattr(boom, "__notes__"), "others may get it too"
+
+
+def test_an_error_of_the_source_comes_after_what_a_step_makes_of_it() -> None:
+    a, b = Subject[Any](), Subject[Any]()
+    out: list[Any] = []
+    joined = a.pipe(lift_multi(Lenient, [b], "lenient"))
+    joined.subscribe(out.append, out.append, lambda: out.append("done"))
+    boom = RuntimeError("boom")
+    a.on_error(boom)
+    b.on_next(ramp(0, 4))
+    assert out == [(0, "boom"), boom]
+    assert boom.__notes__ == ["lenient: this came from its source"]
+    out.clear()
+    failing = rx.throw(RuntimeError("raise")).pipe(lift_multi(Lenient, [rx.never()], "lenient"))
+    failing.subscribe(out.append, out.append)
+    assert [repr(item) for item in out] == ["ValueError(0)"]
+
+
+class Anything:
+    """Gives what came, chunks or not."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        self.marks = Watermarks(2, 10 * MS)
+
+    def push(self, port: int, item: Any) -> Iterable[tuple[int, Any]]:
+        return ((port, item),)
+
+    def done(self, port: int) -> Iterable[tuple[int, Any]]:
+        return ()
+
+
+@pytest.mark.parametrize("scheduler", [None, HERE])
+def test_items_may_be_anything(scheduler: Any) -> None:
+    items = [None, KeyError("a value"), (), "text"]
+    out: list[Any] = []
+    joined = rx.from_iterable(items, scheduler=scheduler).pipe(
+        lift_multi(Anything, [rx.of(ramp(0, 4))], "anything")
+    )
+    joined.subscribe(out.append, out.append, lambda: out.append("done"))
+    assert [item for port, item in out[:-1] if port == 0] == items
+    assert [item for port, item in out[:-1] if port == 1] == [ramp(0, 4)]
+    assert out[-1] == "done"
+
+
+def test_heartbeats_of_our_streams_come_in_and_stay_within() -> None:
+    source, other = TimeWindowSubject(60, clock=lambda: 0), Subject[Any]()
+    ours = source.pipe(ops.map_data(np.negative))
+    within: list[Any] = []
+    outside: list[Any] = []
+    joined = ours.pipe(ops.merge_by_time(other))
+    joined.with_heartbeats().subscribe(within.append, scheduler=HERE)
+    joined.subscribe(outside.append, scheduler=HERE)
+    source.on_next(ramp(0, 4))
+    source.on_next(Chunk.empty(ramp(0, 1).info, 4 * MS, 9 * MS, index=4))
+    for stream in (source, other):
+        stream.on_completed()
+    assert [(len(chunk), chunk.end) for chunk in within] == [(4, 4 * MS), (0, 9 * MS)]
+    assert [(len(chunk), chunk.end) for chunk in outside] == [(4, 4 * MS)]
+
+
+def test_an_error_of_the_step_goes_downstream() -> None:
     a, b = Subject[Any](), Subject[Any]()
     out, _ = join(a, b)
     b.on_next(ramp(0, 13))
@@ -180,7 +265,7 @@ def test_what_is_fed_back_comes_after_what_is_being_given() -> None:
     assert got == [(0, 0), (1, 8)]
 
 
-def test_a_subscriber_that_raises_is_not_told_so_by_the_joint() -> None:
+def test_a_subscriber_that_raises_gets_no_error_from_the_step() -> None:
     a, b = Subject[Any](), Subject[Any]()
     errors: list[Any] = []
 
@@ -271,6 +356,14 @@ def test_watermarks() -> None:
     marks.done(0)
     marks.done(1)
     assert marks.frontier == FOREVER
+
+
+def test_watermarks_may_count_from_the_end_of_chunks() -> None:
+    marks = Watermarks(2, 10, from_end=True)
+    marks.advance(0, ramp(0, 4))
+    assert (marks.newest, marks.deadline(1)) == (4 * MS, 4 * MS - 10)
+    marks.advance_to(1, 9 * MS, 8 * MS)
+    assert (marks.newest, marks.end(1), marks.behind()) == (9 * MS, 8 * MS, [0, 1])
 
 
 def test_others_are_streams() -> None:

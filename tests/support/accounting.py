@@ -1,4 +1,4 @@
-"""The books on what became of each sample of a stream."""
+"""Accounting of what became of each sample of a stream."""
 
 from collections import Counter
 from typing import Any
@@ -10,14 +10,14 @@ from rxstream import Chunk
 
 
 class Books:
-    """What became of each sample of a stream: given, or told as lost, or neither.
+    """What became of each sample of a stream: given, or reported lost, or neither.
 
     Parameters
     ----------
     name
-        What is looked at, for messages.
+        Name for messages.
     stream
-        Whose samples, or times, come out.
+        The stream whose samples, or times, come out.
     """
 
     def __init__(self, name: str, stream: Faulty) -> None:
@@ -26,9 +26,9 @@ class Books:
         self._regular = stream.info.rate is not None
         self._missing = self._counted = 0
         self.given = np.zeros(len(self.times), np.uint8)
-        self.told = np.zeros(len(self.times), np.uint8)
-        self.late = np.zeros(len(self.times), bool)  # told with why "lag"
-        self.whys: Counter[str] = Counter()
+        self.lost = np.zeros(len(self.times), np.uint8)
+        self.late = np.zeros(len(self.times), bool)  # lost for the reason "lag"
+        self.reasons: Counter[str] = Counter()
 
     def take(self, chunk: Chunk[Any]) -> None:
         """Enter what an operator gave: its samples' values must belong to their times."""
@@ -45,16 +45,16 @@ class Books:
                 self._counted += gap.lost
                 # where a gap is cut among irregular samples nobody knows how many are on each side
                 assert gap.lost == j - i or not self._regular, f"{self.name}: {gap}: {j - i}"
-            self.told[i:j] += 1
+            self.lost[i:j] += 1
             self.late[i:j] |= gap.reason == "lag"
-            self.whys[gap.reason] += 1
+            self.reasons[gap.reason] += 1
 
     def check(self) -> None:
-        """Raise AssertionError unless each sample was given once, or told as lost once."""
-        wrong = np.flatnonzero(self.given + self.told != 1)
+        """Raise AssertionError unless each sample was given once, or reported lost once."""
+        wrong = np.flatnonzero(self.given + self.lost != 1)
         assert not len(wrong), (
             f"{self.name}: {len(wrong)} samples: {wrong[:5]} given {self.given[wrong[:5]]} times, "
-            f"told lost {self.told[wrong[:5]]} times"
+            f"reported lost {self.lost[wrong[:5]]} times"
         )
         assert not (self.given[self.gone]).any(), self.name
         assert self._counted == self._missing, self.name

@@ -315,7 +315,7 @@ def test_nothing_comes_after_dispose() -> None:
 
 
 def test_on_real_threads_a_clip_is_what_the_device_holds() -> None:
-    """Two twins in real time, keys from another thread, clips on the streams' own threads."""
+    """Simulated devices in real time, keys from another thread, clips on the threads of streams."""
     mic = Device(Simulated(rate=8000.0, signal="ramp", dtype=np.int64), name="mic", history=30)
     cam = Device(Simulated(rate=50.0, signal="ramp", dtype=np.int64), name="cam", history=30)
     events: Subject[Any] = Subject()
@@ -337,7 +337,7 @@ def test_on_real_threads_a_clip_is_what_the_device_holds() -> None:
 
 
 def test_live_is_replay_with_devices() -> None:
-    """Sessions of a twin's keys, captured as they happen, and again from the windows."""
+    """Sessions of simulated keys, captured as they happen, and again from the windows."""
     mic = Device(Simulated.microphone(), name="mic")
     keys = Device(Simulated.keyboard(rate=10.0, seed=3))
     operator = ops.capture(mic, before=0.1, after=0.1, events="chunks", merge=False)

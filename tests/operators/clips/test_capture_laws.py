@@ -150,12 +150,12 @@ def check_part(clip: Clip, feed: TimeWindowSubject) -> None:
         assert got == feed.between(clip.start, clip.end)
     else:
         assert len(got) == 0
-    told = []
+    lacking = []
     if clip.start < low:
-        told.append((clip.start, min(low, clip.end)))
+        lacking.append((clip.start, min(low, clip.end)))
     if clip.end > high:
-        told.append((max(high, clip.start), clip.end))
-    assert [(part.start, part.end) for part in clip.missing if part.stream == name] == told
+        lacking.append((max(high, clip.start), clip.end))
+    assert [(part.start, part.end) for part in clip.missing if part.stream == name] == lacking
 
 
 @given(scenes(), st.booleans())

@@ -41,7 +41,7 @@ def test_a_stream_that_had_not_begun() -> None:
     assert scene.clips[0].missing == (Missing("mic", -3 * MS, 0, "not begun"),)
 
 
-def test_a_stream_that_ends_or_fails_is_told() -> None:
+def test_a_stream_that_ends_or_fails_is_listed() -> None:
     ends: list[tuple[Any, MissingReason]] = [
         (None, "stream ended"), (DeviceLostError("gone"), "stream failed"),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""capture for two hours of virtual time: memory stays flat, and nothing is lost untold."""
+"""capture for two hours of virtual time: memory stays flat, and no loss goes unreported."""
 
 import tracemalloc
 from typing import Any
@@ -20,7 +20,7 @@ LATE = 30  # [s]
 
 
 def check(clip: Clip, source: Faulty) -> list[str]:
-    """Every sample is there, or lost as the stream told, or missing as the clip tells."""
+    """Every sample is there, or lost as the stream reports, or missing as the clip lists."""
     chunk = clip[source.info.name]
     wanted = np.arange(-(-clip.start * RATE // SECOND), -(-clip.end * RATE // SECOND))
     missing = [part for part in clip.missing if part.stream == source.info.name]

@@ -37,9 +37,9 @@ def values(items: list[tuple[Chunk, ...]]) -> list[tuple[int, float]]:
 
 def why(*ports: list[Chunk], **options: Any) -> list[tuple[list[int], str]]:
     """Return which samples of a ramp are left out, and why."""
-    told: list[Any] = []
-    aligned(ports, [], unmatched=told.append, **{"tolerance": 0.002} | options)
-    groups = groupby(told, lambda item: item.reason)
+    reports: list[Any] = []
+    aligned(ports, [], unmatched=reports.append, **{"tolerance": 0.002} | options)
+    groups = groupby(reports, lambda item: item.reason)
     return [([int(n) for item in group for n in item.chunk.data], key) for key, group in groups]
 
 
@@ -67,7 +67,7 @@ def test_a_line() -> None:
     assert values(got) == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
 
 
-def test_the_partner_is_told_at_the_times_of_the_source() -> None:
+def test_the_partner_comes_at_the_times_of_the_source() -> None:
     (a, b, c), *_ = aligned([[ramp(0, 4)], [other(0, 2)], [ramp(0, 4)]], [])
     assert (b.info.name, b.info.unit, b.rate) == ("other", "V", 1000.0)
     assert b.info.dtype == b.data.dtype == np.float64
@@ -127,31 +127,33 @@ def test_why_nothing_fits() -> None:
 
 
 def test_each_partner_tells_for_itself() -> None:
-    told: list[Any] = []
+    reports: list[Any] = []
     report: Subject[Any] = Subject()
-    report.subscribe(told.append)
+    report.subscribe(reports.append)
     ports = [[ramp(0, 3)], [other(0)], [other(2)]]
     (items,) = aligned(ports, [], tolerance=0, method="previous", unmatched=report)
     assert len(items) == 3
     assert not len(items[0])
-    assert [str(item) for item in told] == [
+    assert [str(item) for item in reports] == [
         "2 samples of ramp: other: nothing within tolerance",
         "2 samples of ramp: other: nothing within tolerance",
     ]
-    assert [item.chunk.data.tolist() for item in told] == [[1, 2], [0, 1]]
+    assert [item.chunk.data.tolist() for item in reports] == [[1, 2], [0, 1]]
 
 
 def test_late() -> None:
     source, late = Subject[Any](), Subject[Any]()
-    told: list[Any] = []
+    reports: list[Any] = []
     got: list[Any] = []
-    aligned = source.pipe(ops.align(late, tolerance=0.002, lateness=0.010, unmatched=told.append))
+    aligned = source.pipe(
+        ops.align(late, tolerance=0.002, lateness=0.010, unmatched=reports.append)
+    )
     aligned.subscribe(got.append)
     late.on_next(other(0, end=1))
     source.on_next(ramp(0, 16))
-    assert not told  # a long chunk makes nobody late
+    assert not reports  # a long chunk makes no stream late
     source.on_next(ramp(16, 1))
-    assert [(t.chunk.data.tolist(), t.reason) for t in told] == [([3], "late")]
+    assert [(t.chunk.data.tolist(), t.reason) for t in reports] == [([3], "late")]
     late.on_next(other(3, 8, end=20))  # the first comes too late
     assert values(got) == [(0, 0), (1, 0), (2, 0), (4, 3), (5, 3), *((k, 8) for k in range(6, 11))]
 
@@ -183,14 +185,14 @@ def test_any_kind_of_sample(method: Any) -> None:
     tags = Chunk.stamped(
         np.array([(1, "one"), (2, "two")], kind), [0, 3 * MS], StreamInfo("t", None, (), kind)
     )
-    pictures = Chunk.regular(
+    frames = Chunk.regular(
         np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
         StreamInfo("p", 500.0, (3, 4), np.dtype(np.uint8)), start=0,
     )  # fmt: skip
-    _, t, p = joined(aligned([[ramp(0, 4)], [tags], [pictures]], [], method=method))
+    _, t, p = joined(aligned([[ramp(0, 4)], [tags], [frames]], [], method=method))
     assert t.data["id"].tolist() == ([1, 1, 2, 2] if method == "nearest" else [1, 1, 1, 2])
     assert p.data.shape == (4, 3, 4)
-    np.testing.assert_array_equal(p.data, pictures.data[[0, 0, 1, 1]])
+    np.testing.assert_array_equal(p.data, frames.data[[0, 0, 1, 1]])
 
 
 def test_no_line_between_words() -> None:

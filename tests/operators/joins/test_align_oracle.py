@@ -111,8 +111,8 @@ def test_how_it_is_cut_and_who_comes_first_does_not_matter(
     if method == "linear" and any(s[0].info.dtype.names for s in (b, c)):
         return
     options = {"method": method, "tolerance": tolerance}
-    told: list[Any] = []
-    whole = aligned((a, b, c), [], unmatched=told.append, **options)
+    reports: list[Any] = []
+    whole = aligned((a, b, c), [], unmatched=reports.append, **options)
     for cut in (
         (recut(a, cuts), recut_by_time(b, shares), recut(c, [])),
         (recut_by_time(a, shares), recut(b, cuts), recut_by_time(c, shares[:1])),
@@ -120,7 +120,7 @@ def test_how_it_is_cut_and_who_comes_first_does_not_matter(
         again: list[Any] = []
         got = aligned(cut, order, unmatched=again.append, **options)
         assert_same(joined(got), joined(whole))
-        assert reasons(again) == reasons(told)
+        assert reasons(again) == reasons(reports)
     result = joined(whole)
     source = recut(a, [])[0]
     assert len(result[0]) + result[0].lost == len(source) + source.lost or any(
@@ -134,5 +134,5 @@ def test_how_it_is_cut_and_who_comes_first_does_not_matter(
             assert (x.start, x.end, x.index) == (y.start, y.end, y.index)
 
 
-def reasons(told: list[Any]) -> list[tuple[int, str, str]]:
-    return sorted((int(t), item.partner, item.reason) for item in told for t in item.chunk.time)
+def reasons(reports: list[Any]) -> list[tuple[int, str, str]]:
+    return sorted((int(t), item.partner, item.reason) for item in reports for t in item.chunk.time)

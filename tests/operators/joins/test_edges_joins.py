@@ -89,7 +89,7 @@ def test_what_lies_between_windows_is_never_late() -> None:
     assert not any(c.gap_positions for w in windows[1:] for c in w.chunks)
 
 
-def test_losses_without_length_at_the_very_end_are_told_by_the_last_window() -> None:
+def test_losses_without_length_at_the_very_end_are_in_the_last_window() -> None:
     def join(*others: Any) -> Any:
         return ops.join_windows(*others, duration=0.01)
 
@@ -122,15 +122,15 @@ def test_a_loss_without_length_in_the_future_of_an_event_is_in_its_clip() -> Non
 
 def test_a_loss_at_the_end_that_comes_twice_is_one() -> None:
     """The window has it before it is delivered."""
-    told = ramp(10, 10).with_gap(Gap(10 * MS, 10 * MS, 3, "overrun"))
+    first = ramp(10, 10).with_gap(Gap(10 * MS, 10 * MS, 3, "overrun"))
     end = ramp(20, 0).with_gap(Gap(20 * MS, 20 * MS, 2, "overrun"))
-    last = concat([told, end])
-    strip = ClipBuffer("mic", lambda t0, t1: last.between(t0, t1) if t1 < 20 * MS else last)
-    strip.want(10 * MS, 30 * MS)
-    strip.push(told)
-    strip.push(end)
-    strip.push(ramp(20, 10))
-    chunk, _ = strip.cut(10 * MS, 30 * MS, "late")
+    last = concat([first, end])
+    buffer = ClipBuffer("mic", lambda t0, t1: last.between(t0, t1) if t1 < 20 * MS else last)
+    buffer.want(10 * MS, 30 * MS)
+    buffer.push(first)
+    buffer.push(end)
+    buffer.push(ramp(20, 10))
+    chunk, _ = buffer.cut(10 * MS, 30 * MS, "late")
     assert chunk is not None
     assert chunk.lost == 5
 

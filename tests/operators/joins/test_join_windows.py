@@ -1,4 +1,4 @@
-"""join_windows: each window holds what `between` gives of each stream, gaps told once."""
+"""join_windows: each window holds what `between` gives of each stream, each gap once."""
 
 from itertools import pairwise
 from typing import Any
@@ -56,10 +56,10 @@ def test_windows_side_by_side_make_the_whole(scene: Any, duration: float) -> Non
     assert_same(cold(patient(duration), ports), out)
     for k, port in enumerate(ports):
         whole = concat(port)
-        told = [chunk for window in out if (chunk := window.chunks[k]) is not None]
-        assert told or whole.covered_from == whole.end
-        if told:
-            assert concat(told) == whole
+        parts = [chunk for window in out if (chunk := window.chunks[k]) is not None]
+        assert parts or whole.covered_from == whole.end
+        if parts:
+            assert concat(parts) == whole
     for window, after in pairwise(out):
         assert window.end <= after.start
     assert all(window.end - window.start == round(duration * 1e9) for window in out)
@@ -121,7 +121,7 @@ def test_a_stream_that_has_not_begun_or_is_over_is_none() -> None:
     assert play(patient(0.004), [[], []], []) == []
 
 
-def test_windows_wholly_in_gaps_of_all_are_told_by_the_next() -> None:
+def test_windows_wholly_in_gaps_of_all_are_reported_by_the_next() -> None:
     gap = Gap(6 * MS, 10**9 * MS, 10**9 - 6, "disconnect")
     ports = [[ramp(0, 6), ramp(10**9, 4, gap)], [notes("x", 1, end=3)]]
     out = play(patient(0.004), ports, [])
@@ -147,14 +147,14 @@ def test_a_silent_stream_is_waited_for_until_lateness() -> None:
     assert [values(window) for window in out] == [[[0, 1, 2, 3], None]]
 
 
-def test_what_is_late_is_told_by_a_later_window() -> None:
+def test_what_is_late_is_reported_by_a_later_window() -> None:
     a, b, out = live(duration=0.004, lateness=0.010)
     b.on_next(notes("x", 1, end=2))
     a.on_next(ramp(0, 14))
     a.on_next(ramp(14, 1))
     assert values(out[0]) == [[0, 1, 2, 3], ["x"]]
     assert out[0].chunks[1] is not None
-    assert out[0].chunks[1].end == 2 * MS  # so far it had told
+    assert out[0].chunks[1].end == 2 * MS  # so far it had come
     b.on_next(notes("yz", 3, 5, start=2, end=20).with_data(np.array(["y", "z"])))
     assert values(out[1]) == [[4, 5, 6, 7], ["z"]]
     assert out[1].chunks[1] is not None
@@ -172,7 +172,7 @@ def test_overlapping_windows_take_what_is_late_for_one_of_them() -> None:
     assert windows[2] == [2, 3, 4, 5]
 
 
-def test_a_stream_that_is_always_late_is_told_of_and_not_kept() -> None:
+def test_a_stream_that_is_always_late_is_reported_and_not_kept() -> None:
     a, b, out = live(duration=0.010, lateness=0.010)
     for k in range(500):
         a.on_next(ramp(10 * k, 10))

@@ -1,4 +1,4 @@
-"""Joins of streams that go wrong: the books on each sample, and on each gap that tells of some."""
+"""Joins of streams that go wrong: each sample is accounted for, and each gap."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Reports:
 
     def __init__(self, stream: Faulty) -> None:
         self.by: dict[str, Any] = {}
-        self.whys: Counter[tuple[str, str]] = Counter()
+        self.reasons: Counter[tuple[str, str]] = Counter()
         self._count = len(stream.times)
 
     def take(self, item: Unmatched) -> None:
@@ -63,13 +63,13 @@ class Reports:
         mask = self.by.setdefault(item.partner, np.zeros(self._count, bool))
         assert not mask[numbers].any(), "once"
         mask[numbers] = True
-        self.whys[item.partner, item.reason] += len(numbers)
+        self.reasons[item.partner, item.reason] += len(numbers)
 
 
 def test_align() -> None:
     world = World()
     mic, bus, events = world.mic, world.bus, world.events
-    end = (SECONDS - LATE) * RATE  # of what the bus tells
+    end = (SECONDS - LATE) * RATE  # of what comes of the bus
     cases: dict[str, tuple[Faulty, tuple[Any, ...], dict[str, Any]]] = {
         "patient": (mic, (bus.subject,), {"lateness": PATIENT, "tolerance": 0.004}),
         "previous": (
@@ -93,13 +93,13 @@ def test_align() -> None:
         assert np.array_equal(missed | book.given.astype(bool), ~book.gone), "each has its reason"
     given = books["patient"].given.astype(bool)
     assert np.array_equal(given[:end], ~(mic.gone | bus.gone)[:end])
-    assert set(reports["patient"].whys) == {("bus", "gap"), ("bus", "ended")}
+    assert set(reports["patient"].reasons) == {("bus", "gap"), ("bus", "ended")}
     assert np.array_equal(books["previous"].given, books["patient"].given)
     assert not books["hasty"].given.any()
-    hasty = reports["hasty"].whys
+    hasty = reports["hasty"].reasons
     assert hasty["bus", "late"] > (SECONDS - 60) * RATE * 0.9
     assert hasty["other 2", "not begun"] + hasty["other 2", "ended"] == int((~mic.gone).sum())
-    assert set(reports["events"].whys) == {("mic", "gap")}
+    assert set(reports["events"].reasons) == {("mic", "gap")}
 
 
 def take_pair(book: Books, pair: Any) -> None:
@@ -189,7 +189,7 @@ def check_late(world: World, books: dict[str, Books], lateness: float) -> None:
     assert world.ended == 1
     last = books["bus"]
     end = int(last.times.searchsorted((SECONDS - LATE) * 10**9))
-    last.told[end:] += 1  # it never came
+    last.lost[end:] += 1  # it never came
     for book in books.values():
         book.check()
     for name in ("mic", "events"):

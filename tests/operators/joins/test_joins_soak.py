@@ -1,4 +1,4 @@
-"""Joins and sessions for two hours of virtual time: memory stays flat, nothing is lost untold.
+"""Joins and sessions for two hours of virtual time: memory stays flat, no loss goes unreported.
 
 One partner is silent, one comes 30 s late: once it is waited for, once it is not.
 """
@@ -28,7 +28,7 @@ Streams = Callable[[Subject[Any], Subject[Any], Subject[Any]], Any]
 
 
 class Tally:
-    """Samples that came of each stream, and those that its gaps tell of, by the reason."""
+    """Samples that came of each stream, and those that its gaps count, by reason."""
 
     def __init__(self) -> None:
         self.came: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class Tally:
         self._next[name] = self._next.get(name, 0) + len(chunk) + chunk.lost
 
     def all_of(self, name: str) -> int:
-        """Return how many samples of a stream came or were told lost."""
+        """Return how many samples of a stream came or were reported lost."""
         return self.came[name] + sum(n for (which, _), n in self.lost.items() if which == name)
 
 

@@ -97,7 +97,7 @@ def test_a_silent_stream_is_waited_for_until_lateness() -> None:
     assert concat(out).data.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_what_is_late_is_told() -> None:
+def test_what_is_late_is_reported() -> None:
     a, b = Subject[Chunk](), Subject[Chunk]()
     out: list[Chunk] = []
     a.pipe(ops.merge_by_time(b, lateness=0.010)).subscribe(out.append)
@@ -110,12 +110,12 @@ def test_what_is_late_is_told() -> None:
     assert [chunk.data.tolist() for chunk in out] == [
         list(range(10)), [10, 11, 12], ["c"], [13, 14], ["d"], list(range(15, 20)), [20],
     ]  # fmt: skip
-    told = concat([chunk for chunk in out if chunk.info == NOTES])
-    assert told.gap_positions == ((0, Gap(0, 10 * MS, 2, "lag")),)
-    assert told.index == 2
+    late = concat([chunk for chunk in out if chunk.info == NOTES])
+    assert late.gap_positions == ((0, Gap(0, 10 * MS, 2, "lag")),)
+    assert late.index == 2
 
 
-def test_a_stream_that_is_always_late_is_told_of_and_not_kept() -> None:
+def test_a_stream_that_is_always_late_is_reported_and_not_kept() -> None:
     a, b = Subject[Chunk](), Subject[Chunk]()
     out: list[Chunk] = []
     a.pipe(ops.merge_by_time(b, lateness=0.010)).with_heartbeats().subscribe(out.append)
