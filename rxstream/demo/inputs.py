@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
-from typing import TypeAlias
 
 from rxstream.acquisition.device import Device
 from rxstream.acquisition.source import Source
@@ -13,7 +13,7 @@ from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
 from rxstream.devices.simulated import Simulated
-from rxstream.errors import DeviceNotFoundError, ParameterError, RxStreamError
+from rxstream.errors import ParameterError, RxStreamError
 
 __all__ = ["TITLES", "Input", "find_inputs", "spare_input"]
 
@@ -26,8 +26,6 @@ _HISTORY = {"microphone": 60.0, "camera": 15.0, "can": 60.0, "sensor": 60.0}
 _FIRST_SAMPLE = 3.0
 # From one try to open a lost device to the next [s]: short, or the demo would be over.
 _RETRY = 0.1
-
-Candidates: TypeAlias = "Callable[[], Iterator[tuple[Source, str]]]"
 
 
 @dataclass(frozen=True)
@@ -68,26 +66,22 @@ def find_inputs(
     ``opened`` is called with each as soon as it is open, so that it can be closed if another one
     is in the way or the user presses Ctrl-C.
     """
-    wanted: dict[str, tuple[Simulated, Candidates]] = {
-        "microphone": (scene.microphone, _microphones),
-        "camera": (scene.camera, _cameras),
-        "can": (scene.can, _buses),
-    }
+    sources = {"microphone": scene.microphone, "camera": scene.camera, "can": scene.can}
     found: dict[str, Input] = {}
-    reason = dict.fromkeys(wanted, "as you asked")
-    for key, (_, candidates) in wanted.items() if not simulated else ():
-        real = _first_that_works(key, candidates)
+    reasons = dict.fromkeys(sources, "as you asked")
+    for key in () if simulated else sources:
+        real = _first_that_works(key)
         if isinstance(real, Input):
             found[key] = real
             opened(real)
         else:
-            reason[key] = real
+            reasons[key] = real
     # Real devices take a while to open: simulated ones come last, so that all begin together.
-    for key, (source, _) in wanted.items():
+    for key, source in sources.items():
         if key not in found:
-            found[key] = _simulate(key, source, reason[key])
+            found[key] = _simulate(key, source, reasons[key])
             opened(found[key])
-    return [found[key] for key in wanted]
+    return [found[key] for key in sources]
 
 
 def spare_input(scene: Scene) -> Input:
@@ -102,11 +96,11 @@ def _simulate(key: str, source: Simulated, reason: str) -> Input:
     return Input(key, device.open(), "simulated", reason, source)
 
 
-def _first_that_works(key: str, candidates: Candidates) -> "Input | str":
+def _first_that_works(key: str) -> Input | str:
     """Return the first device that emits something, or why there is none."""
-    reason = ""
+    reason = f"this machine has no {TITLES[key]}"
     try:
-        for source, name in candidates():
+        for source, name in _candidates(key):
             device = Device(source, name=key, history=_HISTORY[key], reconnect=_RETRY)
             try:
                 device.open()
@@ -121,7 +115,7 @@ def _first_that_works(key: str, candidates: Candidates) -> "Input | str":
                 raise
             device.close(0.0)
     except RxStreamError as error:
-        # The driver is missing, or nothing was found.
+        # The driver is missing.
         reason = str(error)
     return reason
 
@@ -134,36 +128,22 @@ def _emits(device: Device) -> bool:
     return found
 
 
-def _microphones() -> Iterator[tuple[Source, str]]:
-    found = Audio.discover()
-    if not found:
-        msg = "this machine has no sound input"
-        raise DeviceNotFoundError(msg)
-    name = next((item.name for item in found if "default" in item.note), found[0].name)
-    for rate in (48_000.0, 44_100.0):
-        yield Audio(rate=rate), name
-
-
-def _cameras() -> Iterator[tuple[Source, str]]:
-    found = [(item.options, item.name) for item in Camera.discover()]
-    # Only on Linux cameras are known without opening them.
-    if not found and sys.platform != "linux":
-        found = [({"source": 0}, "camera 0")]
-    if not found:
-        msg = "this machine has no camera"
-        raise DeviceNotFoundError(msg)
-    for options, name in found:
-        yield Camera(**options, width=640, height=480), name
-
-
-def _buses() -> Iterator[tuple[Source, str]]:
-    # A serial port may be anything: it must not be sent commands without being asked to.
-    found = [item for item in Can.discover() if item.options.get("interface") != "slcan"]
-    if not found:
-        msg = "this machine has no CAN interface"
-        raise DeviceNotFoundError(msg)
-    for item in found:
-        try:
-            yield Can(**item.options), item.name
-        except ParameterError:
-            continue
+def _candidates(key: str) -> Iterator[tuple[Source, str]]:
+    """Yield the real devices of a kind, the best one first, with their names."""
+    if key == "microphone":
+        inputs = sorted(Audio.discover(), key=lambda item: "default" not in item.note)
+        for rate in (48_000.0, 44_100.0) if inputs else ():
+            yield Audio(rate=rate), inputs[0].name
+    elif key == "camera":
+        cameras = [(item.options, item.name) for item in Camera.discover()]
+        # Only on Linux cameras are known without opening them.
+        if not cameras and sys.platform != "linux":
+            cameras = [({"source": 0}, "camera 0")]
+        for options, name in cameras:
+            yield Camera(**options, width=640, height=480), name
+    else:
+        for item in Can.discover():
+            # A serial port may be anything: it must not be sent commands without being asked to.
+            if item.options.get("interface") != "slcan":
+                with suppress(ParameterError):
+                    yield Can(**item.options), item.name
