@@ -1,4 +1,4 @@
-"""meter: true rate, jitter, delay, losses and clock of a stream."""
+"""meter: report true rate, jitter, delay, losses and clock of a stream."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ class _Meter:
 
 @label
 def meter(every: Duration = 1.0) -> Callable[[Observable[Chunk]], Observable[Flow]]:
-    """Tell how a stream flows: true rate, ppm, jitter, delay, losses, and how sure its times are.
+    """Report flow statistics: true rate, ppm, jitter, delay, losses, uncertainty of times.
 
     .. marble::
 
@@ -51,8 +51,8 @@ def meter(every: Duration = 1.0) -> Callable[[Observable[Chunk]], Observable[Flo
     Returns
     -------
     operator
-        A `Flow` each ``every`` seconds and one at the end; its counts are since the subscription,
-        its rate is measured from when the clock model has settled.
+        A `Flow` each ``every`` seconds and one at the end. Counts are since the subscription; the
+        rate is measured from when the clock model has settled.
 
     Raises
     ------

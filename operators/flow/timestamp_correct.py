@@ -1,4 +1,4 @@
-"""timestamp_correct: the device's clock model, for any Observable."""
+"""timestamp_correct: apply the clock model of a `Device` to any stream of chunks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,28 +9,30 @@ from numpy.typing import NDArray
 from reactivex import Observable
 
 from rxstream.acquisition.stamper import Stamper
-from rxstream.data.axis import IrregularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.errors import ChunkError
-from rxstream.operators.flow.timestamp_hold import Held
+from rxstream.operators.flow.timestamp_hold import HeldChunks
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
 from rxstream.timing.settings import ClockSettings, OnStep
 
 __all__ = ["timestamp_correct"]
 
-_ANEW = ("disconnect", "restart")
-_OF_THE_MODEL = (
+# After these the clock model begins anew.
+_RESTARTS = ("disconnect", "restart")
+
+# Settings of the clock model; it is not used for stamps on the host clock.
+_MODEL_SETTINGS = (
     "quantum", "counter", "skew", "skew_tol", "drift", "window", "on_step", "p_false",
     "restart_gap", "hold",
 )  # fmt: skip
 
 
 def _pieces(chunk: Chunk) -> Iterator[tuple[int, Chunk]]:
-    """Give what a chunk was made of, at most one reading each, and nothing with a gap inside."""
+    """Yield the pieces of a chunk with their positions: of one reading each, and without gaps."""
     edges = {0, len(chunk), *(at for at, _ in chunk.gap_positions)}
     edges.update(accumulate(part.count for part in chunk.axis.parts()))
     for a, b in pairwise(sorted(edges)):
@@ -38,21 +40,26 @@ def _pieces(chunk: Chunk) -> Iterator[tuple[int, Chunk]]:
 
 
 def _same_reading(before: Chunk, piece: Chunk) -> bool:
+    """Whether a piece goes on with the reading of the piece before it."""
     one, other = before.axis.parts()[-1].evidence, piece.axis.parts()[0].evidence
     if one is None or other is None:
         return False
+    # Evidence that was copied, e.g. pickled, is another object; arrival, samples and counter show
+    # that it is of the same reading. Stamps may be arrays.
     return one is other or one[:3] == other[:3]
 
 
-def _complete(pieces: list[Chunk]) -> bool:
+def _is_complete(pieces: list[Chunk]) -> bool:
+    """Whether the pieces make up all of their reading."""
     evidence = pieces[0].axis.parts()[0].evidence
     return evidence is None or sum(map(len, pieces)) >= evidence.samples
 
 
 def _reading(pieces: list[Chunk], lost: Gap | None) -> Reading:
-    """Return a reading made whole again; a part of one, or one without evidence, came as it ends.
+    """Return pieces as the reading they were, with the loss before it.
 
-    So a part keeps the times that it has.
+    A part of a reading, or one without evidence, is taken to arrive at its end, so that it keeps
+    the times it has.
     """
     whole = concat(pieces)
     part, reason = whole.axis.parts()[0], lost.reason if lost else "dropped"
@@ -72,29 +79,30 @@ def _reading(pieces: list[Chunk], lost: Gap | None) -> Reading:
 
 
 def _has_stamps(chunk: Chunk) -> bool:
-    """Whether it came with stamps of the host clock."""
+    """Whether the reading came with stamps on the host clock."""
     evidence = chunk.axis.parts()[0].evidence
     stamps = None if evidence is None else evidence.device_time
     return chunk.info.device_clock == "host" and stamps is not None
 
 
 def _joined(before: Gap | None, gap: Gap) -> Gap:
+    """Return two gaps as one, which is a restart if one of them is."""
     if before is None:
         return gap
-    return before.join(gap, gap.reason if gap.reason in _ANEW else before.reason)
+    return before.join(gap, gap.reason if gap.reason in _RESTARTS else before.reason)
 
 
 class _TimestampCorrect:
-    """Puts the pieces of each reading together again, however it was cut, and stamps it."""
+    """Joins the pieces of each reading again, however it was cut, and stamps it."""
 
-    __slots__ = ("_correction", "_held", "_last", "_pending", "_pieces", "_stamper")
+    __slots__ = ("_held", "_last", "_pending", "_pieces", "_settings", "_stamper")
 
-    def __init__(self, correction: ClockSettings) -> None:
-        self._correction = correction
-        self._held = Held(round(correction.hold * 1e9)) if correction.hold else None
-        self._pieces: list[Chunk] = []  # of the reading under way
-        self._pending: Gap | None = None  # before them
-        self._last: Chunk | None = None  # stamped
+    def __init__(self, settings: ClockSettings) -> None:
+        self._settings = settings
+        self._held = HeldChunks(round(settings.hold * 1e9)) if settings.hold else None
+        self._pieces: list[Chunk] = []  # of the unfinished reading
+        self._pending: Gap | None = None  # gap before them
+        self._last: Chunk | None = None  # the newest chunk stamped
         self._stamper: Stamper | None = None
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -107,14 +115,15 @@ class _TimestampCorrect:
         for at, piece in _pieces(chunk):
             before = gaps.get(at)
             if before is not None:
-                out += self._lose(before)
+                out += self._add_gap(before)
             elif self._pieces and not _same_reading(self._pieces[-1], piece):
                 out += self._stamp(self._stamper)
             self._pieces.append(piece)
-            if _complete(self._pieces):
+            if _is_complete(self._pieces):
                 out += self._stamp(self._stamper)
-        if len(chunk) in gaps:  # told with the next samples
-            out += self._lose(gaps[len(chunk)])
+        # A gap at the end waits for the next samples.
+        if len(chunk) in gaps:
+            out += self._add_gap(gaps[len(chunk)])
         if not len(chunk) and not out and self._held is None:
             out += self._heartbeat()
         return out
@@ -124,31 +133,33 @@ class _TimestampCorrect:
         if self._held is not None:
             out += self._held.flush()
         gap, self._pending = self._pending, None
-        if gap is not None and self._last is not None:
-            last = self._last
-            start, end = last.end, last.end + gap.end - gap.start
-            told = GapAt(0, Gap(start, end, gap.lost, gap.reason))
-            out.append(_empty(last, end, (told,)))
+        last = self._last
+        if gap is not None and last is not None:
+            end = last.end + gap.end - gap.start
+            moved = GapAt(0, Gap(last.end, end, gap.lost, gap.reason))
+            index = last.next_index + (gap.lost or 0)
+            out.append(Chunk.empty(last.info, end, index=index, gap_positions=(moved,)))
         return out
 
-    def _lose(self, gap: Gap) -> list[Chunk]:
-        """Stamp what came before a gap, and keep it for what comes after."""
+    def _add_gap(self, gap: Gap) -> list[Chunk]:
+        """Stamp what came before a gap, and keep the gap for what comes after."""
         out = [] if self._stamper is None else self._stamp(self._stamper)
         self._pending = _joined(self._pending, gap)
         return out
 
     def _heartbeat(self) -> list[Chunk]:
-        """Say that it is alive: how far true time has come, only samples can tell."""
-        if self._last is None or self._pieces:
+        """Return a heartbeat, which covers no time: only samples show how far true time is."""
+        last = self._last
+        if last is None or self._pieces:
             return []
-        return [_empty(self._last, self._last.end, ())]
+        return [Chunk.empty(last.info, last.end, index=last.next_index)]
 
     def _stamp(self, stamper: Stamper) -> list[Chunk]:
         if not self._pieces:
             return []
         lost, self._pending = self._pending, None
-        if lost is not None and (lost.lost is None or lost.reason in _ANEW):
-            # a hole of unknown size, or one that is only guessed: the clock is found anew
+        if lost is not None and (lost.lost is None or lost.reason in _RESTARTS):
+            # A loss of unknown or only estimated size: the clock model has to find its line anew.
             stamper.restart(lost.reason)
             lost = None
         if _has_stamps(self._pieces[0]):
@@ -157,15 +168,15 @@ class _TimestampCorrect:
         self._pieces = []
         stamped = stamper.stamp(reading, reading.data, reading.arrival or 0)
         found, stamper.found = stamper.found, []
-        if stamped is None:  # pragma: no cover - only readings without samples give nothing
+        if stamped is None:  # pragma: no cover - only for readings without samples
             return []
         self._last = stamped
         return [stamped] if self._held is None else self._held.push(stamped, stamper.state, found)
 
     def _check_stamped(self, info: StreamInfo) -> None:
-        """Refuse what cannot act where there is nothing for the clock model to do."""
-        given, usual = self._correction, ClockSettings(None)
-        idle = [name for name in _OF_THE_MODEL if getattr(given, name) != getattr(usual, name)]
+        """Raise ChunkError if settings are given that have no effect on stamped readings."""
+        given, usual = self._settings, ClockSettings(None)
+        idle = [name for name in _MODEL_SETTINGS if getattr(given, name) != getattr(usual, name)]
         if idle:
             msg = (
                 f"timestamp_correct: {info.name} comes with stamps on the host clock, and its "
@@ -175,25 +186,19 @@ class _TimestampCorrect:
             raise ChunkError(msg)
 
     def _begin(self, chunk: Chunk) -> Stamper:
-        given, info = self._correction, chunk.info
+        given, info = self._settings, chunk.info
         rate = given.rate if given.rate is not None else info.rate
         if rate is None:
             msg = (
                 f"timestamp_correct: {info.name} has no rate, and none was given; irregular "
-                "samples keep the times their device gives"
+                "samples keep the times of their device"
             )
             raise ChunkError(msg)
         counter, quantum = given.counter or info.counter, given.quantum or info.quantum
-        correction = replace(given, rate=rate, counter=counter, quantum=quantum)
+        settings = replace(given, rate=rate, counter=counter, quantum=quantum)
         return Stamper(
-            replace(info, rate=rate, counter=counter, quantum=quantum), "corrected", correction
+            replace(info, rate=rate, counter=counter, quantum=quantum), "corrected", settings
         )
-
-
-def _empty(last: Chunk, at: int, gap_positions: tuple[GapAt, ...]) -> Chunk:
-    none = IrregularAxis(np.empty(0, np.int64))
-    index = last.index + len(last) + sum(gap.lost or 0 for _, gap in gap_positions)
-    return Chunk(last.data[:0], none, at, at, index, last.info, gap_positions)
 
 
 @label
@@ -214,49 +219,49 @@ def timestamp_correct(
 ) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
     """Replace times of arrival by the times at which samples were taken.
 
-    A `Device` does this by itself; use it for chunks from elsewhere, whose end is when they
-    arrived, or to do it again with other settings: the raw evidence is in the chunk. A reading
-    that was cut since is put together again first, so how it was cut does not matter.
+    A `Device` does this by itself. Use it for chunks from elsewhere that end at their arrival, or
+    to repeat the correction with other settings from the raw evidence in the chunks. A reading that
+    was cut since is joined again first, so how it was cut does not matter.
 
     .. marble::
 
         --a---b--c------de-f--|     as they arrived
         [ timestamp_correct() ]
-        --a--b--c---d--e--f---|     as they were taken (each is given when it arrives)
+        --a--b--c---d--e--f---|     as they were taken (each is emitted when it arrives)
 
     Parameters
     ----------
     rate
-        Stated samples per second [Hz]; default: that of the stream.
+        Nominal samples per second [Hz]; default: that of the stream.
     quantum
-        If samples are lost, multiples of this many.
+        Number of samples of which every loss is a multiple.
     counter
-        The device's counter, which the readings overlap; default: that of the stream.
+        Counter of the device, as it comes with each reading; default: that of the stream.
     path_delay
-        The least delay, which nobody can see in stamps [s].
+        Least delay from the sample to its arrival [s], which no stamp can show.
     skew, skew_tol, drift, window, on_step, p_false, restart_gap
         As in `rxstream.timing.settings.ClockSettings`; most people need none of them.
     hold
-        How long to keep a chunk back while a loss before it is suspected [s]; then its times come
-        right, and the gap where it was. 0: nothing waits, and the gap comes some chunks later.
+        How long to hold a chunk while a loss before it is suspected [s]; its times are then right,
+        and the gap lies where the loss was. 0: nothing waits, and the gap comes some chunks later.
 
     Returns
     -------
     operator
-        The same samples with other times, strictly increasing; what was lost comes as gaps.
+        The same samples with other times, strictly increasing; losses are marked as gaps.
 
     Raises
     ------
     ParameterError
-        If a value cannot work.
+        If a value is out of range.
     ChunkError
-        Downstream, if the stream has no rate and none is given, or if it comes with stamps on the
-        host clock, as from a camera or a sound driver, and settings are given that cannot act on
+        Downstream, if the stream has no rate and none is given, or if it has stamps on the host
+        clock, as from a camera or a sound driver, and settings are given that have no effect on
         these: all but ``rate`` and ``path_delay``.
 
     Examples
     --------
-    The third of four chunks came 30 ms late:
+    The third of four chunks arrived 30 ms late:
 
     >>> import numpy as np, reactivex as rx
     >>> from rxstream import Chunk, StreamInfo
@@ -270,9 +275,9 @@ def timestamp_correct(
     0.301
     0.401
     """
-    correction = ClockSettings(
+    settings = ClockSettings(
         rate=rate, quantum=quantum, counter=counter, path_delay=path_delay, skew=skew,
         skew_tol=skew_tol, drift=drift, window=window, on_step=on_step, p_false=p_false,
         restart_gap=restart_gap, hold=hold,
     )  # fmt: skip
-    return lift(lambda: _TimestampCorrect(correction))
+    return lift(lambda: _TimestampCorrect(settings))

@@ -1,18 +1,23 @@
-"""Chunks kept back by `timestamp_correct` while a loss before them is suspected."""
+"""Chunks that `timestamp_correct` holds while a loss before them is suspected."""
 
 from rxstream.data.axis import RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt
 from rxstream.timing.stamp import ClockEvent
 
-__all__ = ["Held"]
+__all__ = ["HeldChunks"]
 
 
-class Held:
-    """Chunks whose times are in doubt; let go when it is decided, or after too long.
+class HeldChunks:
+    """Chunks whose times are uncertain; released when that is decided, or after too long.
 
-    A loss without numbers shows some chunks later: until then times are early by what is missing.
-    Who can wait gets them right.
+    A loss that no counter shows is found some chunks later. Until then, times are early by what is
+    missing. With a wait, they are mended before they are emitted.
+
+    Parameters
+    ----------
+    span
+        Longest time to hold a chunk [ns].
     """
 
     __slots__ = ("_chunks", "_span")
@@ -28,8 +33,8 @@ class Held:
         for event in found:
             if event.kind == "gap" and event.samples and event.correction > 0:
                 _move_gap(held, event)
-        # the first chunk after a loss is merely late: only the next makes it suspicious, so one
-        # always waits; while there is suspicion, all that are not too old do
+        # The first chunk after a loss only seems late, and the next one makes it suspect, so the
+        # newest chunk always waits. While a loss is suspected, all that are not too old wait.
         wait = held[-1:] if state != "suspect" else held
         self._chunks = [c for c in wait if chunk.end - c.start <= self._span]
         return held[: len(held) - len(self._chunks)]
@@ -41,7 +46,7 @@ class Held:
 
 
 def _move_gap(held: list[Chunk], event: ClockEvent) -> None:
-    """Put a gap that the last chunk tells before the first chunk that came after the loss."""
+    """Move a gap from the chunk that revealed it to the first chunk after the loss."""
     decided = held[-1]
     late = [k for k, c in enumerate(held[:-1]) if c.index >= event.first]
     if not late or not decided.gap_positions:
@@ -49,22 +54,20 @@ def _move_gap(held: list[Chunk], event: ClockEvent) -> None:
     lost = event.samples or 0
     for k in late:
         c = held[k]
-        grid = c.axis.parts()[0]
-        if not isinstance(grid, RegularAxis):  # pragma: no cover - the stamper makes grids
-            return
-        moved = RegularAxis(
-            grid.origin + event.correction, grid.period, grid.count, grid.first, grid.uncertainty,
-            grid.evidence,
-        )  # fmt: skip
         start, end = c.start + event.correction, c.end + event.correction
         gap_positions: tuple[GapAt, ...] = c.gap_positions
         if k == late[0]:
             gap_positions = (*gap_positions, GapAt(0, Gap(c.start, start, lost, "dropped")))
-        held[k] = Chunk(c.data, moved, start, end, c.index + lost, c.info, gap_positions)
+        held[k] = c._replace(
+            axis=c.axis.shifted(event.correction), start=start, end=end, index=c.index + lost,
+            gap_positions=gap_positions,
+        )  # fmt: skip
+    # The chunk that revealed the loss goes on from there, without the gap, in at least 1 ns for
+    # each sample.
     begin, n = held[late[-1]].end, len(decided)
     end = max(decided.end, begin + n)
     last = decided.axis.parts()[-1]
     axis = RegularAxis(begin, (end - begin) / n, n, 0, last.uncertainty, last.evidence)
-    held[-1] = Chunk(
-        decided.data, axis, begin, end, decided.index, decided.info, decided.gap_positions[1:]
+    held[-1] = decided._replace(
+        axis=axis, start=begin, end=end, gap_positions=decided.gap_positions[1:]
     )

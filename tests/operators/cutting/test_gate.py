@@ -234,7 +234,7 @@ def test_a_function_must_answer_for_each_sample(test: Any, words: str) -> None:
         run_operator(ops.gate(test), [level([[1, 2], [3, 4]], info=STEREO)])
 
 
-def test_errors_of_a_function_tell_which() -> None:
+def test_errors_of_a_function_name_it() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         run_operator(ops.gate(1, lambda _: 1 / 0), [level([1])])
     assert "gate: off, asked of level" in caught.value.__notes__[0]

@@ -153,7 +153,7 @@ def test_map_data_keeps_gaps_and_times_and_follows_the_shape() -> None:
     assert np.array_equal(out[1].time, chunks[1].time)
 
 
-def test_map_data_errors_tell_where() -> None:
+def test_map_data_errors_name_the_place() -> None:
     with pytest.raises(ChunkError, match=r"\(1,\) of \(5,\).*reactivex's map"):
         run_operator(ops.map_data(lambda x: x[:1]), lossy())
     with pytest.raises(ZeroDivisionError) as caught:
@@ -171,7 +171,7 @@ def test_samples_marble() -> None:
     ]  # fmt: skip
 
 
-def test_samples_tell_the_gap_before_them() -> None:
+def test_samples_have_the_gap_before_them() -> None:
     out = run_operator(ops.samples(), [concat(lossy())])
     assert [s.index for s in out] == [*range(5), *range(8, 14)]
     assert [s.gap is not None for s in out] == [k == 5 for k in range(11)]

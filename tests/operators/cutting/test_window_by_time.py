@@ -138,7 +138,7 @@ def test_what_is_dropped_is_a_gap_of_the_next_window() -> None:
     assert [c.gap for c in out] == [None, None, Gap(20 * MS, 40 * MS, None, "dropped"), None]
 
 
-def test_overlapping_windows_tell_only_what_none_of_them_has() -> None:
+def test_overlapping_windows_report_at_the_end_only_what_none_of_them_has() -> None:
     out = run_operator(ops.window_by_time(0.02, every=0.005, on_gap="drop"), lossy())
     assert all(
         not c.gap_positions or c.gap_positions == ((0, Gap(25 * MS, 35 * MS, 10, "dropped")),)

@@ -86,18 +86,18 @@ def test_parts_of_readings_keep_their_times() -> None:
 
 @pytest.mark.parametrize("lost", [300, None])
 @pytest.mark.parametrize("hold", [0.0, 0.05])
-def test_silence_and_a_loss_at_the_end_are_told(lost: int | None, hold: float) -> None:
+def test_silence_and_a_loss_at_the_end_are_reported(lost: int | None, hold: float) -> None:
     info = StreamInfo("x", 1000.0, (), np.dtype(np.int64))
     first = Chunk.regular(np.arange(100), info, start=0)
     rest = Chunk.regular(np.arange(0), info, start=200 * MS, index=100)
     gap = Gap(200 * MS, 500 * MS, lost, "dropped")
     end = Chunk.regular(np.arange(0), info, start=500 * MS, index=100 + (lost or 0), gap=gap)
     out = run_operator(ops.timestamp_correct(hold=hold), [first, rest, end])
-    *_, silent, told = out if not hold else [first, *out]
-    assert len(told) == 0
+    *_, silent, last = out if not hold else [first, *out]
+    assert len(last) == 0
     assert silent.end == first.end + MS  # the first has just arrived when it ends
-    assert [(g.start, g.duration, g.lost) for g in told.gaps] == [(silent.end, 0.3, lost)]
-    assert told.index == 100 + (lost or 0)
+    assert [(g.start, g.duration, g.lost) for g in last.gaps] == [(silent.end, 0.3, lost)]
+    assert last.index == 100 + (lost or 0)
 
 
 @pytest.mark.parametrize("stamps", [START, START + np.arange(10) * MS])
