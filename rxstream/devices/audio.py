@@ -261,10 +261,8 @@ def _refresh(sd: Any) -> bool:
 
 def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
     inputs = _inputs(sd)
-    listed = _list(inputs)
     if not _matching(inputs, wanted) and _refresh(sd):
         inputs = _inputs(sd)
-        listed = _list(inputs)
     if not inputs:
         msg = "audio: this machine has no sound input; plug one in, or use a Simulated"
         raise DeviceNotFoundError(msg)
@@ -272,7 +270,7 @@ def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
         return None
     found = _matching(inputs, wanted)
     if not found:
-        msg = f"audio: no input {wanted!r}; there are {listed}"
+        msg = f"audio: no input {wanted!r}; there are {_list(inputs)}"
         raise DeviceNotFoundError(msg)
     if len(found) > 1 and not isinstance(wanted, int):
         names = {inputs[n] for n in found}

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -29,12 +29,10 @@ from rxstream.devices.camera.open import (
     video_nodes,
 )
 from rxstream.devices.camera.reader import CameraReader
+from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import FormatError, ParameterError
 from rxstream.optional import import_optional
 from rxstream.validation import check_choice
-
-if TYPE_CHECKING:
-    from rxstream.devices.device_info import DeviceInfo
 
 __all__ = ["Camera"]
 
@@ -247,10 +245,8 @@ class Camera:
         return ContainerClock(f"camera {shown(self._where)}")
 
     @staticmethod
-    def discover() -> "list[DeviceInfo]":
+    def discover() -> list[DeviceInfo]:
         """Return the cameras that Linux lists; elsewhere OpenCV finds them only by opening."""
-        from rxstream.devices.device_info import DeviceInfo
-
         found = []
         for node in video_nodes():
             about = Path("/sys/class/video4linux", node.name, "name")

@@ -4,10 +4,9 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rxstream.devices.device_info import DeviceInfo
+from rxstream.devices.device_info import DeviceInfo
 
 __all__ = ["find_buses", "interface_of"]
 
@@ -18,10 +17,8 @@ _NOT_SEARCHED = frozenset({"serial", "socketcand", "udp_multicast", "virtual"})
 _TIMEOUT = 2.0
 
 
-def find_buses(can: Any) -> "list[DeviceInfo]":
+def find_buses(can: Any) -> list[DeviceInfo]:
     """Return the buses that drivers list, and serial ports that may be slcan adapters."""
-    from rxstream.devices.device_info import DeviceInfo
-
     with _quiet():
         searched = sorted(set(can.VALID_INTERFACES) - _NOT_SEARCHED)
         configs = list(can.detect_available_configs(searched, timeout=_TIMEOUT))

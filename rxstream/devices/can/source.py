@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,12 @@ from rxstream.devices.can.bus import BusReader, open_bus
 from rxstream.devices.can.clock import BusClock, Stamps
 from rxstream.devices.can.find import find_buses, interface_of
 from rxstream.devices.can.log import LogReader, is_log
+from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag
 from rxstream.formats.can_decode import Decoder, StreamDecoder
 from rxstream.optional import import_optional
 from rxstream.validation import check_choice
-
-if TYPE_CHECKING:
-    from rxstream.devices.device_info import DeviceInfo
 
 __all__ = ["CAN_DTYPE", "Can", "CanFlag"]
 
@@ -212,7 +210,7 @@ class Can:
         return " ".join(str(part) for part in (self.interface, self.channel) if part is not None)
 
     @staticmethod
-    def discover() -> "list[DeviceInfo]":
+    def discover() -> list[DeviceInfo]:
         """Return the buses that drivers list, and serial ports that may be slcan adapters."""
         return find_buses(import_optional("can", extra="can"))
 

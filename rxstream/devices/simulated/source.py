@@ -12,26 +12,17 @@ from numpy.typing import DTypeLike, NDArray
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
-from rxstream.devices.simulated.delivery import Lost, Truth
+from rxstream.devices.simulated.delivery import Truth
 from rxstream.devices.simulated.live import PlugState
 from rxstream.devices.simulated.options import Delay, Drops, Stalls, block_of, require
-from rxstream.devices.simulated.signals import Signal, can_frames, frame_number, typed_keys
+from rxstream.devices.simulated.signals import Signal, can_frames, typed_keys
 from rxstream.devices.simulated.simulation import Simulation
 from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE
 from rxstream.formats.keys import KEY_DTYPE
 from rxstream.validation import is_whole
 
-__all__ = [
-    "Delay",
-    "Drops",
-    "Lost",
-    "Simulated",
-    "Stalls",
-    "Truth",
-    "can_frames",
-    "frame_number",
-]
+__all__ = ["Simulated"]
 
 
 @dataclass(frozen=True, slots=True)
