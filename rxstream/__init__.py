@@ -10,8 +10,10 @@ hide the built-in function.
 from typing import TYPE_CHECKING
 
 from rxstream import errors
-from rxstream.acquisition.device import Backoff, Device, Source
+from rxstream.acquisition.backoff import Backoff
+from rxstream.acquisition.device import Device
 from rxstream.acquisition.polling import poll
+from rxstream.acquisition.source import Source
 from rxstream.data.chunk import Chunk
 from rxstream.data.clip import Clip, Missing
 from rxstream.data.clock import format_time

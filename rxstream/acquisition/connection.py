@@ -2,16 +2,18 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.acquisition.backoff import Backoff
 from rxstream.acquisition.faults import Fault, Faults
+from rxstream.acquisition.source import Close, Source
 from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
-from rxstream.data.clock import Duration, HostClock, to_span
+from rxstream.data.clock import HostClock
 from rxstream.data.flow import Meter
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import Reading, StreamInfo
@@ -21,95 +23,56 @@ from rxstream.errors import (
     DeviceLostError,
     EndOfStream,
     OverrunError,
-    ParameterError,
     RxStreamError,
 )
 from rxstream.window.subject import TimeWindowSubject
 
-__all__ = ["Backoff", "Close", "Connection", "Emit", "Fail", "Source"]
+__all__ = ["Connection", "named"]
 
-Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
-"""Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
-
-Fail: TypeAlias = Callable[[Exception], None]
-"""Takes an error: `OverrunError` is survived and told, `EndOfStream` completes the stream."""
-
-Close: TypeAlias = Callable[[], None]
-"""Stops the hardware; when it has returned, nothing more is emitted."""
+# Slabs in a window: so little of it is held beyond the history. Of the bytes allowed a slab takes
+# a 32nd at most, as one is filled while the oldest is not free yet.
+_SLABS = 64
+_BYTES_PER_SLAB = 32
 
 
-@runtime_checkable
-class Source(Protocol):
-    """What the author of a device writes, once; a frozen dataclass of options will do."""
-
-    @property
-    def info(self) -> StreamInfo:
-        """What is known before the first sample; must not touch the hardware."""
-        ...
-
-    def open(self, emit: Emit, fail: Fail) -> Close | tuple[Close, StreamInfo]:
-        """Start the hardware; call ``emit`` from one thread; return how to stop it.
-
-        What is known only once it is open goes into the `StreamInfo` returned beside; such a
-        source emits nothing before it returns.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before each try to open a lost device again.
-
-    Attributes
-    ----------
-    first, most
-        Seconds [s] before the first try, and at most.
-    factor
-        By which the wait grows.
-    tries
-        How many, or None for as long as the device is open.
-    """
-
-    first: float = 0.1
-    most: float = 5.0
-    factor: float = 2.0
-    tries: int | None = None
-
-    def __post_init__(self) -> None:
-        to_span(self.first, "Backoff.first")
-        to_span(self.most, "Backoff.most")
-        if self.factor < 1:
-            msg = f"Backoff.factor must be >= 1, not {self.factor!r}"
-            raise ParameterError(msg)
-
-    @classmethod
-    def of(cls, value: "Backoff | Duration | bool | None") -> "Backoff | None":
-        """Return a backoff for ``True`` (the default one), seconds (a fixed wait), or None."""
-        if value is None or isinstance(value, Backoff):
-            return value
-        if isinstance(value, bool):
-            return cls() if value else None
-        wait = to_span(value, "reconnect") / 1e9
-        return cls(first=wait, most=wait, factor=1.0)
+def named(info: StreamInfo, name: str) -> StreamInfo:
+    """Return a description under the name of the device."""
+    return info if info.name == name else replace(info, name=name)
 
 
 class Connection:
-    """Runs a source from open to close; written to by the source's thread alone."""
+    """Runs a source from open to close; written to by the source's thread alone.
+
+    The thread of a source may emit before its `open` has returned. Such readings are copied and
+    kept with their arrival until the device counts as open, for the subscribers that get them may
+    use the device. Meanwhile the source goes on. When the kept ones are processed it waits, so that
+    no reading overtakes another and a file is held by its slowest reader::
+
+        thread of Device.open  | open() ---------> returns | start(): a, b     |
+        thread of the source   |      emit a  emit b       | emit c (waits)  c | emit d
+        _early                 | []   [a]     [a, b]       | None              | None
+        _catching_up           | False                     | True              | False
+
+    ``_guard`` protects ``_early``, ``_accepted`` and the helper; nothing foreign is called while it
+    is held. ``_turn`` is held during `start`: c waits for it. It is an RLock, since a subscriber
+    that gets a may make the source emit in the same thread.
+    """
 
     def __init__(
         self,
         source: Source,
-        info: StreamInfo,
+        name: str,
         subject: TimeWindowSubject,
         faults: Faults,
         *,
         timestamps: Timestamps,
-        path_delay: float,
+        path_delay: int,
         backoff: Backoff | None,
         clock: HostClock,
         max_bytes: int,
     ) -> None:
-        self._source, self.info, self.subject, self._faults = source, info, subject, faults
+        self._source, self._name, self.subject, self._faults = source, name, subject, faults
+        self.info = named(source.info, name)
         self._timestamps, self._path_delay, self._backoff = timestamps, path_delay, backoff
         self._clock, self._max_bytes = clock, max_bytes
         self._stamper: Stamper | None = None
@@ -117,19 +80,19 @@ class Connection:
         self.meter = Meter()
         self._guard = threading.Lock()
         self._closing = threading.Event()
-        self._opening = 0  # which opening of the source may emit
+        self._openings = 0
+        self._accepted = 0  # number of the opening that may emit; 0: none
         self._close: Close | None = None
         self._helper: threading.Thread | None = None
-        # while `open` is under way: what the source's thread says already, with its arrival
         self._early: list[tuple[Reading | Exception, int]] | None = None
-        self._turn = threading.RLock()  # held while that is taken; what comes next waits for it
+        self._turn = threading.RLock()
         self._catching_up = False
         self._shut = threading.Event()
         self.state = "closed"
 
     @property
     def clock_state(self) -> str:
-        """What the clock model says of itself."""
+        """State of the clock model."""
         return self._stamper.state if self._stamper else "warming"
 
     def open(self) -> int:
@@ -137,12 +100,13 @@ class Connection:
         return self._open_source()
 
     def start(self, number: int) -> None:
-        """Take what the source's thread said while its `open` was not back yet."""
+        """Process readings that arrived before `open` returned."""
         self._catch_up(number)
 
     def close(self) -> None:
         """Stop the hardware and complete the stream; nothing is emitted afterwards."""
         self._closing.set()
+        self._accept(0)
         self.subject.log.release()  # the source's thread may be held by a blocking subscriber
         try:
             self._close_source()
@@ -161,21 +125,25 @@ class Connection:
         """Wait until `close` has freed the hardware [s]."""
         return self._shut.wait(timeout)
 
-    def _open_source(self) -> int:
+    def _accept(self, number: int) -> None:
+        """Let only this opening emit; none from `close` on."""
         with self._guard:
-            self._opening += 1
-            number = self._opening
+            self._accepted = 0 if self._closing.is_set() else number
+
+    def _open_source(self) -> int:
+        self._openings = number = self._openings + 1
+        with self._guard:
             self._early = []
+        self._accept(number)
         try:
             result = self._source.open(partial(self._emit, number), partial(self._fail, number))
         except BaseException:
-            with self._guard:
-                self._opening += 1
-                self._early = None
+            self._accept(0)
+            self._early = None
             raise
         close, info = result if isinstance(result, tuple) else (result, None)
         if info is not None:
-            self.info = info
+            self.info = named(info, self._name)
         with self._guard:
             self._close = close
             self.state = "open"
@@ -186,17 +154,17 @@ class Connection:
             with self._guard:
                 self._catching_up = True
                 early, self._early = self._early or [], None
-            for said, arrival in early:
-                if number != self._opening or self._closing.is_set():
+            for item, arrival in early:
+                if number != self._accepted:
                     break
-                if isinstance(said, Exception):
-                    self._take_failure(number, said)
+                if isinstance(item, Exception):
+                    self._ingest_failure(number, item)
                 else:
-                    self._take(number, said, arrival)
+                    self._ingest(number, item, arrival)
             self._catching_up = False
 
     def _wait_for_turn(self) -> None:
-        """Let what was said before go first; the source may be held here as in `append`."""
+        """Let what came early go first; the source may be held here as in `_append`."""
         with self._turn:
             pass
 
@@ -205,37 +173,38 @@ class Connection:
             close, self._close = self._close, None
         if close is not None:
             close()
-        with self._guard:
-            self._opening += 1  # whatever a careless source still says is not heard
+        self._accept(0)  # whatever a careless source still emits is ignored
 
-    # -- what the source says -----------------------------------------------------------------
+    # -- the source's side --------------------------------------------------------------------
 
     def _emit(self, number: int, reading: Reading | NDArray[Any]) -> None:
         arrival = self._clock.now()
-        if number != self._opening or self._closing.is_set():
+        if number != self._accepted:
             return
         if not isinstance(reading, Reading):
             reading = Reading(reading)
-        if self._early is not None and self._say_early(_copied(reading), arrival):
+        if self._early is not None and self._put_early(_copied(reading), arrival):
             return
         if self._catching_up:
             self._wait_for_turn()
-        self._take(number, reading, arrival)
+        self._ingest(number, reading, arrival)
 
-    def _say_early(self, said: Reading | Exception, arrival: int) -> bool:
+    def _put_early(self, item: Reading | Exception, arrival: int) -> bool:
+        """Keep what comes before `open` is back; False if that has just been processed."""
         with self._guard:
             if self._early is None:
                 return False
-            self._early.append((said, arrival))
+            self._early.append((item, arrival))
             return True
 
-    def _take(self, number: int, reading: Reading, arrival: int) -> None:
+    def _ingest(self, number: int, reading: Reading, arrival: int) -> None:
         try:
-            self._store(reading, arrival if reading.arrival is None else reading.arrival)
+            self._append(reading, arrival if reading.arrival is None else reading.arrival)
         except Exception as error:  # noqa: BLE001 - in a driver's callback nobody could catch it
-            self._take_failure(number, error)
+            self._ingest_failure(number, error)
 
-    def _store(self, reading: Reading, arrival: int) -> None:
+    def _append(self, reading: Reading, arrival: int) -> None:
+        """Copy a reading into the store, stamp it, and append the chunk to the window."""
         info, data = self.info, np.asarray(reading.data)
         if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
             msg = (
@@ -247,51 +216,54 @@ class Connection:
         if slabs is None or stamper is None:
             slabs, stamper = self._prepare(len(data))
         chunk = stamper.stamp(reading, slabs.append(data), arrival)
-        slabs.trim(slabs.stop)  # the views in the window keep what is still needed
+        if slabs.start < slabs.newest_start:
+            slabs.trim(slabs.newest_start)  # the views in the window keep what is still needed
         if stamper.found:
             found, stamper.found = stamper.found, []
             for event in found:
-                self._tell(event)
+                self._report(event)
         if chunk is not None:
+            # counted first: a subscriber that has a chunk finds it in the statistics
             self.meter.push(chunk)
             self.subject.on_next(chunk)
 
-    def _tell(self, fault: Fault) -> None:
+    def _report(self, fault: Fault) -> None:
         self._faults.on_next(fault)
 
     def _prepare(self, n: int) -> tuple[SlabStore[Any], Stamper]:
-        """Make the store: slabs of 1/64 of the window, so that little is held beyond it."""
+        """Make the store and the stamper for readings of about ``n`` samples."""
         info = self.info
-        most = max(1, self._max_bytes // 32 // max(1, info.sample_bytes))
-        wanted = 64 * max(n, 1)
+        most = max(1, self._max_bytes // _BYTES_PER_SLAB // max(1, info.sample_bytes))
+        wanted = _SLABS * max(n, 1)
         if info.rate is not None:
-            wanted = int(info.rate * self.subject.log.span / 64e9)
+            wanted = int(info.rate * self.subject.log.span / (_SLABS * 1e9))
         self._slabs = SlabStore[Any](info.shape, info.dtype, slab=max(n, min(wanted, most)))
-        self._stamper = Stamper(info, self._timestamps, clock_settings(info, self._path_delay))
+        settings = clock_settings(info, self._path_delay / 1e9)
+        self._stamper = Stamper(info, self._timestamps, settings)
         return self._slabs, self._stamper
 
     def _fail(self, number: int, error: Exception) -> None:
-        if self._early is not None and self._say_early(error, 0):
+        if self._early is not None and self._put_early(error, 0):
             return
         if self._catching_up:
             self._wait_for_turn()
-        self._take_failure(number, error)
+        self._ingest_failure(number, error)
 
-    def _take_failure(self, number: int, error: Exception) -> None:
-        if number != self._opening or self._closing.is_set():
+    def _ingest_failure(self, number: int, error: Exception) -> None:
+        if number != self._accepted:
             return
         if isinstance(error, OverrunError):
             if self._stamper is not None:
                 self._stamper.overrun()
-            self._tell(error)
+            self._report(error)
             return
         with self._guard:
-            if number != self._opening:
+            if number != self._accepted:  # another thread has just reported the same
                 return
-            self._opening += 1
+            self._accepted = 0
         # The source may be calling from its own thread or a driver's callback, where it cannot
         # be closed; so another thread takes over.
-        run = partial(self._after_end, error)
+        run: Callable[[], None] = self._close_source
         if self._backoff is not None and isinstance(error, DeviceError):
             self.state = "lost"
             run = partial(self._reconnect, error, self._backoff)
@@ -311,17 +283,14 @@ class Connection:
             return
         self.state = "failed"
         if not isinstance(error, RxStreamError):
-            told = DeviceLostError(f"{self.info.name}: {type(error).__name__}: {error}")
-            told.__cause__ = error
-            error = told
-        self._tell(error)
+            lost = DeviceLostError(f"{self.info.name}: {type(error).__name__}: {error}")
+            lost.__cause__ = error
+            error = lost
+        self._report(error)
         self.subject.on_error(error)
 
-    def _after_end(self, _error: Exception) -> None:
-        self._close_source()
-
     def _reconnect(self, error: DeviceError, backoff: Backoff) -> None:
-        self._tell(error)
+        self._report(error)
         self._close_source()
         if self._stamper is not None:
             self._stamper.restart("disconnect")

@@ -5,37 +5,39 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from reactivex import Observable, abc
 
-from rxstream.acquisition.connection import Backoff, Close, Connection, Emit, Fail, Source
+from rxstream.acquisition.backoff import Backoff
+from rxstream.acquisition.connection import Connection, named
 from rxstream.acquisition.faults import Fault, Faults
+from rxstream.acquisition.source import Source, is_live
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, HostClock, Time, host_clock, to_span
 from rxstream.data.flow import Meter
 from rxstream.data.stream_info import StreamInfo
-from rxstream.errors import (
-    ChunkError,
-    DeviceBusyError,
-    ParameterError,
-    SubscriberError,
-)
+from rxstream.errors import ChunkError, DeviceBusyError, ParameterError, SubscriberError
+from rxstream.validation import check_choice
 from rxstream.window.log import Log
-from rxstream.window.reader import Reader, iterate_async
+from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
 from rxstream.window.starts import StartPosition
 from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
 from rxstream.window.worker import log_report
 
-__all__ = ["Backoff", "Close", "Device", "Emit", "Fail", "Source"]
+__all__ = ["Device"]
 
 _logger = logging.getLogger(__name__)
-_STILL_CLOSING = 30.0  # how long to wait for a driver that is being closed [s]
+
+# Wait of `open` for a `close` under way in another thread [s]. Drivers take up to a few seconds;
+# after this one is taken to hang.
+_CLOSE_TIMEOUT = 30.0
+
+# Devices to close when the program ends.
 _open: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
 
@@ -45,9 +47,9 @@ class Device(Rewindable):
     Parameters
     ----------
     source
-        What to open, e.g. ``Audio(rate=48_000)``.
+        The device to open, e.g. ``Audio(rate=48_000)``.
     name
-        Another name than the source's own.
+        Name of the device and its stream; by default the source's own.
     history
         Sample time kept [s].
     max_bytes
@@ -55,15 +57,22 @@ class Device(Rewindable):
     timestamps
         ``"corrected"``: through the clock model; ``"arrival"``: arrival minus length.
     path_delay
-        What the device's path is known to delay every sample [s]; nobody can see it from stamps.
+        Known least delay from a sample to its arrival [s]; it does not show in the data.
     reconnect
         When the device is lost, open it again: ``True``, a fixed wait [s], or a `Backoff`. The
         stream goes on with a ``Gap(reason="disconnect")``. None: the loss is an error.
+    clock
+        Clock that gives the time of arrival.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot work.
 
     Examples
     --------
     >>> from rxstream.devices.simulated import Simulated
-    >>> with Device(Simulated(rate=1000.0), history=5) as twin, twin.reader() as reader:
+    >>> with Device(Simulated(rate=1000.0), history=5) as device, device.reader() as reader:
     ...     len(reader.read(200, timeout=10))
     200
     """
@@ -76,32 +85,28 @@ class Device(Rewindable):
         history: Duration = 60.0,
         max_bytes: int = DEFAULT_BYTES,
         timestamps: Timestamps = "corrected",
-        path_delay: float = 0.0,
+        path_delay: Duration = 0.0,
         reconnect: Backoff | Duration | bool | None = None,
         clock: HostClock = host_clock,
     ) -> None:
-        if not isinstance(source, Source):
-            msg = f"{source!r} is no source: it needs `info` and `open(emit, fail)`"
-            raise ParameterError(msg)
-        if timestamps not in ("corrected", "arrival"):
-            msg = f"timestamps must be 'corrected' or 'arrival', not {timestamps!r}"
-            raise ParameterError(msg)
+        _check_source(source)
+        check_choice(timestamps, Timestamps, "timestamps")
         check_bytes(max_bytes)
         self.source = source
         self.name = name or source.info.name
         self._history = to_span(history, "history")
         self._max_bytes, self._timestamps = max_bytes, timestamps
-        self._path_delay = path_delay
+        self._path_delay = to_span(path_delay, "path_delay", zero=True)
         self._backoff = Backoff.of(reconnect)
         self._clock = clock
         self._guard = threading.RLock()
-        self._session: Connection | None = None
+        self._connection: Connection | None = None
         self._meter = Meter()
         self._faults = Faults(self.name)
         self._closing: Connection | None = None  # the last one to be closed
         self._subject = self._next = self._new_subject()
         # a file is read as fast as its slowest reader takes it; a live device waits for nobody
-        self._start = StartPosition(policy="gap" if getattr(source, "live", True) else "block")
+        self._start = StartPosition(policy="gap" if is_live(source) else "block")
         super().__init__()
 
     def _new_subject(self) -> TimeWindowSubject:
@@ -117,18 +122,20 @@ class Device(Rewindable):
 
     @property
     def info(self) -> StreamInfo:
-        """What is known of the stream."""
-        return self._session.info if self._session else self.source.info
+        """Description of the stream."""
+        connection = self._connection
+        return connection.info if connection else named(self.source.info, self.name)
 
     @property
-    def state(self) -> Literal["closed", "open", "lost", "failed", "ended"]:
+    def state(self) -> str:
         """``closed``, ``open``, ``lost`` (and being re-opened), ``failed``, ``ended`` (a file)."""
-        return self._session.state if self._session else "closed"  # type: ignore[return-value]
+        # not a Literal: jedi fails on a property of that type, and completes nothing then
+        return self._connection.state if self._connection else "closed"
 
     def open(self) -> Self:
         """Open the hardware; do nothing if it is open.
 
-        A device that was closed begins a new session: its old chunks do not come again.
+        A device that was closed begins a new stream: its old chunks do not come again.
 
         Raises
         ------
@@ -136,22 +143,22 @@ class Device(Rewindable):
             What the source raises, e.g. `DeviceNotFoundError`, `DeviceBusyError`.
         """
         closing = self._closing
-        if closing is not None and not closing.wait_shut(_STILL_CLOSING):
-            msg = f"{self.name} is still being closed, for more than {_STILL_CLOSING:g} s"
+        if closing is not None and not closing.wait_shut(_CLOSE_TIMEOUT):
+            msg = f"{self.name} is still being closed, for more than {_CLOSE_TIMEOUT:g} s"
             raise DeviceBusyError(msg)
         with self._guard:
-            if self._session is not None:
+            if self._connection is not None:
                 return self
             subject = self._next
-            session = Connection(
-                self.source, self.source.info, subject, self._faults,
+            connection = Connection(
+                self.source, self.name, subject, self._faults,
                 timestamps=self._timestamps, path_delay=self._path_delay, backoff=self._backoff,
                 clock=self._clock, max_bytes=self._max_bytes,
             )  # fmt: skip
-            number = session.open()
-            self._session, self._subject, self._meter = session, subject, session.meter
+            number = connection.open()
+            self._connection, self._subject, self._meter = connection, subject, connection.meter
             _open.add(self)
-        session.start(number)  # may wait for a subscriber, and that one for our guard
+        connection.start(number)  # may wait for a subscriber, and that one for our guard
         return self
 
     def close(self, drain: Duration = 5.0) -> None:
@@ -160,19 +167,19 @@ class Device(Rewindable):
         Parameters
         ----------
         drain
-            How long to wait for subscribers that have not had everything yet [s]. Whoever is
-            later still gets the rest, on its own thread; a warning names it.
+            Longest wait for subscribers that have not had everything yet [s]. Later ones still
+            get the rest, on their own threads; a warning names them.
         """
         wait = to_span(drain, "drain", zero=True) / 1e9
         with self._guard:
-            session, self._session = self._session, None
-            if session is None:
+            connection, self._connection = self._connection, None
+            if connection is None:
                 return
             self._next = self._new_subject()
-            self._closing = session
-        session.close()
+            self._closing = connection
+        connection.close()
         _open.discard(self)
-        for late in session.subject.drain(wait):
+        for late in connection.subject.drain(wait):
             _logger.warning(
                 "%s: closed, but subscriber %s is still busy, with %d chunks to go",
                 self.name, late.cursor.name, late.behind,
@@ -202,20 +209,26 @@ class Device(Rewindable):
 
     @property
     def faults(self) -> Observable[Fault]:
-        """What it survived: overruns, disconnects, subscribers that raised; the stream goes on."""
+        """Faults that the stream survived: overruns, disconnects, subscribers that raised."""
         return self._faults
 
     def stats(self) -> Stats:
-        """Return how it flows and how each subscriber keeps up; after `close`, how it was."""
-        session = self._session
-        clock = session.clock_state if session else "closed"
+        """Return its flow and how each subscriber keeps up; after `close`, as it was."""
+        connection = self._connection
+        clock = connection.clock_state if connection else "closed"
         return Stats.of(self.name, self.state, clock, self._meter.flow(), self._subject.log)
+
+    def __repr__(self) -> str:
+        rate, held = self.info.rate, self.log.held
+        stream = "" if rate is None else f", {rate:.6g} Hz"
+        kept = f"{held:.3g} s of {self._history / 1e9:g} s kept"
+        return f"<Device {self.name}: {self.state}{stream}, {kept}>"
 
     # -- subscribing --------------------------------------------------------------------------
 
     @property
     def log(self) -> Log:
-        """The log of the session that is open, or was last."""
+        """The log of the opening under way, or of the last one."""
         return self._subject.log
 
     def attach(
@@ -233,10 +246,7 @@ class Device(Rewindable):
 
     def _next_or_current(self) -> TimeWindowSubject:
         with self._guard:
-            return self._next if self._session is None else self._subject
-
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        return iterate_async(self._next_or_current().log, self._start.policy)
+            return self._next if self._connection is None else self._subject
 
     # -- looking back -------------------------------------------------------------------------
 
@@ -254,6 +264,19 @@ class Device(Rewindable):
             if self.log.newest() is not None:
                 raise
         return Chunk.empty(self.info, self._clock.now())
+
+
+def _check_source(source: object) -> None:
+    if isinstance(source, type):
+        remedy = f"make one: {source.__name__}()"
+    elif isinstance(source, str):
+        remedy = f"open it by its name: rxstream.open({source!r})"
+    elif not isinstance(source, Source):
+        remedy = "it needs `info` and `open(emit, fail)`"
+    else:
+        return
+    msg = f"{source!r} is no source; {remedy}"
+    raise ParameterError(msg)
 
 
 @atexit.register

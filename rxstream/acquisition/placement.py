@@ -48,6 +48,8 @@ class Placement(NamedTuple):
     """Times of its samples."""
     start: int
     """Time of the first sample by the evidence alone [ns]."""
+    end: int
+    """End of the last sample, ``axis.at(axis.count)`` [ns]."""
     lost: int | None
     """Samples lost before it; None if nothing is known of a loss, or not its size."""
     reason: GapReason | None
@@ -131,7 +133,7 @@ class ArrivalTimes(_WithoutModel):
         # the same array, made quicker: most buses and keyboards give one sample at a time
         times = np.array((start,), np.int64) if n == 1 else np.full(n, start, np.int64)
         axis = _forward(times, self._progress.end, reading.bounds)
-        return Placement(axis, start, lost, reason)
+        return Placement(axis, start, axis.at(n), lost, reason)
 
 
 class HostStamps(_WithoutModel):
@@ -156,7 +158,8 @@ class HostStamps(_WithoutModel):
         first, end = stamps.item(0), self._progress.end
         if end is not None and first < end - _BACKWARD_JITTER and reason is None:
             lost, reason = 0, "overlap"
-        return Placement(_forward(stamps, end, reading.bounds), first, lost, reason)
+        axis = _forward(stamps, end, reading.bounds)
+        return Placement(axis, first, axis.at(n), lost, reason)
 
 
 class ArrivalGrid(_WithoutModel):
@@ -178,7 +181,8 @@ class ArrivalGrid(_WithoutModel):
         if before is not None and (start < before or reason is None):
             start = before
         end = max(end, start + n)
-        return Placement(RegularAxis(start, (end - start) / n, n, 0, nan), start, lost, reason)
+        axis = RegularAxis(start, (end - start) / n, n, 0, nan)
+        return Placement(axis, start, end, lost, reason)
 
 
 class DriverSmoothed:
@@ -213,8 +217,8 @@ class DriverSmoothed:
         if lost > known:
             reason = reason or "dropped"
         start = progress.continued(end - round(n * self._period), reason)
-        axis = _grid(start, end, n, self._period, uncertainty)
-        return Placement(axis, start, lost, reason, driver.state)
+        axis, end = _grid(start, end, n, self._period, uncertainty)
+        return Placement(axis, start, end, lost, reason, driver.state)
 
 
 class _Modelled:
@@ -283,10 +287,9 @@ class ClockModelled(_Modelled):
         if reading.lost:
             lost, reason = max(reading.lost, lost or 0), reading.reason
         start = self._progress.continued(first, reason)
-        axis = _grid(start, last + round(period), n, self._period, uncertainty)
-        return Placement(
-            axis, start, lost, reason, state, self._in_samples(events) if events else ()
-        )
+        axis, end = _grid(start, last + round(period), n, self._period, uncertainty)
+        found = self._in_samples(events) if events else ()
+        return Placement(axis, start, end, lost, reason, state, found)
 
 
 class OwnClock(_Modelled):
@@ -340,7 +343,8 @@ class OwnClock(_Modelled):
         lost, reason = self._loss.push(reading, n, arrival)
         start = times.item(0)
         axis = _forward(times, self._progress.end, reading.bounds, stamp.uncertainty)
-        return Placement(axis, start, lost, reason, stamp.state, self._in_samples(stamp.events))
+        found = self._in_samples(stamp.events) if stamp.events else ()
+        return Placement(axis, start, axis.at(n), lost, reason, stamp.state, found)
 
 
 def _forward(
@@ -363,7 +367,9 @@ def _forward(
     return IrregularAxis(times, uncertainty)
 
 
-def _grid(start: int, end: int, n: int, period: float, uncertainty: float) -> RegularAxis:
+def _grid(
+    start: int, end: int, n: int, period: float, uncertainty: float
+) -> tuple[RegularAxis, int]:
     """Return ``n`` samples from ``start`` to ``end`` [ns], at no less than half their distance.
 
     A late correction may squeeze a chunk so far, no more. By how much it then is too late is in the
@@ -373,4 +379,4 @@ def _grid(start: int, end: int, n: int, period: float, uncertainty: float) -> Re
     if least > end:
         uncertainty += least - end
         end = least
-    return RegularAxis(start, (end - start) / n, n, 0, uncertainty)
+    return RegularAxis(start, (end - start) / n, n, 0, uncertainty), end

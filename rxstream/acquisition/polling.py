@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.stream_info import Reading
 from rxstream.errors import DeviceLostError, ParameterError
 

@@ -111,7 +111,7 @@ class Stamper:
         stamps = reading.device_time
         if type(stamps) is not self._stamps:
             self._stamps, self._placer = type(stamps), self._choose(stamps)
-        axis, start, lost, reason, state, events = self._placer.place(reading, n, arrival)
+        axis, start, end, lost, reason, state, events = self._placer.place(reading, n, arrival)
         if isinstance(stamps, np.ndarray):
             stamps = stamps.copy()  # a driver may use it again
         axis.evidence = Evidence(
@@ -128,9 +128,8 @@ class Stamper:
                 gap = self._gap(before, max(start, before), lost, reason)
                 start, gap_positions = gap.end, (GapAt(0, gap),)
                 progress.index += gap.lost or 0
-        index, end = progress.index, axis.at(n)
-        progress.index += n
-        progress.end = end
+        index = progress.index
+        progress.index, progress.end = index + n, end
         return Chunk(data, axis, start, end, index, self._info, gap_positions)
 
     def _choose(self, stamps: object) -> Placer:

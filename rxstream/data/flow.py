@@ -98,15 +98,16 @@ class Meter:
 
     def push(self, chunk: Chunk) -> None:
         """Take the next chunk."""
-        start, end, axis = chunk.start, chunk.end, chunk.axis
+        # read directly: this runs in the device's thread, once for each chunk
+        axis, end, gap_positions = chunk._axis, chunk._end, chunk._gap_positions  # noqa: SLF001
         n = axis.count
         if n:
             self._axis = axis
-        if self._settled != 0 or chunk.gap_positions:
+        if self._settled != 0 or gap_positions:
             self._look(chunk)
         self._chunks += 1
         self._samples += n
-        self._covered += end - start
+        self._covered += end - chunk._start  # noqa: SLF001
         if n and (arrival := chunk.arrival) is not None:
             self._delays.append(arrival - end)
 

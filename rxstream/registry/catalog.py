@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rxstream.acquisition.source import discover
 from rxstream.devices import DeviceInfo
 from rxstream.errors import RxStreamError
 from rxstream.registry.entry_points import device_names, source_class
@@ -48,16 +49,14 @@ def _listing(name: str) -> DeviceListing:
     except Exception as error:  # noqa: BLE001 - somebody else's package may fail in any way
         return DeviceListing(name, "", problem=f"cannot be loaded: {error}")
     about = (cls.__doc__ or "").strip().split("\n")[0].partition(":")[0].rstrip(".")
-    discover = getattr(cls, "discover", None)
-    if discover is None:
-        return DeviceListing(name, about, sought=False)
     try:
         with _no_last_resort():
-            return DeviceListing(name, about, tuple(discover()))
+            found = discover(cls)
     except RxStreamError as error:
         return DeviceListing(name, about, problem=str(error))
     except Exception as error:  # noqa: BLE001 - a driver may raise anything
         return DeviceListing(name, about, problem=f"{type(error).__name__}: {error}")
+    return DeviceListing(name, about, tuple(found or ()), sought=found is not None)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from rxstream.acquisition.device import Backoff, Device
+from rxstream.acquisition.backoff import Backoff
+from rxstream.acquisition.device import Device
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.data.clock import Duration
 from rxstream.registry.spec import make_source

@@ -9,7 +9,7 @@ from dataclasses import Field, fields, is_dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from rxstream.acquisition.device import Source
+from rxstream.acquisition.source import Source
 from rxstream.errors import ParameterError, RxStreamError
 from rxstream.registry.entry_points import source_class
 from rxstream.registry.values import UNREADABLE, describe, read_value

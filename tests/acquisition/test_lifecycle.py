@@ -13,8 +13,8 @@ from fakes import INFO, MS, Manual, eventually
 from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Chunk, Device, Reading, StreamInfo
-from rxstream.acquisition.device import Close, Emit, Fail
 from rxstream.acquisition.polling import poll
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.errors import DeviceLostError, EndOfStream, OverrunError, RxStreamError
 
 pytestmark = pytest.mark.real

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rxstream import Chunk, Gap, StreamInfo
-from rxstream.acquisition.device import Close, Emit, Fail
+from rxstream.acquisition.source import Close, Emit, Fail
 
 MS = 1_000_000
 INFO = StreamInfo("ramp", rate=1000.0, dtype=np.dtype(np.int64))

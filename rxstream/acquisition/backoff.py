@@ -1,0 +1,59 @@
+"""`Backoff`: when to try to open a lost device again."""
+
+from dataclasses import dataclass
+
+from rxstream.data.clock import Duration, to_span
+from rxstream.errors import ParameterError
+from rxstream.validation import is_number, is_whole
+
+__all__ = ["Backoff"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waits before each try to open a lost device again.
+
+    Attributes
+    ----------
+    first, most
+        Wait before the first try, and the longest one [s].
+    factor
+        Growth of the wait from try to try, at least 1.
+    tries
+        Number of tries, or None for as long as the device is open.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot work.
+
+    Examples
+    --------
+    >>> Backoff(first=0.5, tries=10).most
+    5.0
+    """
+
+    first: float = 0.1
+    most: float = 5.0
+    factor: float = 2.0
+    tries: int | None = None
+
+    def __post_init__(self) -> None:
+        to_span(self.first, "Backoff.first")
+        to_span(self.most, "Backoff.most")
+        if not is_number(self.factor) or self.factor < 1:
+            msg = f"Backoff.factor must be a number >= 1, not {self.factor!r}"
+            raise ParameterError(msg)
+        if self.tries is not None and not is_whole(self.tries, 1):
+            msg = f"Backoff.tries must be a whole number >= 1, or None, not {self.tries!r}"
+            raise ParameterError(msg)
+
+    @classmethod
+    def of(cls, value: "Backoff | Duration | bool | None") -> "Backoff | None":
+        """Return a backoff for ``True`` (the default one), seconds (a fixed wait), or None."""
+        if value is None or isinstance(value, Backoff):
+            return value
+        if isinstance(value, bool):
+            return cls() if value else None
+        wait = to_span(value, "reconnect") / 1e9
+        return cls(first=wait, most=wait, factor=1.0)
