@@ -1,0 +1,53 @@
+"""Faults of a device's life, of concurrency, memory, stamps, files and the terminal."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from fault_programs import cases, run_program
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="forks, signals, /proc"
+)
+
+PROGRAMS = {
+    "base_exception": "a BaseException of a subscriber ends the device's thread",
+    "bogus_stamp_live": "any stamp is believed, also one in the future",
+    "bogus_stamps_in_log": "any time of a log is believed; NaN is cast to an integer",
+    "close_elsewhere": "a second close returns before the first is done",
+    "close_hangs": "close waits without limit for who hangs",
+    "detect_gaps_depends_on_cut": "a gap is cut where the input was",
+    "disk_full_flac": "the header keeps the length that libsndfile writes first",
+    "disk_full_video": "OpenCV's writer does not say what it could not write",
+    "fork_while_locked": "the lock of the window is not renewed in a forked child",
+    "forgotten_reader": "the log holds the cursor of a reader that nobody has",
+    "hole_after_close": "a reading that waited for its turn does not look again whether it may",
+    "keyboard_dies": "the decoder of keys raises for some sequences",
+    "killed": "most files are readable only after close",
+    "one_close_raises_at_exit": "at exit the first error ends the closing of all",
+    "opened_twice": "open looks whether another thread closes before it takes the lock",
+    "reconnect_dies": "the supervisor catches neither what close raises nor a BaseException",
+    "resample_depends_on_cut": "a gap that was ignored comes back where the input was cut",
+    "rewind_to_the_future": "the start is forgotten with the first chunk, also one before it",
+    "slow_faults_subscriber": "faults are delivered in the device's thread",
+    "slow_subscribers_hold_batches": "a worker takes 64 chunks, whatever they weigh",
+    "stamps_not_counted": "max_bytes counts the samples alone",
+    "terminal_escapes": "control characters of names are printed",
+    "terminated": "Python ends by SIGTERM without running what is registered for its end",
+    "window_out_of_order": "the window does not look whether a chunk's time goes back",
+}
+REAL = """
+    base_exception close_elsewhere close_hangs fork_while_locked forgotten_reader hole_after_close
+    keyboard_dies killed one_close_raises_at_exit opened_twice reconnect_dies rewind_to_the_future
+    slow_faults_subscriber slow_subscribers_hold_batches stamps_not_counted terminal_escapes
+    terminated
+"""
+
+
+@pytest.mark.parametrize("name", cases(PROGRAMS, REAL))
+def test_right(name: str) -> None:
+    run_program(Path(__file__).parent / "programs" / f"{name}.py")
+
+
+def test_every_program_is_run() -> None:
+    assert {path.stem for path in (Path(__file__).parent / "programs").glob("*.py")} == {*PROGRAMS}

@@ -1,0 +1,46 @@
+"""Faults of the clock model, of streams that meet RxPY, of order and of what is forgotten."""
+
+from pathlib import Path
+
+import pytest
+from fault_programs import cases, run_program
+
+ROOT = Path(__file__).parents[3]
+PROGRAMS = {
+    "close_in_joined_subscriber": "close waits for a worker that waits for the lock of the join",
+    "disposed_subject": "a disposed subject takes items silently",
+    "forgotten_subject": "the thread of a subscriber holds the log of a dropped subject",
+    "gaussian_jitter": "the delay law has no lower tail that is normal",
+    "nan_poisons_filter": "a recursive filter keeps a NaN for ever",
+    "offline_slope": "the line of the offline pass may leave skew_tol",
+    "replay_window_shares": "",
+    "retry_spins": "a device that is over ends each new subscription at once",
+    "rewind_after_close": "rewind looks at the session to come, not at the one that has ended",
+    "software_paced_sensor": "a rate that wanders is taken for losses",
+    "subject_going_back": "the window does not look whether a chunk's time goes back",
+}
+REAL = """
+    close_in_joined_subscriber forgotten_subject replay_window_shares retry_spins rewind_after_close
+"""
+
+
+@pytest.mark.parametrize("name", cases(PROGRAMS, REAL))
+def test_right(name: str) -> None:
+    run_program(Path(__file__).parent / "programs" / f"{name}.py")
+
+
+def test_every_program_is_run() -> None:
+    assert {path.stem for path in (Path(__file__).parent / "programs").glob("*.py")} == {*PROGRAMS}
+
+
+@pytest.mark.xfail(strict=True, reason="nothing says that share() undoes what a device promises")
+def test_docs_say_what_share_takes_away() -> None:
+    assert "share()" in (ROOT / "docs" / "compose.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="nothing says that RxPY's buffer and window lose items (ReactiveX/RxPY#496)"
+)
+def test_docs_say_that_boundaries_of_another_thread_lose() -> None:
+    text = (ROOT / "docs" / "compose.md").read_text(encoding="utf-8")
+    assert "buffer(boundaries)" in text
