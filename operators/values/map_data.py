@@ -9,7 +9,7 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.values.results import ResultInfo, check_changes, place_of
+from rxstream.operators.values.results import ResultChunks, check_changes, place_of
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
 
@@ -19,12 +19,14 @@ Function = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class _MapData:
-    __slots__ = ("_function", "_info")
+    __slots__ = ("_function", "_results")
 
     def __init__(self, function: Function, changes: dict[str, Any]) -> None:
-        self._function, self._info = function, ResultInfo(changes)
+        self._function, self._results = function, ResultChunks(changes)
 
-    def push(self, chunk: Chunk) -> tuple[Chunk]:
+    def push(self, chunk: Chunk) -> tuple[Chunk, ...]:
+        if not len(chunk):
+            return self._results.without_samples(chunk)
         try:
             data = np.asarray(self._function(chunk.data))
         except Exception as error:
@@ -36,10 +38,10 @@ class _MapData:
                 "number of samples (axis 0); to make one value of a chunk use reactivex's map"
             )
             raise ChunkError(msg)
-        return (chunk.with_data(data, self._info.of(chunk.info, data)),)
+        return self._results.of(chunk, data)
 
-    def flush(self) -> tuple[()]:
-        return ()
+    def flush(self) -> tuple[Chunk, ...]:
+        return self._results.flush()
 
 
 @label
@@ -61,7 +63,7 @@ def map_data(
     Parameters
     ----------
     function
-        From ``(n, *shape)`` to ``(n, *other shape)``; called with empty chunks too.
+        From ``(n, *shape)`` to ``(n, *other shape)``, with n of at least 1.
     **changes
         New fields of the `StreamInfo`, e.g. ``unit="g"``, ``channels=("x",)``.
 

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.concat import concat
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.runs import ContiguousRuns, OnGap
-from rxstream.operators.values.results import ResultInfo, check_changes, place_of
+from rxstream.operators.values.results import ResultChunks, check_changes, place_of
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
 from rxstream.validation import check_choice
@@ -23,35 +22,26 @@ Function: TypeAlias = Callable[[Any, NDArray[Any]], tuple[NDArray[Any], Any]]
 
 
 class _ScanData:
-    __slots__ = ("_begun", "_bridge", "_function", "_held", "_info", "_initial", "_runs", "_state")
+    __slots__ = ("_begun", "_bridge", "_function", "_initial", "_results", "_runs", "_state")
 
     def __init__(
         self, function: Function, initial: Any, on_gap: OnGap, changes: dict[str, Any]
     ) -> None:
-        self._function, self._initial, self._info = function, initial, ResultInfo(changes)
+        self._function, self._initial = function, initial
+        self._results = ResultChunks(changes)
         self._bridge, self._begun = on_gap == "bridge", False
         self._state: Any = None
         self._runs = ContiguousRuns()
-        # Chunks without samples at the beginning wait for the first results, because shape and
-        # dtype of these are not known before.
-        self._held: Chunk | None = None
 
     def push(self, chunk: Chunk) -> tuple[Chunk, ...]:
         results = [self._apply(chunk, i, j, broken) for i, j, broken in self._runs.cut(chunk)]
         if not results:
-            info = self._info.info
-            if info is None:
-                self._held = chunk if self._held is None else concat((self._held, chunk))
-                return ()
-            return (chunk.with_data(np.empty((0, *info.shape), info.dtype), info),)
+            return self._results.without_samples(chunk)
         data = results[0] if len(results) == 1 else np.concatenate(results)
-        info = self._info.of(chunk.info, data)
-        out = chunk.with_data(data, info)
-        held, self._held = self._held, None
-        return (out,) if held is None else (held.with_data(data[:0], info), out)
+        return self._results.of(chunk, data)
 
     def flush(self) -> tuple[Chunk, ...]:
-        return () if self._held is None else (self._held,)
+        return self._results.flush()
 
     def _apply(self, chunk: Chunk, i: int, j: int, broken: bool) -> NDArray[Any]:
         if broken and not (self._bridge and self._begun):

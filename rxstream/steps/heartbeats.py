@@ -31,32 +31,38 @@ def keep_heartbeats(source: Observable[Any]) -> Observable[Any]:
 class HeartbeatFilter:
     """A step that drops heartbeats; their gaps go with the next samples, or come at the end.
 
-    A gap that no samples follow comes in the last chunk, which then has no samples.
+    A gap that no samples follow comes in the last chunk, which then has no samples. Of streams
+    that were merged, each keeps its own gaps.
     """
 
-    __slots__ = ("_gaps", "_held")
+    __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._held: Any = None  # the newest heartbeat with gaps that still have to go out
-        self._gaps: list[list[Gap]] = []  # those gaps, for each chunk of an item
+        # By the names of the streams: the newest heartbeat with gaps that still have to go out,
+        # and those gaps, for each chunk of it.
+        self._kept: dict[tuple[str, ...], tuple[Any, list[list[Gap]]]] = {}
 
     def push(self, item: Any) -> tuple[Any, ...]:
         """Return an item with samples, with the gaps kept until then; nothing for a heartbeat."""
         # This runs for every chunk of every subscriber, so the usual case comes first.
-        if self._held is None and isinstance(item, Chunk) and len(item):
+        if not self._kept and isinstance(item, Chunk) and len(item):
             return (item,)
         chunks = _chunks_of(item)
         if chunks is None:
             # Values that are no chunks carry no gaps, so what was kept is not of the next chunk.
-            self._held = None
+            self._kept.clear()
             return (item,)
+        names = tuple([chunk.info.name for chunk in chunks])
         if any(map(len, chunks)):
-            return (item,) if self._held is None else (self._with_gaps(item, chunks),)
+            kept = self._kept.pop(names, None)
+            if kept is None:
+                return (item,)
+            found = tuple(map(_with_gaps, chunks, kept[1]))
+            return (found[0],) if isinstance(item, Chunk) else (found,)
         if any(chunk.gap_positions for chunk in chunks):
-            if self._held is None or len(self._gaps) != len(chunks):
-                self._gaps = [[] for _ in chunks]
-            self._held = item
-            for gaps, chunk in zip(self._gaps, chunks, strict=True):
+            _, lists = self._kept.get(names, (None, [[] for _ in chunks]))
+            self._kept[names] = item, lists
+            for gaps, chunk in zip(lists, chunks, strict=True):
                 gaps += chunk.gaps
         return ()
 
@@ -65,20 +71,13 @@ class HeartbeatFilter:
         return [left for item in items for left in self.push(item)]
 
     def flush(self) -> tuple[Any, ...]:
-        """Return the last heartbeat with gaps that no samples have followed, if there is one."""
-        held = self._held
-        if held is None:
-            return ()
-        bare = [chunk._replace(gap_positions=()) for chunk in _chunks_of(held) or ()]
-        return (self._with_gaps(held, bare),)
-
-    def _with_gaps(self, item: Any, chunks: Sequence[Chunk]) -> Any:
-        """Return an item with the kept gaps before its first samples."""
-        kept, self._held = self._gaps, None
-        if len(kept) != len(chunks):
-            return item
-        found = tuple(map(_with_gaps, chunks, kept))
-        return found[0] if isinstance(item, Chunk) else found
+        """Return the gaps that no samples have followed, in chunks without samples."""
+        found = []
+        for held, lists in self._kept.values():
+            chunks = tuple(map(_gaps_alone, _chunks_of(held) or (), lists))
+            found.append(chunks[0] if isinstance(held, Chunk) else chunks)
+        self._kept.clear()
+        return tuple(found)
 
 
 class WithoutHeartbeats(abc.ObserverBase[Any]):
@@ -127,3 +126,9 @@ def _with_gaps(chunk: Chunk, gaps: Sequence[Gap]) -> Chunk:
     for at, gap in chunk.gap_positions:
         add_gap(found, at, gap)
     return chunk._replace(gap_positions=tuple(found))
+
+
+def _gaps_alone(like: Chunk, gaps: Sequence[Gap]) -> Chunk:
+    """Return a chunk without samples where gaps end; it does not depend on how they came."""
+    end = max((gap.end for gap in gaps), default=like.end)
+    return _with_gaps(Chunk.empty(like.info, end, index=like.index), gaps)

@@ -84,9 +84,17 @@ def test_a_gap_that_was_cut_is_one_again() -> None:
 def test_a_gap_that_no_samples_follow_comes_at_the_end() -> None:
     a, gone = ramp(0, 2), lost(2, 4)
     out = heard(a, beat(2, gone), beat(4, until=9))
+    assert (len(out[1]), out[1].start, out[1].end) == (0, gone.end, gone.end)
     assert out == [a, beat(2, gone), "end"]
     boom = RuntimeError("boom")
     assert heard(a, beat(2, gone), error=boom) == [a, beat(2, gone), boom]
+
+
+def test_merged_streams_keep_their_own_gaps() -> None:
+    other = StreamInfo("other", rate=1000.0, dtype=np.int64)
+    b = Chunk.regular(np.arange(3), other, start=5 * MS)
+    out = heard(ramp(0, 2), beat(2, lost(2, 4)), b, ramp(7, 1))
+    assert out == [ramp(0, 2), b, ramp(7, 1).with_gap(lost(2, 4)), "end"]
 
 
 def test_values_that_are_no_chunks_carry_no_gaps() -> None:

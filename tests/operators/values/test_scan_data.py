@@ -14,6 +14,7 @@ from reactivex.testing import ReactiveTest, TestScheduler
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import check_operator, infos, recut, recut_by_time, run_operator, streams
 
 CUTS = st.lists(st.integers(0, 60), max_size=8)
@@ -42,7 +43,8 @@ def test_marble() -> None:
         on_next(210, ramp(0, 3)), on_next(220, ramp(3, 0)), on_next(230, ramp(3, 2)),
         ReactiveTest.on_completed(300),
     )  # fmt: skip
-    result: Any = scheduler.start(lambda: hot.pipe(ops.scan_data(total, 0, unit="m")))
+    sums = ops.scan_data(total, 0, unit="m")
+    result: Any = scheduler.start(lambda: keep_heartbeats(hot.pipe(sums)))
     got = [(m.time, m.value.value.data.tolist()) for m in result.messages[:-1]]
     assert got == [(210, [0, 1, 3]), (220, []), (230, [6, 10])]
     assert result.messages[0].value.value.info.unit == "m"
@@ -93,7 +95,7 @@ def test_it_begins_anew_where_numbers_jump() -> None:
 
 
 def test_the_function_sees_no_empty_chunks() -> None:
-    """Those at the very beginning wait, because shape and dtype of the results are not known yet."""
+    """Those at the very beginning wait: shape and dtype of the results are not known yet."""
     out = run_operator(ops.scan_data(total, 0.5), [ramp(0, 0), ramp(0, 0), ramp(0, 2), ramp(2, 0)])
     assert [c.data.tolist() for c in out] == [[], [0.5, 1.5], []]
     assert {c.info.dtype for c in out} == {np.dtype(float)}
