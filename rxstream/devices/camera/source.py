@@ -18,7 +18,6 @@ from rxstream.devices.camera.clocks import (
 )
 from rxstream.devices.camera.inputs import Color, Input
 from rxstream.devices.camera.open import (
-    Kind,
     kind_of,
     no_camera,
     open_camera,
@@ -155,7 +154,7 @@ class Camera:
         return self.source if isinstance(self.source, int) else os.fspath(self.source)
 
     @property
-    def _kind(self) -> Kind:
+    def _kind(self) -> str:  # no Literal: jedi fails on a property of that type, see Device.state
         return kind_of(self._where)
 
     @property

@@ -70,7 +70,7 @@ class ClockModel:
         self._state: State = "warming"
 
     @property
-    def state(self) -> State:
+    def state(self) -> str:
         """What the model says of itself; see `Stamp.state`."""
         return self._state
 
