@@ -10,7 +10,7 @@
     ├── FormatError (ValueError)           a file or message is not what it should be
     ├── LagError                           a subscriber with policy "error" fell out of the window
     ├── SubscriberError                    a subscriber raised and was cut off
-    └── DeviceError (OSError)              what a device says or does
+    └── DeviceError (OSError)              an error of a device or its driver
         ├── DeviceNotFoundError            no such device, file or address
         ├── DeviceBusyError                somebody else holds it
         ├── DeviceLostError                it was there and is gone (unplugged, killed, cut)
@@ -18,6 +18,8 @@
         └── OverrunError                   samples were lost, the device goes on
 
 ``EndOfStream`` is no error: a source passes it to ``fail`` when there is nothing more to come.
+Nor is a `rxstream.timing.ClockEvent`, which comes on ``Device.faults`` beside errors that a device
+survived.
 """
 
 __all__ = [
@@ -72,7 +74,7 @@ class SubscriberError(RxStreamError):
 
 
 class DeviceError(RxStreamError, OSError):
-    """What a device says or does wrong."""
+    """An error of a device or its driver."""
 
 
 class DeviceNotFoundError(DeviceError):
@@ -80,7 +82,7 @@ class DeviceNotFoundError(DeviceError):
 
 
 class DeviceBusyError(DeviceError):
-    """Somebody else holds the device."""
+    """The device is held by somebody else."""
 
 
 class DeviceLostError(DeviceError):
@@ -88,7 +90,7 @@ class DeviceLostError(DeviceError):
 
 
 class DeviceClosedError(DeviceError):
-    """The device is asked for data while it is not open."""
+    """Data was asked of a device that is not open."""
 
 
 class OverrunError(DeviceError):
@@ -96,4 +98,4 @@ class OverrunError(DeviceError):
 
 
 class EndOfStream(Exception):  # noqa: N818 - like StopIteration, it is no error
-    """Nothing more will come; a source passes it to ``fail`` at the end of a file."""
+    """End of a file or stream; a source passes it to ``fail``."""

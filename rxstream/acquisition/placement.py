@@ -355,7 +355,7 @@ def _forward(
 ) -> IrregularAxis:
     """Return times ``(n,)`` [ns] as an axis: strictly increasing, from ``end`` [ns] on.
 
-    Without a model only the bounds of the last sample [ns] say how good they are.
+    Without a model their uncertainty is known by the bounds of the last sample [ns] alone.
     """
     if end is not None and times.item(0) < end:
         times[0] = end

@@ -1,4 +1,4 @@
-"""Turn a blocking ``read`` of a driver into a source's ``open``: one thread, no sleeps."""
+"""`poll`: a source's ``open`` made of a driver's blocking ``read``; one thread, no sleeps."""
 
 import threading
 from collections.abc import Callable
@@ -26,20 +26,23 @@ def poll(
     Parameters
     ----------
     read
-        Blocks until there is something, and returns a `Reading`, an array, or None if nothing
-        came within its own timeout. That timeout, 0.1 s or less, is how long closing may take.
-        Raises `EndOfStream` at the end of a file, any other error when the device is gone.
+        Function that blocks until there is something, and returns a `Reading`, an array, or None
+        if nothing came within its own timeout. That timeout, 0.1 s or less, is how long closing
+        may take. It raises `EndOfStream` at the end of a file, any other error when the device is
+        gone.
     emit, fail
-        As given to ``Source.open``.
+        Arguments of ``Source.open``.
     name
-        Of the stream; the thread is called ``rxstream-<name>``.
+        Name of the stream; the thread is called ``rxstream-<name>``.
     release
-        Frees the hardware; called once, after the last ``read``, by the thread itself.
+        Function that frees the hardware; called once, after the last ``read``, by the thread
+        itself.
 
     Returns
     -------
     close
-        Stops the thread and waits for its end; may be called twice, and from ``read``.
+        Function that stops the thread and waits for its end; may be called twice, and from
+        ``read``.
 
     Examples
     --------
@@ -68,7 +71,7 @@ def poll(
                 reading = read()
                 if reading is not None and not stop.is_set():
                     emit(reading)
-        except BaseException as error:  # noqa: BLE001 - whatever a driver raises is told
+        except BaseException as error:  # noqa: BLE001 - whatever a driver raises is reported
             if not stop.is_set():
                 fail(error if isinstance(error, Exception) else _lost(name, error))
         finally:
@@ -87,7 +90,7 @@ def poll(
 
 
 def _lost(name: str, error: BaseException) -> DeviceLostError:
-    """Return what ends a thread without a word, e.g. asyncio's `CancelledError`, as an error."""
+    """Return an exception that is no `Exception`, e.g. asyncio's `CancelledError`, as an error."""
     lost = DeviceLostError(f"{name}: {type(error).__name__}: {error}")
     lost.__cause__ = error
     return lost

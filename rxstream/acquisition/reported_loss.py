@@ -1,11 +1,18 @@
-"""`ReportedLoss`: what a device itself says is lost, by its word or by its numbers."""
+"""`ReportedLoss`: losses reported by the device, explicitly or by its counter of samples.
+
+For streams without a clock model. Where there is one, it unwraps the counter itself: it knows how
+long a chunk should have taken, and so how often the counter has turned over. Without it a step is
+taken modulo the size of the counter, and one that is too long for the time passed is a reset.
+"""
 
 from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 
 __all__ = ["ReportedLoss"]
 
-_CLAIM = 500_000_000  # a counter that claims this much more time than has passed was reset [ns]
+# A step that claims this much more time than has passed is a reset of the counter [ns]. Drivers
+# hand over their buffers late, but hardly by half a second.
+_RESET_MARGIN = 500_000_000
 
 
 class ReportedLoss:
@@ -14,15 +21,15 @@ class ReportedLoss:
     Parameters
     ----------
     info
-        Of the stream.
+        Description of the stream.
 
     Examples
     --------
     >>> import numpy as np
     >>> from rxstream import DeviceCounter
-    >>> told = ReportedLoss(StreamInfo("x", 1000.0, counter=DeviceCounter(8)))
+    >>> loss = ReportedLoss(StreamInfo("x", 1000.0, counter=DeviceCounter(8)))
     >>> four = np.zeros(4)
-    >>> [told.push(Reading(four, counter=k), 4, 0) for k in (252, 0, 6)]
+    >>> [loss.push(Reading(four, counter=k), 4, 0) for k in (252, 0, 6)]
     [(None, None), (None, None), (2, 'dropped')]
     """
 
@@ -31,34 +38,53 @@ class ReportedLoss:
     def __init__(self, info: StreamInfo) -> None:
         self._period = info.period
         self._spec = info.counter if info.counter and info.counter.kind == "samples" else None
-        self._counter: int | None = None
-        self._arrival = 0  # of it [ns]
+        self._counter: int | None = None  # at the last sample, raw
+        self._arrival = 0  # of that reading [ns]
 
     def restart(self) -> None:
         """Expect the counter to begin anew."""
         self._counter = None
 
     def push(self, reading: Reading, n: int, arrival: int) -> tuple[int | None, GapReason | None]:
-        """Return how many samples are lost before a reading of ``n``, and why."""
+        """Return how many samples are lost before a reading of ``n``, and why.
+
+        Parameters
+        ----------
+        reading
+            The next one, in order.
+        n
+            Number of its samples.
+        arrival
+            Host time of its arrival [ns].
+
+        Returns
+        -------
+        lost
+            None if nothing is reported.
+        reason
+            None where samples go on; ``restart`` where the counter was reset.
+        """
         counter, spec, before = reading.counter, self._spec, self._counter
         lost: int | None = reading.lost
         reason: GapReason | None = reading.reason if reading.lost else None
         if spec is None:
             return lost, reason
         if counter is None:
+            # this reading came without: the next one is compared with what it would have had
             counter = None if before is None else before + n + (lost or 0)
         elif before is not None:
             size = 1 << spec.bits
             step = (counter - before) % size
-            if step > n and self._claims_too_much(step, size, arrival):
+            if step > n and self._is_reset(step, size, arrival):
                 lost, reason = reading.lost, "restart"
             elif step > n:
                 lost, reason = max(step - n, lost or 0), reason or "dropped"
         self._counter, self._arrival = counter, arrival
         return lost, reason
 
-    def _claims_too_much(self, step: int, size: int, arrival: int) -> bool:
-        """Whether a counter was reset, as so many samples cannot have been lost since the last."""
-        if self._period is None:  # nobody knows how many may come: it went back, not forward
+    def _is_reset(self, step: int, size: int, arrival: int) -> bool:
+        """Whether so many samples cannot have been taken since the last reading."""
+        if self._period is None:
+            # nothing limits their number: more than half a turn is taken for a step back
             return step > size // 2
-        return step * self._period > arrival - self._arrival + _CLAIM
+        return step * self._period > arrival - self._arrival + _RESET_MARGIN
