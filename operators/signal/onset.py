@@ -15,12 +15,8 @@ from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.kernels import load_kernel, load_scipy
-from rxstream.operators.signal.runs import (
-    ContiguousRuns,
-    OnGap,
-    check_numbers,
-    check_rate,
-)
+from rxstream.operators.signal.numeric import check_numbers, check_rate
+from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.hysteresis import Flags, Hysteresis
 from rxstream.steps.lift import lift
 from rxstream.validation import check_choice, is_number
@@ -238,7 +234,7 @@ def onset(
     -------
     operator
         Chunks of the samples at which it rises, with their times; ``info.rate`` is None, and their
-        numbers count onsets. Where nothing rises the chunks are empty. A level that is on at the
+        numbers count onsets. Where nothing rises only heartbeats go on. A level that is on at the
         very beginning rose at an unknown time, so it has to be off first. Gaps stay, with an
         unknown number of onsets in them.
 

@@ -13,7 +13,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
-from rxstream.operators.signal.runs import by_channel, check_numbers, check_rate, result_type
+from rxstream.operators.signal.numeric import by_channel, check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
 
@@ -74,7 +74,7 @@ def rms(
     >>> tone = np.sin(2 * np.pi * 50 * np.arange(400) / 1000) * np.repeat([1.0, 3.0], 200)
     >>> whole = Chunk.regular(tone, StreamInfo("x", 1000.0, (), np.float64, "V"), start=0)
     >>> rx.of(whole).pipe(rms(0.1)).subscribe(
-    ...     lambda c: len(c) and print(c.data.round(3), c.time / 1e9)).dispose()
+    ...     lambda c: print(c.data.round(3), c.time / 1e9)).dispose()
     [0.707 0.707 2.121 2.121] [0.05 0.15 0.25 0.35]
     """
     span = to_span(duration, "duration")

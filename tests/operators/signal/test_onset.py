@@ -15,6 +15,7 @@ from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.data.axis import Evidence, RegularAxis
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import check_operator, infos, recut, recut_by_time, run_operator, streams
 
 LEVELS = st.lists(st.integers(0, 9), min_size=1, max_size=80)
@@ -55,7 +56,7 @@ def test_marble() -> None:
         on_next(230, level([3, 1, 9], 5)), on_next(240, level([2], 8)),
         ReactiveTest.on_completed(250),
     )  # fmt: skip
-    result: Any = scheduler.start(lambda: hot.pipe(ops.onset(6)))
+    result: Any = scheduler.start(lambda: keep_heartbeats(hot.pipe(ops.onset(6))))
     items = [(m.time, m.value.value) for m in result.messages[:-1]]
     assert [(t, c.data.tolist(), c.index, c.end // MS) for t, c in items] == [
         (210, [7], 0, 3), (220, [], 1, 5), (230, [9], 1, 8), (240, [], 2, 9),
