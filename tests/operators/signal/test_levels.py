@@ -118,7 +118,7 @@ def test_no_window_reaches_over_a_gap_and_all_that_lack_are_told(
     if numbers:
         inside = sum(g.lost or 0 for at, g in whole.gap_positions if 0 < at < len(whole))
         assert inside == numbers[-1] - numbers[0] + 1 - len(numbers)
-    for t in (g.start for g in concat(chunks).gaps):  # every gap is in one that is told
+    for t in (g.start for g in concat(chunks).gaps):  # every gap is in one that is reported
         assert any(g.start <= t <= g.end for g in whole.gaps)
     for a, b in zip(whole.gaps, whole.gaps[1:], strict=False):
         assert a.end <= b.start
