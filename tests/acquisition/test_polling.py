@@ -1,4 +1,4 @@
-"""poll: one thread, closed from anywhere, errors told."""
+"""poll: one thread, closed from anywhere, errors reported."""
 
 import threading
 from typing import Any
@@ -35,15 +35,15 @@ def test_it_reads_until_closed_and_releases_once() -> None:
 
 @pytest.mark.parametrize("error", [OSError("cable"), EndOfStream()])
 def test_errors_and_ends_are_told(error: Exception) -> None:
-    told: list[Exception] = []
+    failures: list[Exception] = []
 
     def read() -> Any:
         raise error
 
-    close = poll(read, print, told.append, name="x")
-    assert eventually(lambda: told)
+    close = poll(read, print, failures.append, name="x")
+    assert eventually(lambda: failures)
     close()
-    assert told == [error]
+    assert failures == [error]
 
 
 def test_read_may_close_itself() -> None:

@@ -35,12 +35,12 @@ def test_a_program_that_ends_closes_what_is_open(tmp_path: Path) -> None:
 import threading, numpy as np
 from rxstream import Device
 from rxstream.devices.simulated import Simulated
-twin, some = Device(Simulated(rate=1000.0)), threading.Event()
+device, some = Device(Simulated(rate=1000.0)), threading.Event()
 def take(chunk):
     print(len(chunk), flush=True)
     some.set()
-twin.subscribe(take, on_completed=lambda: print("complete"))
-twin.open()
+device.subscribe(take, on_completed=lambda: print("complete"))
+device.open()
 some.wait(20)
 """,
         tmp_path,
@@ -64,7 +64,7 @@ def fill():
     subject = TimeWindowSubject(0.05)
     subject.on_next(Chunk.regular(np.arange(10), info, start=0))
     return subject
-parent, twin = fill(), Device(Simulated(rate=1000.0)).open()
+parent, device = fill(), Device(Simulated(rate=1000.0)).open()
 child = os.fork()
 if child == 0:
     subject, tick = fill(), threading.Event()
@@ -76,8 +76,8 @@ if child == 0:
         assert len(reader.read(10, timeout=20)) == 10
     sys.exit(0 if subject.log.nbytes == 0 else 3)
 _, status = os.waitpid(child, 0)
-assert twin.state == "open"
-twin.close()
+assert device.state == "open"
+device.close()
 sys.exit(os.waitstatus_to_exitcode(status))
 """,
         tmp_path,
@@ -110,7 +110,7 @@ def test_the_janitor_survives_what_it_calls(caplog: pytest.LogCaptureFixture) ->
 
 def test_a_thread_that_ends_without_an_exception_is_told() -> None:
     """asyncio's CancelledError, SystemExit: no `Exception`, and the stream fell silent."""
-    told: list[Exception] = []
+    failures: list[Exception] = []
     for error in (SystemExit(3), KeyboardInterrupt()):
         done = threading.Event()
 
@@ -118,11 +118,11 @@ def test_a_thread_that_ends_without_an_exception_is_told() -> None:
             raise error
 
         def fail(error: Exception, done: threading.Event = done) -> None:
-            told.append(error)
+            failures.append(error)
             done.set()
 
         close = poll(read, print, fail, name="quitter")
         assert done.wait(10)
         close()
-    assert [type(error) for error in told] == [DeviceLostError] * 2
-    assert "SystemExit: 3" in str(told[0])
+    assert [type(error) for error in failures] == [DeviceLostError] * 2
+    assert "SystemExit: 3" in str(failures[0])

@@ -71,7 +71,7 @@ def test_bounds_tell_how_good_stamps_are() -> None:
     assert given.uncertainty == 50.0
 
 
-def test_an_adapter_tied_to_the_host_clock_tells_its_doubt() -> None:
+def test_an_adapter_tied_to_the_host_clock_reports_its_uncertainty() -> None:
     rng, bus = np.random.default_rng(0), BusClock("pcan", "device")
     taken = np.cumsum(rng.exponential(2e6, 4000)).astype(np.int64)
     arrival = np.maximum.accumulate(taken + rng.exponential(5e5, 4000).astype(np.int64))

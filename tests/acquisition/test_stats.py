@@ -150,22 +150,22 @@ def test_what_went_through_no_clock_model_is_measured_at_once() -> None:
     assert (flow.rate, flow.state) == (1000.0, "raw")
 
 
-def test_the_meter_tells_what_the_clock_model_says_of_itself() -> None:
-    twin = Simulated(rate=1000.0, delay=Delay(0.001, 0.0002))
-    source, states = Manual(twin.info), list[str]()
+def test_the_meter_reports_the_state_of_the_clock_model() -> None:
+    simulated = Simulated(rate=1000.0, delay=Delay(0.001, 0.0002))
+    source, states = Manual(simulated.info), list[str]()
     with Device(source) as device:
         device.pipe(ops.meter(every=0.5)).subscribe(
             lambda flow: states.append(flow.state), scheduler=ImmediateScheduler()
         )
-        for reading in twin.readings(20, start=10**18):
+        for reading in simulated.readings(20, start=10**18):
             source.emit(reading)
         assert device.stats().clock == states[-1] == "locked"
     assert states[0] == "warming"
 
 
-def test_ppm_of_a_twin_that_is_too_fast() -> None:
-    twin = Simulated(rate=1000.0, ppm=20_000.0, delay=Delay(0.0, 0.0), duration=3.2)
-    with Device(twin) as device:
+def test_ppm_of_a_device_that_is_too_fast() -> None:
+    simulated = Simulated(rate=1000.0, ppm=20_000.0, delay=Delay(0.0, 0.0), duration=3.2)
+    with Device(simulated) as device:
         assert device.wait(20)
         flow = device.stats().flow
     assert flow.ppm is not None

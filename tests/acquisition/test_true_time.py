@@ -21,14 +21,14 @@ START = 10**18
 
 
 class Replayed(Manual):
-    """A twin's readings in virtual time, pushed by the test."""
+    """Readings of a simulated device in virtual time, pushed by the test."""
 
-    def __init__(self, twin: Simulated) -> None:
-        super().__init__(twin.info)
-        self.twin = twin
+    def __init__(self, device: Simulated) -> None:
+        super().__init__(device.info)
+        self.device = device
 
     def play(self, seconds: float, start: int = START) -> None:
-        for reading in self.twin.readings(seconds, start=start):
+        for reading in self.device.readings(seconds, start=start):
             self.emit(reading)
 
 
@@ -38,7 +38,7 @@ def collect(device: Device) -> list[Chunk[Any]]:
     return got
 
 
-def twin(**options: Any) -> Simulated:
+def simulated(**options: Any) -> Simulated:
     base: dict[str, Any] = {
         "rate": 48_000.0, "signal": "ramp", "dtype": np.int64, "ppm": 80.0,
         "delay": Delay(0.0013, 0.0005), "stalls": Stalls(10.0, 0.03),
@@ -54,7 +54,7 @@ def errors(chunks: list[Chunk[Any]], source: Simulated) -> np.ndarray[Any, Any]:
 
 
 def test_a_clock_that_is_80_ppm_off_is_followed_to_microseconds() -> None:
-    source = twin()
+    source = simulated()
     player = Replayed(source)
     with Device(player, path_delay=0.0013) as device:
         got = collect(device)
@@ -72,20 +72,20 @@ def test_a_clock_that_is_80_ppm_off_is_followed_to_microseconds() -> None:
 
 
 def test_losses_are_found_sized_and_told_where_they_were() -> None:
-    source = twin(drops=Drops(every=7.0, least=2, most=6))
+    source = simulated(drops=Drops(every=7.0, least=2, most=6))
     player = Replayed(source)
     faults: list[Fault] = []
     with Device(player, path_delay=0.0013) as device:
         device.faults.subscribe(faults.append)
         got = collect(device)
         player.play(90)
-    told = [gap.lost for c in got for gap in c.gaps]
+    reported = [gap.lost for c in got for gap in c.gaps]
     true = [lost.samples for lost in source.truth.lost if lost.first > 48_000]
-    assert told[-len(true) :] == true  # one in the first second may be told before them
-    assert len(told) <= len(true) + 1
+    assert reported[-len(true) :] == true  # one in the first second may be reported before them
+    assert len(reported) <= len(true) + 1
     events = [fault for fault in faults if isinstance(fault, ClockEvent) and fault.kind == "gap"]
-    assert len(true) <= len(events) <= len(told)
-    # a decision takes some chunks; the event tells which times were wrong, and by how much
+    assert len(true) <= len(events) <= len(reported)
+    # a decision takes some chunks; the event names the times that were wrong, and by how much
     for event in events:
         assert 0 < event.last - event.first <= 2.1 * 48_000
         samples = event.samples or 0
@@ -94,7 +94,7 @@ def test_losses_are_found_sized_and_told_where_they_were() -> None:
 
 
 def test_counters_make_losses_certain() -> None:
-    source = twin(
+    source = simulated(
         drops=Drops(every=1.0, unit="samples", least=5, most=900), counter=DeviceCounter(16)
     )
     player = Replayed(source)
@@ -110,7 +110,7 @@ def test_counters_make_losses_certain() -> None:
 
 
 def test_unplugged_and_plugged_in_again() -> None:
-    source = twin(ppm=80.0, unplugs=((20.0, 2.5),))
+    source = simulated(ppm=80.0, unplugs=((20.0, 2.5),))
     player = Replayed(source)
     device = Device(player, reconnect=0.001, path_delay=0.0013)
     with device:
@@ -167,11 +167,11 @@ def test_a_late_return_is_in_the_uncertainty_until_times_are_right_again() -> No
             first += 80 + 240 * (k in (5, 30))
     back = got[200:]
     error = np.array([c.axis.at(79) - t for c, t in zip(back, taken[200:], strict=True)])
-    doubt = np.array([c.uncertainty for c in back])
+    uncertainty = np.array([c.uncertainty for c in back])
     assert error[4] > 20 * MS  # a chunk is squeezed to half its length, no more
-    assert (np.abs(error[4:]) <= doubt[4:] + 0.1 * MS).all()
+    assert (np.abs(error[4:]) <= uncertainty[4:] + 0.1 * MS).all()
     assert np.abs(error[-20:]).max() < 0.1 * MS
-    assert doubt[-20:].max() < MS
+    assert uncertainty[-20:].max() < MS
     gaps = [gap for c in back for gap in c.gaps]
     assert [gap.lost for gap in gaps[1:]] == [240, 240]
     assert gaps[1].duration < 10 * MS  # of 30 ms: what came before it lies too late
