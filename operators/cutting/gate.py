@@ -14,8 +14,8 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate_state import Flags, GateState, Test
-from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
+from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import label
 
 __all__ = ["gate"]
@@ -151,7 +151,7 @@ def _without_samples(chunk: Chunk) -> list[Chunk]:
     if not chunk.gap_positions:
         return [Chunk.empty(info, chunk.start, chunk.end, index=chunk.next_index)]
     out: list[Chunk] = []
-    for gaps, piece in stretches(chunk):
+    for gaps, piece in split_at_gaps(chunk):
         if gaps:
             marks = tuple(GapAt(0, gap) for gap in gaps)
             out.append(Chunk.empty(info, piece.start, index=piece.index, gap_positions=marks))

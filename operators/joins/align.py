@@ -11,8 +11,7 @@ from rxstream.data.interpolation import Method
 from rxstream.errors import ParameterError
 from rxstream.operators.joins.align_step import Align, Aligned, Unmatched
 from rxstream.operators.joins.join_side import JoinSide
-from rxstream.operators.signal.grid_resampler import GridResampler
-from rxstream.operators.signal.resample import checked_rate
+from rxstream.operators.values.grid_resampler import GridResampler, checked_rate
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.lift import lift
 from rxstream.steps.multi import lift_multi, stream_names

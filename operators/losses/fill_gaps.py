@@ -14,8 +14,8 @@ from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.interpolation import line
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
+from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import label
 
 __all__ = ["FillGaps", "fill_gaps"]
@@ -62,7 +62,7 @@ class FillGaps:
                 self._last = chunk
             return [self._renumber(chunk, ())]
         out: list[Chunk] = []
-        for gaps, piece in stretches(chunk):
+        for gaps, piece in split_at_gaps(chunk):
             for gap in gaps:
                 add_gap(self._run, 0, gap)
             self._newest = piece

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
-from rxstream.operators.losses.gaps import stretches
 from rxstream.steps.lift import lift
+from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import label
 
 __all__ = ["ignore_gaps"]
@@ -18,7 +18,7 @@ class _IgnoreGaps:
     def push(self, chunk: Chunk) -> list[Chunk]:
         if not chunk.gap_positions:
             return [chunk]
-        pieces = [piece for _, piece in stretches(chunk)]
+        pieces = [piece for _, piece in split_at_gaps(chunk)]
         out: list[Chunk] = []
         start = chunk.covered_from
         for piece in pieces:

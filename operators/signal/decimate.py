@@ -14,7 +14,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.runs import (
+from rxstream.operators.signal.numeric import (
     Initial,
     by_channel,
     check_numbers,

@@ -15,9 +15,9 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
-from rxstream.operators.losses.gaps import stretches
-from rxstream.operators.signal.runs import Initial
+from rxstream.operators.signal.numeric import Initial
 from rxstream.steps.result_stream import ResultStream
+from rxstream.steps.split import split_at_gaps
 
 __all__ = ["Compute", "FrameSpec", "FramedStep"]
 
@@ -102,7 +102,7 @@ class FramedStep:
         stream = self._stream
         if stream.has_new_info(chunk):
             self._take_info(chunk)
-        for gaps, piece in stretches(chunk) if chunk.gap_positions else (([], chunk),):
+        for gaps, piece in split_at_gaps(chunk) if chunk.gap_positions else (([], chunk),):
             buffer = self._buffer
             jumps = (
                 buffer is not None and len(piece) > 0 and piece.index != self._base + buffer.stop

@@ -12,11 +12,11 @@ from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, StridedAxis, jo
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.errors import ChunkError
-from rxstream.operators.losses.gaps import stretches
-from rxstream.operators.signal.grid_resampler import as_fraction
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.runs import check_numbers, check_rate, result_type
+from rxstream.operators.signal.numeric import check_numbers, check_rate, result_type
+from rxstream.operators.values.grid_resampler import as_fraction
 from rxstream.steps.result_stream import ResultStream
+from rxstream.steps.split import split_at_gaps
 
 __all__ = ["PolyphaseResampler"]
 
@@ -62,7 +62,7 @@ class PolyphaseResampler:
         stream = self._stream
         if stream.has_new_info(chunk):
             self._take_info(chunk)
-        for gaps, piece in stretches(chunk) if chunk.gap_positions else (([], chunk),):
+        for gaps, piece in split_at_gaps(chunk) if chunk.gap_positions else (([], chunk),):
             buffer = self._buffer
             if gaps:
                 self._close(gaps[0].start)

@@ -8,15 +8,15 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
-from rxstream.operators.signal.grid_resampler import GridResampler
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.operators.signal.resample_onto import resample_onto
+from rxstream.operators.values.grid_resampler import GridResampler, checked_rate
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
-from rxstream.validation import check_choice, is_number
+from rxstream.validation import check_choice
 
-__all__ = ["checked_rate", "resample"]
+__all__ = ["resample"]
 
 Method = Literal["linear", "previous", "polyphase"]
 
@@ -123,11 +123,3 @@ def resample(
         load_scipy()
         return lift(lambda: PolyphaseResampler(hz))
     return lift(lambda: GridResampler(hz, way, span))
-
-
-def checked_rate(rate: object, operator: str = "resample") -> float:
-    """Return a rate [Hz] as a float, if points at it lie at least 1 ns apart."""
-    if is_number(rate) and 0 < rate <= 1e9:
-        return float(rate)
-    msg = f"{operator}: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
-    raise ParameterError(msg)

@@ -12,14 +12,8 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
-from rxstream.operators.signal.runs import (
-    ContiguousRuns,
-    Initial,
-    OnGap,
-    check_numbers,
-    check_rate,
-    result_type,
-)
+from rxstream.operators.signal.numeric import Initial, check_numbers, check_rate, result_type
+from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 
 __all__ = ["Delay", "Design", "Filter", "check_delay", "group_delay", "steady_state"]
 

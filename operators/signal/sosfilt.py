@@ -11,7 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.runs import Initial, OnGap, check_rate
+from rxstream.operators.signal.numeric import Initial, check_rate
 from rxstream.operators.signal.sections import (
     Delay,
     Design,
@@ -20,6 +20,7 @@ from rxstream.operators.signal.sections import (
     group_delay,
     steady_state,
 )
+from rxstream.steps.contiguous_runs import OnGap
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
 from rxstream.validation import check_choice

@@ -15,7 +15,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
-from rxstream.operators.signal.runs import check_numbers, check_rate, result_type
+from rxstream.operators.signal.numeric import check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
 from rxstream.validation import check_choice

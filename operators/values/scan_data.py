@@ -10,8 +10,8 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.operators.signal.runs import ContiguousRuns, OnGap
 from rxstream.operators.values.results import ResultChunks, check_changes, place_of
+from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import label
 from rxstream.validation import check_choice

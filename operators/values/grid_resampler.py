@@ -14,10 +14,12 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt, GapReason
 from rxstream.data.interpolation import check_line, sample_at
 from rxstream.data.stream_info import StreamInfo
-from rxstream.operators.losses.gaps import stretches
+from rxstream.errors import ParameterError
 from rxstream.steps.result_stream import ResultStream
+from rxstream.steps.split import split_at_gaps
+from rxstream.validation import is_number
 
-__all__ = ["GridResampler", "as_fraction"]
+__all__ = ["GridResampler", "as_fraction", "checked_rate"]
 
 # one second, in ns
 _SECOND = 1_000_000_000
@@ -69,7 +71,7 @@ class GridResampler:
         """Process one chunk; return what is ready."""
         if self._stream.has_new_info(chunk):
             self._take_info(chunk.info)
-        for gaps, piece in stretches(chunk) if chunk.gap_positions else (([], chunk),):
+        for gaps, piece in split_at_gaps(chunk) if chunk.gap_positions else (([], chunk),):
             last = self._last
             if gaps:
                 self._extend(None, gaps[0].start)
@@ -219,3 +221,11 @@ def _after(last: Chunk, piece: Chunk) -> Chunk:
     return last._replace(
         data=data, axis=IrregularAxis(stamps, uncertainty), end=piece.end, info=piece.info
     )
+
+
+def checked_rate(rate: object, operator: str = "resample") -> float:
+    """Return a rate [Hz] as a float, if points at it lie at least 1 ns apart."""
+    if is_number(rate) and 0 < rate <= 1e9:
+        return float(rate)
+    msg = f"{operator}: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
+    raise ParameterError(msg)
