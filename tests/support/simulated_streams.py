@@ -14,6 +14,7 @@ from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
 from rxstream import Chunk, Device, TimeWindowSubject, concat
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import recut, recut_by_time
 
 HERE = ImmediateScheduler()
@@ -109,7 +110,7 @@ class _Results:
     @classmethod
     def of(cls, stream: Observable[Any], scheduler: ImmediateScheduler | None = None) -> "_Results":
         results = cls()
-        stream.subscribe(
+        keep_heartbeats(stream).subscribe(
             results.items.append, results._failed, results.over.set, scheduler=scheduler
         )
         return results
