@@ -17,6 +17,7 @@ from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate import _Gate
 from rxstream.operators.cutting.gate_state import GateState
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import (
     assert_same,
     check_operator,
@@ -69,7 +70,7 @@ def test_marble() -> None:
         on_next(230, level([3, 1, 9], 5)), on_next(240, level([2], 8)),
         ReactiveTest.on_completed(250),
     )  # fmt: skip
-    result = scheduler.start(lambda: hot.pipe(ops.gate(6, 3)))
+    result = scheduler.start(lambda: keep_heartbeats(hot.pipe(ops.gate(6, 3))))
     got = [(m.time, m.value.value.data.tolist(), m.value.value.end // MS)
            for m in result.messages[:-1]]  # fmt: skip
     assert got == [
@@ -184,7 +185,7 @@ def test_before_waits_no_longer_than_it_must() -> None:
     step = [level([0, 0, 0], 0), level([0, 0, 0], 3), level([0, 9, 0], 6), level([0, 0, 0], 9)]
     source: Subject[Any] = Subject()
     got: list[Chunk[Any]] = []
-    source.pipe(ops.gate(5, before=0.002)).subscribe(got.append)
+    keep_heartbeats(source.pipe(ops.gate(5, before=0.002))).subscribe(got.append)
     seen: list[int] = []
     for chunk in step:
         source.on_next(chunk)

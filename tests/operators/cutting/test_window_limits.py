@@ -12,6 +12,7 @@ from reactivex.subject import Subject
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import run_operator
 
 S = 10**9
@@ -113,7 +114,7 @@ def test_replay_window_takes_heartbeats_of_any_dtype() -> None:
     kept = source.pipe(
         ops.map_data(lambda x: np.array([f"{v:03}" for v in x])), ops.replay_window(60)
     )
-    subscription = kept.subscribe(got.append, got.append, scheduler=here)
+    subscription = keep_heartbeats(kept).subscribe(got.append, got.append, scheduler=here)
     beat = Chunk.stamped(np.empty(0, "i8"), [], StreamInfo("x", 10.0, (), "i8"), start=0, end=0)  # type: ignore[arg-type]
     for chunk in (beat, numbers(0, ()), numbers(1, ())):
         source.on_next(chunk)
