@@ -226,8 +226,8 @@ def gate(
     Returns
     -------
     operator
-        Chunks of what passes, as it comes, with their times and indices; between such stretches,
-        and while nothing passes, chunks without samples. What is left out is no gap; losses are
+        Chunks of what passes, as it comes, with their times and indices; while nothing passes,
+        heartbeats for the operators behind. What is left out is no gap; losses are
         marked, also while the gate is closed. A gap longer than ``hold`` closes the gate, as its
         content is unknown.
 
@@ -251,12 +251,9 @@ def gate(
     >>> whole = Chunk.regular(level, StreamInfo("level", 10.0, (), np.float64), start=0)
     >>> rx.of(whole[:4], whole[4:]).pipe(gate(6, 3)).subscribe(
     ...     lambda c: print(c.data, c.start / 1e9, c.end / 1e9)).dispose()
-    [] 0.0 0.2
     [7. 8.] 0.2 0.4
     [4. 3.] 0.4 0.6
-    [] 0.6 0.7
     [9.] 0.7 0.8
-    [] 0.8 0.9
     """
     opens, closes = _test(on, "on"), _test(on if off is None and not callable(on) else off, "off")
     if opens is None:
