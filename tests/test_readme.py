@@ -52,3 +52,15 @@ def test_the_example_of_composing_runs(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     for word in ("level", "again", "motion", "second", "burst"):
         assert word in result.stdout  # not at the begin of a line: threads print at the same time
+
+
+def test_the_how_to_write_an_operator_runs(tmp_path: Path) -> None:
+    """All its blocks are one program; what it prints is what the comments say."""
+    text = "\n".join(blocks("docs/write-an-operator.md"))
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    said = [line.partition("  # ")[2] for line in text.splitlines() if line.startswith("print(")]
+    assert result.stdout.splitlines() == said

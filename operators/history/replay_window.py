@@ -70,7 +70,7 @@ class _ReplayWindow(Rewindable):
     """Runs its source while it has subscribers or readers, and keeps the last seconds of it."""
 
     def __init__(self, source: Observable[Chunk], span: int, max_bytes: int) -> None:
-        super().__init__()
+        super().__init__(source=source)
         self._source, self._span, self._max_bytes = source, span, max_bytes
         self._subject = self._new_subject()
         self._guard = RLock()

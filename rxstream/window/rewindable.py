@@ -65,8 +65,8 @@ class Rewindable(Stream[Chunk]):
 
     @property
     def chain(self) -> str:
-        """Name of the stream."""
-        return self.log.name
+        """Name of the stream, and the operators behind it."""
+        return self.log.name if self._source_stream is None else super().chain
 
     def check_start(self, start: StartPosition) -> None:
         """Raise `ParameterError` if a start lies further back than the window reaches."""
@@ -222,7 +222,7 @@ class WindowView(Rewindable):
 
     def __init__(self, source: Rewindable, start: StartPosition) -> None:
         source.check_start(start)
-        super().__init__()
+        super().__init__(source=source)
         self._source, self._start = source, start
 
     @property

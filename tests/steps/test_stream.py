@@ -37,6 +37,10 @@ def test_the_repr_shows_the_chain() -> None:
     assert repr(subject().pipe(ops.rms(0.1))).startswith("<Stream mic | rms(0.1)")
     joined = subject().pipe(ops.align(subject(), tolerance=0.1))
     assert repr(joined) == "<Stream mic | align(mic, tolerance=0.1)>"
+    kept = subject().pipe(ops.rewind(1), ops.gaps())
+    assert repr(kept) == "<Stream mic | rewind(1) | gaps()>"
+    again = subject().pipe(ops.rms(0.1), ops.replay_window(5), ops.latest(), ops.gaps())
+    assert again.chain == "mic | rms(0.1) | replay_window(5) | latest() | gaps()"  # type: ignore[attr-defined]
     behind = subject().pipe(rxo.map(lambda c: c), ops.gaps())
     assert repr(behind) == "<Stream Observable | gaps()>"
 
