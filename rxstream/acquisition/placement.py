@@ -4,10 +4,11 @@ A `Stamper` chooses one at the first reading. Each way returns a `Placement`: wh
 taken, and what was lost before them.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from rxstream.acquisition.reported_loss import ReportedLoss
 from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
 from rxstream.data.gap import GapReason
-from rxstream.data.stream_info import Reading
+from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.timing.online.driver import DriverStamps
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
@@ -89,38 +90,44 @@ class Progress:
         return start
 
 
-class Placer(Protocol):
-    """A way to place samples in time."""
+class Placer(ABC):
+    """A way to place samples in time.
+
+    Parameters
+    ----------
+    info
+        Description of the stream.
+    settings
+        Settings of the clock model, and the path delay.
+    progress
+        State of the stream, kept by the stamper.
+    loss
+        Finds the losses where no model does.
+    """
+
+    __slots__ = ("_loss", "_name", "_path_delay", "_period", "_progress")
+
+    def __init__(
+        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
+    ) -> None:
+        self._progress, self._loss = progress, loss
+        self._name, self._period = info.name, info.period or 1.0
+        self._path_delay = round(settings.path_delay * 1e9)
 
     @property
     def state(self) -> str:
         """State of the clock model: warming, locked, suspect, reacquiring; raw without one."""
-        ...
+        return "raw"
 
-    def restart(self) -> None:
+    def restart(self) -> None:  # noqa: B027 - most have no state that a restart would end
         """Expect the device to begin anew."""
-        ...
 
+    @abstractmethod
     def place(self, reading: Reading, n: int, arrival: int) -> Placement:
         """Place the ``n`` samples of a reading that arrived at ``arrival`` [ns]."""
-        ...
 
 
-class _WithoutModel:
-    """Common part of the ways that have no clock model."""
-
-    __slots__ = ("_loss", "_path_delay", "_progress")
-
-    state = "raw"
-
-    def __init__(self, progress: Progress, loss: ReportedLoss, path_delay: int) -> None:
-        self._progress, self._loss, self._path_delay = progress, loss, path_delay
-
-    def restart(self) -> None:
-        """Do nothing: no state outlives a restart."""
-
-
-class ArrivalTimes(_WithoutModel):
+class ArrivalTimes(Placer):
     """Irregular samples, stamped on arrival for want of anything better."""
 
     __slots__ = ()
@@ -136,16 +143,10 @@ class ArrivalTimes(_WithoutModel):
         return Placement(axis, start, axis.at(n), lost, reason)
 
 
-class HostStamps(_WithoutModel):
+class HostStamps(Placer):
     """Stamps that the adapter has mapped to the host clock, taken as they are."""
 
-    __slots__ = ("_period",)
-
-    def __init__(
-        self, progress: Progress, loss: ReportedLoss, path_delay: int, period: float | None
-    ) -> None:
-        super().__init__(progress, loss, path_delay)
-        self._period = period or 1.0
+    __slots__ = ()
 
     def place(self, reading: Reading, n: int, arrival: int) -> Placement:
         """Place the samples at their stamps; from a single one on at the nominal distance."""
@@ -162,39 +163,31 @@ class HostStamps(_WithoutModel):
         return Placement(axis, first, axis.at(n), lost, reason)
 
 
-class ArrivalGrid(_WithoutModel):
+class ArrivalGrid(Placer):
     """Regular samples without a clock model: arrival minus length, made monotone."""
 
-    __slots__ = ("_period",)
-
-    def __init__(
-        self, progress: Progress, loss: ReportedLoss, path_delay: int, period: float
-    ) -> None:
-        super().__init__(progress, loss, path_delay)
-        self._period = period
+    __slots__ = ()
 
     def place(self, reading: Reading, n: int, arrival: int) -> Placement:
         """Place the samples before their arrival, never before the end of what is out."""
         lost, reason = self._loss.push(reading, n, arrival)
         end = arrival - self._path_delay
-        start, before = end - round(n * self._period), self._progress.end
-        if before is not None and (start < before or reason is None):
-            start = before
+        start = self._progress.continued(end - round(n * self._period), reason)
         end = max(end, start + n)
         axis = RegularAxis(start, (end - start) / n, n, 0, nan)
         return Placement(axis, start, end, lost, reason)
 
 
-class DriverSmoothed:
+class DriverSmoothed(Placer):
     """Stamps of the driver on the host clock, e.g. of the sound card's ADC, made smooth."""
 
-    __slots__ = ("_driver", "_loss", "_path_delay", "_period", "_progress")
+    __slots__ = ("_driver",)
 
     def __init__(
-        self, progress: Progress, loss: ReportedLoss, path_delay: int, period: float
+        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
     ) -> None:
-        self._progress, self._loss, self._path_delay = progress, loss, path_delay
-        self._period, self._driver = period, DriverStamps(period)
+        super().__init__(info, settings, progress, loss)
+        self._driver = DriverStamps(self._period)
 
     @property
     def state(self) -> str:
@@ -221,20 +214,39 @@ class DriverSmoothed:
         return Placement(axis, start, end, lost, reason, driver.state)
 
 
-class _Modelled:
-    """Common part of the ways that have a clock model."""
+class ClockModelled(Placer):
+    """Regular samples on the line that the clock model finds under their arrivals."""
 
-    __slots__ = ("_model", "_name", "_progress", "_pushed", "_starts")
+    __slots__ = ("_model", "_pushed", "_starts")
 
-    def __init__(self, progress: Progress, settings: ClockSettings, name: str) -> None:
-        self._progress, self._name = progress, name
+    def __init__(
+        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
+    ) -> None:
+        super().__init__(info, settings, progress, loss)
         self._model = ClockModel(settings)
         self._pushed = 0  # readings that the model has had
         self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each
 
+    @property
+    def state(self) -> str:
+        """State of the clock model."""
+        return self._model.state
+
     def restart(self) -> None:
         """Expect the device to begin anew."""
         self._model.restart()
+
+    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+        """Place the samples by the model; without a gap they go on where the last ones ended."""
+        own = reading.device_time if isinstance(reading.device_time, int) else None
+        stamp = self._push(reading, n, arrival, own)
+        first, last, period, uncertainty, lost, reason, state, events = stamp
+        if reading.lost:
+            lost, reason = max(reading.lost, lost or 0), reading.reason
+        start = self._progress.continued(first, reason)
+        axis, end = _grid(start, last + round(period), n, self._period, uncertainty)
+        found = self._in_samples(events) if events else ()
+        return Placement(axis, start, end, lost, reason, state, found)
 
     def _push(
         self, reading: Reading, n: int, arrival: int, device_time: int | tuple[int, int] | None
@@ -261,65 +273,23 @@ class _Modelled:
         return tuple(found)
 
 
-class ClockModelled(_Modelled):
-    """Regular samples on the line that the clock model finds under their arrivals."""
-
-    __slots__ = ("_period",)
-
-    def __init__(
-        self, progress: Progress, settings: ClockSettings, name: str, period: float
-    ) -> None:
-        super().__init__(progress, settings, name)
-        self._period = period
-
-    @property
-    def state(self) -> str:
-        """State of the clock model."""
-        return self._model.state
-
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
-        """Place the samples by the model; without a gap they go on where the last ones ended."""
-        device_time = reading.device_time
-        stamp = self._push(
-            reading, n, arrival, device_time if isinstance(device_time, int) else None
-        )
-        first, last, period, uncertainty, lost, reason, state, events = stamp
-        if reading.lost:
-            lost, reason = max(reading.lost, lost or 0), reading.reason
-        start = self._progress.continued(first, reason)
-        axis, end = _grid(start, last + round(period), n, self._period, uncertainty)
-        found = self._in_samples(events) if events else ()
-        return Placement(axis, start, end, lost, reason, state, found)
-
-
-class OwnClock(_Modelled):
+class OwnClock(ClockModelled):
     """Irregular samples with stamps or ticks of the device's own clock, mapped to the host clock.
 
-    Parameters
-    ----------
-    progress, settings, name
-        As for the other ways.
-    loss
-        Finds the losses: the numbers of samples are no clock, so the model knows none.
-    otherwise
-        Way for readings that carry neither stamps nor ticks.
+    Readings that carry neither are stamped on arrival.
     """
 
-    __slots__ = ("_loss", "_otherwise", "_ticks")
+    __slots__ = ("_otherwise", "_ticks")
 
     def __init__(
-        self,
-        progress: Progress,
-        settings: ClockSettings,
-        name: str,
-        loss: ReportedLoss,
-        otherwise: ArrivalTimes,
+        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
     ) -> None:
-        self._ticks = settings.counter is not None and settings.counter.kind == "ticks"
-        super().__init__(
-            progress, settings if self._ticks else replace(settings, counter=None), name
-        )
-        self._loss, self._otherwise = loss, otherwise
+        counter = settings.counter
+        self._ticks = counter is not None and counter.kind == "ticks"
+        if not self._ticks:  # numbers of irregular samples are no clock
+            settings = replace(settings, counter=None)
+        super().__init__(info, settings, progress, loss)
+        self._otherwise = ArrivalTimes(info, settings, progress, loss)
 
     @property
     def state(self) -> str:

@@ -6,7 +6,6 @@ earliest line under the arrivals; stamps that a device has mapped to the host cl
 they are. Either way times only go forward, and what the device lost becomes a `Gap`.
 """
 
-from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -63,7 +62,7 @@ class Stamper:
         self._path_delay = round(self._settings.path_delay * 1e9)
         self._progress = Progress()
         self._loss = ReportedLoss(info)
-        self._placers: dict[object, Placer] = {}
+        self._placers: dict[type[Placer], Placer] = {}
         # chosen for readings without stamps; the first one with them changes it
         self._stamps: type = type(None)
         self._placer = self._choose(None)
@@ -134,27 +133,23 @@ class Stamper:
 
     def _choose(self, stamps: object) -> Placer:
         """Return the way for readings that carry stamps such as these, or None."""
-        info, progress, loss, delay = self._info, self._progress, self._loss, self._path_delay
-        settings, period = self._settings, info.period
+        info, regular = self._info, self._info.period is not None
         corrected, host = self._mode == "corrected", info.device_clock == "host"
-        make: partial[Any]
-        if host and stamps is not None and (period is None or not isinstance(stamps, int)):
-            make = partial(HostStamps, progress, loss, delay, period)
-        elif corrected and host and period is not None and isinstance(stamps, int):
-            make = partial(DriverSmoothed, progress, loss, delay, period)
-        elif corrected and period is not None:
-            make = partial(ClockModelled, progress, settings, info.name, period)
+        kind: type[Placer]
+        if host and stamps is not None and not (regular and isinstance(stamps, int)):
+            kind = HostStamps
+        elif corrected and host and regular and stamps is not None:
+            kind = DriverSmoothed
+        elif corrected and regular:
+            kind = ClockModelled
         elif corrected and not host:
-            otherwise = ArrivalTimes(progress, loss, delay)
-            make = partial(OwnClock, progress, settings, info.name, loss, otherwise)
-        elif period is not None:
-            make = partial(ArrivalGrid, progress, loss, delay, period)
+            kind = OwnClock
         else:
-            make = partial(ArrivalTimes, progress, loss, delay)
-        # One of each: what a way has learnt outlives the readings that took another.
-        if make.func not in self._placers:
-            self._placers[make.func] = make()
-        return self._placers[make.func]
+            kind = ArrivalGrid if regular else ArrivalTimes
+        # one of each: what a way has learnt outlives the readings that took another
+        if kind not in self._placers:
+            self._placers[kind] = kind(info, self._settings, self._progress, self._loss)
+        return self._placers[kind]
 
     def _gap(self, before: int, start: int, lost: int | None, reason: GapReason | None) -> Gap:
         """Return the gap from ``before`` to ``start`` [ns], and expect it no longer."""

@@ -57,6 +57,21 @@ def test_a_reading_without_its_counter_is_no_loss(rate: float | None) -> None:
     assert [(gap.reason, gap.lost) for gap in gaps] == [("dropped", 10)]
 
 
+@pytest.mark.parametrize("mode", ["arrival", "corrected"])
+def test_after_a_disconnect_samples_are_not_spread_over_the_hole(mode: Any) -> None:
+    stamper = Stamper(StreamInfo("x", 1000.0, (), np.dtype(int)), mode)
+    samples = np.arange(10)
+    for k in range(3):
+        stamper.stamp(Reading(samples), samples, START + k * 10 * MS)
+    stamper.restart("disconnect")
+    chunk = stamper.stamp(Reading(samples), samples, START + 5020 * MS)
+    assert chunk is not None
+    assert chunk.duration == pytest.approx(0.01, rel=0.1)
+    (gap,) = chunk.gaps
+    assert (gap.reason, gap.lost) == ("disconnect", pytest.approx(4990, abs=10))
+    assert chunk.index == 30 + chunk.lost
+
+
 def test_a_delay_that_changes_is_told_and_moves_no_times() -> None:
     rng = np.random.default_rng(1)
     delay = rng.exponential(0.5e-3, 3000) + np.repeat([4e-3, 0, 6e-3], 1000)
