@@ -37,12 +37,13 @@ from rxstream.operators.signal.sosfilt import sosfilt
 from rxstream.operators.signal.spectrogram import spectrogram
 from rxstream.operators.values.decode_can import decode_can
 from rxstream.operators.values.map_data import map_data
-from rxstream.operators.values.samples import samples
+from rxstream.operators.values.samples import Sample, samples
 from rxstream.operators.values.scan_data import scan_data
 from rxstream.operators.values.select import select
 
 __all__ = [
     "JoinedWindow",
+    "Sample",
     "Unmatched",
     "align",
     "capture",

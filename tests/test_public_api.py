@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.metadata
 import inspect
 import pkgutil
 import subprocess
@@ -48,6 +49,19 @@ def test_all_is_sorted_and_documented(module: ModuleType) -> None:
     for name in names:
         thing = getattr(module, name)
         assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
+
+
+def test_a_star_import_leaves_the_built_in_open() -> None:
+    names: dict[str, object] = {}
+    exec("from rxstream import *", names)
+    assert "open" not in names
+    assert callable(rxstream.open)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert rxstream.__version__ == importlib.metadata.version("rxstream")
+    with pytest.raises(AttributeError, match="'rxstream' has no attribute 'nothing'"):
+        _ = rxstream.nothing  # type: ignore[attr-defined]
 
 
 def test_every_operator_is_exported_and_has_a_marble_and_an_example() -> None:
