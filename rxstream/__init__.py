@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rxstream import errors
 from rxstream.acquisition.backoff import Backoff
 from rxstream.acquisition.device import Device
+from rxstream.acquisition.faults import Fault
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Source
 from rxstream.data.chunk import Chunk
@@ -24,6 +25,7 @@ from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.registry.opening import open as open  # noqa: A004 - for users to write rxstream.open
 from rxstream.steps.lift import Step, lift
 from rxstream.steps.multi import MultiStep, lift_multi
+from rxstream.steps.stream import Stream
 from rxstream.steps.watermark import Watermarks
 from rxstream.window.subject import TimeWindowSubject
 
@@ -36,6 +38,7 @@ __all__ = [
     "Clip",
     "Device",
     "DeviceCounter",
+    "Fault",
     "Flow",
     "Gap",
     "Missing",
@@ -43,6 +46,7 @@ __all__ = [
     "Reading",
     "Source",
     "Step",
+    "Stream",
     "StreamInfo",
     "TimeWindowSubject",
     "Watermarks",

@@ -39,8 +39,9 @@ class Backoff:
     tries: int | None = None
 
     def __post_init__(self) -> None:
-        to_span(self.first, "Backoff.first")
-        to_span(self.most, "Backoff.most")
+        for name in ("first", "most"):
+            wait = to_span(getattr(self, name), f"Backoff.{name}") / 1e9
+            object.__setattr__(self, name, wait)
         if not is_number(self.factor) or self.factor < 1:
             msg = f"Backoff.factor must be a number >= 1, not {self.factor!r}"
             raise ParameterError(msg)
