@@ -36,7 +36,7 @@ def test_good_values_pass():
 
 @pytest.mark.parametrize("settings", [48_000.0, None])
 def test_a_model_needs_settings(settings):
-    with pytest.raises(ParameterError, match="needs a ClockSettings"):
+    with pytest.raises(ParameterError, match="needs ClockSettings"):
         ClockModel(settings)
 
 
