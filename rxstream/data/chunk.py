@@ -11,11 +11,9 @@ from rxstream.data.axis import (
     NO_TIMES,
     Axis,
     Evidence,
-    IrregularAxis,
-    RegularAxis,
     max_uncertainty,
-    strictly_increasing,
 )
+from rxstream.data.checked import checked_data, regular_axis, same_values, stamped_axis
 from rxstream.data.clock import Time, format_time, to_ns
 from rxstream.data.gap import Gap, GapAt, cut_gaps
 from rxstream.data.stream_info import StreamInfo
@@ -51,15 +49,9 @@ class Chunk(Generic[S]):
     __slots__ = ("_axis", "_data", "_end", "_gap_positions", "_index", "_info", "_start")
 
     def __init__(
-        self,
-        data: NDArray[S],
-        axis: Axis,
-        start: int,
-        end: int,
-        index: int,
-        info: StreamInfo,
+        self, data: NDArray[S], axis: Axis, start: int, end: int, index: int, info: StreamInfo,
         gap_positions: tuple[GapAt, ...] = (),
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Take parts that fit; nothing is checked here (``data`` must be read-only)."""
         self._data, self._axis = data, axis
         self._start, self._end, self._index = start, end, index
@@ -69,16 +61,9 @@ class Chunk(Generic[S]):
 
     @classmethod
     def regular(
-        cls,
-        data: NDArray[S],
-        info: StreamInfo,
-        *,
-        start: Time,
-        index: int = 0,
-        gap: Gap | None = None,
-        period: float | None = None,
-        uncertainty: float = 0.0,
-    ) -> Self:
+        cls, data: NDArray[S], info: StreamInfo, *, start: Time, index: int = 0,
+        gap: Gap | None = None, period: float | None = None, uncertainty: float = 0.0,
+    ) -> Self:  # fmt: skip
         """Return a chunk of samples at equal distances.
 
         Parameters
@@ -105,31 +90,17 @@ class Chunk(Generic[S]):
         ChunkError
             If the data is not of the shape and dtype that ``info`` says.
         """
-        view = _checked(data, info)
-        step = period or info.period
-        if not step:
-            msg = f"{info.name} has no rate; give period=, or use Chunk.stamped"
-            raise ParameterError(msg)
-        if not step >= 1:
-            msg = f"{info.name}: samples {step:g} ns apart have no time each; it must be >= 1 ns"
-            raise ParameterError(msg)
-        grid = RegularAxis(to_ns(start), step, len(view), 0, uncertainty)
-        end = grid.at(len(view))
-        return cls(view, grid, grid.origin, end, index, info, (GapAt(0, gap),) if gap else ())
+        view = checked_data(data, info)
+        axis = regular_axis(info, to_ns(start), period, len(view), uncertainty)
+        end = axis.at(len(view))
+        return cls(view, axis, axis.origin, end, index, info, (GapAt(0, gap),) if gap else ())
 
     @classmethod
     def stamped(
-        cls,
-        data: NDArray[S],
-        time: "NDArray[np.int64] | Sequence[int]",
-        info: StreamInfo,
-        *,
-        start: Time | None = None,
-        end: Time | None = None,
-        index: int = 0,
-        gap: Gap | None = None,
-        uncertainty: float = 0.0,
-    ) -> Self:
+        cls, data: NDArray[S], time: "NDArray[np.int64] | Sequence[int]", info: StreamInfo, *,
+        start: Time | None = None, end: Time | None = None, index: int = 0,
+        gap: Gap | None = None, uncertainty: float = 0.0,
+    ) -> Self:  # fmt: skip
         """Return a chunk of samples with a time each.
 
         Parameters
@@ -160,33 +131,8 @@ class Chunk(Generic[S]):
         >>> Chunk.stamped(np.arange(4), [5, 5, 5, 9], keys).time.tolist()
         [5, 6, 7, 9]
         """
-        view = _checked(data, info)
-        stamps = np.array(time, dtype=np.int64)
-        if stamps.shape != (len(view),):
-            msg = f"{len(view)} samples need time of shape ({len(view)},), not {stamps.shape}"
-            raise ChunkError(msg)
-        steps = stamps[1:] - stamps[:-1]
-        if len(steps) and steps.min() < 0:
-            i = int(np.flatnonzero(steps < 0)[0])
-            msg = f"time goes back from {stamps[i]} to {stamps[i + 1]} at sample {i + 1}"
-            raise ChunkError(msg)
-        if not len(view) and (start is None or end is None):
-            msg = "an empty chunk needs start and end"
-            raise ChunkError(msg)
-        t0 = int(stamps[0]) if start is None else to_ns(start)
-        t1 = int(stamps[-1]) + 1 if end is None else to_ns(end)
-        if len(view) and not t0 <= stamps[0] <= stamps[-1] < t1:
-            msg = f"stamps from {stamps[0]} to {stamps[-1]} lie outside [{t0}, {t1})"
-            raise ChunkError(msg)
-        if len(steps) and not steps.all():
-            stamps = strictly_increasing(stamps, None if end is None else t1)
-            t0 = int(stamps[0]) if start is None else t0
-            t1 = int(stamps[-1]) + 1 if end is None else t1
-            if stamps[0] < t0:
-                msg = f"{len(view)} samples in [{t0}, {t1}): each needs 1 ns; give a later end="
-                raise ChunkError(msg)
-        stamps.flags.writeable = False
-        axis = IrregularAxis(stamps, uncertainty)
+        view = checked_data(data, info)
+        axis, t0, t1 = stamped_axis(time, len(view), start, end, uncertainty)
         return cls(view, axis, t0, t1, index, info, (GapAt(0, gap),) if gap else ())
 
     @classmethod
@@ -479,16 +425,10 @@ class Chunk(Generic[S]):
         return self._replace(gap_positions=(GapAt(0, gap), *self._gap_positions))
 
     def _replace(
-        self,
-        *,
-        data: NDArray[Any] | None = None,
-        axis: Axis | None = None,
-        start: int | None = None,
-        end: int | None = None,
-        index: int | None = None,
-        info: StreamInfo | None = None,
-        gap_positions: tuple[GapAt, ...] | None = None,
-    ) -> "Chunk[Any]":
+        self, *, data: NDArray[Any] | None = None, axis: Axis | None = None,
+        start: int | None = None, end: int | None = None, index: int | None = None,
+        info: StreamInfo | None = None, gap_positions: tuple[GapAt, ...] | None = None,
+    ) -> "Chunk[Any]":  # fmt: skip
         """Return the same with other parts, which must fit; nothing is checked."""
         return Chunk(
             self._data if data is None else data,
@@ -520,7 +460,7 @@ class Chunk(Generic[S]):
             and self._info == other._info
             and self._data.shape == other._data.shape
             and bool(np.array_equal(self.time, other.time))
-            and _same(self._data, other._data)
+            and same_values(self._data, other._data)
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -561,26 +501,3 @@ class Chunk(Generic[S]):
 def _unpickled(data: NDArray[Any], *rest: Any) -> Chunk:
     data.flags.writeable = False  # pickle does not keep that
     return Chunk(data, *rest)
-
-
-def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    if a.dtype != b.dtype:
-        return False
-    if a.dtype.kind in "fc":
-        return bool(np.array_equal(a, b, equal_nan=True))
-    if a.dtype.names:
-        return all(_same(a[name], b[name]) for name in a.dtype.names)
-    return bool(np.array_equal(a, b))
-
-
-def _checked(data: NDArray[S], info: StreamInfo) -> NDArray[S]:
-    array = np.asarray(data)
-    if array.ndim == 0 or array.shape[1:] != info.shape or array.dtype != info.dtype:
-        msg = (
-            f"{info.name}: data is {array.shape} {array.dtype}, "
-            f"its info says (n, *{info.shape}) {info.dtype}"
-        )
-        raise ChunkError(msg)
-    view = array.view()
-    view.flags.writeable = False
-    return view

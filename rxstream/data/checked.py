@@ -1,0 +1,105 @@
+"""Checks of what chunks are made of, and their axes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import TypeVar
+
+from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
+from rxstream.data.clock import Time, to_ns
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ChunkError, ParameterError
+
+__all__ = ["checked_data", "regular_axis", "same_values", "stamped_axis"]
+
+S = TypeVar("S", bound=np.generic, default=Any)
+
+
+def checked_data(data: NDArray[S], info: StreamInfo) -> NDArray[S]:
+    """Return samples as a read-only view; raise ChunkError if ``info`` describes others."""
+    array = np.asarray(data)
+    if array.ndim == 0 or array.shape[1:] != info.shape or array.dtype != info.dtype:
+        msg = (
+            f"{info.name}: data is {array.shape} {array.dtype}, "
+            f"its info says (n, *{info.shape}) {info.dtype}"
+        )
+        raise ChunkError(msg)
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def regular_axis(
+    info: StreamInfo, start: int, period: float | None, count: int, uncertainty: float
+) -> RegularAxis:
+    """Return the axis of ``count`` samples from ``start`` [ns] on, ``period`` [ns] apart.
+
+    Raises
+    ------
+    ParameterError
+        If neither ``period`` nor ``info`` gives a distance of at least 1 ns.
+    """
+    step = period or info.period
+    if not step:
+        msg = f"{info.name} has no rate; give period=, or use Chunk.stamped"
+        raise ParameterError(msg)
+    if not step >= 1:
+        msg = f"{info.name}: samples {step:g} ns apart have no time each; it must be >= 1 ns"
+        raise ParameterError(msg)
+    return RegularAxis(start, step, count, 0, uncertainty)
+
+
+def stamped_axis(
+    time: "NDArray[np.int64] | Sequence[int]",
+    count: int,
+    start: Time | None,
+    end: Time | None,
+    uncertainty: float,
+) -> tuple[IrregularAxis, int, int]:
+    """Return the axis of ``count`` stamps [ns], and the interval that they cover [ns].
+
+    Raises
+    ------
+    ChunkError
+        If stamps go back, are not ``count``, lie outside ``start`` and ``end``, or are more than
+        there are nanoseconds between these.
+    """
+    stamps = np.array(time, dtype=np.int64)
+    if stamps.shape != (count,):
+        msg = f"{count} samples need time of shape ({count},), not {stamps.shape}"
+        raise ChunkError(msg)
+    steps = stamps[1:] - stamps[:-1]
+    if len(steps) and steps.min() < 0:
+        i = int(np.flatnonzero(steps < 0)[0])
+        msg = f"time goes back from {stamps[i]} to {stamps[i + 1]} at sample {i + 1}"
+        raise ChunkError(msg)
+    if not count and (start is None or end is None):
+        msg = "an empty chunk needs start and end"
+        raise ChunkError(msg)
+    t0 = int(stamps[0]) if start is None else to_ns(start)
+    t1 = int(stamps[-1]) + 1 if end is None else to_ns(end)
+    if count and not t0 <= stamps[0] <= stamps[-1] < t1:
+        msg = f"stamps from {stamps[0]} to {stamps[-1]} lie outside [{t0}, {t1})"
+        raise ChunkError(msg)
+    if len(steps) and not steps.all():
+        stamps = strictly_increasing(stamps, None if end is None else t1)
+        t0 = int(stamps[0]) if start is None else t0
+        t1 = int(stamps[-1]) + 1 if end is None else t1
+        if stamps[0] < t0:
+            msg = f"{count} samples in [{t0}, {t1}): each needs 1 ns; give a later end="
+            raise ChunkError(msg)
+    stamps.flags.writeable = False
+    return IrregularAxis(stamps, uncertainty), t0, t1
+
+
+def same_values(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two arrays have one dtype and equal values; NaN equals NaN."""
+    if a.dtype != b.dtype:
+        return False
+    if a.dtype.kind in "fc":
+        return bool(np.array_equal(a, b, equal_nan=True))
+    if a.dtype.names:
+        return all(same_values(a[name], b[name]) for name in a.dtype.names)
+    return bool(np.array_equal(a, b))
