@@ -1,14 +1,14 @@
-"""How far the lowest of many delays lies above the least possible delay.
+"""Bias of a minimum: the distance of the lowest of many delays from the least possible delay.
 
-The minimum of many independent delays tends to a Weibull law whose shape ``k`` says how the
-delays begin at their floor (Fisher, Tippett & Gnedenko): ``k = 1`` for exponential delays, which
-are dense at the floor, larger where they start thin (log-normal, gamma). The minimum over ``m``
-buckets is ``m ** (-1/k)`` times that over one, so from the mean ``mu`` of the buckets' minima
-above the *lowest* of them follows how far that lowest one still is above the floor:
+The minimum of many independent delays tends to a Weibull law (Fisher, Tippett & Gnedenko). Its
+shape ``k`` is that of the delays at their floor: ``k = 1`` for exponential delays, which are dense
+there, larger for delays that are thin there (log-normal, gamma). The minimum over ``m`` buckets is
+``m ** (-1/k)`` times that over one. With the mean ``mu`` of the buckets' minima above the *lowest*
+of them, that lowest one is expected to lie above the floor by
 
-    expected excess of the line = mu * f / (1 - f),  f = m ** (-1/k)
+    mu * f / (1 - f),  f = m ** (-1/k)
 
-and for exponential delays ``mu / (m - 1)``. The shape follows from the variation (standard
+or ``mu / (m - 1)`` for exponential delays. The shape follows from the variation (standard
 deviation over mean) of the minima.
 """
 
@@ -17,18 +17,21 @@ from math import gamma, sqrt
 
 __all__ = ["floor_bias"]
 
+# Shapes and numbers of buckets of the table, between which it is interpolated: from thinner at the
+# floor than any delay of the traces to exponential, and all that a window is cut into.
 _SHAPES = (6.0, 4.0, 3.0, 2.5, 2.0, 1.5, 1.25, 1.0)
 _BUCKETS = (12, 16, 24, 32, 48, 64)
 
 
 def _row(buckets: int) -> tuple[list[float], list[float]]:
-    """Return for each shape the variation of the minima, and the bias over their mean."""
+    """Return the variation of the minima, and the bias over their mean, for each shape."""
     variations, biases = [], []
     for shape in _SHAPES:
         mean = gamma(1 + 1 / shape)
         variation = sqrt(gamma(1 + 2 / shape) / mean**2 - 1)
         f = buckets ** (-1 / shape)
-        variations.append(variation / (1 - f))  # the mean is taken above the lowest minimum
+        # The mean is taken above the lowest minimum, not above the floor.
+        variations.append(variation / (1 - f))
         biases.append(f / (1 - f))
     return variations, biases
 
@@ -37,14 +40,14 @@ _TABLE = {buckets: _row(buckets) for buckets in _BUCKETS}
 
 
 def floor_bias(variation: float, buckets: int) -> float:
-    """Return by how many means the lowest bucket minimum lies above the floor.
+    """Return how far the lowest minimum lies above the floor, in means of the minima.
 
     Parameters
     ----------
     variation
         Standard deviation over mean of the minima above the lowest one.
     buckets
-        How many there are.
+        Number of minima.
 
     Examples
     --------

@@ -1,14 +1,14 @@
-"""What is known of a stream before its clock model starts."""
+"""Properties of a stream that its clock model starts from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
-from rxstream.validation import is_number, is_whole
+from rxstream.validation import is_number, is_positive, is_whole
 
 __all__ = ["ClockSettings", "OnStep"]
 
@@ -17,30 +17,30 @@ OnStep: TypeAlias = Literal["auto", "gap", "latency"]
 
 @dataclass(frozen=True, slots=True)
 class ClockSettings:
-    """Settings of the clock model. Most streams need the first four at most.
+    """Settings of the clock model; most streams need the first four at most.
 
     Attributes
     ----------
     rate
         Nominal samples per second [Hz]; None for irregular samples.
     quantum
-        If samples are lost, multiples of this many are; None if any number may be. With it, gaps
-        are sized exactly, and a rise of the least delay by less than that is not taken for a loss.
+        Losses are multiples of this many samples; None if of any number. With it, gaps are sized
+        exactly, and a rise of the least delay by less than a quantum is no loss.
     counter
         The device's own counter at the last sample of each reading, if it has one.
     path_delay
-        The least delay between a sample and its arrival [s]. Nobody can see it in the data; it is
+        The least delay between a sample and its arrival [s]. It cannot be seen in the data, and is
         subtracted from every time.
     skew
-        How much slower than stated the device runs, as a fraction (50 ppm fast: ``-50e-6``).
+        Fraction by which the device is slower than stated (50 ppm fast: ``-50e-6``).
     skew_tol
-        How far `skew` may be off, as a fraction; ``1e-2`` for devices without a crystal.
+        Uncertainty of `skew`, as a fraction; ``1e-2`` for devices without a crystal.
     drift
-        How fast the skew may change [1/s].
+        Rate of change of the skew [1/s]; ``5e-9`` for a crystal.
     window
         Shortest and longest memory [s]; between them the model chooses.
     on_step
-        What a lasting rise of the delay is. ``"auto"``: a loss where it is as long as a quantum,
+        Meaning of a lasting rise of the delay. ``"auto"``: a loss where it is as long as a quantum,
         or the quantum is unknown, else a change of latency. ``"gap"``: always a loss.
         ``"latency"``: never a loss.
     p_false
@@ -48,9 +48,9 @@ class ClockSettings:
         longer.
     restart_gap
         A jump of at least this [s], and three quanta, is a restart of the device: nothing before
-        it can help to time what comes after.
+        it helps to time what comes after.
     hold
-        For operators: how long a chunk may be held until a suspected gap is decided [s].
+        For operators: longest time that a chunk is held until a suspected gap is decided [s].
 
     Raises
     ------
@@ -91,23 +91,23 @@ class ClockSettings:
                 raise ParameterError(msg)
 
 
-def _positive(value: Any) -> bool:
-    return is_number(value) and value > 0
+# A device that is off by 3 % is no clock; see `_STEEPEST` in `envelope`.
+_MAX_SKEW = 0.03
 
 
-def _at_least_0(value: Any) -> bool:
+def _is_at_least_0(value: Any) -> bool:
     return is_number(value) and value >= 0
 
 
-def _span(value: Any) -> bool:
+def _is_range(value: Any) -> bool:
     return (
-        isinstance(value, tuple) and len(value) == 2 and _positive(value[0]) and is_number(value[1])
+        isinstance(value, tuple) and len(value) == 2 and all(map(is_positive, value))
         and value[0] <= value[1]
     )  # fmt: skip
 
 
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("rate", lambda v: v is None or _positive(v), "> 0 Hz, or None for irregular samples"),
+    ("rate", lambda v: v is None or is_positive(v), "> 0 Hz, or None for irregular samples"),
     (
         "quantum",
         lambda v: v is None or is_whole(v, 1),
@@ -118,13 +118,21 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         lambda v: v is None or isinstance(v, DeviceCounter),
         "an rxstream.DeviceCounter, or None",
     ),
-    ("path_delay", _at_least_0, ">= 0 seconds"),
-    ("skew", lambda v: is_number(v) and abs(v) < 0.03, "a fraction (50 ppm is 50e-6) within ±0.03"),
-    ("skew_tol", lambda v: _positive(v) and v < 0.03, "a fraction (50 ppm is 50e-6), > 0, < 0.03"),
-    ("drift", _positive, "> 0 per second (a crystal has 5e-9)"),
-    ("window", _span, "(shortest, longest) seconds, 0 < shortest <= longest"),
-    ("on_step", lambda v: v in ("auto", "gap", "latency"), "'auto', 'gap' or 'latency'"),
-    ("p_false", lambda v: _positive(v) and v < 0.1, "a probability > 0 and < 0.1"),
-    ("restart_gap", _positive, "> 0 seconds"),
-    ("hold", _at_least_0, ">= 0 seconds"),
+    ("path_delay", _is_at_least_0, ">= 0 seconds"),
+    (
+        "skew",
+        lambda v: is_number(v) and abs(v) < _MAX_SKEW,
+        f"a fraction (50 ppm is 50e-6) within ±{_MAX_SKEW}",
+    ),
+    (
+        "skew_tol",
+        lambda v: is_positive(v) and v < _MAX_SKEW,
+        f"a fraction (50 ppm is 50e-6), > 0, < {_MAX_SKEW}",
+    ),
+    ("drift", is_positive, "> 0 per second (a crystal has 5e-9)"),
+    ("window", _is_range, "(shortest, longest) seconds, 0 < shortest <= longest"),
+    ("on_step", lambda v: v in get_args(OnStep), "'auto', 'gap' or 'latency'"),
+    ("p_false", lambda v: is_positive(v) and v < 0.1, "a probability > 0 and < 0.1"),
+    ("restart_gap", is_positive, "> 0 seconds"),
+    ("hold", _is_at_least_0, ">= 0 seconds"),
 )

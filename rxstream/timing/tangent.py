@@ -7,9 +7,9 @@ Points lie above a line ``value + slope * (x - at)`` by delays of exponential-li
     (n / theta) * h(slope) - (slope - prior)**2 / (2 * variance),
     h(slope) = min_i offset_i - slope * (x_i - at)
 
-which is the supporting line of the lower hull at ``at`` (Moon, Skelly & Towsley, "Estimation and
-removal of clock skew from network delay measurements", INFOCOM 1999, is the case without a prior;
-the prior makes it useful from the first points on).
+which is a supporting line of the lower hull at ``at``. Without a prior this is the estimate of
+Moon, Skelly & Towsley, "Estimation and removal of clock skew from network delay measurements",
+INFOCOM 1999; the prior makes it useful from the first points on.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,7 @@ def lower_hull(xs: Sequence[float], offsets: Sequence[float]) -> tuple[list[floa
     ([0.0, 2.0], [0.0, 1.0])
     """
     hull: list[tuple[float, float]] = []
-    x1 = -inf  # the last vertex
-    y1 = 0.0
+    x1, y1 = -inf, 0.0  # the last vertex
     for x, y in zip(xs, offsets, strict=True):
         if x <= x1:
             if y >= y1:
@@ -65,19 +64,19 @@ def tangent(
     hull
         From `lower_hull`.
     at
-        Where the value is wanted; the middle of the window decorrelates value and slope.
+        Pivot of the line [s]. In the middle of the window value and slope are uncorrelated.
     weight
         ``n / theta`` [1/s].
     prior, variance
-        Of the slope.
+        Mean and variance of the slope's prior.
     limit
-        Largest slope in size.
+        Largest size of the slope.
 
     Notes
     -----
-    The target is concave in the slope. While the line turns on vertex ``j``, its derivative is
-    zero at ``prior + variance * weight * (at - x_j)``; the vertex holds between the slopes of its
-    two edges. One pass finds the vertex for which both agree.
+    The target is concave in the slope. For a line through vertex ``j`` its derivative is zero at
+    ``prior + variance * weight * (at - x_j)``, and the line supports the hull there between the
+    slopes of the vertex's two edges. One pass finds the vertex for which both agree.
 
     Examples
     --------
@@ -104,11 +103,11 @@ def tangent(
 
 
 def likeliest_step(excesses: Sequence[float], fresh: Sequence[bool] | None = None) -> int:
-    """Return after how many chunks a step of the floor is likeliest.
+    """Return the number of chunks before the likeliest step of the floor.
 
     Under exponential delays a step of ``s`` before the last ``n`` chunks is ``exp(n s / theta)``
     times likelier than none, and ``s`` is at most the least excess of these. Only ``fresh`` chunks
-    count: the others are late for the same cause as the one before them.
+    count: the others waited behind the one before them.
 
     Examples
     --------

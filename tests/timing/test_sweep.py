@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rxstream.timing.online.envelope import LowerEnvelope
-from rxstream.timing.online.gaptest import GapTest
+from rxstream.timing.online.loss_test import LossTest
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
 
@@ -146,8 +146,8 @@ def test_a_loss_is_not_smaller_because_the_line_is_not_exact(follow, sweep):
 def test_a_loss_before_chunks_can_be_judged_is_looked_at_once(follow, sweep, monkeypatch):
     """Not with every chunk until they can: that took a second of computing for 0.1 s of data."""
     looked = []
-    run = GapTest._run
-    monkeypatch.setattr(GapTest, "_run", lambda self, *args: looked.append(1) or run(self, *args))
+    run = LossTest._run
+    monkeypatch.setattr(LossTest, "_run", lambda self, *args: looked.append(1) or run(self, *args))
     trace = sweep.Cell(8000.0, 1, 0.0, "bimodal", "blocks").trace(1007)
     assert trace.gaps[0][0] < 10_000
     model = ClockModel(ClockSettings(8000.0, 1))

@@ -1,1 +1,1 @@
-"""The latency that no stream shows by itself, from events that two devices saw."""
+"""The least delay, which no stream shows by itself, from events that two devices saw."""

@@ -1,4 +1,4 @@
-"""Which events of two devices belong together, if any do.
+"""Matching of the events of two devices.
 
 Numbers here are seconds since the first event of a: exact to far below a nanosecond, where
 nanoseconds since the epoch would not fit into a float.
@@ -11,21 +11,39 @@ from numpy.typing import NDArray
 
 from rxstream.errors import ParameterError
 
-__all__ = ["LEAST", "candidates", "check_single", "refine", "vote"]
+__all__ = ["MIN_EVENTS", "candidates", "check_single", "refine", "vote"]
 
 Floats = NDArray[np.float64]
 
-LEAST = 3
-"""Events both must have seen: two always fit some line."""
+MIN_EVENTS = 3
+"""Events that both devices must have seen: two always fit some line."""
 
-_STEEPEST = 1e-3  # drift looked for [s/s]; quartz is within 1e-4
-_MOST_PAIRS = 20_000  # that vote; more make it slower, not surer
-_VAGUE = 150.0  # 4 pairs may lie 10 times as far off as many, 10 pairs 2.5 times
-_CHANCE = 1e-3  # how often unrelated events may pass for related ones
+# Largest drift that is searched [s/s]; quartz is within 1e-4.
+_MAX_DRIFT = 1e-3
+# Pairs that vote: more make it slower, not surer. Not swept.
+_MAX_PAIRS = 20_000
+# A line through few pairs is near most of them, and their scatter says little: of 4 pairs, one may
+# lie 10 times as far off as of many, of 10 pairs 2.5 times. By trial; not swept.
+_FEW_PAIRS = 150.0
+# Scatters from the line that a pair may lie off, once there are many pairs. Not swept.
+_OUTLYING = 4
+# Least distance of a pair from the line that makes it an outlier [s].
+_MIN_WIDTH = 1e-6
+# Rounds of pairing and fitting; it ends when the pairs do not change. Not swept.
+_MAX_ROUNDS = 10
+# Probability that unrelated events pass for related ones.
+_CHANCE = 1e-3
+# A second offset with this share of the pairs of the best one makes the match ambiguous. By trial;
+# not swept.
+_AMBIGUOUS = 0.7
+# Pairs whose slopes are compared, each with each: bounds the work to 80 000 slopes. Not swept.
+_MAX_SLOPES = 400
+# The 75 % quantile of the distances, over this, is the standard deviation of a normal law.
+_NORMAL_75 = 1.15
 
 
 def candidates(x: Floats, y: Floats, tolerance: float) -> tuple[Floats, Floats, float]:
-    """Return pairs within the tolerance: time in a [s], lateness [s]; and of which share of a."""
+    """Return the pairs within the tolerance, as time in a and lateness [s], and the share of a."""
     low = np.searchsorted(y, x - tolerance)
     count = np.searchsorted(y, x + tolerance, side="right") - low
     total = int(count.sum())
@@ -35,7 +53,7 @@ def candidates(x: Floats, y: Floats, tolerance: float) -> tuple[Floats, Floats, 
             "give a larger tolerance, or check that both saw the events"
         )
         raise ParameterError(msg)
-    step = ceil(total / _MOST_PAIRS)
+    step = ceil(total / _MAX_PAIRS)
     i = np.repeat(np.arange(len(x))[::step], count[::step])
     ends = np.cumsum(count[::step])
     j = np.repeat(low[::step] - (ends - count[::step]), count[::step]) + np.arange(len(i))
@@ -55,7 +73,8 @@ def vote(
 ) -> tuple[float, float]:
     """Return offset at time 0 [s] and slope on which most pairs lie within the jitter."""
     width, span = 2 * jitter, float(max(x[-1], y[-1]) - min(x[0], y[0]))
-    most = ceil(_STEEPEST * 2 * span / width) if drift else 0  # off by an eighth of it at the ends
+    # So dense that the nearest slope is off by an eighth of the width at the ends.
+    most = ceil(_MAX_DRIFT * 2 * span / width) if drift else 0
     slopes = np.arange(-most, most + 1) * (width / 2 / span)
     best, offset, slope = 0, 0.0, 0.0
     for tried in sorted(slopes.tolist(), key=abs):
@@ -67,7 +86,7 @@ def vote(
             offset = float(np.median(left[k : k + best]))
     expected = len(x) * share * len(y) * width / max(span, width)
     trials = len(slopes) * max(1.0, 4 * tolerance / width)
-    if best < LEAST or _log_tail(best, expected) + log(trials) > log(_CHANCE):
+    if best < MIN_EVENTS or _log_tail(best, expected) + log(trials) > log(_CHANCE):
         msg = (
             f"{len(x)} and {len(y)} events make at most {best} pairs that fit together, which may "
             "be chance; take more events that both see, or a smaller tolerance or jitter"
@@ -77,7 +96,7 @@ def vote(
 
 
 def _within(values: Floats, width: float) -> NDArray[np.intp]:
-    """Return how many of the sorted values lie from each one to ``width`` above it."""
+    """Return the number of sorted values from each one to ``width`` above it."""
     return np.searchsorted(values, values + width, side="right") - np.arange(len(values))
 
 
@@ -89,7 +108,7 @@ def _log_tail(count: int, mean: float) -> float:
 
 
 def _partners(x: Floats, y: Floats, offset: float, drift: float, width: float) -> NDArray[np.intp]:
-    """Return which are nearest to each other and at most ``width`` [s] off, ``(k, 2)``."""
+    """Return pairs that are nearest to each other and at most ``width`` [s] off, ``(k, 2)``."""
     wanted = x + offset + drift * x
     nearest = _nearest(y, wanted)
     back = _nearest(wanted, y)
@@ -108,36 +127,37 @@ def _nearest(values: Floats, wanted: Floats) -> NDArray[np.intp]:
 def refine(
     x: Floats, y: Floats, offset: float, slope: float, width: float, *, drift: bool
 ) -> tuple[NDArray[np.intp], float, float, float]:
-    """Return the pairs on the line, its offset [s] and slope, and how wide it is [s]."""
+    """Return the pairs on the line, its offset [s] and slope, and its width [s]."""
     pairs = _partners(x, y, offset, slope, width)
-    for _ in range(10):
-        if len(pairs) < LEAST:
+    for _ in range(_MAX_ROUNDS):
+        if len(pairs) < MIN_EVENTS:
             break
         offset, slope, spread = _line(x[pairs[:, 0]], y[pairs[:, 1]], drift=drift)
-        # a line through few points is near most of them: their spread tells little
-        width = min(width, max(4 * spread * (1 + _VAGUE / len(pairs) ** 2), 1e-6))
+        wide = _OUTLYING * spread * (1 + _FEW_PAIRS / len(pairs) ** 2)
+        width = min(width, max(wide, _MIN_WIDTH))
         better = _partners(x, y, offset, slope, width)
         if np.array_equal(better, pairs):
             break
         pairs = better
-    if len(pairs) < LEAST:
-        msg = f"only {len(pairs)} events fit together, at least {LEAST} must; take more events"
+    if len(pairs) < MIN_EVENTS:
+        msg = f"only {len(pairs)} events fit together, at least {MIN_EVENTS} must; take more events"
         raise ParameterError(msg)
     return pairs, offset, slope, width
 
 
 def _line(x: Floats, y: Floats, *, drift: bool) -> tuple[float, float, float]:
-    """Return offset, slope and spread of ``y - x``: medians, which do not mind a few outliers."""
+    """Return offset, slope and spread of ``y - x`` by medians, robust to a few outliers."""
     late = y - x
     slope = 0.0
-    if drift:  # Theil & Sen: the median of the slopes of all pairs; some suffice
-        pick = np.linspace(0, len(x) - 1, min(len(x), 400)).astype(np.intp)
+    # Theil & Sen: the median of the slopes between any two.
+    if drift:
+        pick = np.linspace(0, len(x) - 1, min(len(x), _MAX_SLOPES)).astype(np.intp)
         i, j = np.triu_indices(len(pick), 1)
         i, j = pick[i], pick[j]
         slope = float(np.median((late[j] - late[i]) / (x[j] - x[i])))
     offset = float(np.median(late - slope * x))
-    # not the median: where times come in steps, more than half may lie on the line exactly
-    spread = float(np.quantile(np.abs(late - offset - slope * x), 0.75)) / 1.15
+    # Not the median: where times come in steps, more than half may lie on the line exactly.
+    spread = float(np.quantile(np.abs(late - offset - slope * x), 0.75)) / _NORMAL_75
     return offset, slope, spread
 
 
@@ -153,7 +173,7 @@ def check_single(at: Floats, late: Floats, offset: float, slope: float, width: f
             if count[k] > second:
                 second = int(count[k])
                 other = float(np.median(side[k : k + second]))
-    if second > 0.7 * here or here - second < 2:
+    if second > _AMBIGUOUS * here or here - second < 2:
         msg = (
             f"the match is ambiguous: {here} pairs fit an offset of {offset:.6g} s, {second} fit "
             f"{offset + other:.6g} s; the events repeat every {abs(other):.6g} s, are too few, or "

@@ -1,14 +1,18 @@
-"""Two-sided evidence: a request was sent before a sample was taken, a stamp is late by at most so.
+"""Times bounded from both sides, by a request and its response or by a stamp of known error.
 
 The lower bounds have an envelope of their own, the mirror image of the upper one: the line above
-all of them. The truth lies between the two lines, and nothing says where (TICSync: Harrison &
-Newman, "TICSync: knowing when things happened", ICRA 2011), so the middle is told, and half the
-distance as its uncertainty.
+all of them. The truth lies anywhere between the two lines (TICSync: Harrison & Newman, "TICSync:
+knowing when things happened", ICRA 2011), so the time is their middle, and half their distance
+belongs to its uncertainty.
 """
 
 from rxstream.timing.online.envelope import LowerEnvelope
 
 __all__ = ["LowerBounds"]
+
+# Points from which the lines are trusted beyond the bounds of the chunk itself. As many as make a
+# wrong prior of the slope show in the envelope; not swept.
+_MIN_POINTS = 40
 
 
 class LowerBounds:
@@ -16,8 +20,8 @@ class LowerBounds:
 
     __slots__ = ("_envelope",)
 
-    def __init__(self, upper: LowerEnvelope, doubt: float) -> None:
-        self._envelope = upper.mirror(doubt)
+    def __init__(self, upper: LowerEnvelope, slope_sd: float) -> None:
+        self._envelope = upper.mirror(slope_sd)
 
     def add(self, x: float, offset: float, upper: LowerEnvelope) -> None:
         """Add a lower bound ``offset`` of the line at ``x`` [s]."""
@@ -28,22 +32,23 @@ class LowerBounds:
     def middle(
         self, x: float, upper_line: float, upper: LowerEnvelope, low: float, high: float
     ) -> tuple[float, float]:
-        """Return the line's value at ``x`` and its half width [s].
+        """Return the time at ``x`` as an offset and its half width [s].
 
         Parameters
         ----------
         x
             Device time [s].
         upper_line
-            Upper line at ``x``, its bias taken off [s].
+            Upper line at ``x``, less its bias [s].
         upper
             The upper envelope.
         low, high
-            The bounds of this very chunk as offsets [s].
+            Bounds of this very chunk as offsets [s].
         """
         envelope = self._envelope
         line = -envelope.floor(x)
-        doubt = upper.uncertainty(x) / 2
-        if upper.points < 40 or line > upper_line:  # the lines are not known yet, or cross
+        half_width = upper.uncertainty(x) / 2
+        # Lines that cross, or rest on few points, must not leave the bounds of the chunk.
+        if upper.points < _MIN_POINTS or line > upper_line:
             line, upper_line = max(line, low), min(upper_line, high)
-        return (line + upper_line) / 2, abs(upper_line - line) / 2 + doubt
+        return (line + upper_line) / 2, abs(upper_line - line) / 2 + half_width

@@ -1,17 +1,24 @@
 """The lowest point of each stretch of time, in bounded memory.
 
-Only points low enough to touch a line under all of them matter. Time is cut into buckets, each
-keeps its lowest point (seen along the present slope), and when there are too many buckets, old
-ones are dropped and neighbours are merged, until a bucket is 1/32 of the window long. So a window
-of any number of points needs some 64 buckets, and a point costs O(1).
+A line under all points can only touch low ones. Time is cut into buckets, each of which keeps its
+lowest point, seen along the present slope. When there are too many buckets, old ones are dropped
+and neighbours merged, until a bucket is 1/32 of the window long. A window of any number of points
+then needs some 64 buckets, and a point costs O(1).
 """
 
 from bisect import bisect_left
 
 __all__ = ["Buckets"]
 
-_IDEAL = 32  # buckets a window is cut into
-_MOST = 2 * _IDEAL
+# Buckets of a window. More follow the floor more finely, and each has fewer points to find its
+# lowest in. From the study before the first version (seeds 0 to 4 of the traces); not swept.
+_PER_WINDOW = 32
+# Merging halves their number, so that it stays between one and two times the above.
+_MAX_BUCKETS = 2 * _PER_WINDOW
+# Merge when so few places are left, not at the very last one.
+_SPARE = 4
+# The newest buckets stay although the window is shorter: fewer show no slope. Not swept.
+_MIN_BUCKETS = 8
 
 
 class Buckets:
@@ -22,13 +29,13 @@ class Buckets:
     x, offset
         Lowest point of each closed bucket [s].
     count
-        Fresh points in it: those that do not share the cause of their lateness with another.
+        Fresh points in it: those that did not wait behind another one.
     end
-        Where it ended [s].
+        End of each closed bucket [s].
     open_x, open_offset, open_count
-        The same of the open one.
+        The same for the open bucket.
     width
-        Of a bucket [s]; 0 at first, when each point is a bucket of its own.
+        Length of a bucket [s]; 0 at first, when each point is a bucket of its own.
     """
 
     __slots__ = (
@@ -48,7 +55,7 @@ class Buckets:
 
     @property
     def oldest(self) -> float:
-        """Where the oldest point lies [s]."""
+        """Place of the oldest point [s]."""
         return self.x[0] if self.x else self.open_x
 
     def closes_at(self, x: float, fresh: bool) -> bool:
@@ -62,7 +69,7 @@ class Buckets:
             self.offset.append(self.open_offset)
             self.count.append(self.open_count)
             self.end.append(self._open_end)
-            if len(self.x) > _MOST:
+            if len(self.x) > _MAX_BUCKETS:
                 self._shrink(x, slope, window)
         self.open_x, self.open_offset, self.open_count = x, offset, int(fresh)
         self._empty = False
@@ -81,18 +88,20 @@ class Buckets:
         return bisect_left(self.end, x)
 
     def _shrink(self, now: float, slope: float, window: float) -> None:
-        old = min(self.first_since(now - window), len(self.end) - 8)
+        old = min(self.first_since(now - window), len(self.end) - _MIN_BUCKETS)
         if old > 0:
             del self.x[:old], self.offset[:old], self.count[:old], self.end[:old]
-        size, ideal = len(self.x), window / _IDEAL
-        if size > _MOST - 4 or (self.width < ideal and size > 1.5 * _IDEAL):
+        size, ideal = len(self.x), window / _PER_WINDOW
+        # Buckets that are still short merge early: at half as many again as a window should have.
+        if size > _MAX_BUCKETS - _SPARE or (self.width < ideal and size > 1.5 * _PER_WINDOW):
             self._merge(slope)
             self.width = min((now - self.x[0]) / len(self.x), ideal)
 
     def _merge(self, slope: float) -> None:
-        """Make one bucket of each two neighbours."""
+        """Make one bucket of every two neighbours."""
         x, offset, count, end = self.x, self.offset, self.count, self.end
-        if len(x) % 2:  # the newest stays alone
+        # Of an odd number the newest stays alone: pair it with an empty copy of itself.
+        if len(x) % 2:
             x.append(x[-1])
             offset.append(offset[-1])
             count.append(0)

@@ -1,17 +1,26 @@
-"""Device time: how far a device has come on its own clock, in whole samples or ticks."""
+"""Device time: the device's own clock, in whole samples or ticks."""
 
 from rxstream.data.stream_info import DeviceCounter
 
 __all__ = ["DeviceTime"]
 
-_CLAIM = 0.5  # a counter that claims this much more time than has passed was reset [s]
+# A counter that advances by this much more than the host clock was reset [s]. Below it, chunks
+# that waited in a stall would be taken for resets. From the study before the first version; not
+# swept.
+_RESET_CLAIM = 0.5
+# Weight of a new chunk in the usual distance: an average over some hundred chunks. Not swept.
+_STEP_GAIN = 0.01
+# Samples by which ticks must exceed a chunk to show a loss: rounding, two ticks, and 500 ppm by
+# which the crystal of the ticks may differ from that of the samples (quartz is within 100 ppm).
+_ROUNDING = 0.75
+_CRYSTALS_DIFFER = 5e-4
 
 
 class DeviceTime:
-    """The time of the last sample on the device's clock.
+    """Time of the last sample on the device's clock.
 
-    Exact: it counts whole units (samples, ticks, or ns of the device's own stamps) and only ever
-    divides the total.
+    Exact: whole units (samples, ticks, or ns of the device's own stamps) are counted, and only
+    the total is divided.
 
     Parameters
     ----------
@@ -20,17 +29,17 @@ class DeviceTime:
     counter
         The device's counter, or None.
     quantum
-        If samples are lost, multiples of this many are.
+        Losses are multiples of this many samples.
 
     Attributes
     ----------
     seconds
         Nominal device time since `restart` [s].
     passed
-        By how much the last chunk moved it on [s].
+        Length of the last chunk, losses included [s].
     missing
-        Samples that the device said or its counter showed to be missing before the last chunk;
-        negative: that came twice.
+        Samples missing before the last chunk, as reported by the device or its counter; negative
+        if samples came twice.
     step
         Usual time from chunk to chunk [s].
     """
@@ -51,22 +60,22 @@ class DeviceTime:
         self.missing = 0
 
     def use(self, counter: DeviceCounter | None) -> None:
-        """Take this for the device's counter; only before the first chunk, or a restart."""
+        """Set the counter; only before the first chunk or a restart."""
         self._spec = counter
         self.counts_samples = counter is None or counter.kind == "samples"
         self._unit = (counter.rate if counter and counter.rate else self.rate) or 1.0
 
     @property
     def numbered(self) -> bool:
-        """Whether the device counts, so that nothing can be lost unseen."""
+        """Whether the device counts: then every loss shows in its numbers."""
         return self._raw is not None
 
     def restart(self, counter: int | None) -> None:
-        """Begin anew at 0 with this counter."""
+        """Start at 0 again, with this counter."""
         self._units, self.seconds, self._raw = 0, 0.0, counter
 
     def shift(self, seconds: float) -> float:
-        """Move on by a loss [s], in whole units; return by how much [s]."""
+        """Skip a loss [s], rounded to whole units, and return it [s]."""
         units = round(seconds * self._unit)
         self._units += units
         self.seconds = self._units / self._unit
@@ -84,7 +93,7 @@ class DeviceTime:
         counter
             Raw counter at its last sample.
         lost
-            Samples that the device says it lost before it.
+            Samples lost before it, as reported by the device.
         elapsed
             Host time since the chunk before it [s].
         expected
@@ -93,42 +102,44 @@ class DeviceTime:
         Returns
         -------
         bool
-            Whether it can be so; if not, the counter has been reset.
+            False if the counter has been reset.
         """
         rate, unit = self.rate, self._unit
         self.missing = lost
         if counter is None or self._raw is None:
             nominal = elapsed if rate is None else (count + lost) / rate
             units = count + lost if unit == rate else round(nominal * unit)
-            if self._raw is not None and self._spec is not None:  # this reading came without
+            # Of a reading without its counter the number is known from those before it.
+            if self._raw is not None and self._spec is not None:
                 self._raw = (self._raw + units) % (1 << self._spec.bits)
             elif counter is not None:
                 self._raw = counter
         else:
             units = self._unwrap(counter, expected)
             self._raw = counter
-            if units / unit > elapsed + _CLAIM + 3 * self.step:
+            if units / unit > elapsed + _RESET_CLAIM + 3 * self.step:
                 return False
             if rate is not None:
                 self.missing = self._missing(units, count)
         self._units += units
         self.seconds = self._units / unit
         self.passed = passed = units / unit
-        self.step += (0.01 if self.step else 1.0) * (passed - self.step)
+        self.step += (_STEP_GAIN if self.step else 1.0) * (passed - self.step)
         return True
 
     def _unwrap(self, counter: int, expected: float) -> int:
         """Return the units since the last counter.
 
-        The counter gives them modulo its size ``m``. Chunks are late, never early, so that of the
-        candidates the one is right for which the excess of the expected over the found units lies
-        in ``[-m/4, 3m/4)``: late by up to three quarters of a turn is understood.
+        The counter gives them modulo its size ``m``. Chunks are late, never early: the right
+        number of turns leaves an excess of the expected over the found units in ``[-m/4, 3m/4)``.
+        So a chunk may be late by up to three quarters of a turn.
         """
         size = 1 << (64 if self._spec is None else self._spec.bits)
         units = (counter - (self._raw or 0)) % size
         back = units - size
-        if self._spec is not None and self._spec.bits == 64 and back > -_CLAIM * self._unit:
-            return back  # stamps that were taken out of order; this one never wraps
+        # 64 bits never wrap: a small step back is a stamp taken out of order.
+        if self._spec is not None and self._spec.bits == 64 and back > -_RESET_CLAIM * self._unit:
+            return back
         excess = expected * self._unit - units
         return units + max(int((excess / size + 0.25) // 1), 0) * size
 
@@ -137,7 +148,7 @@ class DeviceTime:
             return units - count
         rate = self.rate or 1.0
         excess = units / self._unit * rate - count
-        # ticks are coarse, and their crystal need not be that of the samples
-        if excess < max(0.75, 2 * rate / self._unit + 0.75, 5e-4 * count + 0.75):
+        least = max(2 * rate / self._unit, _CRYSTALS_DIFFER * count) + _ROUNDING
+        if excess < least:
             return 0
         return max(round(excess / self._quantum), 1) * self._quantum

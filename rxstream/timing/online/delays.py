@@ -1,15 +1,24 @@
-"""A histogram of delays above the line: logarithmic, forgetful, constant in size."""
+"""Histogram of the delays above the line: logarithmic, forgetting, of constant size."""
 
 from math import log, log2
 
 __all__ = ["DelayHistogram", "bin_of"]
 
+# Bins of 19 %. This, the range and the number at which it forgets are from the study before the
+# first version; not swept.
 _PER_OCTAVE = 4
-_LOWEST = -20  # log2 of the upper end of the first bin [s]: about 1 µs
+# log2 of the ends of the range [s]: about 1 µs to 64 s.
+_LOWEST = -20
 _HIGHEST = 6
 _BINS = (_HIGHEST - _LOWEST) * _PER_OCTAVE + 2
 _FIRST = 1 - _LOWEST * _PER_OCTAVE
-_FULL = 8192  # at this many delays the old ones lose half their weight
+# When it holds this many delays, all lose half their weight: it follows a change of the delays
+# within some thousand chunks, and still knows tails of 1 in 1000.
+_FULL = 8192
+# Half a delay more in the tail and one in the whole (Laplace's rule): no probability is 0.
+_TAIL_PRIOR = 0.5
+# Delays more in each bin, against log(0). Not swept.
+_BIN_PRIOR = 0.1
 
 
 def bin_of(delay: float) -> int:
@@ -21,7 +30,7 @@ def bin_of(delay: float) -> int:
 
 
 class DelayHistogram:
-    """How often delays of each size were seen; each counts half after some thousand others."""
+    """Counts of delays by size; old ones lose weight."""
 
     __slots__ = ("_counts", "_total")
 
@@ -38,34 +47,35 @@ class DelayHistogram:
             self._total /= 2
 
     def move(self, old: float, new: float) -> None:
-        """Count a delay [s] as another: what looked late came after a loss."""
+        """Count a delay [s] as another one: the chunk was not late, it came after a loss."""
         i = bin_of(old)
         if self._counts[i] >= 1.0:
             self._counts[i] -= 1.0
             self._counts[bin_of(new)] += 1.0
 
     def tail(self, delay: float) -> float:
-        """Return the probability of a delay [s] of at least this size (Laplace's rule)."""
-        return (sum(self._counts[bin_of(delay) :]) + 0.5) / (self._total + 1.0)
+        """Return the probability of a delay of at least this size [s]."""
+        return (sum(self._counts[bin_of(delay) :]) + _TAIL_PRIOR) / (self._total + 1.0)
 
     def log_densities(self) -> list[float]:
-        """Return the log of the density [1/s] in each bin, up to one constant for all.
+        """Return the log of the density [1/s] in each bin, up to a common constant.
 
-        Far below the median all bins are one: they are narrow, and each has too few delays.
-        Elsewhere neighbours are averaged.
+        Bins far below the median are taken together: they are narrow, and each has too few
+        delays. Elsewhere neighbours are averaged.
         """
         counts, low = [*self._counts, 0.0], bin_of(self.quantile(0.5) / 8)
         step = 2.0 ** (1 / _PER_OCTAVE)
-        wide = 1 / (1 - 1 / step)  # of all bins up to one, in its widths
-        first = log((sum(counts[: low + 1]) + 0.1) / wide) - low * log(step)
+        # Width of all bins up to this one, in widths of its own: a geometric series.
+        wide = 1 / (1 - 1 / step)
+        first = log((sum(counts[: low + 1]) + _BIN_PRIOR) / wide) - low * log(step)
         densities = [first] * (low + 1)
         for i in range(low + 1, _BINS):
             mean = (counts[i - 1] + 2 * counts[i] + counts[i + 1]) / 4
-            densities.append(log(mean + 0.1) - i * log(step))
+            densities.append(log(mean + _BIN_PRIOR) - i * log(step))
         return densities
 
     def quantile(self, part: float) -> float:
-        """Return the delay [s] that this part of them does not exceed."""
+        """Return the quantile of the delays [s]."""
         wanted, seen = part * self._total, 0.0
         for i, count in enumerate(self._counts):
             seen += count

@@ -1,4 +1,4 @@
-"""The straight line under the points of a sliding window, its scales and its doubt."""
+"""The straight line under the points of a sliding window, its scales and its uncertainty."""
 
 from bisect import bisect_left
 from math import hypot, log, sqrt
@@ -9,14 +9,44 @@ from rxstream.timing.tangent import likeliest_step, lower_hull, tangent
 
 __all__ = ["LowerEnvelope"]
 
-_STEEPEST = 0.03  # largest slope: clocks worse than 3 % are no clocks
-_WORST_WANDER = 1e-6  # [1/s]
-_VAGUE = 1e-4  # variance of a slope of which nothing is known
-_EARLY, _FEW = 10.0, 128  # a prior of the slope that is far off shows in so many s, or points
-_ASKEW = 22.0  # log of the odds that it takes; twice as much where the slope was looked at
+# Largest slope: a device that is off by more than 3 % is no clock.
+_STEEPEST = 0.03
+# Fastest change of the slope that the curvature may suggest [1/s]: 200 times that of a crystal.
+_MAX_WANDER = 1e-6
+# Factors of the change of slope at each look at the curvature: up at once where the line bends,
+# slowly down where it does not. From the study before the first version; not swept.
+_WANDER_UP, _WANDER_DOWN = 1.3, 0.97
+# Variance of a slope of which nothing is known: 1 % of standard deviation.
+_UNKNOWN_VARIANCE = 1e-4
+# A prior of the slope is tested in the first seconds and on the first points; one that is far off
+# shows by then, as 5000 ppm do in docs/true-time.md.
+_TEST_SECONDS, _TEST_POINTS = 10.0, 128
+# Log of the odds that give up the prior; twice as much where the slope was measured, if briefly.
+# By trial, first 20; not swept.
+_GIVE_UP = 22.0
+# Odds that nothing reaches: the prior is not tested any more.
 _NEVER = 1e9
-_ENOUGH = 20  # points that may speak against the prior
-_PARTS = 512.0  # of the memory a bucket of a new line takes, which knows its slope already
+# Buckets with which the prior may be tested: fewer lie on any line. By trial; not swept.
+_MIN_BUCKETS = 20
+# A slope this many standard deviations from its prior, on this many points over more than a
+# second, widens the prior, by this factor of the variance. From the study before the first
+# version; not swept.
+_OUTLYING, _OUTLYING_POINTS, _OUTLYING_SECONDS, _WIDEN = 3, 40, 1.0, 16.0
+# Buckets of a new line, which knows its slope already, are this part of the window: they need not
+# grow from single points. By trial, for speed; not swept.
+_PARTS = 512.0
+# Buckets needed to measure the minima; with single points as buckets, twice as many.
+_MIN_MINIMA = 12
+# Minima that stay although they are older than the window, or waited for others. Not swept.
+_LEAST_MINIMA = 8
+# Half widths of the 95 % interval, in units of the bias, and before that is known, of the standard
+# errors of height and slope. Fitted to simulated delays (exponential, gamma, log-normal, Pareto,
+# bimodal; 1 Hz to 1 kHz): benchmarks/timing/fit.py shows the share of errors held by 0.3 to 2
+# times as much.
+_BIAS_WIDTH, _EARLY_WIDTH = 8.5, 3
+# Height of the line over few points, in mean excesses divided by their number: under exponential
+# delays 95 % are lower.
+_HEIGHT_WIDTH = 3
 
 
 class LowerEnvelope:
@@ -24,10 +54,10 @@ class LowerEnvelope:
 
     Parameters
     ----------
-    slope, doubt
+    slope, slope_sd
         Prior mean and standard deviation of the slope.
     drift
-        How fast the slope may change [1/s].
+        Least rate of change of the slope [1/s].
     window
         Shortest and longest memory [s].
     scale
@@ -38,38 +68,39 @@ class LowerEnvelope:
     scale
         Mean excess near the floor, from the quartile of all [s].
     wander
-        How fast the slope is taken to change [1/s]; from the curvature seen.
+        Assumed rate of change of the slope [1/s], from the curvature seen.
     span
         Present memory [s].
     widened
-        Set when the slope's prior has proved wrong; what was measured with it is worth nothing.
+        Set when the slope's prior has proved wrong: all that was measured with it is invalid.
     """
 
     __slots__ = (
-        "_buckets", "_drift", "_lift", "_longest", "_near", "_newest", "_odds", "_prior",
-        "_shortest", "_tilt", "_variance", "pivot", "points", "scale", "slope", "span", "value",
-        "wander", "widened",
+        "_buckets", "_drift", "_lift", "_longest", "_newest", "_odds", "_prior",
+        "_shape", "_shortest", "_tilt", "_variance", "pivot", "points", "scale", "slope", "span",
+        "value", "wander", "widened",
     )  # fmt: skip
 
     def __init__(
         self,
         slope: float,
-        doubt: float,
+        slope_sd: float,
         drift: float,
         window: tuple[float, float],
         scale: float = 1e-3,
     ) -> None:
-        self._prior, self._variance = slope, doubt * doubt
+        self._prior, self._variance = slope, slope_sd * slope_sd
         self._drift = self.wander = drift
         self._shortest, self._longest = window
         self.span, self.scale = window[0], scale
         self.value, self.slope, self.pivot = 0.0, slope, 0.0
         self.points = 0
         self._newest = 0.0
-        self.widened, self._odds = False, _ASKEW
+        self.widened, self._odds = False, _GIVE_UP
         self._buckets = Buckets()
-        self._near = DelayShape()
-        self._tilt = self._lift = 0.0  # of the floor against the line, and of the line above it
+        self._shape = DelayShape()
+        # Slope of the floor against the line, and height of the line above the floor.
+        self._tilt = self._lift = 0.0
 
     def at(self, x: float) -> float:
         """Return the line at ``x`` [s]."""
@@ -82,25 +113,25 @@ class LowerEnvelope:
 
     @property
     def length(self) -> float:
-        """From the oldest point to the newest [s]."""
+        """Time from the oldest point to the newest [s]."""
         return self._newest - self._buckets.oldest
 
     @property
-    def near(self) -> float:
+    def floor_scale(self) -> float:
         """Scale of the excess near the floor [s]; larger where few delays come near it."""
-        return self._near.scale or self.scale
+        return self._shape.scale or self.scale
 
     @property
-    def slope_doubt(self) -> float:
+    def slope_sd(self) -> float:
         """Standard deviation of the slope: of the prior, and of the points over their length."""
         grip = self.points * max(self.length, 1e-3) / (4 * self.scale)
         return 1 / sqrt(1 / self._variance + grip * grip)
 
     def add(self, x: float, offset: float, fresh: bool = True) -> None:
-        """Add a point [s], of ``x`` not before those before it.
+        """Add a point [s]; ``x`` is non-decreasing.
 
-        Points that are not ``fresh`` waited behind the one before: they say where the line may
-        not be, but they are no evidence of their own for where it is.
+        Points that are not ``fresh`` waited behind the one before. The line stays below them too,
+        but they do not count as evidence.
         """
         self._newest = x
         buckets = self._buckets
@@ -112,52 +143,55 @@ class LowerEnvelope:
             self._fit()
         else:
             return
-        near = self._near
-        self._tilt, self._lift = near.tilt, near.lift(self.points)
+        shape = self._shape
+        self._tilt, self._lift = shape.tilt, shape.lift(self.points)
 
     def set_scale(self, scale: float, density: float) -> None:
         """Set the scale of the excess [s] and the points per second; choose the window.
 
         With exponential delays a window ``W`` errs by about ``4 theta / (density W)`` from chance
-        and ``drift W**2 / 8`` from drift. Their sum is least at the cube root of half of what is
-        below, and flat there: a window longer by a quarter costs 6 %, and noise of the slope less.
+        and ``drift W**2 / 8`` from drift. The sum is least at ``W**3 = 16 theta / (density
+        drift)``, and flat there. Twice as much is taken: the window is longer by a quarter, the sum
+        larger by 6 %, and the slope less noisy.
         """
         self.scale = scale
-        best = (32 * self.near / (max(density, 1e-3) * self.wander)) ** (1 / 3)
+        best = (32 * self.floor_scale / (max(density, 1e-3) * self.wander)) ** (1 / 3)
         self.span = min(max(best, self._shortest), self._longest)
 
     def remember(self, shortest: float) -> None:
-        """Remember at least this long [s]."""
+        """Make the memory at least this long [s]."""
         self._shortest = max(self._shortest, shortest)
         self._longest = max(self._longest, self._shortest)
         self.span = max(self.span, self._shortest)
 
-    def successor(
-        self, least_doubt: float, most_doubt: float, lifted: bool = True
-    ) -> "LowerEnvelope":
-        """Return an empty envelope that knows the slope and the scales of this one.
+    def successor(self, min_sd: float, max_sd: float, lifted: bool = True) -> "LowerEnvelope":
+        """Return an empty envelope with the slope and the scales of this one.
 
-        If it is `lifted`, it knows from the first point on how far it lies above the floor.
+        Parameters
+        ----------
+        min_sd, max_sd
+            Limits of the standard deviation of its slope.
+        lifted
+            Whether its height above the floor is known from the first point on.
         """
-        doubt = hypot(self.slope_doubt, least_doubt + self.wander * self.span)
-        doubt = max(least_doubt, min(doubt, max(most_doubt, sqrt(self._variance))))
+        slope_sd = hypot(self.slope_sd, min_sd + self.wander * self.span)
+        slope_sd = max(min_sd, min(slope_sd, max(max_sd, sqrt(self._variance))))
         new = LowerEnvelope(
-            self.slope, doubt, self._drift, (self._shortest, self._longest), self.scale
+            self.slope, slope_sd, self._drift, (self._shortest, self._longest), self.scale
         )
         new.span, new.wander = self.span, self.wander
-        new._near = DelayShape(self._near.scale, self._near.law if lifted else None)
-        new._lift = new._near.lift(0)
+        new._shape = DelayShape(self._shape.scale, self._shape.law if lifted else None)
+        new._lift = new._shape.lift(0)
         new._buckets.width = self.span / _PARTS
-        if self._odds == _NEVER or (self.length > _EARLY and self.points > _FEW):
-            new._odds = _NEVER  # measured: clocks wander, they do not jump
-        else:
-            new._odds = 2 * _ASKEW
+        # A slope that was measured is not tested again: a real clock drifts but does not jump.
+        measured = self.length > _TEST_SECONDS and self.points > _TEST_POINTS
+        new._odds = _NEVER if self._odds == _NEVER or measured else 2 * _GIVE_UP
         return new
 
-    def mirror(self, doubt: float) -> "LowerEnvelope":
-        """Return an empty envelope for points that lie below a line, taken negative."""
+    def mirror(self, slope_sd: float) -> "LowerEnvelope":
+        """Return an empty envelope for points that lie below a line, with offsets negated."""
         new = LowerEnvelope(
-            -self._prior, doubt, self._drift, (self._shortest, self._longest), self.scale
+            -self._prior, slope_sd, self._drift, (self._shortest, self._longest), self.scale
         )
         new.span = self.span
         return new
@@ -166,18 +200,17 @@ class LowerEnvelope:
         """Return the half width of the 95 % interval of the floor at ``x`` [s].
 
         The line rests on two points or so of the window and is read at its end: its error is some
-        times the expected distance of the lowest point from the floor. That distance itself is
-        hardly known where delays are thin near the floor, which shows in minima that vary little;
-        there it is of the size of the minima's excess. The factors are fitted to simulated delays
-        (exponential, gamma, log-normal, Pareto, bimodal; 1 Hz to 1 kHz). Drift bends the line.
+        times the expected distance of the lowest point from the floor. Where delays are thin near
+        the floor, that distance is hardly known, and of the size of the minima's excess. Drift
+        bends the line, by the last term.
         """
         length = max(self.length, 1e-9)
         bent = self.wander * min(length, self.span) ** 2 / 8
-        near = self._near
-        if near.excess is not None:
-            return max(8.5 * near.bias, near.doubt) + bent
-        chance = 3 * self.scale / max(self.points, 1) + self.slope_doubt * abs(x - self.pivot)
-        return 3 * (chance + bent)
+        shape = self._shape
+        if shape.excess is not None:
+            return max(_BIAS_WIDTH * shape.bias, shape.half_width) + bent
+        height = _HEIGHT_WIDTH * self.scale / max(self.points, 1)
+        return _EARLY_WIDTH * (height + self.slope_sd * abs(x - self.pivot) + bent)
 
     def _fit(self) -> None:
         buckets = self._buckets
@@ -188,34 +221,36 @@ class LowerEnvelope:
         self.points = points = max(sum(buckets.count[first:]) + buckets.open_count, 1)
         length = self._newest - xs[0]
         self.pivot = self._newest - length / 2
-        weight = points / self.near
+        weight = points / self.floor_scale
         hull = lower_hull(xs, offsets)
         self.value, self.slope = tangent(
             hull, self.pivot, weight, self._prior, self._variance, _STEEPEST
         )
-        if len(xs) < _ENOUGH or self._variance >= _VAGUE:
+        if len(xs) < _MIN_BUCKETS or self._variance >= _UNKNOWN_VARIANCE:
             return
-        # a slope this far from its prior, on much evidence: the prior was wrong, widen it
         off = (self.slope - self._prior) ** 2
-        if off > 9 * self._variance and points >= 40 and length > 1.0:
-            self._variance *= 16.0
-        elif self._odds == _NEVER or (length >= _EARLY and points >= _FEW):
+        much = points >= _OUTLYING_POINTS and length > _OUTLYING_SECONDS
+        if off > _OUTLYING**2 * self._variance and much:
+            self._variance *= _WIDEN
+        elif self._odds == _NEVER or (length >= _TEST_SECONDS and points >= _TEST_POINTS):
             return
-        elif self._is_askew(hull, xs, offsets):
-            self._variance, self.widened = 2 * _VAGUE, True
-            self._near = DelayShape()
+        elif self._is_prior_wrong(hull, xs, offsets):
+            # Twice the limit above: the prior is not tested again.
+            self._variance, self.widened = 2 * _UNKNOWN_VARIANCE, True
+            self._shape = DelayShape()
             weight = points / (self._spread(xs, offsets, self.value, self.slope) + 1e-6)
             self.value, self.slope = tangent(
                 hull, self.pivot, weight, self._prior, self._variance, _STEEPEST
             )
 
-    def _is_askew(
+    def _is_prior_wrong(
         self, hull: tuple[list[float], list[float]], xs: list[float], offsets: list[float]
     ) -> bool:
-        """Whether the edge of the hull over the middle suits the points far better than the line.
+        """Whether the edge of the hull over the middle fits the points far better than the line.
 
         For exponential delays of unknown scale the log of the likelihood ratio is the number of
-        points times that of the ratio of their mean excesses; medians do not mind stalls.
+        points times the log of the ratio of their mean excesses. Medians are taken for the means,
+        as they do not mind stalls.
         """
         hull_x, hull_y = hull
         i = bisect_left(hull_x, self.pivot)
@@ -228,13 +263,14 @@ class LowerEnvelope:
         if log(max(bound, 1e-12) / max(free, 1e-12)) * len(xs) <= self._odds:
             return False
         above = [y - self.at(x) for x, y in zip(xs, offsets, strict=True)]
+        # It is a loss, and no slope, if a step fits them better still.
         first = likeliest_step(above)
-        step = min(above[first:])  # a loss, and no slope, if this suits them better still
+        step = min(above[first:])
         stepped = sorted(v - step if i >= first else v for i, v in enumerate(above))
         return free < stepped[len(above) // 2]
 
     def minima(self) -> tuple[list[tuple[float, float]], list[int]]:
-        """Return the buckets' lowest points as ``(x, excess)`` [s], and their points."""
+        """Return the buckets' lowest points as ``(x, excess)`` [s], and the points in each."""
         buckets = self._buckets
         points = zip(
             [*buckets.x, buckets.open_x], [*buckets.offset, buckets.open_offset], strict=True
@@ -244,7 +280,7 @@ class LowerEnvelope:
 
     @property
     def spread(self) -> float:
-        """Median excess of the lowest points, one of each bucket [s]."""
+        """Median excess of the buckets' lowest points [s]."""
         buckets = self._buckets
         return self._spread(
             [*buckets.x, buckets.open_x],
@@ -260,23 +296,24 @@ class LowerEnvelope:
         return sorted(above)[len(above) // 2]
 
     def _measure(self) -> None:
-        """Learn from the buckets' minima: curvature, scale and shape of delays at the floor."""
-        near, buckets = self._near, self._buckets
-        near.seen += 1
+        """Measure curvature, scale and shape of the delays at the floor by the buckets' minima."""
+        shape, buckets = self._shape, self._buckets
+        shape.seen += 1
         size = len(buckets.x)
-        if size < 12 or (buckets.width <= 0 and size < 24):
+        if size < _MIN_MINIMA or (buckets.width <= 0 and size < 2 * _MIN_MINIMA):
             return
-        first = min(buckets.first_since(self._newest - self.span), size - 8)
+        first = min(buckets.first_since(self._newest - self.span), size - _LEAST_MINIMA)
         line = (self.value, self.slope, self.pivot)
         xs, offsets, counts = buckets.x[first:], buckets.offset[first:], buckets.count[first:]
-        if 0 in counts:  # who only waited for another says nothing about delays
+        # Buckets of points that only waited for others say nothing about delays.
+        if 0 in counts:
             known = [i for i, count in enumerate(counts) if count]
             xs, offsets = [xs[i] for i in known], [offsets[i] for i in known]
-            if len(xs) < 8:
+            if len(xs) < _LEAST_MINIMA:
                 return
-        above, bent = near.look(xs, offsets, line)
+        above, bent = shape.measure(xs, offsets, line)
         if bent:
-            self.wander = min(self.wander * 1.3, _WORST_WANDER)
+            self.wander = min(self.wander * _WANDER_UP, _MAX_WANDER)
         elif bent is not None and self.wander > self._drift:
-            self.wander *= 0.97
-        near.learn(above, sum(counts) / len(above), self.scale)
+            self.wander *= _WANDER_DOWN
+        shape.learn(above, sum(counts) / len(above), self.scale)

@@ -1,23 +1,73 @@
-"""What happened, when a chunk comes too late or too early for the line."""
+"""Losses, overlaps, changes of latency and restarts, found by chunks that do not fit the line.
+
+States, as in `Stamp.state`; `ClockModel` derives them from the floor and the loss test::
+
+    first chunk
+         |
+         v
+      warming ---- 64 chunks and 2 s ----> locked <---- 8 fresh chunks and 2 s* ---- reacquiring
+                                             |                                            ^
+                                             +---- latency, restart, gap of any size -----+
+
+      each of these <---- a run of late chunks: begins, or ends or is decided ----> suspect
+
+    * 0.2 s after a gap of any size: its new line keeps the slope
+
+A gap of whole quanta and an overlap move device time and keep line and state. A slope whose prior
+proves wrong in the first seconds starts the 64 chunks again.
+
+Events, and the evidence for each::
+
+    gap      reported by the device, or skipped by its counter
+             a lower bound above the line
+             a run of late chunks, improbable as lateness: by whole quanta, or of any size
+             found once, when warming ends: late chunks since a step of the line
+    overlap  a counter that goes back
+             a chunk too early by most of a quantum, or soon after a gap, which was smaller or none
+    latency  a run of late chunks that is no loss, by less than a quantum or with all numbers there
+             a chunk too early: the floor is lower, or a rise shortly before was none
+    restart  a run of late chunks, or a lower bound, beyond `ClockSettings.restart_gap`
+             a counter that claims more time than has passed; `ClockModel.restart`
+"""
 
 from math import ceil, inf
 
 from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.floor import DelayFloor
-from rxstream.timing.online.gaptest import Run
+from rxstream.timing.online.loss_test import LateRun
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, EventKind
 from rxstream.timing.tangent import likeliest_step
 
 __all__ = ["EventDetector"]
 
-_HOLD_LATENCY = 20.0  # how long a change of latency is measured [s]
-_REGRET = 1.0  # a loss or rise found less long ago may prove to have been lateness [s]
-_REGRET_CHUNKS = 20  # or of so many chunks
-_LEAST = 0.7  # less than one sample is no loss; but the line is not exact
-_SPEAKS = 0.2  # of a quantum too early, and a loss was smaller; less may be the line's error
-_FAR_STEPS = 5  # usual distances of chunks, by which one is far too late
+# Time for which a change of latency is measured: as long as the step keeps time continuous, it
+# follows the new line [s]. From the study before the first version; not swept.
+_MEASURE_LATENCY = 20.0
+# A loss or rise found less long ago than this [s], or than so many chunks, may prove to have been
+# lateness. By trial; not swept.
+_REVOCABLE_SECONDS, _REVOCABLE_CHUNKS = 1.0, 20
+# Samples below which a loss is none. Less than 1, as the line is not exact. By trial; not swept.
+_MIN_LOST = 0.7
+# A chunk this part of a quantum too early shows that the loss before it was smaller; less may be
+# the line's error. By trial; not swept.
+_SMALLER_LOSS = 0.2
+# A chunk this part of a quantum too early came twice. From the study before the first version;
+# not swept.
+_OVERLAP = 0.6
+# Device time before which no chunk is too early: the line still falls [s]. As `_WARM_SECONDS`.
+_SETTLING = 2.0
+# Before chunks can be judged, one that is late by this many usual distances follows an outage.
+# By trial; not swept.
+_OUTAGE_STEPS = 5
+# A jump of this many quanta at least is a restart; see `ClockSettings.restart_gap`.
+_RESTART_QUANTA = 3
+# A loss in the first seconds: late by this many spreads of the late chunks. By trial; not swept.
+_EARLY_LOSS_SPREADS = 6
+# A lower bound must lie above the line by this [s], or this many scales of the delay, to show a
+# loss. From the study before the first version; not swept.
+_BOUND_ABOVE, _BOUND_SCALES = 1e-3, 2
 
 
 class EventDetector:
@@ -26,11 +76,11 @@ class EventDetector:
     Attributes
     ----------
     lost, reason, events
-        What is to be told with the present chunk; see `Stamp`.
+        To be reported with the present chunk; see `Stamp`.
     """
 
     __slots__ = (
-        "_chunk", "_device", "_doubtful", "_far", "_floor", "_lost_at", "_quantum", "_rose_at",
+        "_chunk", "_device", "_floor", "_lost_at", "_outage", "_quantum", "_revocable", "_rose_at",
         "_settings", "_settled", "events", "lost", "reason",
     )  # fmt: skip
 
@@ -39,74 +89,80 @@ class EventDetector:
         self._settings, self._device, self._floor = settings, device, floor
         self._quantum = quantum / rate if quantum and rate else None  # [s]
         self._lost_at = self._rose_at = -inf  # device time of the last loss or rise found [s]
-        self._doubtful = 0  # quanta of that loss; 0 if it has no quantum
+        self._revocable = 0  # quanta of that loss; 0 if it has no quantum
         self._chunk = -1
-        self._far: tuple[int, float] | None = None  # the first of chunks far too late, and how far
-        self._settled = False  # whether the first seconds have been looked at for a loss
+        # First of two chunks far too late, and by how much [s].
+        self._outage: tuple[int, float] | None = None
+        self._settled = False  # whether the first seconds have been searched for a loss
         self.lost: int | None = 0
         self.reason: GapReason | None = None
         self.events: tuple[ClockEvent, ...] = ()
 
     def next_chunk(self) -> None:
-        """Begin with the next chunk: nothing is known against it."""
+        """Begin with the next chunk."""
         self._chunk += 1
         self.lost, self.reason, self.events = 0, None, ()
 
     def restart(self, since: int | None = None, shift: float = 0.0) -> None:
-        """Tell a restart, seen by now, that was before chunk ``since`` and ``shift`` long [s]."""
+        """Report a restart before chunk ``since``, found now, of an outage ``shift`` [s]."""
         self.lost, self.reason, self._lost_at, self._settled = None, "restart", -inf, False
-        self._far = None
+        self._outage = None
         if not self.events or self.events[-1].kind != "restart":
             self._note("restart", self._chunk if since is None else since, None, shift)
 
-    def tell(self, missing: int) -> None:
-        """Pass on a loss that the device tells or its counter shows."""
+    def report(self, missing: int) -> None:
+        """Report a loss of samples that is certain; negative: samples that came twice."""
         self.reason = "dropped" if missing > 0 else "overlap"
         self.lost = max(missing, 0)
         self._note("gap" if missing > 0 else "overlap", self._chunk, missing, 0.0)
 
-    def prove(self, above: float) -> bool:
-        """See a loss, or a restart, in a lower bound that lies ``above`` the line [s].
+    def infer(self, above: float) -> bool:
+        """Infer a loss or restart from a lower bound ``above`` the fitted line [s].
 
-        The loss may be larger than ``above``: of quanta, the next whole number. Upper bounds are
-        not judged by how late they are: those of coarse stamps beat with the chunks.
+        The loss may be larger than ``above``: it is the next whole number of quanta. Upper bounds
+        are not judged by their lateness: those of coarse stamps beat with the chunks.
+
+        Returns
+        -------
+        bool
+            Whether the device has restarted.
         """
         device, quantum, rate = self._device, self._quantum, self._settings.rate
         if device.numbered or rate is None:
             return False
-        if above <= max(1e-3, 2 * self._floor.line.scale):
+        if above <= max(_BOUND_ABOVE, _BOUND_SCALES * self._floor.line.scale):
             return False
-        if above >= max(self._settings.restart_gap, 3 * (quantum or 0.0)):
+        if above >= self._least_outage():
             self.restart()
             return True
         if quantum is not None:
-            above = max(ceil(above / quantum - self._floor.gaps.slack), 1) * quantum
-        self.tell(round(device.shift(above) * rate))
+            above = max(ceil(above / quantum - self._floor.loss_test.slack), 1) * quantum
+        self.report(round(device.shift(above) * rate))
         return False
 
     def judge(self, excess: float, fresh: bool) -> bool:
-        """See what happened from the excess of a chunk over the line [s].
+        """Decide what happened from the excess of a chunk over the line [s].
 
         Parameters
         ----------
         excess
             At the device's present time.
         fresh
-            Whether the chunk could have come in time: it did not wait behind the one before it.
+            Whether the chunk did not wait behind the one before it.
 
         Returns
         -------
         bool
-            Whether the device has begun anew.
+            Whether the device has restarted.
         """
         floor, x = self._floor, self._device.seconds
-        if excess < 0 and x > 2.0 and floor.known and self._is_too_early(excess, x):
+        if excess < 0 and x > _SETTLING and floor.known and self._is_too_early(excess, x):
             return False
         quantum, rule = self._quantum, self._settings.on_step
         warm = floor.warm(x)
-        run = floor.gaps.observe(self._chunk, x, excess, fresh, warm)
+        run = floor.loss_test.observe(self._chunk, x, excess, fresh, warm)
         if not warm:
-            return self._far_away(excess, fresh)
+            return self._is_outage(excess, fresh)
         if not self._settled:
             self._settled = True
             early = self._early_loss()
@@ -115,9 +171,11 @@ class EventDetector:
                 return False
         if run is None:
             return False
+        # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
+        # are surer than a loss of any size. What is left is a longer delay.
         if self._device.numbered:
             self._rise(run, x)
-        elif run.lowest >= max(self._settings.restart_gap, 3 * (quantum or 0.0)):
+        elif run.lowest >= self._least_outage():
             self.restart(run.chunk, run.lowest)
             return True
         elif quantum is not None and run.quanta and rule != "latency":
@@ -128,32 +186,36 @@ class EventDetector:
             self._rise(run, x)
         return False
 
-    def _far_away(self, excess: float, fresh: bool) -> bool:
-        """Whether the device has begun anew before single chunks can be judged.
+    def _least_outage(self) -> float:
+        """Return the shortest jump that is a restart [s]."""
+        return max(self._settings.restart_gap, _RESTART_QUANTA * (self._quantum or 0.0))
 
-        After a stall what waited comes all at once; here the next one is as late, and did not wait.
+    def _is_outage(self, excess: float, fresh: bool) -> bool:
+        """Whether the device has restarted before single chunks can be judged.
+
+        After a stall all chunks that waited come at once. After an outage the next one is as late,
+        and did not wait.
         """
-        step, quantum = self._device.step, self._quantum or 0.0
-        least = max(self._settings.restart_gap, 3 * quantum, _FAR_STEPS * step)
+        least = max(self._least_outage(), _OUTAGE_STEPS * self._device.step)
         if excess < least or self._device.numbered or not fresh:
-            self._far = None
+            self._outage = None
             return False
-        if self._far is None:
-            self._far = self._chunk, excess
+        if self._outage is None:
+            self._outage = self._chunk, excess
             return False
-        (since, shift), self._far = self._far, None
+        (since, shift), self._outage = self._outage, None
         self.restart(since, min(shift, excess))
         return True
 
     def _is_some(self, lost: float) -> bool:
         """Whether a loss [s] is one of a sample at least."""
         rate = self._settings.rate
-        return rate is None or lost * rate >= _LEAST
+        return rate is None or lost * rate >= _MIN_LOST
 
-    def _early_loss(self) -> Run | None:
+    def _early_loss(self) -> LateRun | None:
         """Return the chunks since a loss in the first seconds, before lateness could be judged.
 
-        The line lies under those before it: all others are late by about the same.
+        The line lies under the chunks before it: all others are late by about the same.
         """
         points, counts = self._floor.line.minima()
         first = likeliest_step([excess for _, excess in points])
@@ -163,68 +225,71 @@ class EventDetector:
         fresh = sum(counts[first:])
         since = round((self._device.seconds - late[0][0]) / self._device.step) + 1
         quantum, rule = self._quantum, self._settings.on_step
-        quanta = 0 if quantum is None else round(lowest / quantum)  # the line is not exact yet
-        if not first or 2 * fresh < sum(counts) or lowest < 6 * spread:
+        # Rounded, as the line is not exact yet.
+        quanta = 0 if quantum is None else round(lowest / quantum)
+        if not first or 2 * fresh < sum(counts) or lowest < _EARLY_LOSS_SPREADS * spread:
             return None
         if self._device.numbered or rule == "latency" or (quantum and not quanta):
             return None
         if not self._is_some(lowest):
             return None
         self._floor.relearn(late, lowest)
-        return Run(self._chunk - since + 1, lowest, quanta, fresh, late)
+        return LateRun(self._chunk - since + 1, lowest, quanta, fresh, late)
 
     def _is_too_early(self, excess: float, x: float) -> bool:
-        """Whether a chunk is earlier than possible; if so, what that means is taken in."""
+        """Whether a chunk is earlier than possible; if so, act on it."""
         floor = self._floor
-        limit = floor.gaps.median
-        regret = max(_REGRET, _REGRET_CHUNKS * self._device.step)
-        doubtful = x - self._lost_at < regret  # it is yet to be seen whether that was a loss
-        if doubtful:
-            least = _SPEAKS * (self._quantum or 0.0)
+        limit = floor.loss_test.median
+        recent = max(_REVOCABLE_SECONDS, _REVOCABLE_CHUNKS * self._device.step)
+        revocable = x - self._lost_at < recent
+        if revocable:
+            least = _SMALLER_LOSS * (self._quantum or 0.0)
             limit = min(limit, max(2 * floor.uncertainty(x), least))
-        risen = x - self._rose_at < regret
-        if excess >= -limit or not (doubtful or risen or not floor.soft):
+        risen = x - self._rose_at < recent
+        # A line that is being reacquired falls by itself, unless there is something to take back.
+        if excess >= -limit or not (revocable or risen or not floor.reacquiring):
             return False
-        self._early(excess, x, doubtful, risen)
+        self._early(excess, x, revocable, risen)
         return True
 
-    def _early(self, excess: float, x: float, doubtful: bool, risen: bool) -> None:
-        """Earlier than possible: samples came twice, a loss or rise was none, or a lower floor."""
+    def _early(self, excess: float, x: float, revocable: bool, risen: bool) -> None:
+        """Act on a chunk too early: an overlap, a loss or rise that was none, or a lower floor."""
         device, floor, quantum = self._device, self._floor, self._quantum
         if risen and floor.go_back(x, excess):
             self._rose_at = -inf
             self._note("latency", self._chunk, None, excess)
-        elif quantum and not device.numbered and (-excess >= 0.6 * quantum or doubtful):
-            quanta = max(int(-excess / quantum + 1 - floor.gaps.slack), 1)
+        elif quantum and not device.numbered and (-excess >= _OVERLAP * quantum or revocable):
+            quanta = max(int(-excess / quantum + 1 - floor.loss_test.slack), 1)
             shift = device.shift(-quanta * quantum)
             self.lost, self.reason = 0, "overlap"
-            self._doubtful -= quanta
-            if self._doubtful <= 0:
+            self._revocable -= quanta
+            if self._revocable <= 0:
                 self._lost_at = -inf
             self._note("overlap", self._chunk, round(shift * (device.rate or 1.0)), shift)
-            floor.gaps.forget()
+            floor.loss_test.forget()
         elif floor.warm(x):
-            old, joint = floor.line, floor.joint
-            value, step, doubt = old.at(x), joint.step, old.uncertainty(x)
+            old, latency_step = floor.line, floor.latency_step
+            value, step, half_width = old.at(x), latency_step.step, old.uncertainty(x)
             floor.renew(x)
+            # A floor below all before shows that the least delay was not known: no step is left.
             if step > 0:
-                until = x + max(20 * device.step, _HOLD_LATENCY)
-                joint.begin(x, value - step, until, doubt)
+                until = x + max(20 * device.step, _MEASURE_LATENCY)
+                latency_step.begin(x, value - step, until, half_width)
             else:
-                joint.end()
+                latency_step.end()
             self._note("latency", self._chunk, None, excess)
 
-    def _lose(self, run: Run, lost: float) -> None:
-        """Take in a loss of known size [s]."""
+    def _lose(self, run: LateRun, lost: float) -> None:
+        """Act on a loss of known size [s]."""
         self._device.shift(lost)
         self._floor.forgive(run.points, lost)
-        self._doubtful = run.quanta
+        self._revocable = run.quanta
         self._gap(run, lost)
 
-    def _lose_some(self, run: Run, lost: float = 0.0) -> None:
-        """Take in a loss of any size: the least excess of the run, less what that usually is."""
+    def _lose_some(self, run: LateRun, lost: float = 0.0) -> None:
+        """Act on a loss of any size: the least excess of the run, less its usual value."""
         floor, old = self._floor, self._floor.line
-        self._doubtful = 0
+        self._revocable = 0
         lost = lost or run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
         floor.forgive(run.points, lost)
         lost = self._device.shift(lost)
@@ -232,20 +297,20 @@ class EventDetector:
         floor.fill(run.points[:-1], old, lost)
         self._gap(run, lost)
 
-    def _gap(self, run: Run, lost: float) -> None:
-        self._floor.gaps.confirm()
+    def _gap(self, run: LateRun, lost: float) -> None:
+        self._floor.loss_test.confirm()
         self._lost_at = self._device.seconds
         samples = round(lost * (self._settings.rate or 1.0))
         self.lost, self.reason = (self.lost or 0) + samples, "dropped"
         self._note("gap", run.chunk, samples, lost)
 
-    def _rise(self, run: Run, x: float) -> None:
-        """Take in a delay that has become longer for good; the clock has not jumped."""
+    def _rise(self, run: LateRun, x: float) -> None:
+        """Act on a delay that is longer for good; the clock has not jumped."""
         floor, old, since = self._floor, self._floor.line, run.points[0][0]
-        value = old.at(since) - floor.joint.step
+        value = old.at(since) - floor.latency_step.step
         floor.renew(since)
         floor.fill(run.points[:-1], old)
-        floor.joint.begin(since, value, x + _HOLD_LATENCY, old.uncertainty(since))
+        floor.latency_step.begin(since, value, x + _MEASURE_LATENCY, old.uncertainty(since))
         self._rose_at = x
         self._note("latency", run.chunk, None, run.lowest)
 

@@ -1,4 +1,4 @@
-"""The floor under the arrivals: the line, what delays are like above it, and its renewals."""
+"""The floor under the arrivals: the line, the delays above it, and its renewals."""
 
 from copy import copy
 from math import hypot
@@ -6,169 +6,187 @@ from typing import TypeAlias
 
 from rxstream.timing.online.delays import DelayHistogram
 from rxstream.timing.online.envelope import LowerEnvelope
-from rxstream.timing.online.gaptest import GapTest
 from rxstream.timing.online.latency_step import LatencyStep
+from rxstream.timing.online.loss_test import LossTest
 from rxstream.timing.settings import ClockSettings
 
 __all__ = ["DelayFloor"]
 
+# Chunks and seconds before single chunks are judged. This, `_REARM`, `_BEATING`, the scales and
+# `_SLOPE_NOISE` are from the study before the first version; none is swept.
 _WARM_CHUNKS, _WARM_SECONDS = 64, 2.0
-_FIRM = 8  # chunks after which a new line is not expected to fall much
-_REARM = 0.2  # a new line of known slope may find losses again after this [s]
-_BEATING = 60.0  # stamps of coarse ticks beat with the chunk rate: remember so long [s]
-_QUARTILE, _MEDIAN = 0.2877, 0.6931  # of an exponential law of mean 1
-_SOME = 4  # chunks from which a scale may be guessed
-_SHORTEST_SCALE = 2e-6  # no clock is read more finely [s]
-_SLOPE_NOISE = 0.3e-6  # a slope is never known better than this
-
+# Fresh chunks after which a new line is not expected to fall much. By trial; not swept.
+_FIRM = 8
+# A new line of known slope may find losses again after this [s].
+_REARM = 0.2
+# Stamps in coarse ticks beat with the chunk rate, at 1 ms and 37 ppm every 27 s: the memory must
+# hold two beats [s].
+_BEATING = 60.0
+# Quartile and median of an exponential law of mean 1.
+_QUARTILE, _MEDIAN = 0.2877, 0.6931
+# Chunks from which a scale may be guessed: fewer have no median. By trial; not swept.
+_MIN_SCALE_CHUNKS = 4
+# Scales are no smaller [s]: no host clock is read more finely; nor are stamps of bounded error.
+_MIN_SCALE, _MIN_BOUNDED_SCALE = 2e-6, 1e-4
+# A slope is never known better than this.
+_SLOPE_NOISE = 0.3e-6
+# Chunks between two looks at the scales and at the uncertainty, once the line is known: each look
+# costs a pass over the histogram or the buckets.
+_CALIBRATE_EVERY, _UNCERTAINTY_EVERY = 256, 16
 
 Points: TypeAlias = list[tuple[float, float, bool]]
-"""Device time and excess over the line [s], and whether it is evidence of its own."""
+"""Device time and excess over the line [s], and whether the chunk is fresh."""
 
 
 class DelayFloor:
-    """Where arrivals would lie if no chunk was late.
+    """Place of the arrivals if no chunk was late.
 
     Attributes
     ----------
     line
         The present envelope.
     renewed
-        Whether it is not the first.
-    joint
-        What to subtract from it since the last change of latency.
-    gaps
+        Whether the line is not the first one.
+    latency_step
+        The step of the line since the last change of latency.
+    loss_test
         The test whether lateness is loss.
     """
 
     __slots__ = (
-        "_before", "_bounded", "_delays", "_density_from", "_doubt", "_seen",
-        "_tolerance", "_warm_from", "gaps", "joint", "line", "renewed",
+        "_before", "_bounded", "_delays", "_density_from", "_half_width", "_seen",
+        "_tolerance", "_warm_from", "latency_step", "line", "loss_test", "renewed",
     )  # fmt: skip
 
     def __init__(self, settings: ClockSettings, quantum: float | None) -> None:
         self._tolerance = settings.skew_tol
         self.line = LowerEnvelope(settings.skew, settings.skew_tol, settings.drift, settings.window)
-        self.joint = LatencyStep()
-        self.gaps = GapTest(quantum, settings.p_false)
+        self.latency_step = LatencyStep()
+        self.loss_test = LossTest(quantum, settings.p_false)
         self._delays = DelayHistogram()
         self._seen = 0
         self._warm_from = self._density_from = 0.0
-        self._before: tuple[LowerEnvelope, LatencyStep] | None = (
-            None  # the last rise may prove to be none
-        )
+        # Line and step before the last renewal: the rise that caused it may prove to be none.
+        self._before: tuple[LowerEnvelope, LatencyStep] | None = None
         self._bounded = self.renewed = False
-        self._doubt = 0.0
+        self._half_width = 0.0
 
     def warm(self, x: float) -> bool:
         """Whether enough is known at ``x`` [s] to judge single chunks."""
-        return self._seen >= _WARM_CHUNKS and x - self._warm_from > _WARM_SECONDS and not self.soft
+        return (
+            self._seen >= _WARM_CHUNKS
+            and x - self._warm_from > _WARM_SECONDS
+            and not self.reacquiring
+        )
 
     @property
     def known(self) -> bool:
-        """Whether the delays are known, if perhaps not the present line."""
+        """Whether the delays are known, even if the present line is not."""
         return self._seen >= _WARM_CHUNKS
 
     @property
-    def soft(self) -> bool:
+    def reacquiring(self) -> bool:
         """Whether the line is new and may still fall."""
         return self.renewed and self.line.points < _FIRM
 
     def bound(self) -> None:
-        """Take offsets for stamps that are late by a bounded time, not for arrivals."""
+        """Expect stamps of bounded error instead of arrivals."""
         self._bounded = True
         self.line.remember(_BEATING)
 
     def add(self, x: float, offset: float, step: float, fresh: bool = True) -> None:
-        """Add a chunk's offset [s]; ``step``: usual distance of chunks [s]."""
+        """Add a chunk's offset [s]; ``step`` is the usual distance of chunks [s]."""
         line = self.line
-        if not self.soft:  # the first points of a new line are low by construction
+        # The first points of a new line lie on it, and say nothing about delays.
+        if not self.reacquiring:
             self._delays.add(offset - line.at(x) if line.points else 0.0)
         line.add(x, offset, fresh)
         if line.widened:
             line.widened, self._seen, self._delays = False, 0, DelayHistogram()
         self._seen = seen = self._seen + 1
-        # at powers of two at first, so that the scales are known from the start
-        if not seen & 255 or not seen & (seen - 1):
+        # At powers of two at first, so that the scales are known from the start.
+        if not seen % _CALIBRATE_EVERY or not seen & (seen - 1):
             self._calibrate(x, step)
-        if self.joint.moving:
-            self.joint.follow(line, x)
+        if self.latency_step.moving:
+            self.latency_step.follow(line, x)
 
     def at(self, x: float) -> float:
-        """Return the floor at ``x`` [s]: the line less its bias and the joint's step."""
-        return self.line.floor(x) - self.joint.step
+        """Return the floor at ``x`` [s]: the line less its bias and the step of latency."""
+        return self.line.floor(x) - self.latency_step.step
 
     def uncertainty(self, x: float) -> float:
-        """Return the half width of its interval [s]; looked at for every 16th chunk, once firm."""
-        if self._seen < 64 or not self._seen % 16 or self.soft:
-            self._doubt, joint = self.line.uncertainty(x), self.joint
-            if joint.moving:
-                joint.measure(self.line)
-            if joint.doubt:
-                self._doubt = hypot(self._doubt, joint.doubt)
-        return self._doubt
+        """Return the half width of the floor's interval [s], at times a few chunks old."""
+        seen = self._seen
+        if seen < _WARM_CHUNKS or not seen % _UNCERTAINTY_EVERY or self.reacquiring:
+            self._half_width, latency_step = self.line.uncertainty(x), self.latency_step
+            if latency_step.moving:
+                latency_step.measure(self.line)
+            if latency_step.half_width:
+                self._half_width = hypot(self._half_width, latency_step.half_width)
+        return self._half_width
 
     def forgive(self, points: Points, lost: float) -> None:
-        """Count excesses [s] as what they were without a loss [s] that had not been seen yet."""
+        """Count excesses [s] less a loss [s] that was not known when they were counted."""
         for _, excess, _ in points:
             self._delays.move(excess, max(excess - lost, 0.0))
 
     def relearn(self, points: Points, lost: float) -> None:
-        """Begin the histogram anew with these excesses less a loss [s]."""
+        """Restart the histogram with these excesses less a loss [s]."""
         self._delays = DelayHistogram()
         for _, excess, _ in points:
             self._delays.add(max(excess - lost, 0.0))
 
     def fill(self, points: Points, old: LowerEnvelope, lost: float = 0.0) -> None:
-        """Give a new line the points that it comes from: excesses over the old one [s]."""
+        """Add the points that led to a new line, given as excesses over the old one [s]."""
         for x, excess, fresh in points:
             self.line.add(x + lost, excess + old.at(x) - lost, fresh)
 
     def renew(self, x: float) -> None:
-        """Begin a line at a new and unknown height, with the slope of the present one."""
-        self._before = self.line, copy(self.joint)
+        """Begin a line of unknown height, with the slope of the present one."""
+        self._before = self.line, copy(self.latency_step)
         self.line = self.line.successor(_SLOPE_NOISE, self._tolerance)
         self.renewed = True
         self._warm_from = self._density_from = x
-        self.gaps.forget()
+        self.loss_test.forget()
 
     def go_back(self, x: float, excess: float) -> bool:
-        """Return to the line before the last renewal if an ``excess`` [s] shows it to be right."""
+        """Return to the line before the last renewal if an ``excess`` [s] lies nearer to it."""
         if self._before is None:
             return False
-        line, joint = self._before
-        if excess > (line.at(x) - self.line.at(x)) / 2:  # nearer to the present one
+        line, latency_step = self._before
+        if excess > (line.at(x) - self.line.at(x)) / 2:
             return False
-        self.line, self.joint, self._before = line, joint, None
+        self.line, self.latency_step, self._before = line, latency_step, None
         self._warm_from = x - _WARM_SECONDS
-        self.gaps.forget()
+        self.loss_test.forget()
         return True
 
     def shift(self, x: float, lifted: bool = True) -> None:
-        """Begin a line after a loss of unknown size; the slope is trusted."""
+        """Begin a line after a loss of unknown size; the slope is kept."""
         line = self.line.successor(_SLOPE_NOISE, self._tolerance, lifted)
         self.line, self._before = line, None
         self.renewed = True
         self._warm_from = self._density_from = x - _WARM_SECONDS + _REARM
-        self.gaps.forget()
+        self.loss_test.forget()
 
     def restart(self) -> None:
-        """Begin at device time 0; the first chunk tells the phase, and times do not leap back."""
+        """Begin at device time 0, with the first chunk on the line."""
         self.shift(0.0, lifted=False)
         self._warm_from = self._density_from = 0.0
-        self.joint.end()
+        self.latency_step.end()
 
     def _calibrate(self, x: float, step: float) -> None:
         scale = self._delays.quantile(0.25) / _QUARTILE
         if self._seen < _WARM_CHUNKS and not self.renewed:
-            # each new lowest chunk was counted as on time; now it is known which were not
-            scale = self.line.spread / _MEDIAN if self._seen >= _SOME else self.line.scale
-        scale = max(scale, _SHORTEST_SCALE)
+            # The histogram took each new lowest chunk for one on time; the buckets know better.
+            known = self._seen >= _MIN_SCALE_CHUNKS
+            scale = self.line.spread / _MEDIAN if known else self.line.scale
+        scale = max(scale, _MIN_SCALE)
         if self._bounded:
-            scale = max(scale, 1e-4)
-        if self._seen < 64:
+            scale = max(scale, _MIN_BOUNDED_SCALE)
+        if self._seen < _WARM_CHUNKS:
             density = self._seen / max(x - self._density_from, 1e-3)
         else:
             density = 1 / max(step, 1e-6)
         self.line.set_scale(scale, density)
-        self.gaps.calibrate(self._delays, max(step, 1e-6), 2 * self.line.uncertainty(x))
+        self.loss_test.calibrate(self._delays, max(step, 1e-6), 2 * self.line.uncertainty(x))

@@ -1,8 +1,8 @@
-"""Keep time continuous where the delay changes for good.
+"""Time kept continuous across a permanent change of latency.
 
 After a change of latency the new line lies beside the old one by an unknown step. The clock has
-not jumped: the time told at the joint must be the same by both lines. So the new line is shifted
-by their difference at the joint, which becomes sharper while the new line does.
+not jumped: both lines must give the same time where they meet. So the step is the difference of
+the lines there, and is known better the longer the new line is.
 """
 
 from math import hypot
@@ -18,33 +18,33 @@ class LatencyStep:
     Attributes
     ----------
     step
-        To be subtracted from the line [s]; never negative, as a delay below the lowest known one
-        shows that that was not the least.
-    doubt
-        How far it may be off [s]: by the doubts of both lines at this joint and at those before it,
-        which are independent.
+        To be subtracted from the line [s]. Never negative: a delay below the least known one
+        shows that that one was not the least.
+    half_width
+        Uncertainty of the step [s]: of both lines at this change and at those before it, which
+        are independent.
     """
 
-    __slots__ = ("_before", "_until", "_value", "_x", "doubt", "step")
+    __slots__ = ("_before", "_until", "_value", "_x", "half_width", "step")
 
     def __init__(self) -> None:
-        self.step = self.doubt = 0.0
+        self.step = self.half_width = 0.0
         self._x = self._value = self._until = self._before = 0.0
 
-    def begin(self, x: float, value: float, until: float, doubt: float) -> None:
+    def begin(self, x: float, value: float, until: float, half_width: float) -> None:
         """Hold the line at this value at ``x`` [s], and adapt the step until ``until``.
 
         Parameters
         ----------
-        doubt
-            How far the value may be off by the old line [s].
+        half_width
+            Uncertainty of the value by the old line [s].
         """
         self._x, self._value, self._until = x, value, until
-        self._before = self.doubt = hypot(self.doubt, doubt)
+        self._before = self.half_width = hypot(self.half_width, half_width)
 
     def end(self) -> None:
-        """Forget the step: the line as it is, is the floor."""
-        self.step = self.doubt = self._until = 0.0
+        """Drop the step: the line itself is the floor."""
+        self.step = self.half_width = self._until = 0.0
 
     @property
     def moving(self) -> bool:
@@ -52,7 +52,7 @@ class LatencyStep:
         return self._until > 0
 
     def follow(self, line: LowerEnvelope, x: float) -> None:
-        """Adapt the step to the present line; ``x`` is now [s]."""
+        """Adapt the step to the present line, at device time ``x`` [s]."""
         self.step = line.at(self._x) - self._value
         if self.step < 0:
             self.end()
@@ -60,5 +60,5 @@ class LatencyStep:
             self._until = 0.0
 
     def measure(self, line: LowerEnvelope) -> None:
-        """Add the doubt of the present line at the joint to what was known before."""
-        self.doubt = hypot(self._before, line.uncertainty(self._x))
+        """Add the uncertainty of the present line at the change to that of the lines before."""
+        self.half_width = hypot(self._before, line.uncertainty(self._x))

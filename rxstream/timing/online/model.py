@@ -15,25 +15,33 @@ from rxstream.timing.stamp import Stamp, State
 
 __all__ = ["ClockModel", "Stamp"]
 
-_APART = 0.5  # of a chunk's length: one that comes so long after the last did not wait for it
-_PACE = 0.75  # of the device's: what comes more quickly after a silence has waited in it
+# A chunk that comes after the last one by this part of its length did not wait behind it. From
+# the study before the first version; not swept.
+_FRESH_PART = 0.5
+# After a silence, chunks that come faster than this part of their length have waited in it. By
+# trial, on streams of single samples at 8 kHz; not swept.
+_DRAIN_PART = 0.75
+# A silence: this many lengths of a chunk without one. Not swept.
+_SILENCE = 2
+# The uncertainty of a first chunk, in scales of the delay: 95 % of exponential delays are shorter.
+_FIRST_WIDTH = 3
 _OWN_STAMPS = DeviceCounter(64, 1e9, "ticks")
 
 
 class ClockModel:
-    """Tell when each chunk of one stream was taken.
+    """Estimate when each chunk of one stream was taken.
 
     Feed it every chunk in order. It costs O(1) a chunk, keeps some 70 points, and can be pickled.
 
     Parameters
     ----------
     settings
-        What is known of the stream.
+        Properties of the stream.
 
     Raises
     ------
     ParameterError
-        If they are no `ClockSettings`.
+        If ``settings`` are no `ClockSettings`.
 
     Examples
     --------
@@ -47,55 +55,56 @@ class ClockModel:
     """
 
     __slots__ = (
-        "_arrival", "_behind", "_clockless", "_device", "_drains", "_floor", "_lower", "_origin",
-        "_output", "_renew", "_settings", "_stamped", "_state", "_verdicts",
+        "_arrival", "_behind", "_clockless", "_detector", "_device", "_drains", "_floor", "_lower",
+        "_origin", "_output", "_renew", "_settings", "_stamped", "_state",
     )  # fmt: skip
 
     def __init__(self, settings: ClockSettings) -> None:
         if not isinstance(settings, ClockSettings):
-            msg = f"ClockModel needs ClockSettings(rate=48_000.0) or the like, not {settings!r}"
+            msg = f"ClockModel needs a ClockSettings, as ClockSettings(48e3), not {settings!r}"
             raise ParameterError(msg)
         rate, quantum = settings.rate, settings.quantum
         self._settings = settings
         self._device = DeviceTime(rate, settings.counter, quantum)
         self._floor = DelayFloor(settings, quantum / rate if quantum and rate else None)
-        self._verdicts = EventDetector(settings, self._device, self._floor)
+        self._detector = EventDetector(settings, self._device, self._floor)
         self._lower: LowerBounds | None = None
         self._output = MonotonicStamps(round(settings.path_delay * 1e9))
         self._clockless = rate is None and settings.counter is None
         self._origin: int | None = None  # host time at which the line begins [ns]
         self._arrival = 0
         self._renew = self._stamped = self._drains = False
-        self._behind = 0.0  # by how much what came since a silence came too quickly [s]
+        # Lead of the chunks since a silence over the device's pace [s].
+        self._behind = 0.0
         self._state: State = "warming"
 
     @property
     def state(self) -> str:
-        """What the model says of itself; see `Stamp.state`."""
+        """State of the model; see `Stamp.state`."""
         return self._state
 
     @property
     def origin(self) -> int | None:
-        """Host time of the last begin, where device time is 0 [ns]; None before the first."""
+        """Host time at device time 0 [ns]; None before the first chunk."""
         return self._origin
 
     @property
     def seconds(self) -> float:
-        """Device time since the last begin [s]."""
+        """Device time since the first chunk or the last restart [s]."""
         return self._device.seconds
 
     @property
     def line(self) -> LowerEnvelope:
-        """The line under the arrivals, for those who want to look inside."""
+        """The line under the arrivals, for inspection."""
         return self._floor.line
 
     @property
     def slope(self) -> float:
-        """By which part the device is slower than it says: host time is ``1 + slope`` of its."""
+        """Fraction by which the device is slow: a second of its clock takes ``1 + slope`` s."""
         return self._floor.line.slope
 
     def restart(self) -> None:
-        """Expect the device to begin anew; its rate is remembered, its phase is not."""
+        """Expect a restart before the next chunk: the rate is kept, the phase is not."""
         self._renew = self._origin is not None
 
     def push(
@@ -108,7 +117,7 @@ class ClockModel:
         bounds: tuple[int, int] | None = None,
         lost: int | None = None,
     ) -> Stamp:
-        """Take the next chunk, return its times.
+        """Return the times of the next chunk.
 
         Parameters
         ----------
@@ -119,14 +128,14 @@ class ClockModel:
         counter
             The device's counter at the last sample, raw.
         device_time
-            The device's *own* stamp, of the first sample or of the first and last [ns]; used like
-            a counter of ns where there is no other. A stamp on the host clock is no such thing:
-            give it as `bounds`.
+            Stamp on the device's *own* clock, of the first sample or of the first and last [ns];
+            used as a counter of ns where there is no other. Give stamps on the host clock as
+            `bounds`.
         bounds
             Host times [ns] between which the last sample was taken: request and response, or a
-            stamp minus and plus what it may be off.
+            stamp minus and plus its error.
         lost
-            Samples that the device says it lost before this chunk.
+            Samples lost before this chunk, as reported by the device.
 
         Raises
         ------
@@ -136,9 +145,10 @@ class ClockModel:
         if count < 1:
             msg = f"count must be at least 1 sample, not {count}; a silent device has no chunks"
             raise ParameterError(msg)
-        verdicts = self._verdicts
-        verdicts.next_chunk()
-        if bounds is not None:  # nothing is taken after it arrives
+        detector = self._detector
+        detector.next_chunk()
+        # No sample is taken after it has arrived.
+        if bounds is not None:
             high_ns = min(bounds[1], arrival)
             bounds = (min(bounds[0], high_ns), high_ns)
         if device_time is not None and self._settings.counter is None:
@@ -153,85 +163,90 @@ class ClockModel:
         expected = 0.0
         if counter is not None:
             x = device.seconds
-            expected = since - x - floor.line.at(x) + floor.joint.step
+            expected = since - x - floor.line.at(x) + floor.latency_step.step
         if not device.advance(count, counter, lost or 0, elapsed, expected):
             return self._begin(count, arrival, counter, bounds)
         if device.missing:
-            verdicts.tell(device.missing)
+            detector.report(device.missing)
         high = since if bounds is None else (bounds[1] - origin) * 1e-9
         x = device.seconds
         excess = high - x - floor.line.at(x)
         fresh = self._is_fresh(elapsed, excess)
         if bounds is None:
-            again = verdicts.judge(excess, fresh)
+            again = detector.judge(excess, fresh)
         else:
-            again = verdicts.prove((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
+            again = detector.infer((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
         if again:
             return self._begin(count, arrival, counter, bounds)
-        x = device.seconds  # a loss found just now has moved it
+        # A loss found just now has moved the device's time.
+        x = device.seconds
         offset = high - x
         floor.add(x, offset, device.step, fresh or bounds is not None)
-        last, doubt = floor.at(x), floor.uncertainty(x)
+        last, half_width = floor.at(x), floor.uncertainty(x)
         if bounds is not None:
             low = (bounds[0] - origin) * 1e-9 - x
-            last, doubt = self._middle(x, last, low, offset, doubt)
-        return self._told(origin + round((x + last) * 1e9), count, arrival, device.passed, doubt)
+            last, half_width = self._middle(x, last, low, offset)
+        taken = origin + round((x + last) * 1e9)
+        return self._stamp(taken, count, arrival, device.passed, half_width)
 
     def _is_fresh(self, elapsed: float, excess: float) -> bool:
         """Whether a chunk did not wait behind the one before it.
 
-        What waited in a silence comes one by one, and where chunks are short not always at once:
-        it is over when one is hardly late; until then they must keep the device's pace.
+        Chunks that waited in a silence come one by one, and short ones not always at once. Until
+        one of them is hardly late, only those that keep the device's pace are fresh.
         """
         passed, floor = self._device.passed, self._floor
-        if elapsed > 2 * passed:
+        if elapsed > _SILENCE * passed:
             self._drains, self._behind = True, 0.0
             return True
         if self._drains:
-            if floor.known and excess < floor.gaps.median:
+            if floor.known and excess < floor.loss_test.median:
                 self._drains = False
             else:
-                behind = self._behind + _PACE * passed - elapsed
+                behind = self._behind + _DRAIN_PART * passed - elapsed
                 self._behind = min(max(behind, 0.0), passed)
                 if behind > 0:
                     return False
-        return elapsed >= _APART * passed
+        return elapsed >= _FRESH_PART * passed
 
     def _begin(
         self, count: int, arrival: int, counter: int | None, bounds: tuple[int, int] | None
     ) -> Stamp:
-        """Take the first chunk, or the first after a restart, whose phase is unknown."""
+        """Stamp the first chunk, or the first after a restart: its phase is unknown."""
         floor, again = self._floor, self._origin is not None
         if again:
             floor.restart()
-            self._verdicts.restart()
+            self._detector.restart()
         self._device.restart(counter)
         self._origin = self._arrival = arrival
         self._lower, self._renew, self._drains = None, False, False
-        last, high, doubt = arrival, 0.0, 3 * floor.line.scale
+        last, high, half_width = arrival, 0.0, _FIRST_WIDTH * floor.line.scale
         if bounds is not None:
             if bounds[1] < arrival:
                 floor.bound()
                 high = (bounds[1] - arrival) * 1e-9
             last = sum(bounds) // 2
-            doubt = (bounds[1] - last) * 1e-9
+            half_width = (bounds[1] - last) * 1e-9
             self._lower = LowerBounds(floor.line, self._settings.skew_tol)
             self._lower.add(0.0, (bounds[0] - arrival) * 1e-9, floor.line)
-        elif again:  # it came late, as most do; the next will not show a leap for that
+        elif again:
+            # It came late, as most do: without this the next one would seem to jump back.
             last -= round(min(floor.line.scale, self._device.step / 2) * 1e9)
         floor.line.add(0.0, high)
-        return self._told(last, count, arrival, 0.0, doubt)
+        return self._stamp(last, count, arrival, 0.0, half_width)
 
     def _between(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:
-        """Without any clock of the device there is only the middle of what is possible."""
+        """Stamp a chunk of a device without any clock: the middle of its bounds."""
         last, half = arrival, inf
         if bounds is not None:
             last, half = sum(bounds) // 2, (bounds[1] - bounds[0]) / 2
         return self._output.stamp(last, count, arrival, 0.0, 0.0, half, 0, None, "locked", ())
 
-    def _told(self, last: int, count: int, arrival: int, length: float, doubt: float) -> Stamp:
-        floor, verdicts, rate = self._floor, self._verdicts, self._settings.rate
-        if floor.gaps.suspicious:
+    def _stamp(
+        self, last: int, count: int, arrival: int, length: float, half_width: float
+    ) -> Stamp:
+        floor, detector, rate = self._floor, self._detector, self._settings.rate
+        if floor.loss_test.suspicious:
             self._state = "suspect"
         elif floor.warm(self._device.seconds):
             self._state = "locked"
@@ -239,13 +254,14 @@ class ClockModel:
             self._state = "reacquiring" if floor.renewed else "warming"
         period = 0.0 if rate is None else 1e9 * (1 + floor.line.slope) / rate
         return self._output.stamp(
-            last, count, arrival, 1e9 * length, period, 1e9 * doubt,
-            verdicts.lost, verdicts.reason, self._state, verdicts.events,
+            last, count, arrival, 1e9 * length, period, 1e9 * half_width,
+            detector.lost, detector.reason, self._state, detector.events,
         )  # fmt: skip
 
     def _own_stamp(self, count: int, stamp: int | tuple[int, int]) -> int:
         """Return the device's own stamp of the last sample [ns], and use it as a counter."""
-        if not self._stamped:  # what came before without them is of no use to them
+        # A line fitted without stamps does not fit them: begin anew.
+        if not self._stamped:
             self._device.use(_OWN_STAMPS)
             self._stamped, self._clockless, self._renew = True, False, self._origin is not None
         if isinstance(stamp, tuple):
@@ -253,10 +269,8 @@ class ClockModel:
         rate = self._settings.rate
         return stamp if rate is None else stamp + round((count - 1) * 1e9 / rate)
 
-    def _middle(
-        self, x: float, upper: float, low: float, high: float, doubt: float
-    ) -> tuple[float, float]:
-        """Return the floor between both lines, and its half width [s]."""
+    def _middle(self, x: float, upper: float, low: float, high: float) -> tuple[float, float]:
+        """Return the middle of both lines, and its half width [s]."""
         line = self._floor.line
         if self._lower is None:
             self._lower = LowerBounds(line, self._settings.skew_tol)

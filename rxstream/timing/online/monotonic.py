@@ -1,4 +1,4 @@
-"""Times that only go forward and never lie after their arrival."""
+"""Times that strictly increase and never lie after their arrival."""
 
 from rxstream.data.gap import GapReason
 from rxstream.timing.stamp import ClockEvent, Stamp, State
@@ -7,18 +7,18 @@ __all__ = ["MonotonicStamps"]
 
 
 class MonotonicStamps:
-    """The last time told; makes a `Stamp` of the next.
+    """Make stamps, each after the one before.
 
     Parameters
     ----------
-    latency
+    path_delay
         Least delay [ns], subtracted from every time.
     """
 
-    __slots__ = ("_last", "_latency")
+    __slots__ = ("_last", "_path_delay")
 
-    def __init__(self, latency: int) -> None:
-        self._latency = latency
+    def __init__(self, path_delay: int) -> None:
+        self._path_delay = path_delay
         self._last: int | None = None
 
     def stamp(
@@ -34,15 +34,15 @@ class MonotonicStamps:
         state: State,
         events: tuple[ClockEvent, ...],
     ) -> Stamp:
-        """Return a stamp for a last sample taken at ``last`` [ns], made possible.
+        """Return the stamp of a chunk whose last sample was taken at ``last`` [ns].
 
-        A chunk is squeezed to no less than half its nominal ``length`` [ns] to make up for times
-        told too late; before anything else times rise, by 1 ns a sample at least. How much later
-        they are for that than they should be is in the uncertainty.
+        Where earlier times were too late, a chunk is shortened to make up for it, but to no less
+        than half its nominal ``length`` [ns]. Times rise by 1 ns a sample at least, whatever else
+        is asked. The delay this causes is added to the uncertainty.
         """
-        latency, before = self._latency, self._last
-        limit = arrival - latency
-        last -= latency
+        path_delay, before = self._path_delay, self._last
+        limit = arrival - path_delay
+        last -= path_delay
         best = last
         if before is not None:
             least = before + round(length / 2)

@@ -1,4 +1,4 @@
-"""The clock model over arrays, for stamps that exist already."""
+"""The clock model over arrays, for recorded arrivals."""
 
 from dataclasses import fields
 from typing import Any
@@ -13,10 +13,14 @@ from rxstream.timing.settings import ClockSettings
 
 __all__ = ["CorrectedTimes", "correct_arrays"]
 
-_ALIKE = 0.01  # a counter of samples goes on by n a chunk, but for losses
-_NEAR = 0.05  # of a usual rate of ticks, by arrivals that scatter
-_SPEEDS = [10.0**k for k in range(2, 10)] + [32_768.0, 44_100.0, 48_000.0, 90_000.0]
-_REMEDY = "tell what it counts with counter_spec=DeviceCounter(...), or leave it out"
+# A counter of samples advances by n a chunk, to this fraction in the median: losses are rarer.
+_COUNTS_SAMPLES = 0.01
+# A counter of ticks has a usual rate to this fraction: arrivals scatter. The nearest two of these
+# rates, 44 100 and 48 000 Hz, differ by 8 %.
+_NEAR_RATE = 0.05
+# Rates of ticks in use [Hz]: powers of ten, clock crystals, sound, MPEG.
+_TICK_RATES = [10.0**k for k in range(2, 10)] + [32_768.0, 44_100.0, 48_000.0, 90_000.0]
+_REMEDY = "say what it counts with counter_spec=DeviceCounter(...), or leave it out"
 
 Ints = NDArray[np.int64]
 
@@ -42,7 +46,7 @@ def correct_arrays(
     n
         Samples of each chunk ``(m,)``, or one number for all.
     arrival
-        When each chunk arrived ``(m,)`` int [ns], on a clock that never jumps.
+        Arrivals of the chunks ``(m,)`` int [ns], on a clock that never jumps.
     rate
         Nominal samples per second [Hz], or None for irregular samples.
     counter
@@ -50,18 +54,18 @@ def correct_arrays(
     lower, upper
         Bounds on the time of the last sample ``(m,)`` int [ns]; ``upper`` defaults to `arrival`.
     quantum
-        If samples are lost, multiples of this many are.
+        Losses are multiples of this many samples.
     path_delay
         Least delay [s], subtracted from every time.
     online
-        Whether each time may only depend on what came before it, as in a live stream; else the
-        future is looked at too, which is better.
+        Whether each time depends on earlier chunks alone, as in a live stream. Otherwise later
+        ones are used too, which is better.
     counter_spec
-        What the counter is: its bits, and its rate if it counts ticks. Without it this is found
-        from the data: a counter that advances by `n` a chunk counts samples, one that runs at a
-        usual rate (1 kHz, 1 MHz, 90 kHz, ...) ticks; what is neither is refused.
+        Bits of the counter, and its rate if it counts ticks. Without it they are found from the
+        data: a counter that advances by `n` a chunk counts samples, one that runs at a usual rate
+        (1 kHz, 1 MHz, 90 kHz, ...) ticks; any other is refused.
     **settings
-        Others of `ClockSettings`.
+        Further ones of `ClockSettings`.
 
     Returns
     -------
@@ -71,8 +75,9 @@ def correct_arrays(
     Raises
     ------
     ParameterError
-        If arrays differ in length, are not of integers, bounds or arrivals go back, a setting is
-        unknown, or it is not clear what the counter counts: without a rate, it never is.
+        If arrays differ in length or are not of integers, bounds cross, arrivals go back, a
+        setting is unknown, or it is not clear what the counter counts (without a rate, it never
+        is).
 
     Examples
     --------
@@ -127,33 +132,34 @@ def _column(name: str, values: ArrayLike, length: int | None) -> Ints:
 
 
 def _kind_of(counter: Ints, arrival: Ints, count: Ints, rate: float | None) -> DeviceCounter:
-    """Find out what a counter counts, and its bits."""
+    """Find what a counter counts, and its bits."""
     top = int(counter.max(initial=0))
     steps = np.diff(counter)
     bits = 64
-    if (steps < 0).any():  # wraps, or restarts: a counter that wraps comes near its end
+    # A counter that goes back has wrapped or restarted; one that wraps comes near its end.
+    if (steps < 0).any():
         bits = next((b for b in (8, 16, 24, 32) if top < 1 << b and top >= 7 << (b - 3)), 64)
     usual = steps[steps > 0]
     if rate is None:
-        what = "numbers samples, which is no clock without a rate" if _alike(steps, count) else (
-            "may number chunks or count ticks, and irregular samples do not tell which"
-        )  # fmt: skip
+        what = "may number chunks or count ticks, and irregular samples do not show which"
+        if _counts_samples(steps, count):
+            what = "numbers samples, which is no clock without a rate"
         raise ParameterError(f"counter {what}; {_REMEDY}")
-    if not len(usual) or _alike(steps, count):
+    if not len(usual) or _counts_samples(steps, count):
         return DeviceCounter(bits)
     speed = float(np.median(usual) / max(float(np.median(np.diff(arrival))), 1.0)) * 1e9
     if bits == 64:
         good = steps > 0
         speed = float(steps[good].sum() / max(int(np.diff(arrival)[good].sum()), 1)) * 1e9
-    nearest = min(_SPEEDS, key=lambda known: abs(known / speed - 1))
-    if abs(nearest / speed - 1) > _NEAR:
+    nearest = min(_TICK_RATES, key=lambda known: abs(known / speed - 1))
+    if abs(nearest / speed - 1) > _NEAR_RATE:
         msg = (
-            f"counter does not go on by n a chunk, and {speed:.6g} a second is no usual rate of "
+            f"counter does not advance by n a chunk, and {speed:.6g} a second is no usual rate of "
             f"ticks; {_REMEDY}"
         )
         raise ParameterError(msg)
     return DeviceCounter(bits, nearest, "ticks")
 
 
-def _alike(steps: Ints, count: Ints) -> bool:
-    return len(steps) == 0 or abs(float(np.median(steps / count[1:])) - 1) < _ALIKE
+def _counts_samples(steps: Ints, count: Ints) -> bool:
+    return len(steps) == 0 or abs(float(np.median(steps / count[1:])) - 1) < _COUNTS_SAMPLES

@@ -1,4 +1,4 @@
-"""The online model over arrays, and the two passes for recordings."""
+"""The online model over arrays, and two passes for recordings."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,8 +15,17 @@ __all__ = ["CorrectedTimes", "Evidence", "run_offline", "run_online"]
 
 Ints = NDArray[np.int64]
 
-_MOST_WRONG = 0.05  # of the times of a stretch may be after the arrival by more than the doubt
-_ROUNDING = 1e-6  # [s]
+# Share of the times of a stretch that may lie after their arrival by more than the uncertainty: by
+# definition of a 95 % interval. With more the line is wrong.
+_MAX_IMPOSSIBLE = 0.05
+# Times and arrivals are compared as floats of seconds [s].
+_ROUNDING = 1e-6
+# Window of the second pass, in windows of the first: it looks both ways. From the study before the
+# first version; not swept.
+_WINDOW = 1.5
+# Standard deviation of the slope from window to window: at least this, and this many times what
+# the slope changes within a window. Not swept.
+_MIN_SLOPE_SD, _WANDERS = 3e-6, 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,13 +44,18 @@ class CorrectedTimes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What is known of each chunk ``(m,)``."""
+    """Evidence for the time of each chunk ``(m,)``."""
 
     count: Ints
+    """Samples."""
     arrival: Ints
+    """Host time of the arrival [ns]."""
     counter: Ints | None
+    """The device's counter at the last sample, raw."""
     low: Ints | None
+    """Earliest host time of the last sample [ns]."""
     high: Ints
+    """Latest host time of the last sample [ns]."""
 
     def push(self, model: ClockModel, i: int) -> Stamp:
         """Feed a model with chunk ``i``."""
@@ -54,7 +68,7 @@ class Evidence:
 
 
 def run_online(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
-    """Let each time depend on the past alone."""
+    """Stamp each chunk from the past alone."""
     model = ClockModel(settings)
     stamps = [evidence.push(model, i) for i in range(len(evidence.count))]
     return CorrectedTimes(
@@ -66,7 +80,7 @@ def run_online(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
 
 
 def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
-    """Look at the future too."""
+    """Stamp each chunk from past and future."""
     size = len(evidence.count)
     if not size:
         return run_online(settings, evidence)
@@ -76,15 +90,16 @@ def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     for i in range(size):
         stamps.append(evidence.push(model, i))
         origins[i], seconds[i] = model.origin or 0, model.seconds
-    if model.origin is None:  # no clock but the host's: nothing to look at
+    # Without a clock of the device the future says nothing about a chunk.
+    if model.origin is None:
         return run_online(settings, evidence)
     times = _Times(settings, evidence, origins, seconds, model, stamps)
-    times.take_back([event for stamp in stamps for event in stamp.events])
+    times.backdate([event for stamp in stamps for event in stamp.events])
     return times.result()
 
 
 class _Times:
-    """Device times as they were found online, and what is put right in them."""
+    """Device times as found online, and their corrections."""
 
     def __init__(
         self,
@@ -98,15 +113,15 @@ class _Times:
         self._settings, self._evidence, self._model = settings, evidence, model
         self._origin = int(evidence.arrival[0])
         self._stamps = stamps
-        # where the device's zero lies differs from restart to restart; so do not the steps
+        # The device's zero differs from restart to restart; here all times have one zero.
         self._x = seconds + (origins - self._origin) / 1e9
         self._sure = np.ones(len(seconds), bool)
-        self._joints: list[StepCandidate] = []
+        self._candidates: list[StepCandidate] = []
         self._restarts: list[int] = []
         self.events: list[ClockEvent] = []
 
-    def take_back(self, events: list[ClockEvent]) -> None:
-        """Put what was found late to where it began."""
+    def backdate(self, events: list[ClockEvent]) -> None:
+        """Apply events from where they began, not from where they were found."""
         for event in events:
             late = slice(event.first, event.last)
             if event.kind == "restart":
@@ -114,7 +129,7 @@ class _Times:
                 self._x[late] += event.correction / 1e9
                 self._sure[late] = False
             elif event.kind == "latency":
-                self._joints.append(StepCandidate(event.first, None))
+                self._candidates.append(StepCandidate(event.first, None))
             elif event.kind == "overlap" and event.correction:
                 self._undo(event)
                 continue
@@ -123,11 +138,11 @@ class _Times:
                 self._sure[late] = False
                 if self._settings.quantum is None and self._settings.rate:
                     unit, moved = 1 / self._settings.rate, event.correction / 1e9
-                    self._joints.append(StepCandidate(event.first, unit, moved))
+                    self._candidates.append(StepCandidate(event.first, unit, moved))
             self.events.append(event)
 
     def _undo(self, event: ClockEvent) -> None:
-        """Forget a loss that was none, or keep an overlap that is one."""
+        """Drop a loss that was none, or keep an overlap that is one."""
         last = self.events[-1] if self.events else None
         if last is None or last.kind != "gap" or last.samples != -(event.samples or 0):
             self.events.append(event)
@@ -141,33 +156,34 @@ class _Times:
         size = len(evidence.count)
         high = (evidence.high - origin) / 1e9
         low = None if evidence.low is None else (evidence.low - origin) / 1e9
-        times, doubts = np.empty(size), np.empty(size)
+        times, widths = np.empty(size), np.empty(size)
         scales = self._scales()
         sized: list[tuple[int, float | None]] = []
-        # device time that goes back (an overlap, a wrong counter) cannot be one line
+        # Device time that goes back (an overlap, a wrong counter) cannot be one line.
         back = (np.flatnonzero(np.diff(self._x) < 0) + 1).tolist()
         edges = sorted({0, *self._restarts, *back, size})
         for begin, end in pairwise(edges):
             part = slice(begin, end)
-            joints = tuple(
-                replace(joint, at=joint.at - begin)
-                for joint in self._joints
-                if begin < joint.at < end
+            candidates = tuple(
+                replace(candidate, at=candidate.at - begin)
+                for candidate in self._candidates
+                if begin < candidate.at < end
             )
             stretch = Stretch(
                 self._x[part], high[part], None if low is None else low[part],
-                self._sure[part], joints,
+                self._sure[part], candidates,
             )  # fmt: skip
-            times[part], doubts[part], steps = smooth(stretch, scales)
-            wrong = times[part] > high[part] + doubts[part] + _ROUNDING
-            if wrong.mean() > _MOST_WRONG:  # arrivals contradict it: what was known live is better
-                times[part], doubts[part] = self._live(part)
-            sized += zip((j.at + begin for j in joints if j.unit), steps, strict=True)
+            times[part], widths[part], steps = smooth(stretch, scales)
+            impossible = times[part] > high[part] + widths[part] + _ROUNDING
+            # Where arrivals contradict the second pass, the first one is better.
+            if impossible.mean() > _MAX_IMPOSSIBLE:
+                times[part], widths[part] = self._live(part)
+            sized += zip((c.at + begin for c in candidates if c.unit), steps, strict=True)
         self._resize(dict(sized))
-        return self._told(times, doubts)
+        return self._corrected(times, widths)
 
     def _live(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return times and uncertainties as they were told live [s]."""
+        """Return times and uncertainties of the first pass [s]."""
         offset = round(self._settings.path_delay * 1e9) - self._origin
         stamps = self._stamps[part]
         last = np.array([stamp.last + offset for stamp in stamps]) / 1e9
@@ -175,32 +191,33 @@ class _Times:
 
     def _scales(self) -> Scales:
         line = self._model.line
-        doubt = 3e-6 + 2 * line.wander * line.span
-        return Scales(line.slope, doubt, line.near, 1.5 * line.span, line.wander)
+        slope_sd = _MIN_SLOPE_SD + _WANDERS * line.wander * line.span
+        return Scales(line.slope, slope_sd, line.floor_scale, _WINDOW * line.span, line.wander)
 
     def _resize(self, steps: dict[int, float | None]) -> None:
-        """Tell the sizes of losses as they are now known, and rises of the delay as what they are.
+        """Correct the sizes of losses, and turn those that were rises of the delay into latency.
 
         A loss of no samples was part of the one before it.
         """
-        rate, told = self._settings.rate or 1.0, []
+        rate, events = self._settings.rate or 1.0, []
         for event in self.events:
             if event.kind == "gap" and event.first in steps:
                 step = steps[event.first]
                 if step is None:
                     changed = replace(event, kind="latency", samples=None)
-                    told.append(replace(changed, correction=0, delay=event.correction))
+                    events.append(replace(changed, correction=0, delay=event.correction))
                 elif (samples := (event.samples or 0) + round(step * rate)) > 0:
-                    told.append(replace(event, samples=samples))
+                    events.append(replace(event, samples=samples))
             else:
-                told.append(event)
-        self.events = told
+                events.append(event)
+        self.events = events
 
-    def _told(self, times: NDArray[np.float64], doubts: NDArray[np.float64]) -> CorrectedTimes:
-        evidence, latency = self._evidence, round(self._settings.path_delay * 1e9)
+    def _corrected(self, times: NDArray[np.float64], widths: NDArray[np.float64]) -> CorrectedTimes:
+        evidence, path_delay = self._evidence, round(self._settings.path_delay * 1e9)
         last = np.rint(times * 1e9).astype(np.int64) + self._origin
-        last = np.minimum(last, evidence.arrival) - latency
-        room = np.cumsum(evidence.count)  # a chunk takes 1 ns a sample at least
+        last = np.minimum(last, evidence.arrival) - path_delay
+        # A chunk takes 1 ns a sample at least.
+        room = np.cumsum(evidence.count)
         last = np.maximum.accumulate(last - room) + room
         before = np.concatenate((last[:1] - evidence.count[:1], last[:-1]))
         first = last - (last - before) * (evidence.count - 1) // evidence.count
@@ -212,4 +229,4 @@ class _Times:
             apart.append(0)
             first[apart] = np.maximum(last - length, before + 1)[apart]
             first[0] = last[0] - length[0]
-        return CorrectedTimes(first, last, doubts * 1e9, tuple(self.events))
+        return CorrectedTimes(first, last, widths * 1e9, tuple(self.events))

@@ -14,7 +14,7 @@ from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.simulated import Delay, Simulated
 from rxstream.errors import ParameterError
-from rxstream.timing.calibration.calibrate import calibrate_latency, events_of
+from rxstream.timing.calibration.calibrate import calibrate_latency, onset_times
 
 S = 1_000_000_000
 JITTER = 1e-3  # of events seen by both [s]
@@ -181,20 +181,20 @@ def test_onsets_are_found_in_any_numbers(dtype, shape):
     data[[20, 21, 28, 60]] = 1
     if shape:
         data[40, 1] = 1  # another channel does not count
-    assert events_of(_chunk(data), 0.5).tolist() == [1_200_000_000, 1_600_000_000]
+    assert onset_times(_chunk(data), 0.5).tolist() == [1_200_000_000, 1_600_000_000]
 
 
 def test_the_least_integer_is_loud():
     data = np.zeros(10, np.int16)
     data[5] = -32_768
-    assert len(events_of(_chunk(data), 1000)) == 1
+    assert len(onset_times(_chunk(data), 1000)) == 1
 
 
 def test_an_event_needs_quiet_before():
     data = np.zeros(100)
     data[10:80:8] = 1.0  # every 80 ms
-    assert events_of(_chunk(data), 0.5).tolist() == [1_100_000_000]
-    assert len(events_of(_chunk(data), 0.5, refractory=0.05)) == 9
+    assert onset_times(_chunk(data), 0.5).tolist() == [1_100_000_000]
+    assert len(onset_times(_chunk(data), 0.5, holdoff=0.05)) == 9
 
 
 def test_what_began_unseen_is_no_event():
@@ -204,27 +204,27 @@ def test_what_began_unseen_is_no_event():
     gap = Gap(first.end, first.end + S, 100, "dropped")
     later = Chunk.regular(data, first.info, start=gap.end, index=150, gap=gap)
     both = concat([first, later])
-    assert events_of(both, 0.5).tolist() == [1_300_000_000, gap.end + 300_000_000]
+    assert onset_times(both, 0.5).tolist() == [1_300_000_000, gap.end + 300_000_000]
 
 
 def test_silence_has_no_events():
-    found = events_of(_chunk(np.zeros(10)), 0.5)
+    found = onset_times(_chunk(np.zeros(10)), 0.5)
     assert (found.dtype, found.shape) == (np.int64, (0,))
 
 
 @pytest.mark.parametrize(
-    ("data", "threshold", "refractory", "text"),
+    ("data", "threshold", "holdoff", "text"),
     [
         (np.zeros((5, 4, 4, 3), np.uint8), 5, 0.1, "reduce them first"),
         (np.zeros(5, "U3"), 5, 0.1, "found in numbers"),
         (np.zeros(5), 0, 0.1, "threshold must be"),
         (np.zeros(5), float("nan"), 0.1, "threshold must be"),
-        (np.zeros(5), 0.5, -1, "refractory must be"),
+        (np.zeros(5), 0.5, -1, "holdoff must be"),
     ],
 )
-def test_bad_onsets_are_refused(data, threshold, refractory, text):
+def test_bad_onsets_are_refused(data, threshold, holdoff, text):
     with pytest.raises(ParameterError, match=text):
-        events_of(_chunk(data), threshold, refractory)
+        onset_times(_chunk(data), threshold, holdoff)
 
 
 # -- two devices ------------------------------------------------------------------------------
@@ -262,14 +262,14 @@ def test_a_clap_and_a_flash_calibrate_microphone_and_camera():
         rate=30.0, signal=_shown(30, -22, (), 200.0, 0.1), ppm=-22.0, name="camera", seed=2,
         delay=Delay(0.045, 0.002),
     )  # fmt: skip
-    heard = events_of(_watch(mic), 0.4)
-    found = calibrate_latency(heard, events_of(_watch(cam), 100.0), drift=False)
+    heard = onset_times(_watch(mic), 0.4)
+    found = calibrate_latency(heard, onset_times(_watch(cam), 100.0), drift=False)
     # what the camera takes more, and half a picture that passes until it looks
     true = 0.045 - 0.0013 + 0.5 / 30
     assert found.matched >= 35
     assert abs(found.offset - true) < found.offset_uncertainty + 0.002
     assert found.residual_p95 < 1 / 30
 
-    flashes = events_of(_watch(cam, path_delay=found.latency[1]), 100.0)
+    flashes = onset_times(_watch(cam, path_delay=found.latency[1]), 100.0)
     again = calibrate_latency(heard, flashes, drift=False)
     assert abs(again.offset) < 1e-3

@@ -14,7 +14,7 @@ from rxstream.timing.online.buckets import Buckets
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.delays import DelayHistogram
 from rxstream.timing.online.envelope import LowerEnvelope
-from rxstream.timing.online.gaptest import GapTest
+from rxstream.timing.online.loss_test import LossTest
 from rxstream.timing.tangent import lower_hull, tangent
 
 floats = st.floats(-100, 100, allow_nan=False)
@@ -185,8 +185,8 @@ def _armed(quantum):
     delays = DelayHistogram()
     for delay in rng.exponential(1e-3, 5000).tolist():
         delays.add(delay)
-    test = GapTest(quantum, 1e-6)
-    test.calibrate(delays, step=0.01, doubt=1e-5)
+    test = LossTest(quantum, 1e-6)
+    test.calibrate(delays, step=0.01, half_width=1e-5)
     return test, rng
 
 
