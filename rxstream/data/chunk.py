@@ -371,18 +371,12 @@ class Chunk(Generic[S]):
         if x == low and y == self._end:
             return self
         axis = self._axis
-        if not self._gap_positions:
-            i, j = axis.find(x), axis.find(y)
-            return Chunk(self._data[i:j], axis.cut(i, j), x, y, self._index + i, self._info)
-        return self._between_gaps(x, y)
-
-    def _between_gaps(self, x: int, y: int) -> "Chunk[S]":
-        i, j = self._axis.find(x), self._axis.find(y)
-        start, shift, gap_positions = cut_gaps(self._gap_positions, i, j, x, y, self._end)
-        return Chunk(
-            self._data[i:j], self._axis.cut(i, j), start, y, self._index + i + shift,
-            self._info, gap_positions,
-        )  # fmt: skip
+        i, j = axis.find(x), axis.find(y)
+        start, shift, gap_positions = x, 0, self._gap_positions
+        if gap_positions:
+            start, shift, gap_positions = cut_gaps(gap_positions, i, j, x, y, self._end)
+        data, index = self._data[i:j], self._index + i + shift
+        return Chunk(data, axis.cut(i, j), start, y, index, self._info, gap_positions)
 
     @property
     def covered_from(self) -> int:
