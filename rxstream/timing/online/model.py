@@ -61,7 +61,7 @@ class ClockModel:
 
     def __init__(self, settings: ClockSettings) -> None:
         if not isinstance(settings, ClockSettings):
-            msg = f"ClockModel needs a ClockSettings, as ClockSettings(48e3), not {settings!r}"
+            msg = f"ClockModel needs ClockSettings, as ClockSettings(rate=48e3), not {settings!r}"
             raise ParameterError(msg)
         rate, quantum = settings.rate, settings.quantum
         self._settings = settings
