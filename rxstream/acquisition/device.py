@@ -5,7 +5,6 @@ import logging
 import os
 import threading
 import weakref
-from types import TracebackType
 from typing import Self
 
 from reactivex import Observable, abc
@@ -199,12 +198,7 @@ class Device(Rewindable):
     def __enter__(self) -> Self:
         return self.open()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     @property

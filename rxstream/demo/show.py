@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group
@@ -54,12 +53,7 @@ class Display(logging.Handler):
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         logging.getLogger("rxstream").removeHandler(self)
         if self._live is not None:
             self._live.stop()

@@ -5,7 +5,6 @@ import os
 import threading
 from abc import abstractmethod
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self
 
 from reactivex import abc
@@ -161,12 +160,7 @@ class Sink(abc.ObserverBase[Chunk]):
             raise self._too_late()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
