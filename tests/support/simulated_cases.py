@@ -29,6 +29,7 @@ BO_ 784 Doors: 1 ECU
 
 EXEMPT = {
     "JoinedWindow": "what join_windows gives",
+    "Sample": "what samples gives",
     "Unmatched": "what align reports",
     "latest": "which chunks it leaves out depends on how fast the subscriber is",
 }
