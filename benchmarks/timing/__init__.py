@@ -1,1 +1,1 @@
-"""True times, ours and the peers', side by side: ``python benchmarks/timing/timestamps.py``."""
+"""True times of rxstream and of peers: ``python benchmarks/timing/timestamps.py``."""

@@ -1,4 +1,4 @@
-"""Stamps that a sound driver makes itself: ours and others' times from the same ones.
+"""Stamps that a sound driver makes itself: times of rxstream and of peers from the same ones.
 
 python benchmarks/timing/driver.py [--seeds 10]
 
@@ -22,26 +22,27 @@ from rxstream.timing.online.driver import DriverStamps
 from timing import peers
 from timing.score import spelled
 
-_RATE, _PPM, _LONG, _WARM = 48_000, 80.0, 120.0, 5.0
+# Nominal rate [Hz], error of the clock, length of a run and its start that is left out [s].
+_RATE, _PPM, _LENGTH, _WARM = 48_000, 80.0, 120.0, 5.0
 _PEERS = ("arrival", "lsl", "dll", "kalman", "hull_switched", "lowest_10s", "gstreamer")
 
 
 class Scene(NamedTuple):
-    """Blocks of one length [s], and what is wrong with their stamps ``(n,)`` [s]."""
+    """Blocks of one length [s], and the errors of their stamps ``(n,)`` [s]."""
 
     length: float
-    wrong: Callable[[np.random.Generator, int], Any]
-    lost: float = 0.0  # before the middle block, untold [s]
+    errors: Callable[[np.random.Generator, int], Any]
+    lost: float = 0.0  # before the middle block, unreported [s]
 
 
 def _quiet(rng: np.random.Generator, n: int) -> Any:
-    """Some ten microseconds, and one in a hundred early, as after a stall."""
+    """Return errors of some ten microseconds; one in a hundred is early, as after a stall."""
     early = (rng.random(n) < 0.01) * rng.uniform(0, 0.02, n)
     return rng.normal(0, 20e-6, n) - early
 
 
 def _busy(rng: np.random.Generator, n: int) -> Any:
-    """Six in ten up to 10 ms late, four in a row alike."""
+    """Return errors of up to 10 ms for six in ten, four in a row alike."""
     groups = -(-n // 4)
     late = (rng.random(groups) < 0.6) * rng.uniform(0, 0.01, groups)
     return _quiet(rng, n) + np.repeat(late, 4)[:n]
@@ -57,20 +58,20 @@ SCENES = {
 }
 
 
-def played(scene: Scene, seed: int) -> dict[str, float]:
-    """Return what 95 % of the errors keep within [µs] for each, and how ours told its own."""
+def run(scene: Scene, seed: int) -> dict[str, float]:
+    """Return the 95 % quantile of the errors [µs] of each method, and the coverage of ours."""
     rng = np.random.default_rng(seed)
-    n = round(_LONG / scene.length)
+    n = round(_LENGTH / scene.length)
     block = scene.length * (1 + _PPM * 1e-6)
     begin = np.arange(n) * block
     begin[n // 2 :] += scene.lost
     end = begin + block
-    stamp = begin + scene.wrong(rng, n)
+    stamp = begin + scene.errors(rng, n)
 
     driver, count = DriverStamps(1e9 / _RATE), round(scene.length * _RATE)
-    told = [driver.push(count, 10**18 + round(1e9 * s)) for s in stamp.tolist()]
-    ours = np.array([t - 10**18 for t, _, _ in told]) / 1e9
-    doubt = np.array([d for _, _, d in told]) / 1e9
+    pushed = [driver.push(count, 10**18 + round(1e9 * s)) for s in stamp.tolist()]
+    ours = np.array([end - 10**18 for end, _, _ in pushed]) / 1e9
+    half_width = np.array([width for _, _, width in pushed]) / 1e9
     late = end >= _WARM
     error = np.abs(ours - end)
     x, y = np.arange(1, n + 1) * scene.length, stamp + scene.length
@@ -78,8 +79,8 @@ def played(scene: Scene, seed: int) -> dict[str, float]:
     return {
         "rxstream": _p95(error[late]),
         **{name: _p95(np.abs(times - end)[late]) for name, times in theirs.items()},
-        "covered": float(np.mean(error[late] <= doubt[late])),
-        "lost": sum(lost for _, lost, _ in told) / (scene.lost * _RATE) if scene.lost else 0.0,
+        "covered": float(np.mean(error[late] <= half_width[late])),
+        "lost": sum(lost for _, lost, _ in pushed) / (scene.lost * _RATE) if scene.lost else 0.0,
     }
 
 
@@ -96,8 +97,8 @@ def main() -> None:
     print("| stamps |", " | ".join(columns), "| covered | of the loss found |")
     print("|---" * (len(columns) + 3) + "|")
     for name, scene in SCENES.items():
-        runs = [played(scene, seed) for seed in seeds]
-        mid = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
+        runs = [run(scene, seed) for seed in seeds]
+        mid = {key: float(np.median([found[key] for found in runs])) for key in runs[0]}
         cells = [spelled(mid[key]) for key in columns]
         found = f"{mid['lost']:.1%}" if scene.lost else "–"
         print(f"| {name} |", " | ".join(cells), f"| {mid['covered']:.1%} | {found} |")

@@ -1,11 +1,11 @@
-"""How many errors the uncertainty would hold with other factors: those in `envelope.py`.
+"""Share of the errors that the uncertainty holds with other factors than those in `envelope.py`.
 
 python benchmarks/timing/fit.py [--seeds 3]
 
-The uncertainty of a line is 8.5 times its bias where the delays' lowest points are known, and 3
-times the chance of its lowest point before. Each table has the share of errors held (mean over
-streams of 1 Hz to 1 kHz, and the worst of them) if the whole uncertainty were that much wider or
-narrower: a share of 1 is the shipped factor.
+The uncertainty of a line is 8.5 times its bias where the delays near the floor are known, and 3
+times the standard errors of its height and slope before. Each table has the share of errors held
+(mean over streams of 1 Hz to 1 kHz, and the worst of them) if the whole uncertainty were that much
+wider or narrower. The middle column, a share of 1, is the shipped factor.
 """
 
 import argparse
@@ -31,7 +31,7 @@ FACTORS = {"settled": 8.5, "first seconds": 3.0}
 
 
 def needed(law: str, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Return the share of errors held by each width, before and after the first 10 s."""
+    """Return the share of errors held by each width, in the first 10 s and after them."""
     parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in FACTORS}
     for rate, size, seconds in RATES:
         trace = regular(

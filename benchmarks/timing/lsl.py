@@ -1,10 +1,10 @@
-"""Whether the peer `lsl` is what liblsl does: both on the same stamps.
+"""Comparison of the peer `lsl` with liblsl itself, on the same stamps.
 
 python benchmarks/timing/lsl.py        (needs: pip install pylsl)
 
-liblsl takes out jitter only inside an inlet, but from the stamps alone: no clock is read. So an
-outlet in this process sends the arrivals of a trace as stamps, one sample for each chunk, as fast
-as it can, and an inlet beside it takes out their jitter.
+liblsl removes jitter only inside an inlet, but from the stamps alone, without reading a clock. So
+an outlet in this process sends the arrivals of a trace as stamps, one sample for each chunk, as
+fast as it can, and an inlet beside it removes their jitter.
 """
 
 import os
@@ -18,12 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from timing import peers, traces
 
+# Chunks of the trace, and how many are sent before they are read back.
 _CHUNKS, _AT_ONCE = 20_000, 500
 _LOCAL = "[ports]\nIPv6 = disable\n[multicast]\nResolveScope = machine\n[log]\nlevel = -3\n"
 
 
 def main() -> None:
-    """Print by how much they differ."""
+    """Print the largest difference."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "lsl_api.cfg"
         settings.write_text(_LOCAL)
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def through(pylsl, stamps: np.ndarray) -> np.ndarray:
-    """Return the stamps ``(n,)`` [s] as an inlet gives them."""
+    """Return the stamps after an inlet ``(n,)`` [s]."""
     name = f"rxstream-bench-{os.getpid()}"
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "x", 1, 100.0, "float32", name))
     found = pylsl.resolve_byprop("source_id", name, timeout=10)

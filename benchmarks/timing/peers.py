@@ -1,10 +1,10 @@
-"""How others find the time of a sample, for `timestamps.py`.
+"""Times of samples by other methods, for `timestamps.py`.
 
 Each peer is ``f(x, y, trace) -> times``: ``x`` device time by the naive rules, ``y`` arrival, both
-of each chunk's last sample ``(n,)`` [s]; parameters are the peers' own defaults where they have
-some. All but pyxdf are re-implementations from the published formulae or the documented behaviour:
-they are parts of larger programs. pyxdf runs itself where it is installed. liblsl runs only inside
-an inlet; `timing/lsl.py` sends a trace through one: `lsl` is the same to a nanosecond.
+of each chunk's last sample ``(n,)`` [s]. Parameters are the peers' own defaults where they have
+some. All but pyxdf are re-implementations from the published formulae or the documented behaviour,
+as they are parts of larger programs. pyxdf's own code runs where it is installed. liblsl runs only
+inside an inlet; `timing/lsl.py` sends a trace through one, and `lsl` agrees to a nanosecond.
 """
 
 import math
@@ -72,7 +72,8 @@ def dll(x: Floats, y: Floats, trace: Trace) -> Floats:
     for u, a in _pairs(x[1:], y[1:]):
         guess = t + rate * (u - before)
         before, error = u, a - guess
-        if abs(error) > period + 0.2:  # what JACK does on an xrun
+        # As JACK does on an xrun.
+        if abs(error) > period + 0.2:
             t = begun = a
         else:
             b, c = quick if a - begun < 2 else slow
@@ -82,7 +83,7 @@ def dll(x: Floats, y: Floats, trace: Trace) -> Floats:
 
 
 def kalman(x: Floats, y: Floats, trace: Trace) -> Floats:
-    """Offset and skew by a Kalman filter that rejects what is off by more than 1 sigma (cuckoo)."""
+    """Offset and skew by a Kalman filter that rejects arrivals beyond 1 sigma (cuckoo)."""
     state, cov, noise = np.array([y[0] - x[0], 0.0]), np.diag([4e-6, 1e-6]), 4e-6
     seen, out = float(x[0]), []
     for u, a in _pairs(x, y):

@@ -12,25 +12,33 @@ from timing import peers
 from timing.traces import Trace
 
 __all__ = [
-    "COLUMNS", "Figures", "best", "errors", "follow", "markdown", "merged", "score", "spelled",
+    "COLUMNS", "LOSSES", "Figures", "best", "errors", "follow", "markdown", "merged", "score",
+    "spelled",
 ]  # fmt: skip
 
 Ints = NDArray[np.int64]
 Figures = dict[str, dict[str, float]]
-"""Of each method: what, and how much."""
+"""Figures by method and name."""
 
 COLUMNS = ["rxstream", *peers.ONLINE, "rxstream offline", *peers.OFFLINE]
-_SUMMED = ("told", "true", "found", "exact", "order")
+LOSSES = ("true", "reported", "found", "exact")
+"""Figures that count losses: there are, are reported, at the right chunk, with the right size."""
+
+# Figures that are summed over seeds.
+_SUMMED = (*LOSSES, "order")
+# The first seconds are judged by themselves [ns].
 _WARM = 2_000_000_000
+# Chunks by which a reported loss may be off: it is found some chunks after it happened.
+_NEAR_CHUNKS = 5
 
 
 def errors(last: Ints, trace: Trace, wall: Ints | int = 0) -> NDArray[np.float64]:
-    """Return the errors ``(n,)`` of last samples' times [µs]; the least delay is no error."""
+    """Return the errors of the last samples' times ``(n,)`` [µs]; the least delay is no error."""
     return (last - trace.truth - wall) / 1e3 - trace.floor * 1e6
 
 
 def follow(trace: Trace) -> tuple[list[Stamp], NDArray[np.float64]]:
-    """Feed a fresh model as a live stream would; return its stamps and the µs of each chunk."""
+    """Feed a fresh model as a live stream does; return its stamps and the µs of each chunk."""
     counter = [None] * len(trace.count) if trace.counter is None else trace.counter.tolist()
     bounds = [None] * len(trace.count)
     if trace.lower is not None and trace.upper is not None:
@@ -49,14 +57,14 @@ def live(trace: Trace) -> dict[str, float]:
     """Return the figures of the model on a live stream."""
     stamps, cost = follow(trace)
     last = np.array([stamp.last for stamp in stamps])
-    doubt = np.array([stamp.uncertainty for stamp in stamps]) / 1e3
+    half_width = np.array([stamp.uncertainty for stamp in stamps]) / 1e3
     events = [event for stamp in stamps for event in stamp.events]
     error = errors(last, trace)
     order = float((np.diff(last) <= 0).sum() + (last > trace.arrival).sum())
-    told = [(e.first, e.samples) for e in events if e.kind in ("gap", "restart")]
-    facts = {"covered": float(np.mean(np.abs(error) <= doubt)), "order": order}
+    reported = [(e.first, e.samples) for e in events if e.kind in ("gap", "restart")]
+    facts = {"covered": float(np.mean(np.abs(error) <= half_width)), "order": order}
     facts |= {"µs per chunk": float(cost.mean()), "median µs": float(np.median(cost))}
-    return _figures(error, trace) | facts | _losses(told, trace)
+    return _figures(error, trace) | facts | _losses(reported, trace)
 
 
 def afterwards(trace: Trace) -> dict[str, float]:
@@ -73,17 +81,18 @@ def afterwards(trace: Trace) -> dict[str, float]:
 
 
 def score(trace: Trace, *, offline: bool = True) -> Figures:
-    """Return the figures of everybody on one trace."""
+    """Return the figures of all methods on one trace."""
     rows = {"rxstream": live(trace)}
     if offline:
         rows["rxstream offline"] = afterwards(trace)
-    wall: Ints | int = 0 if trace.wall is None else trace.wall  # the peers' clock
+    # The peers read the wall clock.
+    wall: Ints | int = 0 if trace.wall is None else trace.wall
     begin = int(trace.arrival[0])
     y = (trace.arrival - begin + wall) / 1e9
     x = y if trace.units is None else trace.units
     for name, peer in (peers.ONLINE | (peers.OFFLINE if offline else {})).items():
         if trace.units is None and name not in ("arrival", "midpoint"):
-            continue  # no device clock: nothing to fit
+            continue  # without a device clock there is nothing to fit
         started = time.perf_counter()
         times = peer(x, y, trace)
         cost = (time.perf_counter() - started) / len(y) * 1e6
@@ -99,7 +108,7 @@ def best(rows: Figures, what: str = "p95") -> str:
 
 
 def merged(runs: list[Figures]) -> Figures:
-    """Return medians over the seeds; counts are summed, of coverage mean and worst are told."""
+    """Return medians over the seeds, sums of counts, and mean and worst of the coverage."""
     whole: Figures = {}
     for who in runs[0]:
         whole[who] = {}
@@ -113,13 +122,13 @@ def merged(runs: list[Figures]) -> Figures:
 
 
 def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table as it stands in the documentation."""
+    """Return a table for the documentation."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def spelled(value: float) -> str:
-    """Return microseconds as people read them."""
+    """Return microseconds with a readable unit."""
     for unit, size in (("s", 1e6), ("ms", 1e3)):
         if value >= 0.9995 * size:
             return f"{value / size:.3g} {unit}"
@@ -138,14 +147,14 @@ def _figures(error: NDArray[np.float64], trace: Trace) -> dict[str, float]:
     }
 
 
-def _losses(told: list[tuple[int, int | None]], trace: Trace) -> dict[str, float]:
-    """Return how many losses were told, are true, were found within 5 chunks, and sized exactly."""
+def _losses(reported: list[tuple[int, int | None]], trace: Trace) -> dict[str, float]:
+    """Return the numbers of `LOSSES`."""
     true, hits, exact = list(trace.gaps) + [(at, -1) for at in trace.restarts], 0, 0
-    for chunk, samples in told:
-        near = [gap for gap in true if abs(gap[0] - chunk) <= 5]
+    for chunk, samples in reported:
+        near = [gap for gap in true if abs(gap[0] - chunk) <= _NEAR_CHUNKS]
         if near:
             true.remove(near[0])
             hits += 1
             exact += near[0][1] == samples
     count = len(trace.gaps) + len(trace.restarts)
-    return {"told": len(told), "true": count, "found": hits, "exact": exact}
+    return {"reported": len(reported), "true": count, "found": hits, "exact": exact}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from timing.score import Figures, best, markdown, merged, score
+from timing.score import LOSSES, Figures, best, markdown, merged, score
 from timing.traces import Delay, Trace, bimodal, gamma, pareto, regular
 
 __all__ = ["Cell", "again", "cells", "report", "sweep"]
@@ -27,7 +27,7 @@ DELAYS: dict[str, Callable[[float], Delay]] = {
     "pareto": lambda scale: pareto(1.5, 0.5e-3 * scale),
     "bimodal": lambda scale: bimodal(0.3e-3 * scale, 5e-3 * scale, 0.3),
 }
-LOSSES = ("none", "blocks", "any")
+LOST = ("none", "blocks", "any")
 
 
 class Cell(NamedTuple):
@@ -41,11 +41,11 @@ class Cell(NamedTuple):
 
     @property
     def stream(self) -> str:
-        """Rate and chunk."""
+        """Rate [Hz] and size of a chunk."""
         return f"{self.rate:g} Hz / {self.size}"
 
     def trace(self, seed: int) -> Trace:
-        """Return it: 8000 chunks, but at least 1 and at most 25 minutes; less of the quickest.
+        """Return the stream: 8000 chunks, in 1 to 25 minutes; less of the fastest.
 
         Where samples are lost it is long enough for two losses at least.
         """
@@ -65,14 +65,14 @@ class Cell(NamedTuple):
 
 def cells(every: int = 1) -> Iterator[tuple[int, Cell]]:
     """Return each cell, or some, with its seed."""
-    whole = product(STREAMS, PPM, DELAYS, LOSSES)
+    whole = product(STREAMS, PPM, DELAYS, LOST)
     return islice(
         ((1000 + k, Cell(*a, b, c, d)) for k, (a, b, c, d) in enumerate(whole)), 0, None, every
     )
 
 
 def sweep(every: int = 1) -> dict[Cell, Figures]:
-    """Return everybody's figures on each cell."""
+    """Return the figures of all methods on each cell."""
     chosen = list(cells(every))
     with ProcessPoolExecutor() as pool:
         return dict(zip((cell for _, cell in chosen), pool.map(_run, chosen), strict=True))
@@ -84,7 +84,7 @@ def _run(job: tuple[int, Cell]) -> Figures:
 
 
 def again(results: dict[Cell, Figures], seeds: int = 5) -> None:
-    """Print the medians of other seeds where a peer was better: was it luck?"""
+    """Print the medians of other seeds where a peer was better, to rule out chance."""
     lost = [(seed, cell) for seed, cell in cells() if cell in results and gain(results[cell]) < 1]
     jobs = [(seed + 10_000 * (k + 1), cell) for seed, cell in lost for k in range(seeds)]
     runs: dict[Cell, list[Figures]] = {}
@@ -104,7 +104,7 @@ def again(results: dict[Cell, Figures], seeds: int = 5) -> None:
 def report(results: dict[Cell, Figures]) -> None:
     """Print medians and extremes of each part of the sweep, and the worst cells."""
     print(f"\nsweep of {len(results)} streams: best online peer of each / rxstream, p95 after 2 s")
-    print("first 2 s: rxstream / least delay of 10 s; losses: true, told, right, exact\n")
+    print("first 2 s: rxstream / least delay of 10 s; losses: true, reported, found, exact\n")
     print(f"{'':20}{'median':>9}{'worst':>9}{'first 2 s':>10}{'covered':>9}   losses")
     groups: dict[str, list[Cell]] = {"all": list(results)}
     for cell in results:
@@ -115,10 +115,7 @@ def report(results: dict[Cell, Figures]) -> None:
         ratio = [gain(row) for row in rows]
         early = [row["rxstream"]["first 2 s"] / row["lowest_10s"]["first 2 s"] for row in rows]
         covered = np.median([row["rxstream"]["covered"] for row in rows])
-        count = [
-            sum(row["rxstream"][what] for row in rows)
-            for what in ("true", "told", "found", "exact")
-        ]
+        count = [sum(row["rxstream"][what] for row in rows) for what in LOSSES]
         print(
             f"{key:20}{np.median(ratio):>9.3g}{min(ratio):>9.3g}{np.median(early):>10.3g}"
             f"{covered:>9.3f}   " + ", ".join(f"{c:.0f}" for c in count)
@@ -171,5 +168,5 @@ def _print_cell(cell: Cell, row: Figures) -> None:
 
 
 def gain(row: Figures) -> float:
-    """Return how many times better than the best peer of this cell rxstream is."""
+    """Return the error of the best peer of this cell over that of rxstream."""
     return row[best(row)]["p95"] / row["rxstream"]["p95"]

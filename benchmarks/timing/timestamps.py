@@ -4,8 +4,8 @@ python benchmarks/timing/timestamps.py [--seeds 20] [--only WORDS] [--quick] [--
 
 First fourteen traces: a table of the error that 95 % of the chunks keep within, after the first
 two seconds [µs]; medians over the seeds. The error is that of a chunk's last sample against the
-truth plus the least delay, which no one-way method can see. Then a sweep over streams that nothing
-was tuned on, and the weak points one by one. Writes timestamps.json and timestamps.png.
+truth plus the least delay, which no one-way method can see. Then the weak points one by one, and a
+sweep over streams that nothing was tuned on. Writes timestamps.json and timestamps.png.
 """
 
 import argparse
@@ -16,28 +16,31 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from timing import sweep, traces, weak
-from timing.score import COLUMNS, Figures, best, markdown, merged, score, spelled
+from timing.score import COLUMNS, LOSSES, Figures, best, markdown, merged, score, spelled
+from timing.traces import TITLES
+
+_WIDTH = max(map(len, TITLES.values())) + 2  # of the first column
 
 
 def table(results: dict[str, Figures]) -> None:
     """Print the figures of the traces."""
     print("\nerror that 95 % of the chunks keep within, after 2 s [µs]\n")
-    print(f"{'':16}" + "".join(f"{name[:10]:>11}" for name in COLUMNS))
+    print(" " * _WIDTH + "".join(f"{name[:10]:>11}" for name in COLUMNS))
     for trace, rows in results.items():
         cells = [f"{rows[who]['p95']:>11.4g}" if who in rows else f"{'-':>11}" for who in COLUMNS]
-        print(f"{trace:16}" + "".join(cells))
+        print(f"{TITLES[trace]:{_WIDTH}}" + "".join(cells))
     print("\nagainst the best peer that works online\n")
     print(
-        f"{'':16}{'x better':>10} {'than':15}{'first 2 s':>10}{'lowest_10s':>11}{'covered':>9}"
-        f"{'µs/chunk':>9}{'median':>8}  losses: true, told, right, exact"
+        f"{'':{_WIDTH}}{'x better':>10} {'than':15}{'first 2 s':>10}{'lowest_10s':>11}"
+        f"{'covered':>9}{'µs/chunk':>9}{'median':>8}  losses: true, reported, found, exact"
     )
     for trace, rows in results.items():
         we, other = rows["rxstream"], best(rows)
         early = rows.get("lowest_10s", rows[other])["first 2 s"]
-        losses = ", ".join(f"{we[what]:.0f}" for what in ("true", "told", "found", "exact"))
+        losses = ", ".join(f"{we[what]:.0f}" for what in LOSSES)
         print(
-            f"{trace:16}{rows[other]['p95'] / we['p95']:>10.4g} {other:15}{we['first 2 s']:>10.4g}"
-            f"{early:>11.4g}{we['covered']:>9.3f}{we['µs per chunk']:>9.1f}"
+            f"{TITLES[trace]:{_WIDTH}}{rows[other]['p95'] / we['p95']:>10.4g} {other:15}"
+            f"{we['first 2 s']:>10.4g}{early:>11.4g}{we['covered']:>9.3f}{we['µs per chunk']:>9.1f}"
             f"{we['median µs']:>8.1f}  {losses}" + ("  OUT OF ORDER" if we["order"] else "")
         )
 
@@ -49,32 +52,34 @@ def documented(results: dict[str, Figures]) -> str:
         we, other = rows["rxstream"], best(rows)
         peers = [spelled(rows[p]["p95"]) if p in rows else "–" for p in ("arrival", "lsl", "dll")]
         row = [
-            trace,
+            TITLES[trace],
             f"**{spelled(we['p95'])}**",
             *peers,
             f"{spelled(rows[other]['p95'])} ({other})",
         ]
         after = spelled(rows["rxstream offline"]["p95"])
         errors.append([*row, after, f"{we['covered']:.1%}", f"{we['worst']:.1%}"])
-        if we["true"] or we["told"]:
-            shares = [f"{we['found'] / we[of]:.3f}" if we[of] else "–" for of in ("told", "true")]
-            counts = [f"{we[what]:.0f}" for what in ("true", "told", "found", "exact")]
-            losses.append([trace, *counts, *shares])
+        if we["true"] or we["reported"]:
+            shares = [
+                f"{we['found'] / we[of]:.3f}" if we[of] else "–" for of in ("reported", "true")
+            ]
+            counts = [f"{we[what]:.0f}" for what in LOSSES]
+            losses.append([TITLES[trace], *counts, *shares])
     heads = ["stream", "rxstream live", "arrival", "LSL", "DLL", "best peer"]
     heads += ["rxstream on recordings", "covered, mean", "worst seed"]
     text = markdown(heads, errors)
     if losses:
-        heads = ["stream", "true", "told", "found", "exact", "precision", "recall"]
+        heads = ["stream", *LOSSES, "precision", "recall"]
         text += "\n\n" + markdown(heads, losses)
     return text
 
 
-def picture(results: dict[str, Figures], path: Path) -> None:
-    """Draw the table."""
+def plot(results: dict[str, Figures], path: Path) -> None:
+    """Draw the table of errors."""
     try:
         import matplotlib as mpl
     except ImportError:
-        print("no picture: matplotlib is not installed")
+        print("no plot: matplotlib is not installed")
         return
     mpl.use("Agg")
     from matplotlib import pyplot as plt
@@ -92,7 +97,7 @@ def picture(results: dict[str, Figures], path: Path) -> None:
             *zip(*at, strict=True), mark, color="black", label=who, ms=8 if mark == "D" else 6
         )
     axes.set_xscale("log")
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [TITLES[name] for name in names])
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("error that 95 % of the chunks keep within [µs]")
     axes.set_title("Time of the last sample of a chunk, 14 simulated devices")
@@ -104,22 +109,24 @@ def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--only", default="", help="part of a trace's name, 'sweep' or 'weak'")
+    parser.add_argument(
+        "--only", default="", help="part of a trace's name, 'sweep' or 'weak'"
+    )
     parser.add_argument("--quick", action="store_true", help="one seed: only that it works")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args()
     seeds = 1 if args.quick else args.seeds
     results: dict[str, Figures] = {}
     for name, make in traces.TRACES.items():
-        if args.only in name:
+        if args.only in name or args.only in TITLES[name]:
             results[name] = merged([score(make(seed)) for seed in range(seeds)])
-            print(f"{name}: done", flush=True)
+            print(f"{TITLES[name]}: done", flush=True)
     written: dict[str, object] = dict(results)
     args.out.mkdir(parents=True, exist_ok=True)
     if results:
         table(results)
         print("\n" + documented(results))
-        picture(results, args.out / "timestamps.png")
+        plot(results, args.out / "timestamps.png")
     if args.only in ("", "weak"):
         written["weak points"] = weak.report(seeds)
     if args.only in ("", "sweep"):

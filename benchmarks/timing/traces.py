@@ -1,4 +1,4 @@
-"""Device traces with ground truth: what arrives when, and when it was really taken.
+"""Device traces with ground truth: arrivals of chunks, and the true times of their samples.
 
 A device clock runs at ``1 - skew`` and wanders by ±1 ppm in 20 minutes. A chunk is ready when its
 last sample is, travels for a delay of a given law, never overtakes the one before it, and waits
@@ -13,27 +13,28 @@ from numpy.typing import NDArray
 
 from rxstream.data.stream_info import DeviceCounter
 
-__all__ = ["TRACES", "Trace", "cut", "numbered", "regular"]
+__all__ = ["TITLES", "TRACES", "Trace", "cut", "numbered", "regular"]
 
 Floats = NDArray[np.float64]
 Delay = Callable[[np.random.Generator, int], Floats]
 """Draws n delays [s]."""
 
+# Drift of a crystal as the room warms and cools: ±1 ppm in 20 minutes [s].
 _WANDER, _WANDER_PERIOD = 1e-6, 1200.0
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What arrived, and the truth. One row for each chunk; times are int64 [ns]."""
+    """Arrivals and the truth, one row for each chunk; times are int64 [ns]."""
 
     name: str
     rate: float | None
     count: NDArray[np.int64]
     arrival: NDArray[np.int64]
     truth: NDArray[np.int64]
-    """When the last sample was taken."""
+    """True time of the last sample."""
     floor: float = 0.0
-    """Least delay [s], which nobody can see."""
+    """Least delay [s], which arrivals do not show."""
     quantum: int | None = None
     spec: DeviceCounter | None = None
     counter: NDArray[np.int64] | None = None
@@ -45,7 +46,7 @@ class Trace:
     units: Floats | None = field(default=None, compare=False)
     """Device time of the last sample by the naive rules (counts or unwrapped ticks) [s]."""
     wall: NDArray[np.int64] | None = None
-    """By how much the wall clock, which the peers use, is ahead of the host clock."""
+    """Lead of the wall clock, which the peers use, over the host clock."""
 
 
 # -- parts ----------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def device_clock(x: Floats, skew: float, phase: float) -> Floats:
 
 
 def in_order(t: Floats, least: float = 15e-6) -> Floats:
-    """Let nothing overtake: each at least this [s] after the one before."""
+    """Keep the order: each at least this [s] after the one before."""
     steps = np.arange(len(t)) * least
     return np.maximum.accumulate(t - steps) + steps
 
@@ -66,7 +67,7 @@ def in_order(t: Floats, least: float = 15e-6) -> Floats:
 def stalled(
     t: Floats, rng: np.random.Generator, often: float, shortest: float, longest: float
 ) -> Floats:
-    """Hold up what is due while the host stalls, ``often`` times a second for so long [s]."""
+    """Delay chunks that are due while the host stalls, ``often`` times a second, so long [s]."""
     begin = np.sort(rng.uniform(t[0], t[-1], rng.poisson(often * (t[-1] - t[0]))))
     if not len(begin):
         return in_order(t)
@@ -134,13 +135,13 @@ def regular(
     Parameters
     ----------
     losses
-        How often samples are lost [1/s].
+        Rate of losses [1/s].
     lost
-        From how many to below how many: chunks if ``blocks``, else samples.
+        Least size of a loss, and one above the largest: chunks if ``blocks``, else samples.
     quantum
-        Whether the model is told that whole chunks are lost.
+        Whether the trace states that whole chunks are lost.
     step
-        By how much the floor rises half-way [s].
+        Rise of the floor half-way [s].
     """
     rng = np.random.default_rng([seed, *map(ord, name)])
     chunks = max(int(seconds * rate / size), 8)
@@ -203,7 +204,7 @@ def a2_audio_adc(seed: int) -> Trace:
 
 
 def b_camera(seed: int) -> Trace:
-    """Pictures, 30 a second, log-normal delay of 8 ms, one or more of 200 lost."""
+    """Frames, 30 a second, log-normal delay of 8 ms; one to three lost every 200."""
     return regular(
         seed, "b_camera", seconds=600, rate=30.0, size=1, skew=-22e-6, floor=15e-3,
         delay=lognormal(8e-3, 0.6), stalls=None, losses=0.15, lost=(1, 4),
@@ -246,7 +247,7 @@ def _can(seed: int, name: str, bits: int, seconds: float, stall: float) -> Trace
 
 
 def _unwrapped(counter: NDArray[np.int64], bits: int) -> Floats:
-    """Unwrap as is usual: smaller than before means once around."""
+    """Unwrap the usual way: smaller than before means one turn."""
     return np.cumsum(np.diff(counter, prepend=counter[0]) % (1 << bits)).astype(np.float64)
 
 
@@ -259,7 +260,7 @@ def d_vib_route(seed: int) -> Trace:
 
 
 def e_plc_rr(seed: int) -> Trace:
-    """A PLC that is asked ten times a second and has no clock."""
+    """A PLC that is polled ten times a second and has no clock."""
     rng = np.random.default_rng([seed, 5])
     n = 6000
     sent = 1000 + np.arange(n) * 0.1 + rng.exponential(0.3e-3, n)
@@ -336,3 +337,20 @@ TRACES: dict[str, Callable[[int], Trace]] = {
         e2_plc_rr_tick, f_restart, g1_drop_blocks, g2_drop_any, g3_drop_seq, h_ntp_step,
     )
 }  # fmt: skip
+TITLES = {
+    "a_audio": "sound",
+    "a2_audio_adc": "sound, ADC stamps of 1 ms",
+    "b_camera": "camera, frames lost",
+    "b2_camera_seq": "camera, frames lost, numbered",
+    "c_can32": "CAN, 32-bit ticks",
+    "c2_can16": "CAN, 16-bit ticks",
+    "d_vib_route": "vibration, route gets longer",
+    "e_plc_rr": "polled PLC",
+    "e2_plc_rr_tick": "polled PLC, ticks of 1 ms",
+    "f_restart": "sound, restart",
+    "g1_drop_blocks": "sound, blocks lost",
+    "g2_drop_any": "sound, samples lost",
+    "g3_drop_seq": "sound, samples lost, counted",
+    "h_ntp_step": "sound, wall clock steps",
+}
+"""Names of the traces for readers."""

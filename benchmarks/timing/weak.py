@@ -1,4 +1,4 @@
-"""What clock models are weak at, one by one: figures for `docs/true-time.md`."""
+"""Weak points of clock models, one by one: figures for `docs/true-time.md`."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from rxstream.timing.recorded.arrays import correct_arrays
 from timing import peers
 from timing.score import errors, follow, score
 from timing.traces import (
+    TITLES,
     TRACES,
     Trace,
     b2_camera_seq,
@@ -35,8 +36,8 @@ def report(seeds: int) -> dict[str, dict[str, Row]]:
     """Print all and return them; at most 10 seeds."""
     seeds = min(seeds, 10)
     whole = {
-        "uncertainty: errors that it covers, and its median [µs]": coverage(seeds),
-        "rate off by ±5000 ppm, nothing told [µs]": rates(seeds),
+        "uncertainty: share of errors that it covers, and its median [µs]": coverage(seeds),
+        "rate off by ±5000 ppm, not announced [µs]": rates(seeds),
         "camera, its constant known: p95 of the wobble [µs]": wobble(seeds),
         "route 4 ms shorter from half-way on: median error against the new floor [µs]": route(
             seeds
@@ -47,13 +48,13 @@ def report(seeds: int) -> dict[str, dict[str, Row]]:
         print(f"\n{title}\n")
         for name, row in rows.items():
             cells = "".join(f"  {what} {value:.4g}" for what, value in row.items())
-            print(f"{name:24}{cells}")
+            print(f"{name:32}{cells}")
     return whole
 
 
 def coverage(seeds: int) -> dict[str, Row]:
-    """How often the error lies within the uncertainty, over traces and laws of the delay."""
-    made = {name: [make(seed) for seed in range(seeds)] for name, make in TRACES.items()}
+    """Return the share of errors within the uncertainty, over traces and laws of the delay."""
+    made = {TITLES[name]: [make(seed) for seed in range(seeds)] for name, make in TRACES.items()}
     for law, delay in _LAWS.items():
         made[law] = [regular(seed, law, delay=delay, seconds=120.0) for seed in range(seeds)]
     rows = {}
@@ -73,7 +74,7 @@ def coverage(seeds: int) -> dict[str, Row]:
 
 
 def rates(seeds: int) -> dict[str, Row]:
-    """Error and what was wrongly told where the device is slower or faster than it says."""
+    """Return errors and false losses of a device that is slower or faster than stated."""
     rows = {}
     for rate, size, seconds in _RATES:
         for skew in (-5e-3, 5e-3):
@@ -87,19 +88,19 @@ def rates(seeds: int) -> dict[str, Row]:
             rows[f"{rate:g} Hz, {-skew * 1e6:+g} ppm"] = {
                 what: float(np.median([row[what] for row in found]))
                 for what in ("p95", "first 2 s")
-            } | {"losses told": float(sum(row["told"] for row in found))}
+            } | {"losses reported": float(sum(row["reported"] for row in found))}
     return rows
 
 
 def wobble(seeds: int) -> dict[str, Row]:
-    """What is left of the error of a camera with frame numbers when its median is taken off."""
+    """Return the error of a camera with frame numbers about its median."""
     found = [score(b2_camera_seq(seed)) for seed in range(seeds)]
     names = ("rxstream", "lsl", "dll", "lowest_10s", "hull", "rxstream offline", "pyxdf")
     return {n: {"wobble": float(np.median([row[n]["wobble"] for row in found]))} for n in names}
 
 
 def route(seeds: int) -> dict[str, Row]:
-    """Errors before and after the route gets shorter: live, and when the future is known."""
+    """Return errors before and after the route gets shorter: live, and of a recording."""
     rows: dict[str, list[tuple[float, float]]] = {"rxstream": [], "rxstream offline": []}
     for seed in range(seeds):
         trace = regular(
@@ -121,11 +122,11 @@ def route(seeds: int) -> dict[str, Row]:
 
 
 def first(seeds: int) -> dict[str, Row]:
-    """The first 2 s: the model, the least delay so far, and who knows the clock beforehand."""
+    """Return errors of the first 2 s: of the model, the least delay so far, and a known clock."""
     rows = {}
     for name in ("a_audio", "b2_camera_seq", "c_can32", "d_vib_route", "g1_drop_blocks"):
         traces = [TRACES[name](seed) for seed in range(seeds)]
-        rows[name] = {
+        rows[TITLES[name]] = {
             who: float(np.median([_early(f(trace), trace) for trace in traces]))
             for who, f in (("rxstream", _ours), ("lowest_10s", _lowest), ("clock known", _known))
         }

@@ -24,7 +24,7 @@ def test_it_runs_and_writes(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "| stream | rxstream live | arrival |" in done.stdout
-    assert "| e2_plc_rr_tick | **" in done.stdout
+    assert "| polled PLC, ticks of 1 ms | **" in done.stdout
     rows = json.loads((tmp_path / "timestamps.json").read_text())["e2_plc_rr_tick"]
     best = min(row["p95"] for who, row in rows.items() if not who.startswith("rxstream"))
     assert rows["rxstream"]["p95"] < best
