@@ -1,4 +1,4 @@
-"""What every benchmark uses: a case, how it is run, and the streams."""
+"""Parts of every benchmark: a case, its run, and the streams."""
 
 import statistics
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from rxstream import Chunk, StreamInfo
 
 
 def _nothing() -> None:
-    """Check nothing beforehand: both functions check what they got themselves."""
+    """Check nothing beforehand: both functions check their own results."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Case:
 
 
 def sound(seconds: float, channels: int, block: int = 480, rate: float = 48_000.0) -> list[Chunk]:
-    """Return float32 sound in blocks, on one ideal grid, in memory that is warm."""
+    """Return float32 sound in blocks, on one ideal grid, in memory that was touched."""
     shape = (channels,) if channels else ()
     info = StreamInfo("sound", rate, shape, np.dtype(np.float32))
     n = round(seconds * rate) // block * block

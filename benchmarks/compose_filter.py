@@ -1,4 +1,4 @@
-"""A band-pass over 64 channels at 1 kHz: against others block by block, and scipy on the whole."""
+"""A band-pass over 64 channels at 1 kHz, against peers in blocks and scipy on the whole."""
 
 import importlib.util
 import time
@@ -34,8 +34,8 @@ def _rest() -> NDArray[Any]:
     return np.zeros((_ORDER, 2, _CHANNELS))
 
 
-# -- each takes the signal, the size of a block, and what reads a filtered block and lets go of it;
-#    it returns the time it took after the first block, with which a filter is designed
+# -- each takes the signal, the size of a block, and a function that reads a filtered block;
+#    it returns the time [s] after the first block, with which a filter is designed
 
 
 def _ours(

@@ -1,4 +1,4 @@
-"""An as-of join of 10⁶ samples with 10⁶: for each the last one of the other stream before it."""
+"""An as-of join of 10⁶ samples with 10⁶ others: for each the last one before it."""
 
 import importlib.util
 import time
@@ -16,8 +16,8 @@ from reactivex.subject import Subject
 from rxstream import Chunk, StreamInfo
 from rxstream import operators as ops
 
-_MEAN = 1_000_000  # ns from sample to sample
-_REACH = 10 * 10**9  # ns, longer than any pause
+_MEAN = 1_000_000  # mean distance of samples [ns]
+_REACH = 10 * 10**9  # tolerance of the join, longer than any pause [ns]
 
 
 class Side(NamedTuple):
@@ -32,13 +32,13 @@ Runner = Callable[[Side, Side, int], Joined]
 
 
 def _side(count: int, seed: int) -> Side:
-    """Return samples at random times, 1000 a second, no two at the same."""
+    """Return samples at random times, 1000 a second, no two at the same time."""
     rng = np.random.default_rng(seed)
     return Side(np.cumsum(rng.integers(1, 2 * _MEAN, count)), rng.normal(size=count))
 
 
 def _chunks(side: Side, size: int, name: str) -> list[Chunk]:
-    """Return chunks of ``size`` samples, each telling up to where the next begins."""
+    """Return chunks of ``size`` samples, each covering the time to the next one."""
     info = StreamInfo(name, None, (), np.dtype(np.float64))
     edges = [0, *side.time[size::size].tolist(), int(side.time[-1]) + 1]
     return [
@@ -49,7 +49,7 @@ def _chunks(side: Side, size: int, name: str) -> list[Chunk]:
 
 
 def _in_time(left: Side, right: Side) -> list[tuple[bool, tuple[int, float]]]:
-    """Return all samples in the order of their times, with whether they are of the left."""
+    """Return all samples in order of time, and whether they are of the left stream."""
     both = [
         (t, is_left, (t, value))
         for is_left, side in ((True, left), (False, right))
@@ -58,7 +58,7 @@ def _in_time(left: Side, right: Side) -> list[tuple[bool, tuple[int, float]]]:
     return [(is_left, item) for _, is_left, item in sorted(both)]
 
 
-# -- each gives the time it took, the left values that have a partner, and the partners -----------
+# -- each returns the time it took [s], the left values with a partner, and the partners ----------
 
 
 def _ours(left: Side, right: Side, size: int) -> Joined:

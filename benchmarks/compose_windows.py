@@ -1,4 +1,4 @@
-"""Windows of 1 s each 50 ms over 8 channels at 48 kHz, and what is computed of them."""
+"""Windows of 1 s each 50 ms over 8 channels at 48 kHz, and functions of them."""
 
 import importlib.util
 import time
@@ -25,12 +25,12 @@ Runner = Callable[[list[Chunk], Work], tuple[float, list[Any]]]
 
 
 def _touch(window: Any) -> Any:
-    """Let go of the window, as who reads it in time does."""
+    """Read the window and release it."""
     return window[0] + window[-1]
 
 
 def _mean_and_rms(window: Any) -> Any:
-    """Return what is as quick as numpy gets it: both by one pass of BLAS."""
+    """Return mean and rms the fastest way in numpy, each by one pass of BLAS."""
     n = len(window)
     return np.ones(n, window.dtype) @ window / n, _rms(window)
 
@@ -39,13 +39,14 @@ def _rms(window: Any) -> Any:
     return np.sqrt(np.diagonal(window.T @ window) / len(window))
 
 
-# -- each takes chunks and gives the results of all full windows, with the time they took ---------
+# -- each returns the time it took [s], and the results of all full windows -----------------------
 
 
 def _ours(chunks: list[Chunk], work: Work) -> tuple[float, list[Any]]:
     windows = ops.window_by_time(1.0, every=0.05)
     took, got = _pushed(rx.compose(windows, rxo.map(lambda w: work(w.data))), chunks)
-    return took, got[_WINDOW // _STEP - 1 :]  # those before began before the stream
+    # The first windows begin before the stream.
+    return took, got[_WINDOW // _STEP - 1 :]
 
 
 def _ours_rms(chunks: list[Chunk], _work: Work) -> tuple[float, list[Any]]:
@@ -80,7 +81,7 @@ def _pushed(operator: Any, items: Iterable[Any]) -> tuple[float, list[Any]]:
 
 
 def _streamz(chunks: list[Chunk], work: Work) -> tuple[float, list[Any]]:
-    """Gather 50 ms first: its sliding window goes on by one item."""
+    """Gather 50 ms first: its sliding window moves by one item."""
     from streamz import Stream
 
     source, got = Stream(), list[Any]()
@@ -124,7 +125,7 @@ def _numpy(chunks: list[Chunk], work: Work) -> tuple[float, list[Any]]:
 
 
 def _numpy_rms(chunks: list[Chunk], _work: Work) -> tuple[float, list[Any]]:
-    """Add up squares over 50 ms, then 20 of those at a time."""
+    """Add up squares over 50 ms, then 20 of those sums at a time."""
     whole = np.concatenate([chunk.data for chunk in chunks])
     begin = time.perf_counter()
     steps = whole.reshape(-1, _STEP, _CHANNELS)

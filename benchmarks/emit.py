@@ -2,18 +2,18 @@
 
 python benchmarks/emit.py [--against PYTHON] [--rounds N] [--quick]
 
-Nobody subscribes: what is measured is the way from a driver's call into the window. The peer does
-what no way can do without: copy the samples, put them into a queue, take them out again. With
-``--against`` the interpreter of another checkout (``../base/.venv/bin/python``) runs the same, in
-turn with this one; the ratio tells which is quicker.
+Nothing subscribes: it measures the way from a driver's call into the window. The peer does the
+least that any way needs: it copies the samples, puts them into a queue and takes them out again.
+With ``--against`` the interpreter of another checkout (``../base/.venv/bin/python``) runs the same,
+in turn with this one; the ratio shows which is faster.
 
-CPU time depends on what else the machine does; instructions do not. To count them, take the
-difference of two runs of ``--emits``, so that start-up, warming and readings fall out::
+CPU time depends on the load of the machine; instructions do not. To count them, take the difference
+of two runs of ``--emits``, so that start-up, warm-up and readings cancel::
 
     for n in 1000 21000; do PYTHONHASHSEED=0 valgrind --tool=cachegrind --cache-sim=no \\
         --cachegrind-out-file=/dev/null python benchmarks/emit.py --kind can --emits $n; done
 
-and divide the difference of both ``I refs`` by 20 000. So many, as start-up varies by millions.
+and divide the difference of both ``I refs`` by 20 000: start-up varies by millions.
 """
 
 import argparse
@@ -32,15 +32,17 @@ import numpy as np
 from rxstream import Device, Reading, StreamInfo
 
 _START = 10**18  # host time of the first arrival [ns]
-_WARM = 200  # emits before any is measured: the window is full then, and the clock model settled
-_MADE = 21_000  # readings made for --emits
+# Emits before the measurement: the window is full then, and the clock model settled.
+_WARM = 200
+# Readings made for --emits, as many for any number: their making cancels in the difference.
+_MADE = 21_000
 _MESSAGE = np.dtype([("id", np.uint32), ("flags", np.uint8), ("dlc", np.uint8), ("data", "u1", 64)])
 
 KINDS = ("arrival", "host stamps", "can", "corrected")
 
 
 class _Source:
-    """A source that hands its ``emit`` to whoever drives it."""
+    """A source whose ``emit`` is called from outside."""
 
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
@@ -78,7 +80,7 @@ def _stream(kind: str) -> tuple[StreamInfo, int, Iterator[Reading]]:
 
 
 def _emitter(kind: str) -> tuple[Callable[[Reading], None], Iterator[Reading]]:
-    """Open a device; return its ``emit`` after warming, and what to call it with."""
+    """Open a device; return its ``emit`` after warm-up, and readings for it."""
     info, period, readings = _stream(kind)
     source = _Source(info)
     mode: Any = "arrival" if kind == "arrival" else "corrected"
@@ -86,12 +88,12 @@ def _emitter(kind: str) -> tuple[Callable[[Reading], None], Iterator[Reading]]:
     emit = source.emit
     for reading in islice(readings, _WARM):
         emit(reading)
-    # the device lives as long as its emit
+    # The device lives as long as its emit.
     return lambda reading, _device=device: emit(reading), readings  # type: ignore[misc]
 
 
 def _queue(kind: str) -> tuple[Callable[[Reading], None], Iterator[Reading]]:
-    """Return the least that any way costs: a copy, and a queue."""
+    """Return the least that any way needs, a copy and a queue, and readings for it."""
     queue: SimpleQueue[Any] = SimpleQueue()
 
     def emit(reading: Reading) -> None:
@@ -104,7 +106,7 @@ def _queue(kind: str) -> tuple[Callable[[Reading], None], Iterator[Reading]]:
 def _cost(
     emit: Callable[[Reading], None], readings: Iterator[Reading], count: int, made: int = 0
 ) -> float:
-    """Return the CPU time of one call [µs]; ``made`` readings are made beforehand, or ``count``."""
+    """Return the CPU time of one call [µs]; ``made`` readings, or ``count``, are made before."""
     some = list(islice(readings, made or count))[:count]
     begin = time.thread_time_ns()
     for reading in some:
@@ -113,7 +115,7 @@ def _cost(
 
 
 def _serve(count: int) -> None:
-    """Measure what is asked for by name, one line each, until there is nothing more."""
+    """Measure the kinds named on the standard input, one line each, until it ends."""
     ways = {kind: _emitter(kind) for kind in KINDS}
     gc.disable()
     for line in sys.stdin:
@@ -178,8 +180,8 @@ def main() -> None:
         _serve(args.serve)
     elif args.emits:
         gc.disable()
-        sys.setswitchinterval(1000)  # no other thread gets a turn, so that none is counted
-        # as many readings whatever --emits is: their making falls out of the difference
+        # No other thread gets a turn, so that none is counted.
+        sys.setswitchinterval(1000)
         _cost(*_emitter(args.kind), args.emits, _MADE)
     else:
         compare(args.against, 1 if args.quick else args.rounds, 50 if args.quick else 2000)

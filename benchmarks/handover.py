@@ -1,4 +1,4 @@
-"""How long an item is on its way to a subscriber on another thread."""
+"""Latency of the hand-over to a subscriber on another thread."""
 
 import queue
 import statistics
@@ -10,6 +10,7 @@ from common import Case, small
 
 from rxstream import Chunk, TimeWindowSubject
 
+# Distance of the items [s]: the threads are idle in between.
 _PACE = 0.002
 
 
@@ -50,7 +51,7 @@ def _queue(items: list[Chunk]) -> float:
 
 
 def _median(sent: list[float], got: list[float]) -> float:
-    """Return the median way in µs; both lists are in the order of the items."""
+    """Return the median latency [µs]; both lists are in the order of the items."""
     late = [b - a for a, b in zip(sent, got, strict=True)]
     return statistics.median(late) * 1e6
 

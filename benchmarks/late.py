@@ -12,7 +12,7 @@ from rxstream import Chunk, TimeWindowSubject
 
 
 class _Sum:
-    """Count and add up what comes, so that both sides have read all of it."""
+    """Count and sum of all samples, so that both sides read all of them."""
 
     def __init__(self, count: int) -> None:
         self.left, self.sum = count, 0.0
@@ -51,7 +51,7 @@ def _ours(chunks: list[Chunk], seconds: float) -> float:
 
 
 def _replay_samples(chunks: list[Chunk]) -> float:
-    """Replay samples, as people put them into a ReplaySubject."""
+    """Replay single samples, the usual items of a ReplaySubject."""
     samples = np.concatenate([chunk.data for chunk in chunks]).tolist()
     return _replay(samples, chunks, samples=True)
 

@@ -1,4 +1,4 @@
-"""What the last minute of a device weighs, by two scales.
+"""Memory of the last minute of a device, measured in two ways.
 
 python benchmarks/memory.py SECONDS   prints the growth of a fresh process [MB]
 """
@@ -20,7 +20,7 @@ _STATM = Path("/proc/self/statm")
 
 
 class _Flood:
-    """A source that gives what it is handed, as fast as it comes."""
+    """A source whose ``emit`` is called from outside, without pauses."""
 
     info = StreamInfo("flood", float(_RATE), (_CHANNELS,), np.dtype(np.float32))
 
@@ -30,7 +30,7 @@ class _Flood:
 
 
 def _fill(device: Device, source: _Flood, seconds: float) -> None:
-    """Send three times the history through, so that what is past is gone again."""
+    """Send three times the history, so that chunks have expired too."""
     block = np.ones((_BLOCK, _CHANNELS), np.float32)
     for k in range(round(3 * seconds * _RATE / _BLOCK)):
         source.emit(Reading(block, arrival=10**18 + (k + 1) * 10_000_000))
@@ -42,7 +42,7 @@ def _fill(device: Device, source: _Flood, seconds: float) -> None:
 
 
 def _traced(seconds: float) -> float:
-    """Return what is allocated for a full device, by tracemalloc [MB]."""
+    """Return the memory allocated for a full device, by tracemalloc [MB]."""
     source = _Flood()
     gc.collect()
     tracemalloc.start()
@@ -56,14 +56,15 @@ def _traced(seconds: float) -> float:
 
 
 def _resident(seconds: float) -> float:
-    """Return by how much a fresh process grows, as the operating system sees it [MB]."""
+    """Return the growth of a fresh process, by its resident pages [MB]."""
     command = [sys.executable, __file__, str(seconds)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def _grow(seconds: float) -> float:
     source = _Flood()
-    with Device(source, history=0.1) as device:  # what is loaded or started once is not counted
+    # Modules and threads that are loaded or started once are not counted.
+    with Device(source, history=0.1) as device:
         _fill(device, source, 0.1)
     gc.collect()
     with Device(source, history=seconds) as device:
@@ -74,7 +75,8 @@ def _grow(seconds: float) -> float:
 
 
 def _pages() -> int:
-    import resource  # here, because only POSIX has it
+    # Here, as only POSIX has it.
+    import resource
 
     return int(_STATM.read_text().split()[1]) * resource.getpagesize()
 

@@ -44,7 +44,7 @@ def _replay(items: list[Chunk]) -> float:
 
 
 class _Ready(SourceReader):  # type: ignore[misc]  # it has no types
-    """A stream2py source that has its items ready."""
+    """A stream2py source with all its items at hand."""
 
     sleep_time_on_read_none_s = 0.0005
 
@@ -93,7 +93,8 @@ def _stream2py(items: list[Chunk]) -> float:
     for thread in threads:
         thread.join()
     took = time.perf_counter() - begin
-    buffer.stop()  # sleeps a second; not counted
+    # It sleeps a second, which is not counted.
+    buffer.stop()
     assert all(seen == items for seen in got)
     return len(items) / took
 

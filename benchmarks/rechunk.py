@@ -20,7 +20,7 @@ def _each(chunk: Any) -> Any:
 
 
 def _by_samples() -> Any:
-    """Rechunk as the Rx documentation would: single samples, counted."""
+    """Rechunk by counting single samples."""
     return rx.compose(
         rxo.flat_map(_each),
         rxo.buffer_with_count(_SIZE),
@@ -29,7 +29,7 @@ def _by_samples() -> Any:
 
 
 def _by_chunks() -> Any:
-    """Count chunks, where all are known to be of one length."""
+    """Rechunk by counting chunks, which works where all have one length."""
 
     def join(chunks: list[Chunk]) -> Any:
         return np.concatenate([chunk.data for chunk in chunks])
@@ -38,7 +38,7 @@ def _by_chunks() -> Any:
 
 
 def _timed(operator: Any, chunks: list[Chunk]) -> float:
-    """Return µs for each chunk that goes in; what comes out is checked."""
+    """Return µs for each input chunk; check the output."""
     source: Subject[Any] = Subject()
     got: list[Any] = []
     source.pipe(operator).subscribe(got.append)

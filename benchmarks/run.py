@@ -32,7 +32,7 @@ def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of a name; writes only with --out")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: only that it works")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to check that it works")
     parser.add_argument("--out", type=Path, help="default: results.json, of a full run")
     args = parser.parse_args()
     results = []

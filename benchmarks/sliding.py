@@ -1,4 +1,4 @@
-"""Windows of 1 s each 10 ms over 48 kHz: against what people write with RxPY and numpy."""
+"""Windows of 1 s each 10 ms over 48 kHz, against the usual code with RxPY and numpy."""
 
 import time
 from collections import deque
@@ -16,7 +16,8 @@ from rxstream import Chunk
 from rxstream import operators as ops
 from rxstream.operators.cutting.window_by_time import _WindowByTime
 
-_FILL = 100  # chunks in a window: it is full before the time is taken
+# Chunks of a window: it is filled before the measurement.
+_FILL = 100
 
 
 def _ours() -> Any:
@@ -48,7 +49,7 @@ def _each(chunk: Any) -> Any:
 
 
 def _buffered_samples(block: int) -> Any:
-    """Count samples, as RxPY does it: a hundred buffers are open at a time."""
+    """Count samples in RxPY: a hundred buffers are open at a time."""
     return rx.compose(
         rxo.flat_map(_each),
         rxo.buffer_with_count(_FILL * block, block),
@@ -80,7 +81,7 @@ def _timed(operator: Any, chunks: list[Chunk]) -> float:
 
 
 def _timed_step(chunks: list[Chunk]) -> float:
-    """Time the algorithm alone, as it runs on a file: no Rx."""
+    """Time the `Step` alone, as it runs on a file, without Rx."""
     step = _WindowByTime(10**9, 10**7, 0, "mark")
     for chunk in chunks[:_FILL]:
         step.push(chunk)

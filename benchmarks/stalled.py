@@ -1,4 +1,4 @@
-"""What a subscriber that does not come back costs the producer."""
+"""Cost of a subscriber that never returns, for the producer."""
 
 import threading
 import time
@@ -9,7 +9,8 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk, TimeWindowSubject
 
-_NAP = 0.001
+# Time that a slow subscriber takes for an item [s].
+_SLOW = 0.001
 
 
 def _produce(items: list[Chunk], *, good: bool, stalled: bool) -> float:
@@ -36,20 +37,20 @@ def _produce(items: list[Chunk], *, good: bool, stalled: bool) -> float:
     release.set()
     subject.on_completed()
     subject.wait(None)
-    assert not good or _all_told(got, items)
+    assert not good or _complete(got, items)
     return took / (len(items) - 1) * 1e6
 
 
-def _all_told(got: list[Chunk], items: list[Chunk]) -> bool:
-    """Whether everything came, or a gap told that it did not."""
+def _complete(got: list[Chunk], items: list[Chunk]) -> bool:
+    """Whether every sample came, or is in a gap."""
     samples = sum(map(len, got))
     lost = sum(gap.lost or 0 for chunk in got for gap in chunk.gaps)
     return samples + lost == sum(map(len, items))
 
 
-def _beside_nap(subject: Subject[Any], items: list[Chunk]) -> float:
-    """Return µs for each on_next beside a subscriber that takes its time."""
-    subject.subscribe(lambda _: time.sleep(_NAP))
+def _beside_slow(subject: Subject[Any], items: list[Chunk]) -> float:
+    """Return µs for each on_next beside a slow subscriber."""
+    subject.subscribe(lambda _: time.sleep(_SLOW))
     begin = time.perf_counter()
     for item in items:
         subject.on_next(item)
@@ -72,6 +73,6 @@ def cases(*, quick: bool = False) -> list[Case]:
              lambda: _produce(items, good=False, stalled=False),
              "without subscribers", "µs", False, 0.95, 31),
         Case("on_next beside a subscriber that sleeps 1 ms",
-             lambda: _beside_nap(TimeWindowSubject(60.0), few),
-             lambda: _beside_nap(Subject(), few), "reactivex Subject", "µs", False),
+             lambda: _beside_slow(TimeWindowSubject(60.0), few),
+             lambda: _beside_slow(Subject(), few), "reactivex Subject", "µs", False),
     ]  # fmt: skip

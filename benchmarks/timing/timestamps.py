@@ -109,10 +109,8 @@ def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument(
-        "--only", default="", help="part of a trace's name, 'sweep' or 'weak'"
-    )
-    parser.add_argument("--quick", action="store_true", help="one seed: only that it works")
+    parser.add_argument("--only", default="", help="part of a trace's name, 'sweep' or 'weak'")
+    parser.add_argument("--quick", action="store_true", help="one seed, to check that it works")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     args = parser.parse_args()
     seeds = 1 if args.quick else args.seeds
