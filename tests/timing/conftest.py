@@ -54,15 +54,15 @@ class Run:
         return [(event.first, event.samples) for event in self.events if event.kind == "gap"]
 
     def precision_recall(self, tolerance=5):
-        """How many of the gaps told are true, and of the true are told."""
-        told, true = self.gaps(), list(self.trace.gaps)
+        """Return the shares of reported gaps that are true, and of true gaps that are reported."""
+        reported, true = self.gaps(), list(self.trace.gaps)
         hits = 0
-        for chunk, _ in told:
+        for chunk, _ in reported:
             near = [gap for gap in true if abs(gap[0] - chunk) <= tolerance]
             if near:
                 true.remove(near[0])
                 hits += 1
-        return hits / max(len(told), 1), hits / max(len(self.trace.gaps), 1)
+        return hits / max(len(reported), 1), hits / max(len(self.trace.gaps), 1)
 
     def check_order(self):
         count, last = self.trace.count, self.last

@@ -131,8 +131,8 @@ def test_what_waited_comes_one_by_one_and_not_always_at_once(follow, sweep):
         (1001, 8000.0, 1, 0.0, "gamma", "blocks"), (1019, 8000.0, 1, -100.0, "gamma", "blocks"),
     ):  # fmt: skip
         run = follow(sweep.Cell(*values).trace(seed))
-        told = sum(event.samples for event in run.events)
-        assert told == sum(samples for _, samples in run.trace.gaps)
+        reported = sum(event.samples for event in run.events)
+        assert reported == sum(samples for _, samples in run.trace.gaps)
         assert len(run.events) <= len(run.trace.gaps) + 2
         assert run.p95() < 5
 

@@ -246,10 +246,10 @@ def _shown(rate, ppm, shape, value, length):
     return signal
 
 
-def _watch(twin, path_delay=0.0):
-    """What a device of this twin would give, in virtual time."""
-    stamper = Stamper(twin.info, "corrected", clock_settings(twin.info, path_delay))
-    readings = twin.readings(70.0, start=1_700_000_000 * S)
+def _watch(device, path_delay=0.0):
+    """Return the chunks of a simulated device, in virtual time."""
+    stamper = Stamper(device.info, "corrected", clock_settings(device.info, path_delay))
+    readings = device.readings(70.0, start=1_700_000_000 * S)
     chunks = [stamper.stamp(r, np.asarray(r.data), r.arrival) for r in readings]
     return concat([chunk for chunk in chunks if chunk is not None])
 
@@ -264,7 +264,7 @@ def test_a_clap_and_a_flash_calibrate_microphone_and_camera():
     )  # fmt: skip
     heard = onset_times(_watch(mic), 0.4)
     found = calibrate_latency(heard, onset_times(_watch(cam), 100.0), drift=False)
-    # what the camera takes more, and half a picture that passes until it looks
+    # what the camera takes more, and half a frame that passes until it looks
     true = 0.045 - 0.0013 + 0.5 / 30
     assert found.matched >= 35
     assert abs(found.offset - true) < found.offset_uncertainty + 0.002

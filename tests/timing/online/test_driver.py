@@ -29,7 +29,7 @@ def test_early_stamps_do_not_move_it_and_scatter_is_smoothed() -> None:
 
 
 def test_late_stamps_in_bunches_do_not_move_it_even_if_they_are_most() -> None:
-    """As PulseAudio tells them on a busy machine: up to 10 ms late, a few in a row."""
+    """As PulseAudio reports them on a busy machine: up to 10 ms late, a few in a row."""
     rng = np.random.default_rng(6)
     true = 10**18 + np.arange(2000) * 10e6 * (1 - 120e-6)
     late = np.repeat(rng.random(500) < 0.6, 4)
@@ -41,17 +41,17 @@ def test_late_stamps_in_bunches_do_not_move_it_even_if_they_are_most() -> None:
 
 
 def test_it_does_not_follow_at_once_where_no_clock_goes() -> None:
-    """A sound server that was starved tells stamps that run 2000 ppm slow for a while."""
+    """Stamps of a sound server that was starved run 2000 ppm slow for a while."""
     true = 10**18 + np.arange(800) * 10e6
     ramp = np.clip(np.arange(800) - 200, 0, 300) * 20e3
     noise = np.random.default_rng(7).normal(0, 10_000, 800)
     driver = DriverStamps(PERIOD)
-    told = [driver.push(480, round(stamp)) for stamp in true + ramp + noise]
-    error = np.abs([end for end, _, _ in told] - (true + 10e6))
+    results = [driver.push(480, round(stamp)) for stamp in true + ramp + noise]
+    error = np.abs([end for end, _, _ in results] - (true + 10e6))
     assert error[:400].max() < 100_000  # the stamps are 4 ms off by then
-    doubt = np.array([doubt for _, _, doubt in told])
-    assert doubt[400:].max() > 1e6
-    assert doubt[100:200].max() < 100_000
+    half_width = np.array([width for _, _, width in results])
+    assert half_width[400:].max() > 1e6
+    assert half_width[100:200].max() < 100_000
 
 
 def test_a_long_hole_is_sized() -> None:
@@ -81,33 +81,33 @@ def test_one_stamp_that_is_far_too_late_is_no_loss() -> None:
     assert np.abs(ends - true).max() < 1000
 
 
-def test_what_is_lost_before_a_second_of_late_blocks_is_told() -> None:
+def test_a_loss_before_a_second_of_late_blocks_is_reported() -> None:
     rng = np.random.default_rng(8)
     true = 10**18 + np.arange(2000) * 10e6
     true[1000:] += 100e6
     driver = DriverStamps(PERIOD)
-    told = [driver.push(480, round(stamp)) for stamp in true + rng.normal(0, 10_000, 2000)]
-    error = np.abs(np.array([end for end, _, _ in told]) - true - 10e6)
-    assert [k for k, (_, lost, _) in enumerate(told) if lost] == [pytest.approx(1100, abs=20)]
-    assert sum(lost for _, lost, _ in told) == pytest.approx(4800, abs=3)
+    results = [driver.push(480, round(stamp)) for stamp in true + rng.normal(0, 10_000, 2000)]
+    error = np.abs(np.array([end for end, _, _ in results]) - true - 10e6)
+    assert [k for k, (_, lost, _) in enumerate(results) if lost] == [pytest.approx(1100, abs=20)]
+    assert sum(lost for _, lost, _ in results) == pytest.approx(4800, abs=3)
     assert error[1120:].max() < 100_000
-    doubt = np.array([doubt for _, _, doubt in told])
-    assert (error[1006:] <= doubt[1006:] + 50_000).all()
-    assert doubt[200:1000].max() < 150_000
+    half_width = np.array([width for _, _, width in results])
+    assert (error[1006:] <= half_width[1006:] + 50_000).all()
+    assert half_width[200:1000].max() < 150_000
 
 
 @pytest.mark.parametrize("length", [0.05, 0.1, 0.4])
-def test_long_blocks_tell_a_loss_too(length: float) -> None:
+def test_long_blocks_show_a_loss_too(length: float) -> None:
     """A second of them is too few to be sure; so twenty must agree."""
     rng = np.random.default_rng(8)
     true = 10**18 + np.arange(300) * length * 1e9
     true[150:] += 100e6
     driver = DriverStamps(PERIOD)
     count = round(48_000 * length)
-    told = [driver.push(count, round(stamp)) for stamp in true + rng.normal(0, 10_000, 300)]
-    assert [k for k, (_, lost, _) in enumerate(told) if lost] == [pytest.approx(180, abs=12)]
-    assert sum(lost for _, lost, _ in told) == pytest.approx(4800, abs=3)
-    assert abs(told[-1][0] - true[-1] - length * 1e9) < 100_000
+    results = [driver.push(count, round(stamp)) for stamp in true + rng.normal(0, 10_000, 300)]
+    assert [k for k, (_, lost, _) in enumerate(results) if lost] == [pytest.approx(180, abs=12)]
+    assert sum(lost for _, lost, _ in results) == pytest.approx(4800, abs=3)
+    assert abs(results[-1][0] - true[-1] - length * 1e9) < 100_000
 
 
 @pytest.mark.parametrize("step", [5e6, -30e6])
@@ -116,9 +116,9 @@ def test_another_line_is_in_the_uncertainty_until_it_is_followed(step: float) ->
     true = 10**18 + np.arange(2500) * 10e6 + rng.normal(0, 10_000, 2500)
     true[1000:] += step
     driver = DriverStamps(PERIOD)
-    told = [driver.push(480, round(stamp)) for stamp in true]
-    error = np.abs(np.array([end for end, _, _ in told]) - true - 10e6)
-    doubt = np.array([doubt for _, _, doubt in told])
-    assert (error[1006:] <= doubt[1006:] + 50_000).all()
+    results = [driver.push(480, round(stamp)) for stamp in true]
+    error = np.abs(np.array([end for end, _, _ in results]) - true - 10e6)
+    half_width = np.array([width for _, _, width in results])
+    assert (error[1006:] <= half_width[1006:] + 50_000).all()
     assert error[1700:].max() < 150_000
-    assert not any(lost for _, lost, _ in told)
+    assert not any(lost for _, lost, _ in results)

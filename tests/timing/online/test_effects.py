@@ -21,18 +21,18 @@ def errors(taken, **settings):
 
 def test_a_known_skew_helps_until_it_is_found():
     taken = np.arange(1, 301) * STEP * 1.002
-    told, _ = errors(taken, skew=2e-3)
-    untold, _ = errors(taken)
-    assert np.median(told[20:100]) < np.median(untold[20:100]) / 3
+    given, _ = errors(taken, skew=2e-3)
+    default, _ = errors(taken)
+    assert np.median(given[20:100]) < np.median(default[20:100]) / 3
 
 
 def test_a_clock_that_drifts_as_told_is_followed_and_covered():
     at = np.arange(1, 6001) * STEP
     taken = at + 1e-7 * at**2  # 0.2 ppm more each second
-    told, found = errors(taken, drift=2e-7)
-    untold, _ = errors(taken)
-    assert np.mean(told[500:] <= found.uncertainty[500:] / 1e3) > 0.95
-    assert np.percentile(told[500:], 95) < np.percentile(untold[500:], 95) / 2
+    given, found = errors(taken, drift=2e-7)
+    default, _ = errors(taken)
+    assert np.mean(given[500:] <= found.uncertainty[500:] / 1e3) > 0.95
+    assert np.percentile(given[500:], 95) < np.percentile(default[500:], 95) / 2
 
 
 def test_a_long_memory_is_sharper():
@@ -45,7 +45,7 @@ def test_a_long_memory_is_sharper():
 
 def test_who_accepts_more_false_losses_hears_sooner():
     taken = np.arange(1, 4001) * STEP
-    taken[3000:] += 0.005  # of any size: only a run of late chunks tells
+    taken[3000:] += 0.005  # of any size: only a run of late chunks shows it
     decided = []
     for p_false in (1e-12, 1e-4):
         _, found = errors(taken, p_false=p_false)

@@ -105,9 +105,9 @@ def test_losses_are_found_and_sized(name, traces, follow):
 
 def test_a_loss_in_the_stamp_is_as_long_as_it_says(traces, follow):
     run = follow(traces.regular(3, losses=1 / 8))
-    told = [(i, stamp) for i, stamp in enumerate(run.stamps) if stamp.reason == "dropped"]
-    assert len(told) >= 30
-    for i, stamp in told:
+    reported = [(i, stamp) for i, stamp in enumerate(run.stamps) if stamp.reason == "dropped"]
+    assert len(reported) >= 30
+    for i, stamp in reported:
         length = stamp.first - run.last[i - 1] - stamp.period
         assert length == pytest.approx(stamp.lost * stamp.period, abs=3e6)
         assert stamp.events[0].correction == pytest.approx(stamp.lost * stamp.period, rel=1e-3)

@@ -66,8 +66,8 @@ def test_lower_bounds_prove_losses_and_restarts(lost, kinds):
     for online in (True, False):
         found = correct_arrays(480, arrival, 48_000.0, quantum=480, lower=lower, online=online)
         assert {event.kind for event in found.events} == kinds
-        told = sum(event.samples or 0 for event in found.events)
-        assert told == (lost if kinds == {"gap"} else 0)
+        reported = sum(event.samples or 0 for event in found.events)
+        assert reported == (lost if kinds == {"gap"} else 0)
         error = np.abs(found.last - taken * S)
         assert error[2100:].max() < 3_000_000  # [ns]; bounds are 5 ms apart
 

@@ -67,10 +67,10 @@ def test_with_the_future_known_losses_are_exact(traces, correct):
     trace = traces.g2_drop_any(23)
     result = correct(trace, online=False)
     true = dict(trace.gaps)
-    told = {e.first: e.samples for e in result.events if e.kind == "gap"}
-    common = true.keys() & told.keys()
+    reported = {e.first: e.samples for e in result.events if e.kind == "gap"}
+    common = true.keys() & reported.keys()
     assert len(common) >= 0.9 * len(true)
-    assert np.mean([told[i] == true[i] for i in common]) > 0.8  # of any size, in samples
+    assert np.mean([reported[i] == true[i] for i in common]) > 0.8  # of any size, in samples
     assert float(np.median(np.abs(_errors(result, trace)))) < 3.0
 
 
