@@ -35,6 +35,8 @@ Kind: TypeAlias = Literal["camera", "stream", "file", "sequence"]
 
 _NUMBER = re.compile(r"%0?\d*d")
 _PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtmp": 1935}
+# cv::utils::logging::LOG_LEVEL_SILENT
+_LOG_LEVEL_SILENT = 0
 # the log level of OpenCV belongs to the whole process
 _quiet_lock = threading.Lock()
 
@@ -226,13 +228,15 @@ def quiet(cv2: Any) -> Iterator[None]:
     Its log level belongs to the whole process, so it is restored at once. FFmpeg's is read from
     the environment when OpenCV first uses FFmpeg, and stays; a level that is set there is kept.
     """
-    name, logging = "OPENCV_FFMPEG_LOGLEVEL", cv2.utils.logging
+    name = "OPENCV_FFMPEG_LOGLEVEL"
+    # before OpenCV 4.13 its log level was set at the top of the module
+    logging = getattr(cv2.utils, "logging", cv2)
     with _quiet_lock:
         ours = name not in os.environ
         if ours:
             # AV_LOG_FATAL: only what ends the process
             os.environ[name] = "8"
-        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        before = logging.setLogLevel(_LOG_LEVEL_SILENT)
         try:
             yield
         finally:
