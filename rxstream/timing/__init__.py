@@ -50,10 +50,12 @@ is the line under them, not the one through them.
 
 No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
 
-Private constants say above them where they come from. "The study before the first version" chose
-its values on seeds 0 to 4 of fourteen simulated traces (`benchmarks/timing/traces.py`), and found
-the same errors on other seeds. "By trial" means on simulated streams, without a record. "Not swept"
-means that no range of other values has been tried systematically.
+Private constants say above them where they come from. (study) is the one before the first version:
+it chose its values on seeds 0 to 4 of the fourteen traces of `benchmarks/timing/traces.py`, and
+found the same errors on other seeds. (trial) means on simulated streams, without a record.
+`benchmarks/timing/constants.py` makes 38 of the constants 30 % smaller and larger, one by one. On
+two seeds no trace then has errors larger by more than 13 % or a coverage below 94 %, and no loss is
+missed, except where a comment says so. Constants that it does not list have not been varied.
 """
 
 from rxstream.timing.calibration.calibrate import Calibration, calibrate_latency, onset_times

@@ -32,6 +32,18 @@ def test_it_runs_and_writes(tmp_path):
     assert (tmp_path / "timestamps.png").stat().st_size > 10_000
 
 
+def test_the_constants_can_be_tried():
+    script = ROOT / "benchmarks" / "timing" / "constants.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--seeds", "1", "--only", "_BEATING", "--factors", "0.7"],
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    shipped, tried = done.stdout.splitlines()[1:]
+    assert shipped.startswith("shipped")
+    assert tried.startswith("floor._BEATING")
+
+
 def test_the_factors_of_the_uncertainty_can_be_tried():
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "timing" / "fit.py"), "--seeds", "1"],

@@ -20,23 +20,22 @@ MIN_EVENTS = 3
 
 # Largest drift that is searched [s/s]; quartz is within 1e-4.
 _MAX_DRIFT = 1e-3
-# Pairs that vote: more make it slower, not surer. Not swept.
+# Pairs that vote: more make it slower, not surer.
 _MAX_PAIRS = 20_000
 # A line through few pairs is near most of them, and their scatter says little: of 4 pairs, one may
-# lie 10 times as far off as of many, of 10 pairs 2.5 times. By trial; not swept.
+# lie 10 times as far off as of many, of 10 pairs 2.5 times. (trial)
 _FEW_PAIRS = 150.0
-# Scatters from the line that a pair may lie off, once there are many pairs. Not swept.
+# Scatters from the line that a pair may lie off, once there are many pairs.
 _OUTLYING = 4
 # Least distance of a pair from the line that makes it an outlier [s].
 _MIN_WIDTH = 1e-6
-# Rounds of pairing and fitting; it ends when the pairs do not change. Not swept.
+# Rounds of pairing and fitting; it ends when the pairs do not change.
 _MAX_ROUNDS = 10
 # Probability that unrelated events pass for related ones.
 _CHANCE = 1e-3
-# A second offset with this share of the pairs of the best one makes the match ambiguous. By trial;
-# not swept.
+# A second offset with this share of the pairs of the best one makes the match ambiguous. (trial)
 _AMBIGUOUS = 0.7
-# Pairs whose slopes are compared, each with each: bounds the work to 80 000 slopes. Not swept.
+# Pairs whose slopes are compared, each with each: bounds the work to 80 000 slopes.
 _MAX_SLOPES = 400
 # The 75 % quantile of the distances, over this, is the standard deviation of a normal law.
 _NORMAL_75 = 1.15

@@ -11,7 +11,7 @@ from rxstream.timing.online.envelope import LowerEnvelope
 __all__ = ["LowerBounds"]
 
 # Points from which the lines are trusted beyond the bounds of the chunk itself. As many as make a
-# wrong prior of the slope show in the envelope; not swept.
+# wrong prior of the slope show in the envelope.
 _MIN_POINTS = 40
 
 

@@ -11,13 +11,13 @@ from bisect import bisect_left
 __all__ = ["Buckets"]
 
 # Buckets of a window. More follow the floor more finely, and each has fewer points to find its
-# lowest in. From the study before the first version (seeds 0 to 4 of the traces); not swept.
+# lowest in. (study)
 _PER_WINDOW = 32
 # Merging halves their number, so that it stays between one and two times the above.
 _MAX_BUCKETS = 2 * _PER_WINDOW
 # Merge when so few places are left, not at the very last one.
 _SPARE = 4
-# The newest buckets stay although the window is shorter: fewer show no slope. Not swept.
+# The newest buckets stay although the window is shorter: fewer show no slope.
 _MIN_BUCKETS = 8
 
 

@@ -5,10 +5,9 @@ from rxstream.data.stream_info import DeviceCounter
 __all__ = ["DeviceTime"]
 
 # A counter that advances by this much more than the host clock was reset [s]. Below it, chunks
-# that waited in a stall would be taken for resets. From the study before the first version; not
-# swept.
+# that waited in a stall would be taken for resets. (study)
 _RESET_CLAIM = 0.5
-# Weight of a new chunk in the usual distance: an average over some hundred chunks. Not swept.
+# Weight of a new chunk in the usual distance: an average over some hundred chunks.
 _STEP_GAIN = 0.01
 # Samples by which ticks must exceed a chunk to show a loss: rounding, two ticks, and 500 ppm by
 # which the crystal of the ticks may differ from that of the samples (quartz is within 100 ppm).

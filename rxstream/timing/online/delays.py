@@ -4,8 +4,7 @@ from math import log, log2
 
 __all__ = ["DelayHistogram", "bin_of"]
 
-# Bins of 19 %. This, the range and the number at which it forgets are from the study before the
-# first version; not swept.
+# Bins of 19 %. This, the range and the number at which it forgets are from the study.
 _PER_OCTAVE = 4
 # log2 of the ends of the range [s]: about 1 µs to 64 s.
 _LOWEST = -20
@@ -17,7 +16,7 @@ _FIRST = 1 - _LOWEST * _PER_OCTAVE
 _FULL = 8192
 # Half a delay more in the tail and one in the whole (Laplace's rule): no probability is 0.
 _TAIL_PRIOR = 0.5
-# Delays more in each bin, against log(0). Not swept.
+# Delays more in each bin, against log(0).
 _BIN_PRIOR = 0.1
 
 

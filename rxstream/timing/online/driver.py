@@ -21,7 +21,7 @@ from rxstream.timing.stamp import State
 __all__ = ["DriverStamps"]
 
 # All constants were chosen by trial on stamps of PortAudio on PulseAudio, with a quiet and a busy
-# machine, and on simulations after them (benchmarks/timing/driver.py); none is swept.
+# machine, and on simulations after them (benchmarks/timing/driver.py).
 
 # Blocks that the line is fitted to: at 10 ms long enough for the slope, short enough for drift.
 _WINDOW_BLOCKS = 1000

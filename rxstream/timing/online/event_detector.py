@@ -43,30 +43,29 @@ from rxstream.timing.tangent import likeliest_step
 __all__ = ["EventDetector"]
 
 # Time for which a change of latency is measured: as long as the step keeps time continuous, it
-# follows the new line [s]. From the study before the first version; not swept.
+# follows the new line [s]. (study)
 _MEASURE_LATENCY = 20.0
 # A loss or rise found less long ago than this [s], or than so many chunks, may prove to have been
-# lateness. By trial; not swept.
+# lateness. (trial)
 _REVOCABLE_SECONDS, _REVOCABLE_CHUNKS = 1.0, 20
-# Samples below which a loss is none. Less than 1, as the line is not exact. By trial; not swept.
+# Samples below which a loss is none. Less than 1, as the line is not exact. (trial)
 _MIN_LOST = 0.7
 # A chunk this part of a quantum too early shows that the loss before it was smaller; less may be
-# the line's error. By trial; not swept.
+# the line's error. (trial)
 _SMALLER_LOSS = 0.2
-# A chunk this part of a quantum too early came twice. From the study before the first version;
-# not swept.
+# A chunk this part of a quantum too early came twice. (study)
 _OVERLAP = 0.6
 # Device time before which no chunk is too early: the line still falls [s]. As `_WARM_SECONDS`.
 _SETTLING = 2.0
-# Before chunks can be judged, one that is late by this many usual distances follows an outage.
-# By trial; not swept.
+# Before chunks can be judged, one that is late by this many of their usual distances follows an
+# outage. (trial)
 _OUTAGE_STEPS = 5
 # A jump of this many quanta at least is a restart; see `ClockSettings.restart_gap`.
 _RESTART_QUANTA = 3
-# A loss in the first seconds: late by this many spreads of the late chunks. By trial; not swept.
+# A loss in the first seconds: late by this many spreads of the late chunks. (trial)
 _EARLY_LOSS_SPREADS = 6
 # A lower bound must lie above the line by this [s], or this many scales of the delay, to show a
-# loss. From the study before the first version; not swept.
+# loss. (study)
 _BOUND_ABOVE, _BOUND_SCALES = 1e-3, 2
 
 

