@@ -93,6 +93,7 @@ class ClockSettings:
 
 # A device that is off by 3 % is no clock; see `_STEEPEST` in `envelope`.
 _MAX_SKEW = 0.03
+_FRACTION = "a fraction (50 ppm is 50e-6)"
 
 
 def _is_at_least_0(value: Any) -> bool:
@@ -119,16 +120,8 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         "an rxstream.DeviceCounter, or None",
     ),
     ("path_delay", _is_at_least_0, ">= 0 seconds"),
-    (
-        "skew",
-        lambda v: is_number(v) and abs(v) < _MAX_SKEW,
-        f"a fraction (50 ppm is 50e-6) within ±{_MAX_SKEW}",
-    ),
-    (
-        "skew_tol",
-        lambda v: is_positive(v) and v < _MAX_SKEW,
-        f"a fraction (50 ppm is 50e-6), > 0, < {_MAX_SKEW}",
-    ),
+    ("skew", lambda v: is_number(v) and abs(v) < _MAX_SKEW, f"{_FRACTION} within ±{_MAX_SKEW}"),
+    ("skew_tol", lambda v: is_positive(v) and v < _MAX_SKEW, f"{_FRACTION}, > 0, < {_MAX_SKEW}"),
     ("drift", is_positive, "> 0 per second (a crystal has 5e-9)"),
     ("window", _is_range, "(shortest, longest) seconds, 0 < shortest <= longest"),
     ("on_step", lambda v: v in get_args(OnStep), "'auto', 'gap' or 'latency'"),
