@@ -293,7 +293,9 @@ def test_errors_and_fluent_style() -> None:
     errors: list[Exception] = []
     past.pipe(ops.map_data(lambda x: 1 / 0)).subscribe(print, errors.append)
     assert isinstance(errors[0], ZeroDivisionError)
-    assert collected(subject.past(0.01).map(len)) == [10]  # type: ignore[arg-type]
+    # RxPY 4 has no fluent style
+    if hasattr(past, "map"):
+        assert collected(subject.past(0.01).map(len)) == [10]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
