@@ -6,15 +6,23 @@ Needs `hypothesis` (``pip install 'rxstream[test]'``). One line in a test checks
 >>> check_operator(lambda: ops.rechunk(4), examples=5)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 import reactivex as rx
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+
+try:
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+except ImportError as error:
+    from rxstream.errors import MissingExtraError
+
+    msg = "rxstream.testing needs hypothesis: pip install 'rxstream[test]'"
+    raise MissingExtraError(msg) from error
 from numpy.typing import NDArray
 from reactivex import Observable
 from reactivex import operators as rxo
@@ -199,11 +207,29 @@ def assert_same(a: Sequence[Any], b: Sequence[Any], *, joined: bool = False) -> 
     """
     if joined and a and b and isinstance(a[0], Chunk) and isinstance(b[0], Chunk):
         one, other = _joined(a), _joined(b)
-        assert one == other, f"{one!r} is not {other!r}"
+        assert one == other, f"{_shown(one)} is not {_shown(other)}"
         return
     for k, (x, y) in enumerate(zip(a, b, strict=False)):
-        assert _equal(x, y), f"item {k}: {x!r} is not {y!r}"
+        assert _equal(x, y), f"item {k}: {_shown(x)} is not {_shown(y)}"
     assert len(a) == len(b), f"{len(a)} items, and {len(b)}: {a[len(b) :]!r} {b[len(a) :]!r}"
+
+
+def _shown(item: Any) -> str:
+    """Return an item with the first and last of its values and times."""
+    if not isinstance(item, Chunk):
+        return repr(item)
+    values = np.array2string(item.data, threshold=8, edgeitems=3)
+    return f"{item!r} data {values} time {np.array2string(item.time, threshold=8, edgeitems=3)}"
+
+
+@contextmanager
+def _law(name: str) -> Iterator[None]:
+    """Put the law that is tested before the message of what fails."""
+    try:
+        yield
+    except AssertionError as error:
+        msg = f"{name}: {error}"
+        raise AssertionError(msg) from None
 
 
 def _equal(x: Any, y: Any) -> bool:
@@ -339,13 +365,16 @@ def check_operator(
     def laws(chunks: list[Chunk], cuts: list[int], shares: list[float]) -> None:
         operator = make()
         out = run_operator(operator, chunks)
-        assert_same(run_operator(operator, chunks), out)  # the same operator again: fresh state
-        assert_same(run_operator(operator, recut(chunks, cuts)), out, joined=joined)
-        assert_same(run_operator(operator, recut_by_time(chunks, shares)), out, joined=joined)
+        with _law("a fresh subscription is a fresh state"):
+            assert_same(run_operator(operator, chunks), out)
+        with _law("the result does not depend on how the input was cut"):
+            assert_same(run_operator(operator, recut(chunks, cuts)), out, joined=joined)
+            assert_same(run_operator(operator, recut_by_time(chunks, shares)), out, joined=joined)
         plain = run_operator(operator, chunks, heartbeats=False)
         again = run_operator(operator, recut(chunks, cuts), heartbeats=False)
         last = max((int(chunk.time[-1]) for chunk in chunks if len(chunk)), default=0)
-        assert_same(_decided(again, last, joined=joined), _decided(plain, last, joined=joined))
+        with _law("nor without heartbeats"):
+            assert_same(_decided(again, last, joined=joined), _decided(plain, last, joined=joined))
         assert not any(map(is_heartbeat, plain[:-1])), "a subscriber gets samples in every chunk"
         for item in out:
             if isinstance(item, Chunk) and len(item):
@@ -353,8 +382,10 @@ def check_operator(
                 assert (np.diff(item.time) > 0).all(), "each sample has a time of its own"
                 assert not item.data.flags.writeable
         if conserves:
-            _check_conserved(out, chunks)
-        assert_live_equals_replay(operator, chunks, joined=joined)
+            with _law("nothing is lost or doubled"):
+                _check_conserved(out, chunks)
+        with _law("live equals replay"):
+            assert_live_equals_replay(operator, chunks, joined=joined)
         _check_rx(make, chunks)
 
     given_streams = streams() if source is None else source

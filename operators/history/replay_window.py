@@ -129,7 +129,7 @@ class _ReplayWindow(Rewindable):
 
     def __repr__(self) -> str:
         window = f"{self.log.held:.3g} s of {self._span / 1e9:g} s kept"
-        return f"<replay_window: {window}, subscribers: {self._users}>"
+        return f"<Stream {self.chain}: {window}, subscribers: {self._users}>"
 
 
 @label

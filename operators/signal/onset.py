@@ -19,6 +19,7 @@ from rxstream.operators.signal.numeric import check_numbers, check_rate
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.hysteresis import Flags, Hysteresis
 from rxstream.steps.lift import lift
+from rxstream.steps.stream import label
 from rxstream.validation import check_choice, is_number
 
 __all__ = ["onset"]
@@ -192,6 +193,7 @@ def _of_onsets(gap: Gap) -> Gap:
     return Gap(gap.start, gap.end, None, gap.reason, whole)
 
 
+@label
 def onset(
     threshold: float | None = None,
     *,

@@ -25,7 +25,7 @@ from rxstream.window.log import Log
 from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
 from rxstream.window.starts import StartPosition
-from rxstream.window.subject import DEFAULT_BYTES, TimeWindowSubject, check_bytes
+from rxstream.window.subject import DEFAULT_BYTES, DEFAULT_HISTORY, TimeWindowSubject, check_bytes
 from rxstream.window.worker import log_report
 
 __all__ = ["Device"]
@@ -81,7 +81,7 @@ class Device(Rewindable):
         source: Source,
         *,
         name: str | None = None,
-        history: Duration = 60.0,
+        history: Duration = DEFAULT_HISTORY,
         max_bytes: int = DEFAULT_BYTES,
         timestamps: Timestamps = "corrected",
         path_delay: Duration = 0.0,

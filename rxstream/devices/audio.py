@@ -21,7 +21,7 @@ from rxstream.errors import (
     ParameterError,
 )
 from rxstream.optional import import_optional
-from rxstream.validation import check_choice
+from rxstream.validation import check_choice, is_positive, is_whole
 
 __all__ = ["Audio"]
 
@@ -30,6 +30,8 @@ Format: TypeAlias = Literal["int16", "int24", "int32", "float32"]
 _CLOSE_TIMEOUT = 2.0
 # PortAudio's stream time and a clock that are this close [s] are the same clock
 _SAME_CLOCK = 1.0
+# Beyond any sound card; PortAudio takes such rates for an error of its own [Hz].
+_MAX_RATE = 1e7
 # paDeviceUnavailable, paInvalidSampleRate, paInvalidChannelCount of PortAudio's PaErrorCode
 _UNAVAILABLE, _BAD_RATE, _BAD_CHANNELS = -9985, -9997, -9998
 
@@ -76,14 +78,14 @@ class Audio:
     latency: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < 1e7:
-            msg = f"Audio: rate must be > 0 Hz, not {self.rate!r}"
+        if not is_positive(self.rate) or self.rate > _MAX_RATE:
+            msg = f"Audio: rate must be > 0 and <= {_MAX_RATE:g} Hz, not {self.rate!r}"
             raise ParameterError(msg)
-        if self.channels < 1:
+        if not is_whole(self.channels, 1):
             msg = f"Audio: channels must be >= 1, not {self.channels!r}"
             raise ParameterError(msg)
         check_choice(self.dtype, Format, "Audio: dtype")
-        if self.blocksize < 0 or self.latency <= 0:
+        if not is_whole(self.blocksize, 0) or not is_positive(self.latency):
             msg = (
                 f"Audio: blocksize must be >= 0 samples and latency > 0 s, not "
                 f"{self.blocksize!r} and {self.latency!r}"

@@ -7,7 +7,7 @@ from rxstream.acquisition.device import Device
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.data.clock import Duration
 from rxstream.registry.spec import make_source
-from rxstream.window.subject import DEFAULT_BYTES
+from rxstream.window.subject import DEFAULT_BYTES, DEFAULT_HISTORY
 
 __all__ = ["open"]
 
@@ -16,7 +16,7 @@ def open(  # noqa: A001 - users write rxstream.open, as they write gzip.open
     spec: str,
     *,
     name: str | None = None,
-    history: Duration = 60.0,
+    history: Duration = DEFAULT_HISTORY,
     max_bytes: int = DEFAULT_BYTES,
     timestamps: Timestamps = "corrected",
     path_delay: Duration = 0.0,

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from reactivex import Observable, abc
 
 from rxstream.steps.heartbeats import keep_heartbeats
-from rxstream.steps.stream import Stream
+from rxstream.steps.stream import Stream, name_of
 
 __all__ = ["Step", "lift"]
 
@@ -93,7 +93,7 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
                 on_next, observer.on_error, on_completed, scheduler=scheduler
             )
 
-        return Stream(subscribe, source)
+        return Stream(subscribe, source, name_of(make))
 
     return operator
 

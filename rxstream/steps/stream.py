@@ -3,18 +3,18 @@
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex import operators as rxo
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time
-from rxstream.errors import NotRewindableError
+from rxstream.errors import NotRewindableError, ParameterError
 from rxstream.steps.heartbeats import WithoutHeartbeats
 from rxstream.steps.pull import BaseReader, StreamReader, iterate_stream
 
-__all__ = ["Stream", "chain_of", "label"]
+__all__ = ["Stream", "chain_of", "label", "name_of"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -39,6 +39,8 @@ class Stream(Observable[T]):
         Subscribes an observer that gets everything, heartbeats included.
     source
         The stream it is made of.
+    label
+        The operator that made it, in its repr.
 
     Examples
     --------
@@ -53,12 +55,14 @@ class Stream(Observable[T]):
     """
 
     def __init__(
-        self, subscribe: "Subscribe[T] | None" = None, source: Observable[Any] | None = None
+        self,
+        subscribe: "Subscribe[T] | None" = None,
+        source: Observable[Any] | None = None,
+        label: str = "",
     ) -> None:
         super().__init__()
         self._subscribe_all_with = subscribe
-        self._source_stream = source
-        self._label = ""
+        self._source_stream, self._label = source, label
 
     # -- subscribing --------------------------------------------------------------------------
 
@@ -86,7 +90,18 @@ class Stream(Observable[T]):
         """Subscribe an observer or functions; see `Observable.subscribe`.
 
         An observer with a true attribute ``wants_heartbeats`` gets chunks without samples too.
+
+        Raises
+        ------
+        ParameterError
+            If it is neither an observer nor a function.
         """
+        if isinstance(on_next, type) and hasattr(on_next, "on_next"):
+            msg = f"{self.chain}: subscribe takes an observer: make one, {on_next.__name__}(...)"
+            raise ParameterError(msg)
+        if on_next is not None and not callable(on_next) and not hasattr(on_next, "on_next"):
+            msg = f"{self.chain}: subscribe takes a function or an observer, not {on_next!r}"
+            raise ParameterError(msg)
         if getattr(on_next, "wants_heartbeats", False):
             return self.with_heartbeats().subscribe(
                 on_next, on_error, on_completed, scheduler=scheduler
@@ -99,6 +114,30 @@ class Stream(Observable[T]):
         They say that nothing is still to come before their `Chunk.end`.
         """
         return Observable(self._subscribe_all)
+
+    if not TYPE_CHECKING:  # the many overloads of `Observable.pipe` give the types
+
+        def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+            """Return what operators make of it; what one of RxPY's makes is a stream too.
+
+            Raises
+            ------
+            ParameterError
+                If one is no operator, or is not called yet.
+            """
+            result: Any = self
+            for operator in operators:
+                _check_operator(operator)
+                result = operator(result)
+                if result is None or isinstance(result, Chunk):
+                    msg = (
+                        f"pipe: {name_of(operator)} is no operator, it returned {result!r:.80}: "
+                        "give a function to ops.map_data, reactivex's map, or subscribe"
+                    )
+                    raise ParameterError(msg)
+            if type(result) is Observable:
+                return Stream(_subscribing(result), self, name_of(operators[-1]))
+            return result
 
     # -- pulling ------------------------------------------------------------------------------
 
@@ -162,6 +201,10 @@ class Stream(Observable[T]):
             return own
         return f"{chain_of(self._source_stream)} | {own}"
 
+    def over(self, subscribe: "Subscribe[T]") -> "Stream[T]":
+        """Return a stream of the same chain that subscribes in another way."""
+        return Stream(subscribe, self._source_stream, self._label)
+
     def __repr__(self) -> str:
         return f"<Stream {self.chain}>"
 
@@ -191,10 +234,33 @@ def label(make: Callable[P, Callable[[A], B]]) -> Callable[P, Callable[[A], B]]:
                 result._label = text  # noqa: SLF001 - the label belongs to this module
             return result
 
-        labelled.__name__ = make.__name__
+        labelled.__name__ = labelled.__qualname__ = text
         return labelled
 
+    made.makes_operator = True  # type: ignore[attr-defined]
     return made
+
+
+def _check_operator(operator: object) -> None:
+    if getattr(operator, "makes_operator", False):
+        msg = f"pipe: call it, ops.{name_of(operator)}(...)"
+        raise ParameterError(msg)
+    if isinstance(operator, Observable) or not callable(operator):
+        msg = f"pipe takes operators, e.g. ops.rms(0.1), not {operator!r:.80}"
+        raise ParameterError(msg)
+
+
+def _subscribing(source: Observable[Any]) -> "Subscribe[Any]":
+    return lambda observer, scheduler: source.subscribe(observer, scheduler=scheduler)
+
+
+def name_of(function: object) -> str:
+    """Return the name of a function or class; of an inner one, of the function that made it."""
+    if str(getattr(function, "__module__", "")).startswith("reactivex"):
+        return "RxPY"  # its operators are curried and do not know their names
+    name = str(getattr(function, "__qualname__", "") or type(function).__name__)
+    named = [part for part in name.split(".") if not part.startswith("<")]
+    return named[-1].strip("_") if named else "lambda"
 
 
 def _shown(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from reactivex import Observable, abc, never
+from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxstream.data.chunk import Chunk
@@ -131,7 +131,7 @@ class Replay(Stream[Chunk]):
         if not (operators and self._warmup):
             return super().pipe(*operators)
         # Operators check their source when they are applied to it: let them fail here already.
-        built = never().pipe(*operators)
+        built = Stream[Chunk](lambda *_: Disposable(), label=self.chain).pipe(*operators)
         if not isinstance(built, Observable):
             msg = f"past(...).pipe must end in an Observable, not in a {type(built).__name__}"
             raise ParameterError(msg)
@@ -145,7 +145,7 @@ class Replay(Stream[Chunk]):
             results = keep_heartbeats(last(source.pipe(*operators)))
             return results.subscribe(observer, scheduler=scheduler)
 
-        return Stream(subscribe, built)
+        return built.over(subscribe) if isinstance(built, Stream) else Stream(subscribe, built)
 
 
 class _WarmupFilter:

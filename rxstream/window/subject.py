@@ -17,10 +17,13 @@ from rxstream.window.rewindable import Rewindable
 from rxstream.window.starts import StartPosition
 from rxstream.window.worker import SubscriberWorker, log_report
 
-__all__ = ["DEFAULT_BYTES", "TimeWindowSubject", "check_bytes"]
+__all__ = ["DEFAULT_BYTES", "DEFAULT_HISTORY", "TimeWindowSubject", "check_bytes"]
 
 # 1 GiB: 46 minutes of stereo sound at 48 kHz as float32, or 170 color frames of 1080p.
 DEFAULT_BYTES = 1 << 30
+
+# A minute: what people want to look back at, and 12 MB of stereo sound.
+DEFAULT_HISTORY = 60.0  # [s]
 
 # How often an idle window is trimmed: data stays an eighth of the window longer than asked for,
 # but not so often that short windows keep a thread busy, and within a second for long ones.
@@ -77,7 +80,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
 
     def __init__(
         self,
-        history: Duration = 60.0,
+        history: Duration = DEFAULT_HISTORY,
         *,
         max_bytes: int = DEFAULT_BYTES,
         name: str = "stream",

@@ -10,9 +10,10 @@ import reactivex as rx
 from reactivex import operators as rxo
 from reactivex.subject import Subject
 
-from rxstream import Chunk, StreamInfo, TimeWindowSubject
+from rxstream import Chunk, StreamInfo, TimeWindowSubject, lift
 from rxstream import operators as ops
 from rxstream.errors import NotRewindableError, ParameterError
+from rxstream.sinks import wav
 from rxstream.steps.stream import Stream
 
 MS = 1_000_000
@@ -43,6 +44,9 @@ def test_the_repr_shows_the_chain() -> None:
     assert again.chain == "mic | rms(0.1) | replay_window(5) | latest() | gaps()"  # type: ignore[attr-defined]
     behind = subject().pipe(rxo.map(lambda c: c), ops.gaps())
     assert repr(behind) == "<Stream Observable | gaps()>"
+    for name in ops.__all__:
+        made = getattr(ops, name)
+        assert isinstance(made, type) or hasattr(made, "makes_operator"), name
 
 
 def test_for_gives_chunks_and_ends() -> None:
@@ -188,6 +192,57 @@ def test_a_stream_without_a_past_says_what_to_do(ask: Any) -> None:
     stream = subject().pipe(ops.rechunk(2))
     with pytest.raises(NotRewindableError, match=r"mic \| rechunk.* keeps no past.*replay_window"):
         ask(stream)
+
+
+def test_an_operator_of_rx_at_the_end_gives_a_stream() -> None:
+    stream = rx.of(ramp(0, 4)).pipe(ops.rechunk(2)).pipe(rxo.map(lambda c: int(c.data[0])))
+    assert list(stream) == [0, 2]
+    assert repr(stream) == "<Stream Observable | rechunk(2) | RxPY>"
+
+
+def test_an_operator_of_your_own_has_its_name() -> None:
+    class Same:
+        def push(self, item: Any) -> tuple[Any]:
+            return (item,)
+
+        def flush(self) -> tuple[()]:
+            return ()
+
+    def same() -> Any:
+        return lift(lambda: Same())
+
+    assert repr(subject().pipe(lift(Same))).endswith("Same>")
+    assert repr(subject().pipe(same())).endswith("same>")
+    assert "rms(0.1)" in repr(ops.rms(0.1))
+    past = subject(ramp(0, 2000)).past(1, warmup=0.2)
+    assert repr(past.pipe(ops.rms(0.1))) == "<Stream mic.past(1) | rms(0.1)>"
+
+
+@pytest.mark.parametrize(
+    ("operator", "message"),
+    [
+        (ops.rms, r"call it, ops\.rms\(\.\.\.\)"),
+        ("rms", "takes operators, e.g. ops.rms"),
+        (rx.of(1), "takes operators"),
+        (print, "print is no operator, it returned None"),
+    ],
+)
+def test_what_is_no_operator_is_named(operator: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        subject().pipe(operator)
+
+
+@pytest.mark.parametrize(
+    ("observer", "message"),
+    [
+        ("a.wav", "function or an observer, not 'a.wav'"),
+        (wav, r"make one, wav\(\.\.\.\)"),
+        (3, "not 3"),
+    ],
+)
+def test_what_cannot_subscribe_is_named(observer: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        subject().subscribe(observer)
 
 
 def test_last_of_rx_still_works() -> None:

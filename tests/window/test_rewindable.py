@@ -126,4 +126,4 @@ def test_their_reprs_say_what_they_hold() -> None:
         "<WindowView of mic: from 00:00:00.000000, on_lag block>"
     )
     shared = subject.pipe(ops.replay_window(5))
-    assert repr(shared) == "<replay_window: 0 s of 5 s kept, subscribers: 0>"
+    assert repr(shared) == "<Stream mic | replay_window(5): 0 s of 5 s kept, subscribers: 0>"
