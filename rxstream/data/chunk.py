@@ -474,7 +474,11 @@ class Chunk(Generic[S]):
         return display.chunk_html(self)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw it with matplotlib, gaps shaded; return the axes."""
+        """Draw it with matplotlib, gaps shaded; return the axes.
+
+        If pyplot has not been imported before, in a figure of its own: save that by
+        ``axes.figure.savefig("chunk.png")``.
+        """
         from rxstream import display  # it draws chunks, so it imports this module
 
         return display.plot_chunk(self, ax)

@@ -147,7 +147,9 @@ class Meter:
         if self._delays:
             delays = np.array(self._delays) / 1e9
             low = float(delays.min())
-            median, high = (float(q) for q in np.quantile(delays - low, (0.5, 0.99)))
+            # One delay has no distance from the least one.
+            if len(delays) > 1:
+                median, high = (float(q) for q in np.quantile(delays - low, (0.5, 0.99)))
         ppm = (rate / nominal - 1.0) * 1e6 if rate and nominal else None
         return Flow(
             self._chunks, self._samples, self._lost, self._gaps, nominal, rate, ppm, median, high,

@@ -404,3 +404,16 @@ def test_a_missing_package_is_named(monkeypatch, package, ask, extra):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"{package} .*rxstream\[{extra}\]"):
         ask(regular(np.zeros(3)))
+
+
+@pytest.mark.parametrize("n", [40, 40_000])
+def test_events_without_a_value_do_not_interrupt_its_line(n: int) -> None:
+    """As of a signal on a bus with other messages in between."""
+    values = np.where(np.arange(n) % 2, np.nan, np.arange(n) / n)
+    rpm = StreamInfo("rpm", None, (), np.dtype(np.float64))
+    chunk = Chunk.stamped(values, np.arange(n) * 1_000_000, rpm)
+    (line,) = chunk.plot().get_lines()
+    heights = np.asarray(line.get_ydata(), float)
+    assert len(heights) >= 20
+    assert not np.isnan(heights).any()
+    assert np.nanmax(heights) > 0.9
