@@ -476,8 +476,7 @@ class Chunk(Generic[S]):
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw it with matplotlib, gaps shaded; return the axes.
 
-        If pyplot has not been imported before, in a figure of its own: save that by
-        ``axes.figure.savefig("chunk.png")``.
+        Without pyplot in a figure of its own; save that by ``axes.figure.savefig("chunk.png")``.
         """
         from rxstream import display  # it draws chunks, so it imports this module
 

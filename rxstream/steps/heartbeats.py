@@ -5,7 +5,7 @@ A subscriber's function does not: ``chunk.data.max()`` fails for it. So subscrib
 and only our operators, or whoever says so, get them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from reactivex import Observable, abc
@@ -35,62 +35,68 @@ class HeartbeatFilter:
     that were merged, each keeps its own gaps.
     """
 
-    __slots__ = ("_kept",)
+    __slots__ = ("kept",)
 
     def __init__(self) -> None:
         # By the names of the streams: the newest heartbeat with gaps that still have to go out,
         # and those gaps, for each chunk of it.
-        self._kept: dict[tuple[str, ...], tuple[Any, list[list[Gap]]]] = {}
+        self.kept: dict[tuple[str, ...], tuple[Any, list[list[Gap]]]] = {}
 
     def push(self, item: Any) -> tuple[Any, ...]:
         """Return an item with samples, with the gaps kept until then; nothing for a heartbeat."""
-        # This runs for every chunk of every subscriber, so the usual case comes first.
-        if not self._kept and isinstance(item, Chunk) and len(item):
-            return (item,)
         chunks = _chunks_of(item)
         if chunks is None:
             # Values that are no chunks carry no gaps, so what was kept is not of the next chunk.
-            self._kept.clear()
+            self.kept.clear()
             return (item,)
         names = tuple([chunk.info.name for chunk in chunks])
         if any(map(len, chunks)):
-            kept = self._kept.pop(names, None)
+            kept = self.kept.pop(names, None)
             if kept is None:
                 return (item,)
             found = tuple(map(_with_gaps, chunks, kept[1]))
             return (found[0],) if isinstance(item, Chunk) else (found,)
         if any(chunk.gap_positions for chunk in chunks):
-            _, lists = self._kept.get(names, (None, [[] for _ in chunks]))
-            self._kept[names] = item, lists
+            _, lists = self.kept.get(names, (None, [[] for _ in chunks]))
+            self.kept[names] = item, lists
             for gaps, chunk in zip(lists, chunks, strict=True):
                 gaps += chunk.gaps
         return ()
 
-    def push_all(self, items: Iterable[Any]) -> list[Any]:
-        """Return what is left of several items."""
+    def push_all(self, items: Sequence[Chunk]) -> list[Chunk]:
+        """Return what is left of several chunks."""
+        if not self.kept and all(map(len, items)):
+            return list(items)
         return [left for item in items for left in self.push(item)]
 
     def flush(self) -> tuple[Any, ...]:
         """Return the gaps that no samples have followed, in chunks without samples."""
         found = []
-        for held, lists in self._kept.values():
+        for held, lists in self.kept.values():
             chunks = tuple(map(_gaps_alone, _chunks_of(held) or (), lists))
             found.append(chunks[0] if isinstance(held, Chunk) else chunks)
-        self._kept.clear()
+        self.kept.clear()
         return tuple(found)
 
 
 class WithoutHeartbeats(abc.ObserverBase[Any]):
     """Passes on to an observer what a `HeartbeatFilter` leaves."""
 
-    __slots__ = ("_filter", "_forward", "_observer")
+    __slots__ = ("_filter", "_forward", "_kept", "_observer")
 
     def __init__(self, observer: abc.ObserverBase[Any]) -> None:
         self._forward, self._observer = observer.on_next, observer
         self._filter = HeartbeatFilter()
+        self._kept = self._filter.kept
 
     def on_next(self, value: Any) -> None:
         """Pass on what has samples."""
+        # This runs for every item of every subscriber, so the usual one takes the shortest way: one
+        # whose first chunk has samples is no heartbeat.
+        first = value[0] if type(value) is tuple and value else value
+        if not self._kept and type(first) is Chunk and len(first._data):  # noqa: SLF001
+            self._forward(value)
+            return
         for item in self._filter.push(value):
             self._forward(item)
 

@@ -136,7 +136,7 @@ class Stream(Observable[T]):
                     )
                     raise ParameterError(msg)
             if type(result) is Observable:
-                return Stream(_subscribing(result), self, name_of(operators[-1]))
+                return _Foreign(result, self, name_of(operators[-1]))
             return result
 
     # -- pulling ------------------------------------------------------------------------------
@@ -209,6 +209,25 @@ class Stream(Observable[T]):
         return f"<Stream {self.chain}>"
 
 
+class _Foreign(Stream[T]):
+    """What an operator of RxPY returns, as a stream: it has no heartbeats to leave out."""
+
+    def __init__(self, result: Observable[T], source: Observable[Any], label: str) -> None:
+        super().__init__(source=source, label=label)
+        self._result = result
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        # without a second layer of RxPY's own observers around each item
+        return self._result._subscribe_core(observer, scheduler)  # noqa: SLF001
+
+    def _subscribe_all(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        return self._subscribe_core(observer, scheduler)
+
+
 def chain_of(source: Observable[Any]) -> str:
     """Return the chain of a stream; of any other Observable, what it is."""
     return source.chain if isinstance(source, Stream) else type(source).__name__
@@ -248,10 +267,6 @@ def _check_operator(operator: object) -> None:
     if isinstance(operator, Observable) or not callable(operator):
         msg = f"pipe takes operators, e.g. ops.rms(0.1), not {operator!r:.80}"
         raise ParameterError(msg)
-
-
-def _subscribing(source: Observable[Any]) -> "Subscribe[Any]":
-    return lambda observer, scheduler: source.subscribe(observer, scheduler=scheduler)
 
 
 def name_of(function: object) -> str:
