@@ -57,7 +57,7 @@ def test_watch_shows_streams_and_readers() -> None:
     assert ", 0 lost" in result.stdout
 
 
-def test_watch_tells_devices_of_one_name_apart_and_ends_with_them() -> None:
+def test_watch_names_devices_of_one_kind_apart_and_ends_with_them() -> None:
     result = runner.invoke(
         make_app(), ["watch", "simulated:duration=0.4", "simulated:duration=0.5"]
     )
@@ -78,7 +78,7 @@ def test_watch_tells_devices_of_one_name_apart_and_ends_with_them() -> None:
         (["demo", "--out", "{file}/x"], ["cannot make the folder", "--out"]),
     ],
 )
-def test_errors_are_told_in_a_line(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+def test_errors_are_a_line(arguments: list[str], words: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     arguments = [a.replace("{file}", str(tmp_path / "file")) for a in arguments]
     result = runner.invoke(make_app(), arguments)
@@ -125,11 +125,11 @@ def test_the_command_line_loads_no_driver_for_help() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_watch_on_a_terminal_is_a_table_that_tells_faults() -> None:
+def test_watch_on_a_terminal_is_a_table_with_faults() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80)
-    twin = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=0.9)
-    assert watch(console, [Device(twin, name="mic", reconnect=0.1)], None) == 0
+    device = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=0.9)
+    assert watch(console, [Device(device, name="mic", reconnect=0.1)], None) == 0
     text = out.getvalue()
     for word in ("stream", "behind", "mic", "watch", "last fault: simulated was unplugged"):
         assert word in text
@@ -138,8 +138,8 @@ def test_watch_on_a_terminal_is_a_table_that_tells_faults() -> None:
 def test_watch_of_a_device_that_is_lost_fails() -> None:
     out = io.StringIO()
     console = Console(file=out, width=80)
-    twin = Simulated(rate=1000.0, unplugs=((0.2, 5.0),))
-    assert watch(console, [Device(twin, name="mic")], None) == 1
+    device = Simulated(rate=1000.0, unplugs=((0.2, 5.0),))
+    assert watch(console, [Device(device, name="mic")], None) == 1
     assert "mic failed: simulated was unplugged" in out.getvalue()
 
 
