@@ -81,7 +81,7 @@ def infos(*, regular: bool = True, floating: bool = False) -> st.SearchStrategy[
 
 
 def values(info: StreamInfo, first: int, n: int) -> NDArray[Any]:
-    """Return samples ``(n, *shape)`` that tell their own number, from ``first`` on."""
+    """Return samples ``(n, *shape)`` whose values are their own numbers, from ``first`` on."""
     data = np.zeros((n, *info.shape), info.dtype)
     numbers = np.arange(first, first + n).reshape((n,) + (1,) * len(info.shape))
     if info.dtype.names:

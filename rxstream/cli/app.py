@@ -203,7 +203,7 @@ def _make_devices(specs: "Sequence[str]") -> "list[Device]":
     from rxstream.registry.spec import make_source
 
     made: list[Device] = []
-    # two devices of one kind have one name, and readers of the table must tell them apart
+    # two devices of one kind have one name, and the table must show which is which
     names: Counter[str] = Counter()
     for spec in specs:
         source = make_source(spec)

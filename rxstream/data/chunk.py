@@ -440,7 +440,7 @@ class Chunk(Generic[S]):
             self._gap_positions,
         )  # fmt: skip
 
-    # -- equality, pictures -------------------------------------------------------------------
+    # -- equality, display --------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
         """Whether stream, times, samples and gaps are equal; the evidence is not compared."""

@@ -59,7 +59,7 @@ class StreamInfo:
     rate
         Nominal samples per second [Hz], or None for irregular samples.
     shape
-        Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a picture.
+        Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a color frame.
     dtype
         Type of a sample; may be structured.
     unit
