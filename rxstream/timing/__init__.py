@@ -19,7 +19,7 @@ is the line under them, not the one through them.
     The line over a sliding window, in bounded memory; its scales and its uncertainty.
 `delay_shape`
     Scale and shape of the delays near the floor; a steadier slope where they are thin there.
-`delays`, `loss_test`
+`delays`, `losses`
     A histogram of the delays above the line, and the test of late chunks: lateness or loss.
 `latency_step`
     Keeps time continuous across a permanent change of latency.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rxstream.timing.online.envelope import LowerEnvelope
-from rxstream.timing.online.loss_test import LossTest
+from rxstream.timing.online.losses import LossTest
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
 

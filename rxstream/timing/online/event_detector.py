@@ -35,7 +35,7 @@ from math import ceil, inf
 from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.floor import DelayFloor
-from rxstream.timing.online.loss_test import LateRun
+from rxstream.timing.online.losses import LateRun
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, EventKind
 from rxstream.timing.tangent import likeliest_step

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from rxstream.timing.online.delays import DelayHistogram
 from rxstream.timing.online.envelope import LowerEnvelope
 from rxstream.timing.online.latency_step import LatencyStep
-from rxstream.timing.online.loss_test import LossTest
+from rxstream.timing.online.losses import LossTest
 from rxstream.timing.settings import ClockSettings
 
 __all__ = ["DelayFloor"]

@@ -14,7 +14,7 @@ from rxstream.timing.online.buckets import Buckets
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.delays import DelayHistogram
 from rxstream.timing.online.envelope import LowerEnvelope
-from rxstream.timing.online.loss_test import LossTest
+from rxstream.timing.online.losses import LossTest
 from rxstream.timing.tangent import lower_hull, tangent
 
 floats = st.floats(-100, 100, allow_nan=False)
