@@ -42,6 +42,8 @@ class GateState(Hysteresis):
 
 def _flags(test: Test, chunk: Chunk, name: str) -> Flags:
     """Return what a function says of each sample of a chunk, ``(n,)``."""
+    if not len(chunk):
+        return np.zeros(0, np.bool_)
     try:
         flags = np.asarray(test(chunk.data))
     except Exception as error:

@@ -7,12 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from reactivex import Observable, Observer, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxstream.data.chunk import Chunk
+from rxstream.data.concat import concat
+from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError, RxStreamError
 from rxstream.operators.values.results import place_of
 from rxstream.steps.heartbeats import WithoutHeartbeats, keep_heartbeats
@@ -105,7 +107,9 @@ class _Run(Generic[A, B]):
         # Items and their calls, oldest first, until emitted; a heartbeat has no call.
         self._pending: deque[tuple[A, Future[B] | None]] = deque()
         self._heartbeats = 0  # pending
-        self._emits_chunks = True  # the newest result is a chunk, or there is none yet
+        self._info: StreamInfo | None = None  # of the newest result, if that is a chunk
+        self._emits_values = False  # the newest result is no chunk
+        self._held: Chunk | None = None  # heartbeats before the first result
         self._ended = False  # the source has
         self._stopped = False  # nothing more is submitted or emitted
         self._error: Exception | None = None  # from the source
@@ -209,6 +213,9 @@ class _Run(Generic[A, B]):
                 return False
             oldest = self._pending[0] if self._pending else None
         if oldest is None:
+            # No result has come, so its kind is not known.
+            if self._held is not None:
+                cast("Any", self._observer.on_next)(self._held)
             if self._error is None:
                 self._observer.on_completed()
             else:
@@ -238,12 +245,29 @@ class _Run(Generic[A, B]):
         return future is None or future.done()
 
     def _emit(self, item: Any, future: Future[B] | None) -> None:
-        if future is not None:
-            result = future.result()
-            self._emits_chunks = isinstance(result, Chunk)
-            self._observer.on_next(result)
-        elif self._emits_chunks:
-            self._observer.on_next(item)
+        if future is None:
+            self._emit_heartbeat(item)
+            return
+        result = future.result()
+        self._info = result.info if isinstance(result, Chunk) else None
+        self._emits_values = self._info is None
+        held, self._held = self._held, None
+        if held is not None:
+            self._emit_heartbeat(held)
+        self._observer.on_next(result)
+
+    def _emit_heartbeat(self, item: Any) -> None:
+        """Emit a heartbeat as one of the results; before the first of them, hold it.
+
+        Operators behind take a chunk of another description for another stream. Values that are no
+        chunks have no heartbeats.
+        """
+        info, emit = self._info, cast("Any", self._observer.on_next)
+        if info is not None:
+            emit(Chunk.empty(info, item.start, item.end, index=item.index,
+                             gap_positions=item.gap_positions))  # fmt: skip
+        elif not self._emits_values:
+            self._held = item if self._held is None else concat((self._held, item))
 
     # -- on any thread ------------------------------------------------------------------------
 

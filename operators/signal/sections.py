@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.gap import GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
@@ -78,9 +79,12 @@ class Filter:
         if out is not dtype:
             filtered = filtered.astype(out)
         filtered.setflags(write=False)
-        delay = self._designed.delay
-        moved = chunk.shifted(-delay) if delay else chunk
-        return (moved._replace(data=filtered, info=self._info),)
+        by, gap_positions = -self._designed.delay, chunk.gap_positions
+        if gap_positions:
+            gap_positions = tuple([GapAt(at, gap.shifted(by)) for at, gap in gap_positions])
+        axis = chunk.axis.shifted(by) if by else chunk.axis
+        start, end = chunk.start + by, chunk.end + by
+        return (Chunk(filtered, axis, start, end, chunk.index, self._info, gap_positions),)
 
     def flush(self) -> tuple[()]:
         """Return what is held back."""

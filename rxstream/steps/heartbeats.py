@@ -6,14 +6,22 @@ and only our operators, or whoever says so, get them.
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from reactivex import Observable, abc
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt, add_gap
+from rxstream.data.stream_info import StreamInfo
 
 __all__ = ["HeartbeatFilter", "WithoutHeartbeats", "is_heartbeat", "keep_heartbeats"]
+
+
+_data_of = attrgetter("_data")
+
+# Gaps of one stream that wait for samples; behind a gate that stays closed there may be any number.
+_MAX_GAPS = 1000
 
 
 def is_heartbeat(item: object) -> bool:
@@ -38,35 +46,33 @@ class HeartbeatFilter:
     __slots__ = ("kept",)
 
     def __init__(self) -> None:
-        # By the names of the streams: the newest heartbeat with gaps that still have to go out,
-        # and those gaps, for each chunk of it.
-        self.kept: dict[tuple[str, ...], tuple[Any, list[list[Gap]]]] = {}
+        # By the streams: the newest heartbeat with gaps that still have to go out, and those gaps,
+        # for each chunk of it.
+        self.kept: dict[tuple[StreamInfo, ...], tuple[Any, list[list[Gap]]]] = {}
 
     def push(self, item: Any) -> tuple[Any, ...]:
         """Return an item with samples, with the gaps kept until then; nothing for a heartbeat."""
         chunks = _chunks_of(item)
         if chunks is None:
-            # Values that are no chunks carry no gaps, so what was kept is not of the next chunk.
-            self.kept.clear()
             return (item,)
-        names = tuple([chunk.info.name for chunk in chunks])
+        streams = tuple([chunk.info for chunk in chunks])
         if any(map(len, chunks)):
-            kept = self.kept.pop(names, None)
+            kept = self.kept.pop(streams, None)
             if kept is None:
                 return (item,)
             found = tuple(map(_with_gaps, chunks, kept[1]))
             return (found[0],) if isinstance(item, Chunk) else (found,)
         if any(chunk.gap_positions for chunk in chunks):
-            _, lists = self.kept.get(names, (None, [[] for _ in chunks]))
-            self.kept[names] = item, lists
+            _, lists = self.kept.get(streams, (None, [[] for _ in chunks]))
+            self.kept[streams] = item, lists
             for gaps, chunk in zip(lists, chunks, strict=True):
-                gaps += chunk.gaps
+                _keep_gaps(gaps, chunk)
         return ()
 
-    def push_all(self, items: Sequence[Chunk]) -> list[Chunk]:
+    def push_all(self, items: list[Chunk]) -> list[Chunk]:
         """Return what is left of several chunks."""
-        if not self.kept and all(map(len, items)):
-            return list(items)
+        if not self.kept and all(map(len, map(_data_of, items))):
+            return items
         return [left for item in items for left in self.push(item)]
 
     def flush(self) -> tuple[Any, ...]:
@@ -82,10 +88,10 @@ class HeartbeatFilter:
 class WithoutHeartbeats(abc.ObserverBase[Any]):
     """Passes on to an observer what a `HeartbeatFilter` leaves."""
 
-    __slots__ = ("_filter", "_forward", "_kept", "_observer")
+    __slots__ = ("_filter", "_forward", "_kept", "observer")
 
     def __init__(self, observer: abc.ObserverBase[Any]) -> None:
-        self._forward, self._observer = observer.on_next, observer
+        self._forward, self.observer = observer.on_next, observer
         self._filter = HeartbeatFilter()
         self._kept = self._filter.kept
 
@@ -104,13 +110,22 @@ class WithoutHeartbeats(abc.ObserverBase[Any]):
         """Pass on the gaps that no samples follow, and the error."""
         for item in self._filter.flush():
             self._forward(item)
-        self._observer.on_error(error)
+        self.observer.on_error(error)
 
     def on_completed(self) -> None:
         """Pass on the gaps that no samples follow, and the end."""
         for item in self._filter.flush():
             self._forward(item)
-        self._observer.on_completed()
+        self.observer.on_completed()
+
+
+def _keep_gaps(gaps: list[Gap], chunk: Chunk) -> None:
+    """Add the gaps of a chunk; beyond a number join the newest: memory is bounded."""
+    for gap in chunk.gaps:
+        if len(gaps) < _MAX_GAPS or gaps[-1].continues(gap):
+            gaps.append(gap)
+        else:
+            gaps[-1] = gaps[-1].join(gap)
 
 
 def _chunks_of(item: object) -> Sequence[Chunk] | None:

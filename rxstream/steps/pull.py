@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -68,12 +69,14 @@ class BaseReader(Generic[T]):
         if timeout is not None:
             deadline = now_ns() + to_span(timeout, "timeout", zero=True)
         held: list[Any] = self._held
-        while not held or sum(map(_length, held)) < (n or 0):
+        count = sum(map(len, held))
+        while not held or count < (n or 0):
             wait = None if deadline is None else max(0.0, (deadline - now_ns()) / 1e9)
-            found = None if self._closed else self._take(wait)
+            found: list[Any] | None = None if self._closed else self._take(wait)
             if found is None:
                 break
             held += found
+            count += sum(map(_length, found))
         if not held:
             return None
         joined = concat(held)
@@ -126,17 +129,22 @@ class _HandOver(Generic[T]):
     """
 
     def __init__(self, source: Observable[T], size: int, wake: Callable[[], None]) -> None:
+        # Whoever pulls in this thread cannot wait for itself when it puts too.
+        self._puller = threading.get_ident()
         self._items: deque[T] = deque()
         self._size, self._wake = size, wake
         self._moved = threading.Condition()  # guards what follows
         self._over = self._closed = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._subscription: abc.DisposableBase | None = None
         self._begun = threading.Event()  # it is subscribed, or gives already
         self._thread = threading.Thread(
             target=self._run, args=(source,), name="rxstream-hand-over", daemon=True
         )
         self._thread.start()
+
+    def wait_subscribed(self) -> None:
+        """Wait until it is subscribed, or the source emits already."""
         self._begun.wait()
 
     def _run(self, source: Observable[T]) -> None:
@@ -145,7 +153,7 @@ class _HandOver(Generic[T]):
             subscription = source.subscribe(self._put, self._end, self._end)
         except _Closed:
             return
-        except Exception as error:  # noqa: BLE001 - it goes to who pulls
+        except BaseException as error:  # noqa: BLE001 - it goes to who pulls, SystemExit too
             self._end(error)
             return
         finally:
@@ -158,7 +166,8 @@ class _HandOver(Generic[T]):
     def _put(self, item: T) -> None:
         with self._moved:
             self._begun.set()
-            while len(self._items) >= self._size and not self._closed:
+            own = threading.get_ident() == self._puller
+            while len(self._items) >= self._size and not self._closed and not own:
                 self._moved.wait()
             if self._closed:
                 if threading.current_thread() is self._thread:
@@ -168,7 +177,7 @@ class _HandOver(Generic[T]):
             self._moved.notify_all()
         self._wake()
 
-    def _end(self, error: Exception | None = None) -> None:
+    def _end(self, error: BaseException | None = None) -> None:
         with self._moved:
             self._over, self._error = True, error
             self._begun.set()
@@ -188,8 +197,8 @@ class _HandOver(Generic[T]):
                 return None
             return found
 
-    def close(self) -> None:
-        """End the subscription, and whoever waits to put."""
+    def close(self, *, join: bool = True) -> None:
+        """End the subscription, and whoever waits to put; with ``join`` wait for the thread."""
         with self._moved:
             self._closed = True
             self._items.clear()
@@ -197,7 +206,7 @@ class _HandOver(Generic[T]):
             self._moved.notify_all()
         if subscription is not None:
             subscription.dispose()
-        if threading.current_thread() is not self._thread:
+        if join and threading.current_thread() is not self._thread:
             self._thread.join(1.0)
 
 
@@ -210,6 +219,9 @@ class StreamReader(BaseReader[T]):
             raise ParameterError(msg)
         super().__init__(name)
         self._hand_over = _HandOver(source, size, _nothing)
+        # One that is dropped without being closed ends its subscription all the same.
+        weakref.finalize(self, self._hand_over.close, join=False).atexit = False
+        self._hand_over.wait_subscribed()
 
     def _take(self, timeout: float | None) -> list[T] | None:
         found = self._hand_over.take(timeout)
@@ -233,7 +245,7 @@ async def iterate_stream(source: Observable[T], size: int) -> AsyncIterator[T]:
         with suppress(RuntimeError):  # the loop was closed, and we are forgotten with it
             loop.call_soon_threadsafe(event.set)
 
-    hand_over = await asyncio.to_thread(_HandOver, source, size, wake)
+    hand_over = _HandOver(source, size, wake)
     try:
         while True:
             found = hand_over.take(0)
@@ -245,7 +257,7 @@ async def iterate_stream(source: Observable[T], size: int) -> AsyncIterator[T]:
                 await event.wait()
                 event.clear()
     finally:
-        hand_over.close()
+        hand_over.close(join=False)
 
 
 def _nothing() -> None:

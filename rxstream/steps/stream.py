@@ -2,8 +2,9 @@
 
 import functools
 import inspect
+import reprlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 from reactivex import Observable, abc
 from reactivex import operators as rxo
@@ -283,6 +284,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, Observable):
         return chain_of(value)
     if inspect.isroutine(value) or inspect.isclass(value) or hasattr(value, "__name__"):
-        return cast("str", value.__name__)
-    text = repr(value)
+        return str(value.__name__)
+    # reprlib stops early in long values, and survives a repr that raises
+    text = reprlib.repr(value)
     return text if len(text) <= 40 else f"{type(value).__name__}(…)"

@@ -7,6 +7,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from rxstream.data.chunk import Chunk
+from rxstream.errors import LagError
 from rxstream.steps.heartbeats import HeartbeatFilter
 from rxstream.steps.pull import BaseReader
 from rxstream.validation import check_choice
@@ -50,6 +51,7 @@ class Reader(BaseReader[Chunk]):
         self._on_close = on_close
         self._on_wake: Callable[[], None] = _nothing
         self._filter = HeartbeatFilter()
+        self._failure: LagError | None = None  # raised after the gaps that are kept
         log.attach(self._cursor, since)
 
     def _wake(self) -> None:
@@ -59,17 +61,27 @@ class Reader(BaseReader[Chunk]):
     def poll(self) -> list[Chunk] | None:
         """Return what has come, without waiting for it; None at the end of the stream."""
         while not self._closed:
-            chunks = self._log.take(self._cursor)
+            chunks = self._take_chunks()
             found = self._filter.flush() if chunks is None else self._filter.push_all(chunks)
             if found:
                 return list(found)
             if chunks is None:
-                if self._log.error is not None:
-                    raise self._log.error
+                error = self._failure or self._log.error
+                if error is not None:
+                    raise error
                 return None
             # Only when nothing is there does the log wake the cursor again.
             if not chunks:
                 return []
+        return None
+
+    def _take_chunks(self) -> list[Chunk] | None:
+        """Return what the log has; None at the end, also where the reader has failed."""
+        if self._failure is None:
+            try:
+                return self._log.take(self._cursor)
+            except LagError as error:
+                self._failure = error
         return None
 
     def _take(self, timeout: float | None) -> list[Chunk] | None:

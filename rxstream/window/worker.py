@@ -15,6 +15,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeSch
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, SubscriberError
+from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
 from rxstream.window.log import Cursor, Log
 from rxstream.window.starts import StartPosition
 
@@ -48,6 +49,10 @@ class SubscriberWorker(Disposable):
         # Appending threads wake it, and those are not the loop's.
         if isinstance(scheduler, AsyncIOScheduler):
             scheduler = AsyncIOThreadSafeScheduler(scheduler._loop)  # noqa: SLF001
+        # Heartbeats are left out here, where chunks come in batches: it is quicker than one by one.
+        self._filter: HeartbeatFilter | None = None
+        if type(observer) is WithoutHeartbeats:
+            observer, self._filter = observer.observer, HeartbeatFilter()
         self._log, self._observer, self._scheduler = log, observer, scheduler
         self._report = report
         self._wakeup: SimpleQueue[None] = SimpleQueue()
@@ -168,7 +173,7 @@ class SubscriberWorker(Disposable):
             return False
         try:
             forward = self._observer.on_next
-            for chunk in chunks:
+            for chunk in chunks if self._filter is None else self._filter.push_all(chunks):
                 if self._gone:
                     return False
                 forward(chunk)
@@ -181,6 +186,8 @@ class SubscriberWorker(Disposable):
         if self._gone:
             return
         try:
+            for chunk in () if self._filter is None else self._filter.flush():
+                self._observer.on_next(chunk)
             if error is None:
                 self._observer.on_completed()
             else:

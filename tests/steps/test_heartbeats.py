@@ -97,8 +97,24 @@ def test_merged_streams_keep_their_own_gaps() -> None:
     assert out == [ramp(0, 2), b, ramp(7, 1).with_gap(lost(2, 4)), "end"]
 
 
-def test_values_that_are_no_chunks_carry_no_gaps() -> None:
-    assert heard(beat(2, lost(2, 4)), 1.5, ramp(4, 1)) == [1.5, ramp(4, 1), "end"]
+def test_merged_streams_of_one_name_keep_their_own_gaps() -> None:
+    level = StreamInfo("ramp", rate=10.0, dtype=np.int64)
+    b = Chunk.regular(np.arange(3), level, start=5 * MS)
+    out = heard(ramp(0, 2), beat(2, lost(2, 4)), b, ramp(7, 1))
+    assert out == [ramp(0, 2), b, ramp(7, 1).with_gap(lost(2, 4)), "end"]
+
+
+def test_values_that_are_no_chunks_pass_by_a_kept_gap() -> None:
+    out = heard(beat(2, lost(2, 4)), 1.5, ramp(4, 1))
+    assert out == [1.5, ramp(4, 1).with_gap(lost(2, 4)), "end"]
+
+
+def test_what_is_kept_is_bounded() -> None:
+    gaps = [Gap(k * MS, (k + 1) * MS, 1, "lag") for k in range(5000)]
+    (last, end) = heard(*[beat(k, gap) for k, gap in enumerate(gaps)])
+    assert (sum(gap.lost or 0 for gap in last.gaps), end) == (5000, "end")
+    assert len(last.gaps) <= 1000
+    assert last.gaps[-1].end == 5000 * MS
 
 
 def test_tuples_of_chunks_are_heartbeats_if_none_has_samples() -> None:

@@ -1,7 +1,9 @@
 """Streams: what their repr says, how they are pulled from, and what they refuse."""
 
 import asyncio
+import gc
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -257,3 +259,45 @@ def test_operators_of_rx_work_on_streams() -> None:
     assert isinstance(stream, Stream)
     stream.pipe(rxo.map(len), rxo.sum()).subscribe(out.append)
     assert out == [4]
+
+
+def test_an_exit_in_a_step_is_raised_where_it_is_read() -> None:
+    def leave(_x: Any) -> Any:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        list(rx.of(ramp(0, 2)).pipe(ops.map_data(leave)))
+
+
+def test_what_is_put_by_the_thread_that_pulls_does_not_wait_for_it() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    with source.pipe(ops.rechunk(1)).reader(size=2) as reader:
+        source.on_next(ramp(0, 50))
+        source.on_completed()
+        assert len(list(reader)) == 50
+
+
+def test_a_forgotten_reader_ends_its_subscription() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    reader = source.pipe(ops.rechunk(1)).reader()
+    assert source.observers
+    del reader
+    gc.collect()
+    assert not source.observers
+
+
+def test_a_task_cancelled_at_once_leaves_no_subscription() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+
+    async def run() -> None:
+        chunks = source.pipe(ops.rechunk(1)).__aiter__()
+        task = asyncio.ensure_future(anext(chunks))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    deadline = time.monotonic() + 10
+    while source.observers and time.monotonic() < deadline:
+        threading.Event().wait(0.001)
+    assert not source.observers

@@ -5,6 +5,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import reactivex as rx
 from fakes import MS, eventually, ramp
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from pickling import Held, broken, doubled
 from reactivex.subject import Subject
 
-from rxstream import Chunk, Gap
+from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ParameterError, RxStreamError
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import (
     assert_live_equals_replay,
     assert_same,
@@ -261,3 +263,26 @@ def test_a_partial_is_called_by_its_function() -> None:
     with pytest.raises(ValueError, match="no good") as caught:
         run_operator(ops.map_parallel(partial(broken)), [ramp(0, 3)])
     assert caught.value.__notes__[0].startswith("map_parallel(broken): in the chunk of ramp")
+
+
+def test_heartbeats_pass_as_results_and_operators_behind_keep_their_state() -> None:
+    """A heartbeat of the source would look like another stream to what comes behind."""
+    info = StreamInfo("mic", 100.0, (2,), np.float64)
+    whole = Chunk.regular(np.random.default_rng(1).normal(size=(400, 2)), info, start=0)
+    cut = [whole[i : i + 10] for i in range(0, 400, 10)]
+    mono = ops.map_parallel(lambda c: c.with_data(c.data.mean(axis=1)))
+    source = rx.of(*cut)
+    got = list(source.pipe(ops.rms(0.25), mono, ops.rms(1.0)))
+    want = list(source.pipe(ops.rms(0.25), ops.map_data(lambda x: x.mean(axis=1)), ops.rms(1.0)))
+    assert [c.data.tolist() for c in got] == [c.data.tolist() for c in want]
+    assert len(concat(got)) == 4
+
+
+def test_values_have_no_heartbeats() -> None:
+    info = StreamInfo("keys", None, (), np.float64)
+    beat = Chunk.empty(info, 0, 5)
+    key = Chunk.stamped(np.ones(1), [7], info)
+    levels = ops.map_parallel(lambda c: float(c.data.sum()))
+    out: list[Any] = []
+    keep_heartbeats(rx.of(beat, key, beat.shifted(9)).pipe(levels)).subscribe(out.append)
+    assert out == [1.0]
