@@ -61,27 +61,21 @@ class Reader(BaseReader[Chunk]):
     def poll(self) -> list[Chunk] | None:
         """Return what has come, without waiting for it; None at the end of the stream."""
         while not self._closed:
-            chunks = self._take_chunks()
-            found = self._filter.flush() if chunks is None else self._filter.push_all(chunks)
+            try:
+                chunks = None if self._failure else self._log.take(self._cursor)
+            except LagError as error:
+                self._failure, chunks = error, None
+            found = list(self._filter.flush()) if chunks is None else self._filter.push_all(chunks)
             if found:
-                return list(found)
+                return found
             if chunks is None:
-                error = self._failure or self._log.error
-                if error is not None:
-                    raise error
+                failure = self._failure or self._log.error
+                if failure is not None:
+                    raise failure
                 return None
             # Only when nothing is there does the log wake the cursor again.
             if not chunks:
                 return []
-        return None
-
-    def _take_chunks(self) -> list[Chunk] | None:
-        """Return what the log has; None at the end, also where the reader has failed."""
-        if self._failure is None:
-            try:
-                return self._log.take(self._cursor)
-            except LagError as error:
-                self._failure = error
         return None
 
     def _take(self, timeout: float | None) -> list[Chunk] | None:
