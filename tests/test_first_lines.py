@@ -99,3 +99,15 @@ def test_repr_says_what_it_is() -> None:
         assert repr(mic).startswith("<Device mic: open")
         assert "mine" in repr(reader)
         assert mic.wait(20)
+
+
+def test_closing_a_device_inside_a_loop_over_a_pipeline(caplog: pytest.LogCaptureFixture) -> None:
+    """The loop is what the pipeline waits for, so closing must not wait for the pipeline."""
+    mic = Device(Simulated(8000.0, (1,), signal="noise", name="mic")).open()
+    count = 0
+    for chunk in mic.pipe(ops.map_data(np.abs)):
+        count += len(chunk)
+        if count > 800:
+            mic.close()
+    assert mic.state == "closed"
+    assert "still busy" not in caplog.text

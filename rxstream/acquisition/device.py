@@ -20,6 +20,7 @@ from rxstream.data.clock import Duration, HostClock, Time, host_clock, to_span
 from rxstream.data.flow import Meter
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, DeviceBusyError, ParameterError, SubscriberError
+from rxstream.steps.pull import release_own_readers
 from rxstream.validation import check_choice
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
@@ -178,6 +179,7 @@ class Device(Rewindable):
             self._closing = connection
         connection.close()
         _open.discard(self)
+        release_own_readers()
         for late in connection.subject.drain(wait):
             _logger.warning(
                 "%s: closed, but subscriber %s is still busy, with %d chunks to go",

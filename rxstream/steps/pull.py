@@ -17,7 +17,7 @@ from rxstream.data.concat import concat
 from rxstream.errors import ParameterError
 from rxstream.validation import is_whole
 
-__all__ = ["BaseReader", "StreamReader", "iterate_stream"]
+__all__ = ["BaseReader", "StreamReader", "iterate_stream", "release_own_readers"]
 
 T = TypeVar("T")
 
@@ -134,14 +134,25 @@ class _HandOver(Generic[T]):
         self._items: deque[T] = deque()
         self._size, self._wake = size, wake
         self._moved = threading.Condition()  # guards what follows
-        self._over = self._closed = False
+        self._over = self._closed = self._unbounded = False
         self._error: BaseException | None = None
         self._subscription: abc.DisposableBase | None = None
         self._begun = threading.Event()  # it is subscribed, or gives already
         self._thread = threading.Thread(
             target=self._run, args=(source,), name="rxstream-hand-over", daemon=True
         )
+        _hand_overs.add(self)
         self._thread.start()
+
+    def stop_waiting(self) -> None:
+        """Let whoever puts go on, however much waits here already."""
+        with self._moved:
+            self._unbounded = True
+            self._moved.notify_all()
+
+    def is_pulled_here(self) -> bool:
+        """Whether the calling thread is the one that pulls."""
+        return threading.get_ident() == self._puller
 
     def wait_subscribed(self) -> None:
         """Wait until it is subscribed, or the source emits already."""
@@ -166,8 +177,8 @@ class _HandOver(Generic[T]):
     def _put(self, item: T) -> None:
         with self._moved:
             self._begun.set()
-            own = threading.get_ident() == self._puller
-            while len(self._items) >= self._size and not self._closed and not own:
+            own = self.is_pulled_here()
+            while len(self._items) >= self._size and not (self._closed or self._unbounded or own):
                 self._moved.wait()
             if self._closed:
                 if threading.current_thread() is self._thread:
@@ -208,6 +219,20 @@ class _HandOver(Generic[T]):
             subscription.dispose()
         if join and threading.current_thread() is not self._thread:
             self._thread.join(1.0)
+
+
+_hand_overs: "weakref.WeakSet[_HandOver[Any]]" = weakref.WeakSet()
+
+
+def release_own_readers() -> None:
+    """Let sources go on that wait for the calling thread to pull, as it is about to wait for them.
+
+    So a device can be closed inside a loop over a pipeline behind it: what is left of its window
+    waits for the loop then.
+    """
+    for hand_over in list(_hand_overs):
+        if hand_over.is_pulled_here():
+            hand_over.stop_waiting()
 
 
 class StreamReader(BaseReader[T]):
