@@ -109,7 +109,7 @@ class _Run(Generic[A, B]):
         self._heartbeats = 0  # pending
         self._info: StreamInfo | None = None  # of the newest result, if that is a chunk
         self._emits_values = False  # the newest result is no chunk
-        self._held: Chunk | None = None  # heartbeats before the first result
+        self._held: list[Chunk] = []  # heartbeats before the first result
         self._ended = False  # the source has
         self._stopped = False  # nothing more is submitted or emitted
         self._error: Exception | None = None  # from the source
@@ -214,8 +214,8 @@ class _Run(Generic[A, B]):
             oldest = self._pending[0] if self._pending else None
         if oldest is None:
             # No result has come, so its kind is not known.
-            if self._held is not None:
-                cast("Any", self._observer.on_next)(self._held)
+            for heartbeat in self._held:
+                cast("Any", self._observer.on_next)(heartbeat)
             if self._error is None:
                 self._observer.on_completed()
             else:
@@ -251,9 +251,9 @@ class _Run(Generic[A, B]):
         result = future.result()
         self._info = result.info if isinstance(result, Chunk) else None
         self._emits_values = self._info is None
-        held, self._held = self._held, None
-        if held is not None:
-            self._emit_heartbeat(held)
+        held, self._held = self._held, []
+        for heartbeat in held:
+            self._emit_heartbeat(heartbeat)
         self._observer.on_next(result)
 
     def _emit_heartbeat(self, item: Any) -> None:
@@ -267,7 +267,9 @@ class _Run(Generic[A, B]):
             emit(Chunk.empty(info, item.start, item.end, index=item.index,
                              gap_positions=item.gap_positions))  # fmt: skip
         elif not self._emits_values:
-            self._held = item if self._held is None else concat((self._held, item))
+            self._held.append(item)
+            if len(self._held) > _MAX_HEARTBEATS:
+                self._held = [concat(self._held)]
 
     # -- on any thread ------------------------------------------------------------------------
 
