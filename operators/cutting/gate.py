@@ -16,7 +16,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate_state import Flags, GateState, Test
 from rxstream.steps.lift import lift
 from rxstream.steps.split import split_at_gaps
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["gate"]
 
@@ -197,7 +197,7 @@ def gate(
     hold: Duration = 0.0,
     before: Duration = 0.0,
     after: Duration = 0.0,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Pass samples from where something begins to where it ends, as an audio gate does.
 
     .. marble::

@@ -10,7 +10,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_whole
 
 __all__ = ["rechunk"]
@@ -97,7 +97,7 @@ def rechunk(
     duration: Duration | None = None,
     hop: float | None = None,
     on_gap: OnGap = "mark",
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Regroup samples into chunks of exactly one length, in order, none lost.
 
     .. marble::

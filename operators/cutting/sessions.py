@@ -13,7 +13,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ChunkError
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["sessions"]
 
@@ -98,7 +98,7 @@ def sessions(
     before: Duration = 0.0,
     after: Duration = 0.0,
     max_duration: Duration = 3600.0,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Group events that follow each other closely into one chunk for each group.
 
     For irregular streams: keys, messages, detections. With `capture`: record what happens while

@@ -16,7 +16,7 @@ from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError
 from rxstream.operators.losses.fill_gaps import FillGaps
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
 __all__ = ["window_by_time"]
@@ -244,7 +244,7 @@ def window_by_time(
     every: Duration | None = None,
     origin: Time = 0,
     on_gap: OnGap = "mark",
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Cut windows of event time, one `Chunk` each, aligned to the clock instead of the data.
 
     Rx calls this a *buffer* (a value), not a *window* (an Observable). Windows go by the times of

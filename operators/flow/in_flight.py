@@ -55,7 +55,7 @@ def is_async(function: Any) -> bool:
 
 def run_in_order(
     name: str, function: Any, in_flight: int, begin: Callable[[str], Calls[A, B]]
-) -> Callable[[Observable[A]], Observable[B]]:
+) -> Callable[[Observable[A]], Stream[B]]:
     """Return an operator that emits the results of calls in the order of the items.
 
     Chunks without samples pass by the function. They are emitted in their turn, unless the results

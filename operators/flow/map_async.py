@@ -10,7 +10,7 @@ from reactivex import Observable
 
 from rxstream.errors import ParameterError
 from rxstream.operators.flow.in_flight import is_async, run_in_order
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["map_async"]
 
@@ -90,7 +90,7 @@ def map_async(
     *,
     in_flight: int = _IN_FLIGHT,
     loop: asyncio.AbstractEventLoop | None = None,
-) -> Callable[[Observable[A]], Observable[B]]:
+) -> Callable[[Observable[A]], Stream[B]]:
     """Apply a coroutine function to several items at a time; emit results in the items' order.
 
     For work that waits for something else: a web service, a database, a device that answers. Items

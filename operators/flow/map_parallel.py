@@ -9,7 +9,7 @@ from reactivex import Observable
 
 from rxstream.errors import ParameterError
 from rxstream.operators.flow.in_flight import is_async, run_in_order
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["map_parallel"]
 
@@ -34,7 +34,7 @@ class _ExecutorCalls(Generic[A, B]):
 @label
 def map_parallel(
     function: Callable[[A], B], executor: Executor | None = None, *, in_flight: int | None = None
-) -> Callable[[Observable[A]], Observable[B]]:
+) -> Callable[[Observable[A]], Stream[B]]:
     """Apply a function to several items at a time; emit results in the items' order.
 
     For work that is too slow for one thread: spectra, decoding of images, a model. Items may be

@@ -8,7 +8,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.flow import Flow, Meter
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["meter"]
 
@@ -34,7 +34,7 @@ class _Meter:
 
 
 @label
-def meter(every: Duration = 1.0) -> Callable[[Observable[Chunk]], Observable[Flow]]:
+def meter(every: Duration = 1.0) -> Callable[[Observable[Chunk]], Stream[Flow]]:
     """Report flow statistics: true rate, ppm, jitter, delay, losses, uncertainty of times.
 
     .. marble::

@@ -16,7 +16,7 @@ from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.errors import ChunkError
 from rxstream.operators.flow.timestamp_hold import HeldChunks
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.timing.settings import ClockSettings, OnStep
 
 __all__ = ["timestamp_correct"]
@@ -216,7 +216,7 @@ def timestamp_correct(
     p_false: float = 1e-6,
     restart_gap: float = 1.0,
     hold: float = 0.0,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Replace times of arrival by the times at which samples were taken.
 
     A `Device` does this by itself. Use it for chunks from elsewhere that end at their arrival, or

@@ -6,13 +6,13 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.operators.history.on_lag import on_lag
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["latest"]
 
 
 @label
-def latest(*, name: str | None = None) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+def latest(*, name: str | None = None) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Give a slow subscriber always the newest chunk, with a gap for what it left out.
 
     Short for ``on_lag("latest")``.

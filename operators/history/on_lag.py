@@ -6,7 +6,7 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import NotRewindableError
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 from rxstream.window.log import Policy
 from rxstream.window.rewindable import Rewindable
@@ -17,7 +17,7 @@ __all__ = ["on_lag"]
 @label
 def on_lag(
     policy: Policy, *, name: str | None = None
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Choose what happens to this subscriber when it falls out of the window.
 
     It must come first in the pipe, before or after `rewind`.
@@ -66,7 +66,7 @@ def on_lag(
     """
     check_choice(policy, Policy, "policy")
 
-    def operator(source: Observable[Chunk]) -> Observable[Chunk]:
+    def operator(source: Observable[Chunk]) -> Stream[Chunk]:
         if not isinstance(source, Rewindable):
             msg = (
                 f"on_lag, latest: a stream of type {type(source).__name__} has no window; put them "

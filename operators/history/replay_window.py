@@ -13,7 +13,7 @@ from rxstream.data.concat import unlike
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 from rxstream.steps.heartbeats import keep_heartbeats
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
@@ -135,7 +135,7 @@ class _ReplayWindow(Rewindable):
 @label
 def replay_window(
     duration: Duration, *, max_bytes: int = DEFAULT_BYTES
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Give any pipeline a past: hot, shared, and rewindable, like a device.
 
     The source runs once, however many subscribe, from the first subscriber to the last; each reads

@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, to_span
 from rxstream.errors import NotRewindableError
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.window.replay import Replay
 from rxstream.window.rewindable import Rewindable
 from rxstream.window.starts import StartPosition
@@ -18,7 +18,7 @@ __all__ = ["rewind"]
 @label
 def rewind(
     seconds: Duration | None = None, *, to: Time | None = None
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Begin in the past of a device, then go on live, with no sample twice and none missing.
 
     It must come first in the pipe: only a device, a `TimeWindowSubject` or `replay_window` keeps a
@@ -69,7 +69,7 @@ def rewind(
     """
     StartPosition().rewound(seconds, to)
 
-    def operator(source: Observable[Chunk]) -> Observable[Chunk]:
+    def operator(source: Observable[Chunk]) -> Stream[Chunk]:
         if not isinstance(source, Rewindable):
             raise NotRewindableError(_instead(source, seconds, to))
         return source.rewind(seconds, to=to)

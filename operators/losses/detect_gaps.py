@@ -13,7 +13,7 @@ from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["detect_gaps"]
 
@@ -210,7 +210,7 @@ def detect_gaps(
     report: Report | abc.ObserverBase[Gap] | None = None,
     *,
     tolerance: Duration | None = None,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Find losses that are not marked as gaps; mark and report them.
 
     A `Device` marks every loss itself. This is for streams from elsewhere: files, other programs,

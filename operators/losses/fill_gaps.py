@@ -16,7 +16,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.steps.lift import lift
 from rxstream.steps.split import split_at_gaps
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["FillGaps", "fill_gaps"]
 
@@ -191,7 +191,7 @@ def fill_gaps(
     how: Method | complex | np.generic | NDArray[Any] | tuple[Any, ...],
     *,
     limit: Duration | None = None,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Insert samples where some were lost, at the times they had, to keep the stream regular.
 
     .. marble::

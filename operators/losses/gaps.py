@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["gaps"]
 
@@ -43,7 +43,7 @@ class _Gaps:
 
 
 @label
-def gaps() -> Callable[[Observable[Chunk]], Observable[Gap]]:
+def gaps() -> Callable[[Observable[Chunk]], Stream[Gap]]:
     """Emit only the gaps, as soon as each is complete.
 
     .. marble::

@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.steps.lift import lift
 from rxstream.steps.split import split_at_gaps
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["ignore_gaps"]
 
@@ -33,7 +33,7 @@ class _IgnoreGaps:
 
 
 @label
-def ignore_gaps() -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+def ignore_gaps() -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Remove the gap marks between samples; the samples and their times stay.
 
     For code that cannot handle gaps and need not know of them. A chunk ends at each gap, and the

@@ -28,7 +28,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_whole
 
 __all__ = ["decimate"]
@@ -55,7 +55,7 @@ class _Filtered:
 @label
 def decimate(
     q: int, *, kind: Kind = "fir", order: int | None = None, initial: Initial = "rest"
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Filter against aliases, and keep every ``q``-th sample.
 
     Values are those of ``scipy.signal.decimate`` on the whole; times are corrected for the delay of

@@ -22,7 +22,7 @@ from rxstream.operators.signal.sections import (
 )
 from rxstream.steps.contiguous_runs import OnGap
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_positive, is_whole
 
 __all__ = ["filter_band"]
@@ -42,7 +42,7 @@ def filter_band(
     initial: Initial = "rest",
     on_gap: OnGap = "reset",
     delay: Delay = "group",
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Pass the frequencies from ``low`` to ``high``; times are corrected for the filter's delay.
 
     The filter is ``scipy.signal.iirfilter(order, (low, high), ..., fs=info.rate, output="sos")``,

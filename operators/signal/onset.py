@@ -19,7 +19,7 @@ from rxstream.operators.signal.numeric import check_numbers, check_rate
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.hysteresis import Flags, Hysteresis
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_number
 
 __all__ = ["onset"]
@@ -202,7 +202,7 @@ def onset(
     background: Duration = 5.0,
     holdoff: Duration = 0.0,
     on_gap: OnGap = "bridge",
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Emit the samples at which a level rises over a threshold: a stream of events.
 
     .. marble::

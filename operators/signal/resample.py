@@ -13,7 +13,7 @@ from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.operators.signal.resample_onto import resample_onto
 from rxstream.operators.values.grid_resampler import GridResampler, checked_rate
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
 __all__ = ["resample"]
@@ -29,7 +29,7 @@ def resample(
     method: Method = "linear",
     tolerance: Duration | None = None,
     lateness: Duration = 2.0,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Interpolate a stream at a steady rate, or at the times of another stream.
 
     .. marble::

@@ -1,16 +1,16 @@
 """Resampling of a stream to the times of another."""
 
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any, Literal
 
 from reactivex import Observable
-from reactivex import operators as rx_ops
 
 from rxstream.data.chunk import Chunk
 from rxstream.operators.joins.align_step import Align
 from rxstream.operators.joins.join_side import JoinSide
+from rxstream.steps.lift import lift
 from rxstream.steps.multi import lift_multi
+from rxstream.steps.stream import Stream
 
 __all__ = ["resample_onto"]
 
@@ -21,12 +21,22 @@ _UNLIMITED = 1 << 60
 _LINE_TOLERANCE = 10_000_000_000
 
 
+class _Second:
+    """Takes the partner of each pair; a step, so that heartbeats go on to joins behind."""
+
+    def push(self, pair: tuple[Chunk, Chunk]) -> tuple[Chunk]:
+        return (pair[1],)
+
+    def flush(self) -> tuple[()]:
+        return ()
+
+
 def resample_onto(
     other: Observable[Chunk],
     method: Literal["previous", "linear"],
     tolerance: int | None,
     lateness: int,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Return `align` seen from the other side: the source is the partner of ``other``.
 
     Durations are in [ns].
@@ -37,8 +47,9 @@ def resample_onto(
     def make() -> Align:
         return Align([JoinSide(1, None, method, reach, 0)], lateness, report=False)
 
-    def operator(source: Observable[Chunk]) -> Observable[Chunk]:
-        pairs: Observable[Any] = lift_multi(make, [source], "resample")(other)
-        return pairs.pipe(rx_ops.map(itemgetter(1)))
+    def operator(source: Observable[Chunk]) -> Stream[Chunk]:
+        pairs: Stream[Any] = lift_multi(make, [source], "resample")(other)
+        values: Stream[Chunk] = lift(_Second)(pairs)
+        return values
 
     return operator

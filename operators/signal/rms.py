@@ -15,7 +15,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.numeric import by_channel, check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["rms"]
 
@@ -26,7 +26,7 @@ _MAX_WINDOWS_SUMMED_ALONE = 32
 @label
 def rms(
     duration: Duration, *, every: Duration | None = None
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Compute the root mean square of each channel over windows of time, in units of the data.
 
     .. marble::

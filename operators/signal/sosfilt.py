@@ -22,7 +22,7 @@ from rxstream.operators.signal.sections import (
 )
 from rxstream.steps.contiguous_runs import OnGap
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
 __all__ = ["sosfilt"]
@@ -35,7 +35,7 @@ def sosfilt(
     initial: Initial = "rest",
     on_gap: OnGap = "reset",
     delay: Delay = "group",
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Filter with second-order sections, from chunk to chunk as if it were one array.
 
     Values are those of ``scipy.signal.sosfilt(sos, whole, axis=0)``, bit for bit, however the

@@ -17,7 +17,7 @@ from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.numeric import check_numbers, check_rate, result_type
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
 __all__ = ["spectrogram"]
@@ -34,7 +34,7 @@ def spectrogram(
     window: str | tuple[Any, ...] | ArrayLike = "hann",
     scaling: Scaling = "density",
     detrend: Detrend = "constant",
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Compute the power of each frequency over windows of time, of each channel.
 
     Values are those of ``scipy.signal.spectrogram`` on the whole.

@@ -12,7 +12,7 @@ from rxstream.errors import ChunkError
 from rxstream.formats.can import CAN_DTYPE
 from rxstream.formats.can_decode import Decoder, StreamDecoder
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["decode_can"]
 
@@ -43,7 +43,7 @@ class _DecodeCan:
 @label
 def decode_can(
     database: Any, signals: Iterable[str] | None = None
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Decode the signals of CAN messages by a database.
 
     The samples are those of ``Can(decode=database)``, but the window of the device holds the plain

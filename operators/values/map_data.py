@@ -11,7 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.values.results import ResultChunks, check_changes, place_of
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["map_data"]
 
@@ -45,9 +45,7 @@ class _MapData:
 
 
 @label
-def map_data(
-    function: Function, **changes: Any
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+def map_data(function: Function, **changes: Any) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Apply a numpy function to the values of each chunk; times and gaps stay.
 
     The function must treat each sample by itself (``np.abs``, a gain, a mean over channels);

@@ -10,7 +10,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["samples"]
 
@@ -80,7 +80,7 @@ class _Samples:
 
 
 @label
-def samples() -> Callable[[Observable[Chunk]], Observable[Sample]]:
+def samples() -> Callable[[Observable[Chunk]], Stream[Sample]]:
     """Emit each sample as an item of its own: time, value, index, and the gap before it.
 
     For slow streams and for RxPY's own operators: one Python object for each sample costs a

@@ -13,7 +13,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.values.results import ResultChunks, check_changes, place_of
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
 __all__ = ["scan_data"]
@@ -76,7 +76,7 @@ def scan_data(
     *,
     on_gap: OnGap = "reset",
     **changes: Any,
-) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Apply a numpy function with a state to the values; times and gaps stay.
 
     .. marble::

@@ -11,7 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.steps.lift import lift
-from rxstream.steps.stream import label
+from rxstream.steps.stream import Stream, label
 
 __all__ = ["select"]
 
@@ -83,7 +83,7 @@ def _labels(info: StreamInfo, keys: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 @label
-def select(*keys: int | str | slice) -> Callable[[Observable[Chunk]], Observable[Chunk]]:
+def select(*keys: int | str | slice) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Take some channels of each sample, or some fields of structured samples.
 
     .. marble::

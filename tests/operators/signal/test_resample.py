@@ -18,6 +18,7 @@ from signals import CUTS, HOLES, MS, RATE, SHARES, chunk, lossy, noise
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
+from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.testing import check_operator, infos, recut, recut_by_time, run_operator, streams
 
 NUMBERS = infos().filter(lambda info: not info.dtype.names)
@@ -310,3 +311,14 @@ def test_a_stream_that_falls_silent_holds_nobody_up() -> None:
     silent.on_completed()
     clock.on_completed()
     assert concat(out).lost == 59_001
+
+
+def test_heartbeats_go_on_to_a_join_behind() -> None:
+    values = Chunk.regular(np.arange(4.0), StreamInfo("v", 1000.0, (), np.float64), start=0)
+    clock = Chunk.stamped(np.zeros(2), [MS, 2 * MS], StreamInfo("t", None, (), np.dtype(float)))
+    silence = Chunk.empty(clock.info, clock.end, 50 * MS, index=2)
+    rest = Chunk.empty(values.info, values.end, 50 * MS, index=4)
+    onto = ops.resample(onto=rx.of(clock, silence), method="previous")
+    out: list[Any] = []
+    keep_heartbeats(rx.of(values, rest).pipe(onto)).subscribe(out.append)
+    assert max(chunk.end for chunk in out) > 10 * MS
