@@ -126,43 +126,26 @@ def envelope(chunk: Chunk, values: NDArray[Any], columns: int) -> Envelope:
     columns
         Greatest number of points.
     """
-    n = len(values)
+    low, high = span(chunk)
+    there = np.arange(len(values))  # places of the values in the chunk
     if chunk.info.rate is None and values.dtype.kind == "f" and np.isnan(values).any():
         # Events without this value, as other messages on a bus, do not interrupt its line.
         there = np.flatnonzero(~np.isnan(values))
-        return _reduced(chunk, chunk.time[there], values[there], there, columns)
-    low, high = span(chunk)
+        values = values[there]
     gap_at = np.array([at for at, _ in chunk.gap_positions], np.int64)
-    if n <= columns:
-        return _reduced(chunk, chunk.time, values, np.arange(n), columns)
+    if len(values) <= columns:
+        x = (chunk.time[there] - low) / (high - low)
+        exact = values.astype(np.float64)
+        return Envelope(x, exact, exact, _ends(there, gap_at), True)
     edges = low + (np.arange(columns) * ((high - low) / columns)).astype(np.int64)
     starts = np.array([chunk.axis.find(int(t)) for t in edges], np.int64)
-    filled = np.flatnonzero(np.diff(np.append(starts, n)) > 0)
+    if len(there) < len(chunk):
+        starts = there.searchsorted(starts)
+    filled = np.flatnonzero(np.diff(np.append(starts, len(values))) > 0)
     starts = starts[filled]
     least = np.fmin.reduceat(values, starts).astype(np.float64)
     most = np.fmax.reduceat(values, starts).astype(np.float64)
-    return Envelope((filled + 0.5) / columns, least, most, _ends(starts, gap_at), False)
-
-
-def _reduced(
-    chunk: Chunk,
-    time: NDArray[np.int64],
-    values: NDArray[Any],
-    places: NDArray[np.int64],
-    columns: int,
-) -> Envelope:
-    """Return the envelope of samples at ``places`` of a chunk, by their times [ns]."""
-    low, high = span(chunk)
-    gap_at = np.array([at for at, _ in chunk.gap_positions], np.int64)
-    x = (time - low) / (high - low)
-    if len(values) <= columns:
-        exact = values.astype(np.float64)
-        return Envelope(x, exact, exact, _ends(places, gap_at), True)
-    starts = np.unique(np.minimum((x * columns).astype(np.int64), columns - 1), return_index=True)
-    first = starts[1]
-    least = np.minimum.reduceat(values, first).astype(np.float64)
-    most = np.maximum.reduceat(values, first).astype(np.float64)
-    return Envelope((starts[0] + 0.5) / columns, least, most, _ends(places[first], gap_at), False)
+    return Envelope((filled + 0.5) / columns, least, most, _ends(there[starts], gap_at), False)
 
 
 def _ends(starts: NDArray[np.int64], gap_at: NDArray[np.int64]) -> list[int]:

@@ -49,14 +49,15 @@ class Reader(BaseReader[Chunk]):
         self._wakeup: SimpleQueue[None] = SimpleQueue()
         self._cursor = Cursor(policy, self._wake, name)
         self._on_close = on_close
-        self._on_wake: Callable[[], None] = _nothing
+        self._on_wake: Callable[[], None] | None = None
         self._filter = HeartbeatFilter()
         self._failure: LagError | None = None  # raised after the gaps that are kept
         log.attach(self._cursor, since)
 
     def _wake(self) -> None:
         self._wakeup.put(None)
-        self._on_wake()
+        if self._on_wake is not None:
+            self._on_wake()
 
     def poll(self) -> list[Chunk] | None:
         """Return what has come, without waiting for it; None at the end of the stream."""
@@ -132,7 +133,3 @@ async def iterate_async(attach: Callable[[], Reader]) -> AsyncIterator[Chunk]:
             if not found:
                 await event.wait()
                 event.clear()
-
-
-def _nothing() -> None:
-    """Stand in for a wake-up where whoever pulls waits by itself."""
