@@ -5,11 +5,12 @@ RUN = $(VENV)/bin
 # processes for the tests that need nothing of the machine but its time
 WORKERS ?= 2
 
-.PHONY: demo test test-pure test-real check check-fast bench bench-time clean help
+.PHONY: demo test test-pure test-real attack check check-fast bench bench-time clean help
 
 help:
 	@echo "make demo        the main job in 15 seconds, with your devices or simulated ones"
 	@echo "make test        all tests; make test-lowest: with the oldest versions of what it needs"
+	@echo "make attack      the campaigns of tests/attack at length; make test runs a tenth of each"
 	@echo "make check       lint, types, layers"
 	@echo "make check-fast  the same and the quick tests, in a minute or so: for every change"
 	@echo "make bench       speed against peers; make bench-time: true times against peers"
@@ -27,6 +28,11 @@ test-pure: $(VENV)/.test
 # on real time, devices, subprocesses: one after the other
 test-real: $(VENV)/.test
 	$(RUN)/python -m pytest -m real $(ARGS)
+
+# kills, full disks, random schedules and pipelines: an hour or so
+attack: export RXSTREAM_ATTACK = 1
+attack: $(VENV)/.test
+	$(RUN)/python -m pytest tests/attack --timeout 7200 $(ARGS)
 
 check: $(VENV)/.dev
 	$(RUN)/ruff check .

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from campaign import first_seed
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("fast", max_examples=15, deadline=None)
@@ -27,6 +28,11 @@ _SOAK_LIMIT = 300.0  # [s]
 # would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header() -> str:
+    """Show what repeats the campaigns of this run."""
+    return f"campaigns: RXSTREAM_SEED={first_seed()}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,29 @@
+"""Campaigns: the same random attack many times; at length by ``make attack``, a tenth otherwise.
+
+A campaign draws its trials from numbered seeds. Each run of the tests begins at another number,
+which the head of pytest's output shows; ``RXSTREAM_SEED`` repeats a run.
+"""
+
+import os
+import secrets
+
+__all__ = ["first_seed", "seeds", "trials"]
+
+# The part of a campaign that runs where nobody asks for the whole.
+_SHARE = 10
+
+
+def trials(whole: int) -> int:
+    """Return how many trials to run of a campaign of ``whole``."""
+    return whole if os.environ.get("RXSTREAM_ATTACK") else max(1, whole // _SHARE)
+
+
+def first_seed() -> int:
+    """Return the first seed of this run, the same in each of its processes."""
+    return int(os.environ.setdefault("RXSTREAM_SEED", str(secrets.randbelow(10**9))))
+
+
+def seeds(whole: int) -> range:
+    """Return the seeds of a campaign of ``whole`` trials."""
+    first = first_seed()
+    return range(first, first + trials(whole))
