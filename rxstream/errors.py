@@ -10,6 +10,7 @@
     ├── FormatError (ValueError)           a file or message is not what it should be
     ├── LagError                           a subscriber with policy "error" fell out of the window
     ├── SubscriberError                    a subscriber raised and was cut off
+    ├── SinkError (OSError)                a sink cannot write its file
     └── DeviceError (OSError)              an error of a device or its driver
         ├── DeviceNotFoundError            no such device, file or address
         ├── DeviceBusyError                somebody else holds it
@@ -37,6 +38,7 @@ __all__ = [
     "OverrunError",
     "ParameterError",
     "RxStreamError",
+    "SinkError",
     "SubscriberError",
 ]
 
@@ -71,6 +73,10 @@ class LagError(RxStreamError):
 
 class SubscriberError(RxStreamError):
     """A subscriber raised and was cut off; its exception is the ``__cause__``."""
+
+
+class SinkError(RxStreamError, OSError):
+    """A sink cannot write its file: the text has path, cause and remedy; ``errno`` the cause."""
 
 
 class DeviceError(RxStreamError, OSError):
