@@ -23,6 +23,8 @@ Nor is a `rxstream.timing.ClockEvent`, which comes on ``Device.faults`` beside e
 survived.
 """
 
+from rxstream.printable import printable
+
 __all__ = [
     "ChunkError",
     "DeviceBusyError",
@@ -42,9 +44,19 @@ __all__ = [
     "SubscriberError",
 ]
 
+# Longest text of an error [characters]; a list of all options has some hundreds.
+_MAX_TEXT = 1000
+
 
 class RxStreamError(Exception):
-    """Base of all errors of rxstream."""
+    """Base of all errors of rxstream.
+
+    Its text may hold what a driver, a file or the name of a device says: it is printed without
+    control characters, and of a very long one the middle is left out.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), _MAX_TEXT)
 
 
 class ParameterError(RxStreamError, ValueError):

@@ -1,0 +1,90 @@
+r"""Text for people: nothing in it can steer a terminal, and none of it is endless.
+
+Names and notes come from hardware, from files and from other programs. Printed as it is,
+``"mic\x1b[2J"`` clears the screen, and a right-to-left override turns the rest of a line around.
+"""
+
+import re
+import reprlib
+
+__all__ = ["MAX_NAME", "printable", "shown"]
+
+MAX_NAME = 100
+"""Longest name of a stream [characters]."""
+
+# What has no look of its own but is part of writing: joiners of Persian, Indic scripts and emoji.
+_HARMLESS = "\u200c\u200d"
+
+
+def printable(text: str, most: int | None = None) -> str:
+    r"""Return a text with everything invisible written out, and not longer than ``most``.
+
+    Control characters (of C0, C1, newlines too), overrides of the direction of writing, line
+    separators, surrogates and unassigned characters become escapes as in Python's strings. What is
+    printable stays as it is, so twice is the same as once.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    most
+        Most characters; of a longer text the middle is replaced by ``…``. None: no limit.
+
+    Examples
+    --------
+    >>> printable("mic\x1b[2J \u202e µ"), printable("0123456789", 5)
+    ('mic\\x1b[2J \\u202e µ', '01…89')
+    """
+    if most is not None and len(text) > most:
+        # an escape has at most 10 characters, so the ends are cut before the work is done
+        text = _cut(text[:most] + text[-most:], most)
+    if not text.isprintable():
+        text = "".join(map(_visible, text))
+    return text if most is None or len(text) <= most else _cut(text, most)
+
+
+def _cut(text: str, most: int) -> str:
+    half = (most - 1) // 2
+    return f"{text[: most - 1 - half]}…{text[len(text) - half :]}"
+
+
+def _visible(character: str) -> str:
+    # other spaces than ASCII's are as harmless as that
+    if character.isprintable() or character in _HARMLESS:
+        return character
+    if character.isspace() and character >= "\xa0" and character not in "\u2028\u2029":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+# Arrays come in lines.
+_NEW_LINE = re.compile(r"\n\s*")
+
+
+class _Short(reprlib.Repr):
+    """A `repr` that looks at a few items only, however many there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 80
+        self.maxlevel = 3
+
+
+_short = _Short()
+
+
+def shown(value: object, most: int = 80) -> str:
+    """Return a value for an error message: its `repr`, printable, at most ``most`` characters.
+
+    Examples
+    --------
+    >>> shown("fast"), shown(range(10**6)), len(shown("x" * 10**6))
+    ("'fast'", 'range(0, 1000000)', 80)
+    >>> shown([0.5] * 10**6)
+    '[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, ...]'
+    """
+    try:
+        text = _short.repr(value)
+    except Exception:  # noqa: BLE001 - the repr of anything may raise anything
+        text = f"<{type(value).__name__} without a repr>"
+    return printable(_NEW_LINE.sub(" ", text), most)
