@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 __all__ = ["KEY_DTYPE", "typed"]
 
-KEY_DTYPE = np.dtype([("key", "U16"), ("pressed", np.bool_)])
-"""One key stroke: the key's character or name, and whether it went down or up."""
+KEY_DTYPE = np.dtype([("key", "U32"), ("pressed", np.bool_)])
+"""One key stroke: the key's character or name, and whether it went down or up.
+
+The longest name that there is, ``"ctrl+alt+shift+paste_begin"``, has 26 characters.
+"""
 
 _CHARACTERS = {"space": " ", "enter": "\n", "tab": "\t"}
 

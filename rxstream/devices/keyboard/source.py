@@ -8,13 +8,19 @@ import numpy as np
 
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
-from rxstream.data.clock import to_span
+from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import ParameterError
 from rxstream.formats.keys import KEY_DTYPE
+from rxstream.printable import shown
+from rxstream.validation import is_whole
 
 __all__ = ["Keyboard"]
+
+
+# Longest wait [s]; no system waits for a century.
+_MAX_WAIT = 86_400.0
 
 
 class _Keys(Protocol):
@@ -25,12 +31,14 @@ class _Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Keyboard:
-    """The keys of a terminal: irregular samples of `KEY_DTYPE`, one for each key.
+    r"""The keys of a terminal: irregular samples of `KEY_DTYPE`, one for each key.
 
     ``key`` is the character typed (``"a"``, ``"é"``) or the name of the key: ``space``, ``enter``,
     ``tab``, ``backspace``, ``esc``, ``up``, ``page_down``, ``f5``, with ``ctrl+``, ``alt+`` and
-    ``shift+`` before it. An unknown escape sequence is passed as it came. A terminal reports keys
-    that go down, not their release: ``pressed`` is always true. `typed` returns the text of keys.
+    ``shift+`` before it. No bytes end the stream, and none are dropped: an unknown escape sequence
+    is its own name (``"esc[99~"``), what is longer than any sequence is a key for each character,
+    and invalid UTF-8 is ``"\ufffd"``. No key is a control character. A terminal reports keys that
+    go down, not their release: ``pressed`` is always true. `typed` returns the text of keys.
 
     Keys come at once, without Enter, and are not shown. Without keys there are heartbeats. The
     terminal is restored when the device is closed, and at every end of the program but by SIGKILL
@@ -55,15 +63,19 @@ class Keyboard:
     """
 
     tty: str | int | None = None
-    heartbeat: float = 0.1
+    heartbeat: Duration = 0.1
     signals: bool = True
     echo: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.tty, bool) or not isinstance(self.tty, str | int | None):
-            msg = f"Keyboard: tty must be a path or a file descriptor, not {self.tty!r}"
+        if not (self.tty is None or _is_path(self.tty) or _is_descriptor(self.tty)):
+            msg = f"Keyboard: tty must be a path or a file descriptor, not {shown(self.tty)}"
             raise ParameterError(msg)
         to_span(self.heartbeat, "Keyboard: heartbeat")
+        for name, value in (("signals", self.signals), ("echo", self.echo)):
+            if not isinstance(value, bool):
+                msg = f"Keyboard: {name} must be True or False, not {shown(value)}"
+                raise ParameterError(msg)
 
     @property
     def info(self) -> StreamInfo:
@@ -83,9 +95,10 @@ class Keyboard:
         """
         keys = self._keys()
         nothing = Reading(np.empty(0, KEY_DTYPE))
+        wait = min(to_span(self.heartbeat, "heartbeat") / 1e9, _MAX_WAIT)
 
         def read() -> Reading | None:
-            found = keys.read(self.heartbeat)
+            found = keys.read(wait)
             if not found:
                 return None if found is None else nothing
             data = np.zeros(len(found), KEY_DTYPE)
@@ -118,3 +131,11 @@ class Keyboard:
         from rxstream.devices.keyboard.tty import open_terminal
 
         return open_terminal(self.tty, signals=self.signals, echo=self.echo)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
+
+
+def _is_descriptor(value: object) -> bool:
+    return is_whole(value, 0) and value < 1 << 31

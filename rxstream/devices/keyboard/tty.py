@@ -87,17 +87,11 @@ class Terminal:
         DeviceLostError
             If the terminal is gone.
         """
-        ready = self._ready(timeout)
+        # what is held is the key Esc, or the beginning of a sequence that comes slowly
+        ready = self._ready(_ESCAPE_TIMEOUT if self._decoder.waiting else timeout)
         if self._wake in ready:
             return None
-        keys = self._take() if ready else []
-        # the key Esc, or the beginning of a sequence that comes slowly
-        if self._decoder.waiting and not keys:
-            ready = self._ready(_ESCAPE_TIMEOUT)
-            if self._wake in ready:
-                return None
-            keys = self._take() if ready else self._decoder.flush()
-        return keys
+        return self._take() if ready else self._decoder.flush()
 
     def _ready(self, timeout: float) -> set[int]:
         return {key.fd for key, _ in self._selector.select(timeout)}

@@ -1,5 +1,6 @@
 """Keyboard: keys typed into real pseudo-terminals."""
 
+import datetime as dt
 import os
 import select
 import subprocess
@@ -56,8 +57,23 @@ MEANING = {
     b"\x1b[1;5C\x1b[1;2A\x1b[3;8~": ["ctrl+right", "shift+up", "ctrl+alt+shift+delete"],
     b"\x1bO5P\x1b[Z": ["ctrl+f1", "shift+tab"],
     b"\x1bx\x1b\x7f\x1b\x01": ["alt+x", "alt+backspace", "ctrl+alt+a"],
-    b"\x1b\x1b[A": ["esc", "up"], b"\x1b[99~!": ["\x1b[99~", "!"],
+    b"\x1b\x1b[A": ["esc", "up"], b"\x1b[99~!": ["esc[99~", "!"],
     b"\xff": ["�"],
+    # 8-bit control characters stand for Esc and a letter
+    b"\xc2\x9bA\xc2\x85": ["up", "alt+E"],
+    # Meta, as some terminals call Alt
+    b"\x1b[1;9A\x1b[1;16B": ["alt+up", "ctrl+alt+shift+down"],
+    # reports of a terminal, no keys: the cursor is in row 24, a mouse, it has the focus
+    b"\x1b[24;80R\x1b[M !!\x1b[I": ["esc[24;80R", "esc[M", "space", "!", "!", "esc[I"],
+    # the Linux console knows A to E
+    b"\x1b[[Fx": ["esc[[", "F", "x"],
+    b"\x1b[1;0A\x1b[1;17A\x1b[1;999A": ["esc[1;0A", "esc[1;17A", "esc[1;999A"],
+    b"\x1b[0~\x1b[0000000005~": ["esc[0~", "esc[0000000005~"],
+    # the longest sequence, and a longer one, which is none
+    b"\x1b[" + b"1" * 27 + b"~": ["esc[" + "1" * 27 + "~"],
+    b"\x1b[" + b"1" * 28 + b"~a": ["alt+[", *"1" * 28, "~", "a"],
+    b"\x1b[200~x\x1b[201~": ["paste_begin", "x", "paste_end"],
+    b"\x1b[200;8~": ["ctrl+alt+shift+paste_begin"],
 }  # fmt: skip
 
 
@@ -80,12 +96,16 @@ def test_any_bytes_are_some_keys(data: bytes, cuts: list[int]) -> None:
 
 
 def test_an_unfinished_sequence() -> None:
-    for data, want in ((b"\x1b", ["esc"]), (b"\x1b[", ["alt+["]), (b"\x1b[1;", None)):
+    for data, want in (
+        (b"\x1b", ["esc"]), (b"\x1b[", ["alt+["]), (b"\x1b[1;", ["alt+[", "1", ";"]),
+        (b"\x1bO5", ["alt+O", "5"]), (b"\x1b[[", ["esc[["]),
+    ):  # fmt: skip
         decoder = Decoder()
         assert decoder.feed(data) == []
         assert decoder.waiting
-        assert decoder.flush() == (want or ["esc", "[", "1", ";"])
+        assert decoder.flush() == want
         assert decoder.flush() == []
+        assert not decoder.waiting
 
 
 # -- a terminal ---------------------------------------------------------------------------------
@@ -110,6 +130,26 @@ def test_the_key_esc_comes_when_nothing_follows(line: PtyLine) -> None:
     with Device(Keyboard(line.path)) as keys:
         line.write(b"\x1b")
         assert eventually(lambda: names(keys) == ["esc"])
+
+
+def test_the_key_esc_is_not_late_behind_other_keys(line: PtyLine) -> None:
+    with Device(Keyboard(line.path, heartbeat=30.0)) as keys:
+        line.write(b"a\x1b")
+        assert eventually(lambda: names(keys) == ["a", "esc"])
+
+
+@pytest.mark.parametrize("heartbeat", [1e9, dt.timedelta(days=30)])
+def test_a_wait_of_a_century_is_none_for_the_system(line: PtyLine, heartbeat: Any) -> None:
+    with Device(Keyboard(line.path, heartbeat=heartbeat)) as keys:
+        line.write(b"a")
+        assert eventually(lambda: names(keys) == ["a"])
+
+
+def test_the_longest_name_of_a_key_is_whole(line: PtyLine) -> None:
+    with Device(Keyboard(line.path)) as keys:
+        line.write(b"\x1b[200;8~\x1b[6;8~")
+        want = ["ctrl+alt+shift+paste_begin", "ctrl+alt+shift+page_down"]
+        assert eventually(lambda: names(keys) == want)
 
 
 def test_heartbeats_end_a_session(line: PtyLine) -> None:
@@ -284,8 +324,13 @@ def test_without_a_terminal_the_error_names_the_remedy() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ParameterError, match=r"tty must be a path or a file descriptor, not 1\.5"):
         Keyboard(1.5)  # type: ignore[arg-type]
+    for tty in ("", "a\0b", -1, 1 << 31, 10**400):
+        with pytest.raises(ParameterError, match="tty must be a path or a file descriptor, not"):
+            Keyboard(tty)
     with pytest.raises(ParameterError, match="heartbeat must be > 0"):
         Keyboard(heartbeat=0)
+    with pytest.raises(ParameterError, match="echo must be True or False, not 'no'"):
+        Keyboard(echo="no")  # type: ignore[arg-type]
     with pytest.raises(DeviceNotFoundError, match=r"cannot open '/dev/nowhere'.*; run it in a"):
         Device(Keyboard("/dev/nowhere")).open()
     with pytest.raises(DeviceNotFoundError, match=r"'/dev/null' is no terminal"):

@@ -22,7 +22,7 @@ PROGRAMS = {
     "fork_while_locked": "the lock of the window is not renewed in a forked child",
     "forgotten_reader": "the log holds the cursor of a reader that nobody has",
     "hole_after_close": "a reading that waited for its turn does not look again whether it may",
-    "keyboard_dies": "the decoder of keys raises for some sequences",
+    "keyboard_dies": "",
     "killed": "most files are readable only after close",
     "one_close_raises_at_exit": "at exit the first error ends the closing of all",
     "opened_twice": "open looks whether another thread closes before it takes the lock",
