@@ -6,8 +6,9 @@ from typing import Any, TypeGuard, get_args
 import numpy as np
 
 from rxstream.errors import ParameterError
+from rxstream.printable import MAX_NAME, printable, shown
 
-__all__ = ["check_choice", "is_number", "is_positive", "is_whole"]
+__all__ = ["check_choice", "checked_name", "is_number", "is_positive", "is_whole"]
 
 
 def is_whole(value: Any, least: int | None = None) -> TypeGuard[int]:
@@ -27,9 +28,23 @@ def is_positive(value: Any) -> TypeGuard[float]:
     return is_number(value) and value > 0
 
 
+def checked_name(value: object, what: str) -> str:
+    r"""Return a name as it can be shown; raise ParameterError if it is no text.
+
+    Examples
+    --------
+    >>> checked_name("mic\x1b[2J", "name")
+    'mic\\x1b[2J'
+    """
+    if not isinstance(value, str):
+        msg = f"{what} must be text, not {shown(value)}"
+        raise ParameterError(msg)
+    return printable(value, MAX_NAME)
+
+
 def check_choice(value: object, choices: Any, name: str) -> None:
     """Raise ParameterError if ``value`` is none of a ``Literal``."""
     options = get_args(choices)
     if not isinstance(value, str) or value not in options:
-        msg = f"{name} must be {' or '.join(map(repr, options))}, not {value!r}"
+        msg = f"{name} must be {' or '.join(map(repr, options))}, not {shown(value)}"
         raise ParameterError(msg)

@@ -1,10 +1,7 @@
 """A device: a hot, rewindable Observable of chunks with an open/close life."""
 
-import atexit
 import logging
-import os
 import threading
-import weakref
 from typing import Self
 
 from reactivex import Observable, abc
@@ -12,6 +9,7 @@ from reactivex import Observable, abc
 from rxstream.acquisition.backoff import Backoff
 from rxstream.acquisition.connection import Connection, named
 from rxstream.acquisition.faults import Fault, Faults
+from rxstream.acquisition.shutdown import close_at_exit, forget_at_exit
 from rxstream.acquisition.source import Source, is_live
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats
@@ -21,7 +19,7 @@ from rxstream.data.flow import Meter
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, DeviceBusyError, ParameterError, SubscriberError
 from rxstream.steps.pull import release_own_readers
-from rxstream.validation import check_choice
+from rxstream.validation import check_choice, checked_name
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
@@ -36,9 +34,6 @@ _logger = logging.getLogger(__name__)
 # Wait of `open` for a `close` under way in another thread [s]. Drivers take up to a few seconds;
 # after this one is taken to hang.
 _CLOSE_TIMEOUT = 30.0
-
-# Devices to close when the program ends.
-_open: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
 
 class Device(Rewindable):
@@ -93,7 +88,7 @@ class Device(Rewindable):
         check_choice(timestamps, Timestamps, "timestamps")
         check_bytes(max_bytes)
         self.source = source
-        self.name = name or source.info.name
+        self.name = checked_name(name, "Device: name") if name else source.info.name
         self._history = to_span(history, "history")
         self._max_bytes, self._timestamps = max_bytes, timestamps
         self._path_delay = to_span(path_delay, "path_delay", zero=True)
@@ -157,7 +152,7 @@ class Device(Rewindable):
             )  # fmt: skip
             number = connection.open()
             self._connection, self._subject, self._meter = connection, subject, connection.meter
-            _open.add(self)
+            close_at_exit(self)
         connection.start(number)  # may wait for a subscriber, and that one for our guard
         return self
 
@@ -178,7 +173,7 @@ class Device(Rewindable):
             self._next = self._new_subject()
             self._closing = connection
         connection.close()
-        _open.discard(self)
+        forget_at_exit(self)
         release_own_readers()
         for late in connection.subject.drain(wait):
             _logger.warning(
@@ -273,17 +268,3 @@ def _check_source(source: object) -> None:
         return
     msg = f"{source!r} is no source; {remedy}"
     raise ParameterError(msg)
-
-
-@atexit.register
-def _close_all() -> None:
-    """Close what is open when the program ends: its last chunks reach files and drivers are freed.
-
-    The threads of subscribers still run then; later they would die in the middle of something.
-    """
-    for device in list(_open):
-        device.close()
-
-
-if hasattr(os, "register_at_fork"):  # a child has neither our threads nor our hardware
-    os.register_at_fork(after_in_child=_open.clear)

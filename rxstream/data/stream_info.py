@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.gap import GapReason
 from rxstream.errors import ParameterError
-from rxstream.validation import is_number
+from rxstream.validation import checked_name, is_number
 
 __all__ = ["DeviceCounter", "Reading", "StreamInfo"]
 
@@ -50,12 +50,14 @@ def _freeze(extra: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What is known of a stream before its first sample.
+    r"""What is known of a stream before its first sample.
 
     Attributes
     ----------
     name
-        Name for people.
+        Name for people. It may come from hardware: here, in ``unit`` and in ``channels`` control
+        characters are written out (``"\\x1b"``), and of more than 100 characters the middle is
+        left out.
     rate
         Nominal samples per second [Hz], or None for irregular samples.
     shape
@@ -89,6 +91,8 @@ class StreamInfo:
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", checked_name(self.name, "StreamInfo: name"))
+        object.__setattr__(self, "unit", checked_name(self.unit, f"{self.name}: unit"))
         if self.rate is not None and not (is_number(self.rate) and self.rate > 0):
             msg = f"rate must be > 0 Hz, or None for irregular samples, not {self.rate!r}"
             raise ParameterError(msg)
@@ -98,7 +102,7 @@ class StreamInfo:
             raise ParameterError(msg)
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
-        object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "channels", tuple(checked_name(x, "channel") for x in labels))
         object.__setattr__(self, "extra", _freeze(self.extra))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ParameterError
 from rxstream.steps.watermark import NEVER
+from rxstream.validation import checked_name
 from rxstream.window.log import Log, Policy
 
 __all__ = ["StartPosition"]
@@ -22,6 +23,10 @@ class StartPosition:
     """What happens to a subscriber that falls out of the window."""
     name: str | None = None
     """Name of the subscriber in threads, messages and statistics."""
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            object.__setattr__(self, "name", checked_name(self.name, "name of a subscriber"))
 
     def rewound(self, seconds: Duration | None, to: Time | None = None) -> "StartPosition":
         """Return the same with a start ``seconds`` [s] before the newest sample, or at ``to``.

@@ -9,7 +9,7 @@ from reactivex.subject import Subject
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.errors import ParameterError, SubscriberError
-from rxstream.validation import is_whole
+from rxstream.validation import checked_name, is_whole
 from rxstream.window.janitor import janitor
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
@@ -89,6 +89,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
     ) -> None:
         super().__init__()
         check_bytes(max_bytes)
+        name = checked_name(name, "TimeWindowSubject: name")
         self._log = Log(to_span(history, "history"), max_bytes, name, clock)
         self._report = report
         self._guard = threading.Lock()
