@@ -1,10 +1,8 @@
 """The base of every sink: an Rx observer of chunks, and a context manager."""
 
 import logging
-import os
 import threading
 from abc import abstractmethod
-from pathlib import Path
 from typing import ClassVar, Self
 
 from reactivex import abc
@@ -12,11 +10,16 @@ from reactivex import abc
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
-from rxstream.errors import ChunkError, ParameterError, RxStreamError
+from rxstream.errors import ChunkError, RxStreamError, SinkError
+from rxstream.validation import checked_name
 
-__all__ = ["Sink", "path_to_write"]
+__all__ = ["Sink"]
 
 _logger = logging.getLogger(__name__)
+
+# How long `close` waits for a write that is under way in another thread [s]: as long as
+# `Device.close` waits for its subscribers. Memory cards stall for some seconds.
+_PATIENCE = 5.0
 
 
 class Sink(abc.ObserverBase[Chunk]):
@@ -28,8 +31,11 @@ class Sink(abc.ObserverBase[Chunk]):
     therefore, put the sink before the device: the device is closed first, and its last chunks are
     written.
 
+    Disposing of its subscription closes it too. It takes no second subscription.
+
     Authors write `write` and `finish`, and `start` if there is something to open. These are
-    never called at the same time, `finish` exactly once.
+    never called at the same time, `finish` exactly once. One that writes files derives from
+    `rxstream.sinks.file_sink.FileSink` instead.
 
     Parameters
     ----------
@@ -60,12 +66,15 @@ class Sink(abc.ObserverBase[Chunk]):
     """Whether all chunks must have the same sample shape and dtype."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._name = checked_name(name, f"{type(self).__name__}: name")
         self._guard = threading.RLock()
         self._done = threading.Event()
+        # somebody has waited in vain to close it: the write under way does it
+        self._to_close = False
+        self._subscribed = False
         self._info: StreamInfo | None = None
         self._samples = self._lost = 0
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     # -- for the author of a sink -------------------------------------------------------------
 
@@ -115,7 +124,7 @@ class Sink(abc.ObserverBase[Chunk]):
         return self._done.is_set()
 
     @property
-    def error(self) -> Exception | None:
+    def error(self) -> BaseException | None:
         """The error that ended it: the stream's, or its own."""
         return self._error
 
@@ -141,19 +150,25 @@ class Sink(abc.ObserverBase[Chunk]):
 
         Raises
         ------
+        SinkError
+            If a write under way in another thread takes more than 5 s; when that returns, the
+            sink is closed.
         Exception
-            Any error of `finish`, e.g. ``OSError`` if the disk is full.
+            Any error of `finish`, e.g. `SinkError` if the disk is full.
         """
-        with self._guard:
-            if self._done.is_set():
-                return
-            try:
-                self.finish()
-            except Exception as error:
-                self._error = self._error or error
-                raise
-            finally:
-                self._done.set()
+        if not self._guard.acquire(timeout=_PATIENCE):
+            self._to_close = True
+            # the write may have returned just before that line
+            if not self._guard.acquire(blocking=False):
+                msg = (
+                    f"{self._name}: still writes one chunk after {_PATIENCE:g} s and is left to "
+                    "it; it closes when that returns. Is its disk, or its function, hanging?"
+                )
+                raise SinkError(msg)
+        try:
+            self._end()
+        finally:
+            self._guard.release()
 
     def __enter__(self) -> Self:
         if self.closed:
@@ -165,9 +180,35 @@ class Sink(abc.ObserverBase[Chunk]):
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
-        return f"<{type(self).__name__} {self._name}: {state}, {self._samples} samples>"
+        return f"<{type(self).__name__} {self._name}: {state}, {self.samples} samples>"
 
     # -- an Rx observer -----------------------------------------------------------------------
+
+    def on_subscribe(self) -> None:
+        """Take the only subscription; a stream calls this before it subscribes the sink.
+
+        Raises
+        ------
+        RxStreamError
+            If the sink has a subscription already, or is closed.
+        """
+        with self._guard:
+            if self.closed:
+                raise self._too_late()
+            if self._subscribed:
+                msg = (
+                    f"{self._name} is subscribed already, and would write everything twice: make "
+                    "a second sink, or merge the streams before one: ops.merge_by_time(...)"
+                )
+                raise RxStreamError(msg)
+            self._subscribed = True
+
+    def on_dispose(self) -> None:
+        """Close; a stream calls this when the subscription is disposed of."""
+        try:
+            self.close()
+        except Exception:
+            _logger.exception("%s: closing it with its subscription failed", self._name)
 
     def on_next(self, value: Chunk) -> None:
         """Write the next chunk.
@@ -180,18 +221,20 @@ class Sink(abc.ObserverBase[Chunk]):
             If it is not a chunk, or one of another shape or dtype than those before.
         """
         with self._guard:
-            if self._done.is_set():
+            if self._done.is_set() or self._to_close:
                 raise self._too_late()
             try:
                 if self._info is None or value.info is not self._info:
                     self._accept(value)
                 self.write(value)
-            except Exception as error:
+            except BaseException as error:
                 self._give_up(error)
                 raise
             self._samples += len(value)
             if value.gap_positions:
                 self._lost += value.lost
+            if self._to_close:
+                self._end()
 
     def on_error(self, error: Exception) -> None:
         """Close; keep the stream's error in `error`."""
@@ -200,11 +243,25 @@ class Sink(abc.ObserverBase[Chunk]):
                 return
             self._error = error
             _logger.warning("%s: the stream ended with an error: %s", self._name, error)
-            self.close()
+            self._end()
 
     def on_completed(self) -> None:
         """Close."""
         self.close()
+
+    # -- inside, for `FileSink` too -----------------------------------------------------------
+
+    def _end(self) -> None:
+        """Finish, once; the guard is held."""
+        if self._done.is_set():
+            return
+        try:
+            self.finish()
+        except BaseException as error:
+            self._error = self._error or error
+            raise
+        finally:
+            self._done.set()
 
     def _accept(self, chunk: Chunk) -> None:
         """Start with the first chunk; check one whose info is another object than before."""
@@ -224,13 +281,14 @@ class Sink(abc.ObserverBase[Chunk]):
             raise ChunkError(msg)
         self._info = info
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, error: BaseException) -> None:
+        """Close after an error."""
         # `write` has closed the sink itself
         if self._done.is_set():
             return
         self._error = error
         try:
-            self.close()
+            self._end()
         except Exception as second:  # noqa: BLE001 - the first error is the one to raise
             _logger.warning("%s: closing after an error failed too: %r", self._name, second)
 
@@ -240,42 +298,3 @@ class Sink(abc.ObserverBase[Chunk]):
             f"{self._name} is closed{why} and takes nothing more: make a new sink to subscribe "
             "again; to stop a live stream, dispose of its subscription before closing the sink"
         )
-
-
-def path_to_write(path: str | os.PathLike[str], *suffixes: str) -> Path:
-    """Return a path that a file can be written to; sinks call this when they are made.
-
-    Parameters
-    ----------
-    path
-        Path of the file; an existing one will be replaced. ``~`` is the home folder.
-    suffixes
-        Allowed suffixes in lower case, e.g. ``".wav"``; none: any.
-
-    Raises
-    ------
-    ParameterError
-        If ``path`` is not a path, has no existing folder, is a folder, or has another suffix.
-
-    Examples
-    --------
-    >>> path_to_write("sound.mp3", ".flac", ".wav")
-    Traceback (most recent call last):
-    rxstream.errors.ParameterError: the suffix must be one of .flac, .wav, not '.mp3' ('sound.mp3')
-    """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        msg = f"path must be that of a file, not {path!r}"
-        raise ParameterError(msg)
-    found = Path(path).expanduser()
-    if suffixes and found.suffix.lower() not in suffixes:
-        msg = (
-            f"the suffix must be one of {', '.join(suffixes)}, not {found.suffix!r} ({str(path)!r})"
-        )
-        raise ParameterError(msg)
-    if found.is_dir():
-        msg = f"{str(path)!r} is a folder; give the path of a file in it"
-        raise ParameterError(msg)
-    if not found.parent.is_dir():
-        msg = f"there is no folder {str(found.parent)!r} to write {found.name!r} to; make it first"
-        raise ParameterError(msg)
-    return found

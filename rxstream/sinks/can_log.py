@@ -13,8 +13,9 @@ from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag, unpack
 from rxstream.optional import import_optional
-from rxstream.sinks.base import Sink, path_to_write
+from rxstream.sinks.base import Sink
 from rxstream.sinks.can_sqlite import SqliteLog
+from rxstream.sinks.paths import path_to_write
 
 __all__ = ["can_log"]
 

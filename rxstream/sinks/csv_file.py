@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.sinks.base import Sink, path_to_write
+from rxstream.sinks.base import Sink
+from rxstream.sinks.paths import path_to_write
 from rxstream.validation import check_choice
 
 __all__ = ["csv"]

@@ -13,7 +13,8 @@ from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, DeviceError, ParameterError
 from rxstream.optional import import_optional
-from rxstream.sinks.base import Sink, path_to_write
+from rxstream.sinks.base import Sink
+from rxstream.sinks.paths import path_to_write
 from rxstream.validation import is_positive
 
 __all__ = ["video"]

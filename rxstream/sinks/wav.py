@@ -9,7 +9,8 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.optional import import_optional
-from rxstream.sinks.base import Sink, path_to_write
+from rxstream.sinks.base import Sink
+from rxstream.sinks.paths import path_to_write
 from rxstream.validation import check_choice
 
 __all__ = ["wav"]

@@ -3,16 +3,18 @@
 import functools
 import inspect
 import reprlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 from reactivex import Observable, abc
 from reactivex import operators as rxo
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time
 from rxstream.errors import NotRewindableError, ParameterError
 from rxstream.steps.heartbeats import WithoutHeartbeats
+from rxstream.steps.observers import subscribe_guarded
 from rxstream.steps.pull import BaseReader, StreamReader, iterate_stream
 
 __all__ = ["Stream", "chain_of", "label", "name_of"]
@@ -42,6 +44,8 @@ class Stream(Observable[T]):
         The stream it is made of.
     label
         The operator that made it, in its repr.
+    others
+        The other streams it is made of.
 
     Examples
     --------
@@ -60,10 +64,11 @@ class Stream(Observable[T]):
         subscribe: "Subscribe[T] | None" = None,
         source: Observable[Any] | None = None,
         label: str = "",
+        others: Sequence[Observable[Any]] = (),
     ) -> None:
         super().__init__()
         self._subscribe_all_with = subscribe
-        self._source_stream, self._label = source, label
+        self._source_stream, self._label, self._others = source, label, tuple(others)
 
     # -- subscribing --------------------------------------------------------------------------
 
@@ -90,7 +95,9 @@ class Stream(Observable[T]):
     ) -> abc.DisposableBase:
         """Subscribe an observer or functions; see `Observable.subscribe`.
 
-        An observer with a true attribute ``wants_heartbeats`` gets chunks without samples too.
+        An observer with a true attribute ``wants_heartbeats`` gets chunks without samples too. One
+        with methods ``on_subscribe`` and ``on_dispose``, a sink, may refuse the subscription, and
+        is told when it is disposed of.
 
         Raises
         ------
@@ -103,18 +110,28 @@ class Stream(Observable[T]):
         if on_next is not None and not callable(on_next) and not hasattr(on_next, "on_next"):
             msg = f"{self.chain}: subscribe takes a function or an observer, not {on_next!r}"
             raise ParameterError(msg)
-        if getattr(on_next, "wants_heartbeats", False):
-            return self.with_heartbeats().subscribe(
-                on_next, on_error, on_completed, scheduler=scheduler
-            )
-        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        on_subscribe = getattr(on_next, "on_subscribe", None)
+        if on_subscribe is not None:
+            on_subscribe()
+        on_dispose = getattr(on_next, "on_dispose", None)
+        whole = getattr(on_next, "wants_heartbeats", False)
+        stream = self.with_heartbeats() if whole else self
+        try:
+            subscription = subscribe_guarded(stream, on_next, on_error, on_completed, scheduler)
+        except BaseException:
+            if on_dispose is not None:
+                on_dispose()
+            raise
+        if on_dispose is None:
+            return subscription
+        return CompositeDisposable(subscription, Disposable(on_dispose))
 
-    def with_heartbeats(self) -> Observable[T]:
+    def with_heartbeats(self) -> "Stream[T]":
         """Return the same stream with its chunks without samples.
 
         They say that nothing is still to come before their `Chunk.end`.
         """
-        return Observable(self._subscribe_all)
+        return _WithHeartbeats(self._subscribe_all, self, "with_heartbeats()")
 
     if not TYPE_CHECKING:  # the many overloads of `Observable.pipe` give the types
 
@@ -127,6 +144,7 @@ class Stream(Observable[T]):
                 If one is no operator, or is not called yet.
             """
             result: Any = self
+            source = result
             for operator in operators:
                 _check_operator(operator)
                 result = operator(result)
@@ -136,8 +154,9 @@ class Stream(Observable[T]):
                         "give a function to ops.map_data, reactivex's map, or subscribe"
                     )
                     raise ParameterError(msg)
-            if type(result) is Observable:
-                return _Foreign(result, self, name_of(operators[-1]))
+                if type(result) is Observable:
+                    result = _Foreign(result, source, name_of(operator))
+                source = result
             return result
 
     # -- pulling ------------------------------------------------------------------------------
@@ -195,6 +214,11 @@ class Stream(Observable[T]):
     # -- its chain ----------------------------------------------------------------------------
 
     @property
+    def inputs(self) -> tuple[Observable[Any], ...]:
+        """The streams it is made of, the source first."""
+        return () if self._source_stream is None else (self._source_stream, *self._others)
+
+    @property
     def chain(self) -> str:
         """Source and operators, e.g. ``"mic | rechunk(960) | rms(0.1)"``."""
         own = self._label or type(self).__name__
@@ -204,10 +228,22 @@ class Stream(Observable[T]):
 
     def over(self, subscribe: "Subscribe[T]") -> "Stream[T]":
         """Return a stream of the same chain that subscribes in another way."""
-        return Stream(subscribe, self._source_stream, self._label)
+        return Stream(subscribe, self._source_stream, self._label, self._others)
 
     def __repr__(self) -> str:
         return f"<Stream {self.chain}>"
+
+
+class _WithHeartbeats(Stream[T]):
+    """A stream whose subscribers get its heartbeats too."""
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return self._subscribe_all(observer, scheduler)
+
+    def with_heartbeats(self) -> Stream[T]:
+        return self
 
 
 class _Foreign(Stream[T]):

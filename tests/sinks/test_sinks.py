@@ -22,7 +22,7 @@ from rxstream.errors import (
     SubscriberError,
 )
 from rxstream.sinks import Sink, callback
-from rxstream.sinks.base import path_to_write
+from rxstream.sinks.paths import path_to_write
 
 pytestmark = pytest.mark.real
 
@@ -137,13 +137,20 @@ def test_nothing_is_taken_after_the_end() -> None:
         pass
 
 
-def test_subscribed_again_after_the_end_it_is_cut_off_with_a_reason() -> None:
+def test_after_the_end_it_takes_no_subscription() -> None:
+    sink = Noting()
+    sink.close()
+    with pytest.raises(RxStreamError, match="make a new sink"):
+        Device(Manual()).subscribe(sink)
+
+
+def test_closed_under_its_subscription_it_is_cut_off_with_a_reason() -> None:
     source, sink = Manual(), Noting()
     device = Device(source)
-    sink.close()
     faults: list[Exception] = []
     device.faults.subscribe(faults.append)
     device.subscribe(sink)
+    sink.close()
     with device:
         source.emit(np.arange(5))
         assert eventually(lambda: faults)

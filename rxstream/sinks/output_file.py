@@ -1,0 +1,59 @@
+"""`OutputFile`: a file that is on disk as it is written, and knows what of it is."""
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["OutputFile"]
+
+
+class OutputFile:
+    """A file without a buffer: what `write` has taken, a program that is killed has written.
+
+    Parameters
+    ----------
+    path
+        Path of the file; an existing one is replaced.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self.size = 0
+        """Bytes in the file, also after a `write` that failed."""
+
+    def write(self, data: Any) -> None:
+        """Append bytes, or what has a buffer of them.
+
+        Raises
+        ------
+        OSError
+            If not all of them could be written; `size` counts those that were.
+        """
+        rest = memoryview(data).cast("B")
+        while rest:
+            # on a disk that fills up the first call writes a part, the second one raises
+            written = self._file.write(rest)
+            self.size += written
+            rest = rest[written:]
+
+    def patch(self, position: int, data: bytes) -> None:
+        """Write over bytes that are there."""
+        self._file.seek(position)
+        try:
+            self._file.write(data)
+        finally:
+            self._file.seek(self.size)
+
+    def truncate(self, size: int) -> None:
+        """Leave the first bytes only."""
+        self._file.truncate(size)
+        self.size = size
+        self._file.seek(size)
+
+    def close(self) -> None:
+        """Close it; safe to call twice."""
+        self._file.close()
