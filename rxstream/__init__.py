@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from rxstream import errors
 from rxstream.acquisition.backoff import Backoff
 from rxstream.acquisition.device import Device
+from rxstream.acquisition.failures import failed
 from rxstream.acquisition.faults import Fault
 from rxstream.acquisition.polling import poll
+from rxstream.acquisition.signals import close_on_signals
 from rxstream.acquisition.source import Source
 from rxstream.data.chunk import Chunk
 from rxstream.data.clip import Clip, Missing
@@ -50,8 +52,10 @@ __all__ = [
     "StreamInfo",
     "TimeWindowSubject",
     "Watermarks",
+    "close_on_signals",
     "concat",
     "errors",
+    "failed",
     "format_time",
     "lift",
     "lift_multi",

@@ -106,10 +106,14 @@ class Device(Rewindable):
 
     def _new_subject(self) -> TimeWindowSubject:
         return TimeWindowSubject(
-            self._history / 1e9, max_bytes=self._max_bytes, name=self.name, report=self._report
+            self._history / 1e9,
+            max_bytes=self._max_bytes,
+            name=self.name,
+            report=self.report_fault,
         )
 
-    def _report(self, error: SubscriberError) -> None:
+    def report_fault(self, error: SubscriberError) -> None:
+        """Report what a subscriber raised: to the logging module and on `faults`."""
         log_report(error)
         self._faults.on_next(error)
 
