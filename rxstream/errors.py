@@ -16,7 +16,8 @@
         ├── DeviceBusyError                somebody else holds it
         ├── DeviceLostError                it was there and is gone (unplugged, killed, cut)
         ├── DeviceClosedError              asked for data while not open
-        └── OverrunError                   samples were lost, the device goes on
+        ├── OverrunError                   samples were lost, the device goes on
+        └── StampError                     a stamp cannot be true and was set aside
 
 ``EndOfStream`` is no error: a source passes it to ``fail`` when there is nothing more to come.
 Nor is a `rxstream.timing.ClockEvent`, which comes on ``Device.faults`` beside errors that a device
@@ -113,6 +114,10 @@ class DeviceClosedError(DeviceError):
 
 class OverrunError(DeviceError):
     """Samples were lost; the device goes on."""
+
+
+class StampError(DeviceError):
+    """A stamp cannot be true and was set aside; its samples are kept, the device goes on."""
 
 
 class EndOfStream(Exception):  # noqa: N818 - like StopIteration, it is no error
