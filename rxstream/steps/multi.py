@@ -125,7 +125,7 @@ def lift_multi(
                 raise ParameterError(msg)
             return _Run(step, observer, name, names).start(inputs, scheduler)
 
-        return Stream(subscribe, source)
+        return Stream(subscribe, source, others=others)
 
     return operator
 

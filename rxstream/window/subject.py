@@ -91,7 +91,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         check_bytes(max_bytes)
         name = checked_name(name, "TimeWindowSubject: name")
         self._log = Log(to_span(history, "history"), max_bytes, name, clock)
-        self._report = report
+        self.report_fault = report
         self._guard = threading.Lock()
         self._workers: list[SubscriberWorker] = []
         self._ended = threading.Event()
@@ -164,7 +164,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
     ) -> abc.DisposableBase:
         """Subscribe from a start on."""
         since = start.since(self._log)
-        worker = SubscriberWorker(self._log, observer, scheduler, start, self._report)
+        worker = SubscriberWorker(self._log, observer, scheduler, start, self.report_fault)
         with self._guard:
             self._workers = [w for w in self._workers if not w.done.is_set()]
             self._workers.append(worker)

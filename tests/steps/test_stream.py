@@ -45,7 +45,7 @@ def test_the_repr_shows_the_chain() -> None:
     again = subject().pipe(ops.rms(0.1), ops.replay_window(5), ops.latest(), ops.gaps())
     assert again.chain == "mic | rms(0.1) | replay_window(5) | latest() | gaps()"  # type: ignore[attr-defined]
     behind = subject().pipe(rxo.map(lambda c: c), ops.gaps())
-    assert repr(behind) == "<Stream Observable | gaps()>"
+    assert repr(behind) == "<Stream mic | RxPY | gaps()>"
     for name in ops.__all__:
         made = getattr(ops, name)
         assert isinstance(made, type) or hasattr(made, "makes_operator"), name

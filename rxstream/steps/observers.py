@@ -1,0 +1,314 @@
+"""What a subscription of a stream calls: it ends that one alone when somebody raises, and says so.
+
+RxPY lets an exception go up to whoever emits. For a hot stream that is a thread in which nobody
+waits for it: of a device, of a timer, of a scheduler. Its owner would die of it, the subscription
+would go on, and whoever waits for its end would wait for ever. So an exception of a *subscriber* is
+reported where the stream reports its faults, and one of an *operator* goes on downstream, as Rx
+wants it, to the end of the chain.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from reactivex import abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+from reactivex.internal import default_error, noop
+from reactivex.observer import AutoDetachObserver
+from reactivex.scheduler import CurrentThreadScheduler
+
+from rxstream.errors import SubscriberError
+
+__all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
+
+_logger = logging.getLogger(__name__)
+
+_Report = Callable[[SubscriberError], None]
+
+
+class Unsubscribed(Exception):  # noqa: N818 - it is no error: it ends a source nobody listens to
+    """Raised by a subscriber to end a source that emits while it is subscribed to."""
+
+
+class _Here(threading.local):
+    subscribing = False  # inside a subscription that a program makes
+    ending: tuple[Any, ...] = ()  # streams whose end is being delivered in this thread
+
+
+_here = _Here()
+
+
+def belongs_to_caller(error: BaseException) -> bool:
+    """Whether an exception ends the program: an exit or interrupt in its main thread."""
+    return (
+        isinstance(error, KeyboardInterrupt | SystemExit)
+        and threading.current_thread() is threading.main_thread()
+    )
+
+
+def is_ending(stream: object) -> bool:
+    """Whether this thread delivers the end of something made of ``stream``.
+
+    Whoever subscribes again inside the end, as RxPY's ``retry()`` and ``repeat()`` do, would get
+    the same end again, and so on for ever.
+    """
+    left, seen = list(_here.ending), set()
+    while left:
+        one = left.pop()
+        if one is stream:
+            return True
+        if id(one) not in seen:
+            seen.add(id(one))
+            left += [s for s in getattr(one, "inputs", ()) if s is not None]
+    return False
+
+
+@contextmanager
+def _ending(stream: object) -> Iterator[None]:
+    before = _here.ending
+    _here.ending = (*before, stream)
+    try:
+        yield
+    finally:
+        _here.ending = before
+
+
+class _Guarded(abc.ObserverBase[Any]):
+    """Gives items to functions, until the end or until it is disposed of."""
+
+    __slots__ = ("_completed", "_error", "_next", "_stream", "_subscription", "is_stopped")
+
+    def __init__(
+        self,
+        stream: Any,
+        on_next: Callable[[Any], Any] | None,
+        on_error: Callable[[Any], Any] | None,
+        on_completed: Callable[[], Any] | None,
+    ) -> None:
+        self._stream = stream
+        self._next, self._error = on_next or noop, on_error or default_error
+        self._completed = on_completed or noop
+        self._subscription = SingleAssignmentDisposable()
+        self.is_stopped = False
+
+    def hold(self, subscription: abc.DisposableBase) -> None:
+        """Take the subscription, to be disposed of at the end."""
+        self._subscription.disposable = subscription
+
+    def on_error(self, error: Exception) -> None:
+        if self.is_stopped:
+            return
+        self.is_stopped = True
+        try:
+            with _ending(self._stream):
+                self._error(error)
+        finally:
+            self.dispose()
+
+    def on_completed(self) -> None:
+        if self.is_stopped:
+            return
+        self.is_stopped = True
+        try:
+            with _ending(self._stream):
+                self._completed()
+        finally:
+            self.dispose()
+
+    def dispose(self) -> None:
+        """Stop, and end the subscription."""
+        self.is_stopped = True
+        self._subscription.dispose()
+
+
+class Subscriber(_Guarded):
+    """The end of a chain: functions of the program.
+
+    What they raise ends this subscription. It is reported where the source reports its faults; a
+    source that has no such place, as a cold one, gets the exception back.
+    """
+
+    __slots__ = ("_raised",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._raised: BaseException | None = None
+
+    def on_next(self, value: Any) -> None:
+        if self.is_stopped:
+            return
+        try:
+            self._next(value)
+        except BaseException as error:  # noqa: BLE001 - an exit of a thread that is not its own too
+            self._cut_off(error)
+
+    def on_error(self, error: Exception) -> None:
+        if self.is_stopped and error is self._raised:
+            # RxPY passes what a cold source's subscriber raised on as an error of the source
+            raise error
+        try:
+            super().on_error(error)
+        except BaseException as raised:  # noqa: BLE001 - as above
+            self._cut_off(raised)
+
+    def on_completed(self) -> None:
+        try:
+            super().on_completed()
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._cut_off(error)
+
+    def _cut_off(self, error: BaseException) -> None:
+        """Called where an exception is handled: end the subscription; report it or raise it."""
+        called = getattr(self._next, "__wrapped__", self._next)
+        self.dispose()
+        report = _report_of(self._stream)
+        if report is None or belongs_to_caller(error) or isinstance(error, Unsubscribed):
+            self._raised = error
+            raise  # noqa: PLE0704 - inside the handler of who calls
+        _report(report, f"{_name(called)} raised and is cut off: {error!r}", self._stream, error)
+
+    def after_subscribing(self, on_next: Callable[[Any], Any]) -> None:
+        """Call the function itself from now on."""
+        self._next, self._raised = on_next, None
+
+
+class OperatorInput(_Guarded):
+    """A subscription that an operator made: what it raises is an error of the stream behind it."""
+
+    __slots__ = ()
+
+    def on_next(self, value: Any) -> None:
+        if self.is_stopped:
+            return
+        try:
+            self._next(value)
+        except BaseException as error:
+            if self.is_stopped or belongs_to_caller(error) or _is_of_subscriber(error):
+                self.dispose()
+                raise
+            report = _report_of(self._stream)
+            if report is not None:
+                _report(report, f"an operator behind it raised: {error!r}", self._stream, error)
+            self.on_error(error)  # type: ignore[arg-type]  # an exit too: somebody waits for it
+
+
+def subscribe_guarded(
+    stream: Any,
+    on_next: Any,
+    on_error: Callable[[Any], Any] | None,
+    on_completed: Callable[[], Any] | None,
+    scheduler: abc.SchedulerBase | None,
+) -> abc.DisposableBase:
+    """Subscribe to a stream, as `Observable.subscribe` does."""
+    if hasattr(on_next, "on_next"):
+        on_next, on_error, on_completed = on_next.on_next, on_next.on_error, on_next.on_completed
+    if _here.subscribing or _is_of_operator(on_next, on_error):
+        made: _Guarded = OperatorInput(stream, on_next, on_error, on_completed)
+        _subscribe(stream, made, scheduler)
+        return Disposable(made.dispose)
+    function = on_next or noop
+    subscriber = Subscriber(stream, _as_program(function), on_error, on_completed)
+    _here.subscribing = True
+    try:
+        _subscribe(stream, subscriber, scheduler)
+    finally:
+        _here.subscribing = False
+    subscriber.after_subscribing(function)
+    return Disposable(subscriber.dispose)
+
+
+def _as_program(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that is called while its own subscription is being made.
+
+    What it subscribes to is a subscription of the program, and no operator's.
+    """
+
+    def call(value: Any) -> None:
+        before, _here.subscribing = _here.subscribing, False
+        try:
+            function(value)
+        finally:
+            _here.subscribing = before
+
+    call.__wrapped__ = function  # type: ignore[attr-defined]
+    return call
+
+
+def _subscribe(stream: Any, observer: _Guarded, scheduler: abc.SchedulerBase | None) -> None:
+    def subscribe(*_: Any) -> None:
+        try:
+            made = stream._subscribe_core(observer, scheduler)  # noqa: SLF001 - as RxPY does
+        except Exception as error:  # noqa: BLE001 - the Rx contract: it travels downstream
+            if observer.is_stopped:
+                raise
+            observer.on_error(error)
+        else:
+            observer.hold(made if hasattr(made, "dispose") else Disposable(made))
+
+    # A cold source of RxPY emits on this scheduler: only when the whole chain is subscribed to, so
+    # that it can be disposed of.
+    trampoline = CurrentThreadScheduler.singleton()
+    if trampoline.schedule_required():
+        trampoline.schedule(subscribe)
+    else:
+        subscribe()
+
+
+def _is_of_operator(on_next: Any, on_error: Any) -> bool:
+    """Whether a subscription is an operator's: its errors go on to the next observer."""
+    return (
+        isinstance(getattr(on_error, "__self__", None), AutoDetachObserver | _Guarded)
+        or (on_error is not None and _is_of_reactivex(on_error))
+        or _is_of_reactivex(on_next)
+    )
+
+
+def _is_of_reactivex(function: Any) -> bool:
+    # a plain function; the methods of its observers call what a program gave them
+    return not hasattr(function, "__self__") and str(
+        getattr(function, "__module__", "")
+    ).startswith("reactivex.")
+
+
+def _is_of_subscriber(error: BaseException) -> bool:
+    """Whether an exception came through a `Subscriber`."""
+    place: TracebackType | None = error.__traceback__
+    while place is not None:
+        if place.tb_frame.f_code in _OF_SUBSCRIBER:
+            return True
+        place = place.tb_next
+    return False
+
+
+_OF_SUBSCRIBER = {
+    function.__code__
+    for function in (Subscriber.on_next, Subscriber.on_error, Subscriber.on_completed)
+}
+
+
+def _report_of(stream: Any) -> _Report | None:
+    """Return what the source of a stream reports its faults with, if it does."""
+    while stream is not None:
+        report: _Report | None = getattr(stream, "report_fault", None)
+        if report is not None:
+            return report
+        stream = next(iter(getattr(stream, "inputs", ())), None)
+    return None
+
+
+def _report(report: _Report, what: str, stream: Any, error: BaseException) -> None:
+    wrapped = SubscriberError(f"{stream.chain}: {what}")
+    wrapped.__cause__ = error
+    try:
+        report(wrapped)
+    except Exception:
+        # a report that raises must not harm who emits
+        _logger.exception("%s: the report of an error raised", stream.chain)
+
+
+def _name(function: Any) -> str:
+    name = getattr(function, "__qualname__", type(function).__name__)
+    return f"subscriber {name.rpartition('<locals>.')[2]}"
