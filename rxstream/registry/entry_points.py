@@ -3,19 +3,26 @@
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from rxstream.errors import DeviceNotFoundError
+from rxstream.errors import DeviceError, DeviceNotFoundError
+from rxstream.printable import printable, shown
 
-__all__ = ["device_names", "source_class"]
+__all__ = ["device_names", "load_error", "source_class"]
 
 GROUP = "rxstream.devices"
 
 
 def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    # of two with one name the later one stays: nobody's takes the place of ours
+    ordered = sorted(entry_points(group=GROUP), key=lambda entry: _is_ours(entry.value))
+    return {entry.name: entry for entry in ordered}
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith("rxstream.")
 
 
 def device_names() -> list[str]:
-    """Return the registered names, sorted.
+    """Return the registered names, sorted; nothing is loaded for that.
 
     Examples
     --------
@@ -32,9 +39,34 @@ def source_class(name: str) -> Any:
     ------
     DeviceNotFoundError
         If no installed package registers it; the message lists those there are.
+    DeviceError
+        If the package that registers it fails, or ends the program, when it is loaded.
     """
     entry = _entries().get(name)
     if entry is None:
-        msg = f"no device is called {name!r}; there are {', '.join(device_names())}"
+        names = ", ".join(printable(found) for found in device_names())
+        msg = f"no device is called {shown(name)}; there are {names}"
         raise DeviceNotFoundError(msg)
-    return entry.load()
+    try:
+        found = entry.load()
+    except KeyboardInterrupt:
+        raise
+    # SystemExit too: the module may be a script
+    except BaseException as error:
+        raise load_error(name, error, _package(entry)) from error
+    if not callable(found):
+        msg = f"the device {name!r} is no class, but {shown(found)}; mend {_package(entry)}"
+        raise DeviceError(msg)
+    return found
+
+
+def load_error(name: str, error: BaseException, where: str) -> DeviceError:
+    """Return the error that the package ``where`` raised when its device was loaded or made."""
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    return DeviceError(f"the device {name!r} cannot be loaded ({text}); mend or uninstall {where}")
+
+
+def _package(entry: EntryPoint) -> str:
+    """Return what to mend: the package that registers an entry point, or its module."""
+    package = getattr(entry, "dist", None)
+    return f"the package {package.name}" if package else f"what registers it, {entry.value!r}"

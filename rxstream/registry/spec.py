@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from rxstream.acquisition.source import Source
-from rxstream.errors import ParameterError, RxStreamError
-from rxstream.registry.entry_points import source_class
+from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import DeviceError, ParameterError, RxStreamError
+from rxstream.printable import shown
+from rxstream.registry.entry_points import load_error, source_class
 from rxstream.registry.values import UNREADABLE, describe, read_value
 
 __all__ = ["make_source", "to_spec"]
@@ -52,12 +54,17 @@ def make_source(spec: str, options: Mapping[str, Any] | None = None) -> Source:
         If no device has this name.
     ParameterError
         If an option does not exist, stands twice, or has a value that does not fit.
+    DeviceError
+        If the device is somebody else's, and fails when it is loaded or made.
 
     Examples
     --------
     >>> make_source("simulated:rate=8000,shape=2").info.shape
     (2,)
     """
+    if not isinstance(spec, str):
+        msg = f"a device is opened by its name, e.g. 'audio:device=3', not {shown(spec)}"
+        raise ParameterError(msg)
     name, _, rest = spec.partition(":")
     name = name.strip()
     cls = source_class(name)
@@ -66,13 +73,13 @@ def make_source(spec: str, options: Mapping[str, Any] | None = None) -> Source:
     for part in _SEPARATOR.split(rest) if rest.strip() else ():
         key, equals, text = (piece.strip() for piece in part.partition("="))
         if not equals:
-            msg = f"{spec}: {key!r} is no option; write {name}:option=value,option=value"
+            msg = f"{name}: {shown(key)} is no option; write {name}:option=value,option=value"
             raise ParameterError(msg)
         _check_option(name, key, known, values)
         try:
             values[key] = read_value(text, known.get(key, Any))
         except UNREADABLE as error:
-            msg = f"{name}: {key} must be {describe(known.get(key, Any))}, not {text!r}"
+            msg = f"{name}: {key} must be {describe(known.get(key, Any))}, not {shown(text)}"
             raise ParameterError(msg) from error
     for key, value in (options or {}).items():
         _check_option(name, key, known, values)
@@ -87,17 +94,26 @@ def _check_option(name: str, key: str, known: Mapping[str, Any], values: Mapping
     if known and key not in known:
         near = difflib.get_close_matches(key, known, 1)
         hint = f"; did you mean {near[0]}?" if near else "."
-        msg = f"{name} has no option {key!r}{hint} It has {', '.join(known)}"
+        msg = f"{name} has no option {shown(key)}{hint} It has {', '.join(known)}"
         raise ParameterError(msg)
 
 
 def _construct(name: str, cls: Any, values: Mapping[str, Any]) -> Source:
     try:
         source: Source = cls(**values)
-    except (RxStreamError, TypeError, ValueError, OverflowError) as error:
+        fits = isinstance(source, Source) and isinstance(source.info, StreamInfo)
+    except (ParameterError, TypeError, ValueError, OverflowError) as error:
         ours = isinstance(error, RxStreamError) and name in str(error).lower()
         msg = str(error) if ours else f"{name}: {error}"
         raise ParameterError(msg) from error
+    except (KeyboardInterrupt, RxStreamError):
+        raise
+    # the code of somebody else, SystemExit too
+    except BaseException as error:
+        raise load_error(name, error, f"what registers it, {shown(cls)}") from error
+    if not fits:
+        msg = f"{name} is no source: it needs `info`, a StreamInfo, and `open(emit, fail)`"
+        raise DeviceError(msg)
     return source
 
 

@@ -12,7 +12,10 @@ from typing import Any, Literal
 __all__ = ["UNREADABLE", "describe", "read_value"]
 
 # What `read_value` raises for a text that is no value of the type.
-UNREADABLE = (ValueError, SyntaxError, TypeError, KeyError)
+UNREADABLE = (
+    ValueError, SyntaxError, TypeError, KeyError, AttributeError, OverflowError, RecursionError,
+    MemoryError,
+)  # fmt: skip
 
 _SHAPE = re.compile(r"\d+(x\d+)+")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
