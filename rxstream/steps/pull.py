@@ -14,7 +14,8 @@ from reactivex import Observable, abc
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.concat import concat
-from rxstream.errors import ParameterError
+from rxstream.errors import ParameterError, SubscriberError
+from rxstream.steps.observers import Unsubscribed
 from rxstream.validation import is_whole
 
 __all__ = ["BaseReader", "StreamReader", "iterate_stream", "release_own_readers"]
@@ -118,10 +119,6 @@ def _length(item: object) -> int:
     raise ParameterError(msg)
 
 
-class _Closed(Exception):  # noqa: N818 - it is no error: it ends a source that nobody reads any more
-    pass
-
-
 class _HandOver(Generic[T]):
     """A bounded queue between the threads of a stream and who pulls.
 
@@ -162,7 +159,7 @@ class _HandOver(Generic[T]):
         # A cold source gives everything while it is subscribed to, so that needs a thread.
         try:
             subscription = source.subscribe(self._put, self._end, self._end)
-        except _Closed:
+        except Unsubscribed:
             return
         except BaseException as error:  # noqa: BLE001 - it goes to who pulls, SystemExit too
             self._end(error)
@@ -182,7 +179,7 @@ class _HandOver(Generic[T]):
                 self._moved.wait()
             if self._closed:
                 if threading.current_thread() is self._thread:
-                    raise _Closed
+                    raise Unsubscribed
                 return
             self._items.append(item)
             self._moved.notify_all()
@@ -204,7 +201,7 @@ class _HandOver(Generic[T]):
             self._moved.notify_all()
             if not found and (self._over or self._closed):
                 if self._error is not None and not self._closed:
-                    raise self._error
+                    raise _to_raise(self._error)
                 return None
             return found
 
@@ -235,18 +232,41 @@ def release_own_readers() -> None:
             hand_over.stop_waiting()
 
 
+def _to_raise(error: BaseException) -> BaseException:
+    """Return the error of a stream as whoever pulls is to get it.
+
+    A cancelled task or a closed generator is that of a step, and would pass here for one's own.
+    """
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        raised = SubscriberError(f"the stream was ended by {error!r}")
+        raised.__cause__ = error
+        return raised
+    return error
+
+
 class StreamReader(BaseReader[T]):
     """A reader of a stream without a window; up to ``size`` items wait for it."""
 
-    def __init__(self, source: Observable[T], size: int, name: str) -> None:
+    def __init__(
+        self,
+        source: Observable[T],
+        size: int,
+        name: str,
+        wake: Callable[[], None] | None = None,
+    ) -> None:
         if not is_whole(size, 1):
             msg = f"reader: size must be a whole number of items >= 1, not {size!r}"
             raise ParameterError(msg)
         super().__init__(name)
-        self._hand_over = _HandOver(source, size, _nothing)
+        self._hand_over = _HandOver(source, size, wake or _nothing)
         # One that is dropped without being closed ends its subscription all the same.
         weakref.finalize(self, self._hand_over.close, join=False).atexit = False
-        self._hand_over.wait_subscribed()
+        if wake is None:
+            self._hand_over.wait_subscribed()
+
+    def poll(self) -> list[T] | None:
+        """Return what has come, without waiting for it; None at the end of the stream."""
+        return self._hand_over.take(0)
 
     def _take(self, timeout: float | None) -> list[T] | None:
         found = self._hand_over.take(timeout)
@@ -260,6 +280,11 @@ class StreamReader(BaseReader[T]):
         super().close()
         self._hand_over.close()
 
+    def leave(self) -> None:
+        """Close without waiting for a thread that still subscribes."""
+        super().close()
+        self._hand_over.close(join=False)
+
 
 async def iterate_stream(source: Observable[T], size: int) -> AsyncIterator[T]:
     """Yield items as they come, without holding the event loop; up to ``size`` items wait."""
@@ -270,10 +295,11 @@ async def iterate_stream(source: Observable[T], size: int) -> AsyncIterator[T]:
         with suppress(RuntimeError):  # the loop was closed, and we are forgotten with it
             loop.call_soon_threadsafe(event.set)
 
-    hand_over = _HandOver(source, size, wake)
+    # a reader, since that is forgotten also where a closed loop never ends this iteration
+    reader = StreamReader(source, size, "async for", wake)
     try:
         while True:
-            found = hand_over.take(0)
+            found = reader.poll()
             if found is None:
                 return
             for item in found:
@@ -282,7 +308,7 @@ async def iterate_stream(source: Observable[T], size: int) -> AsyncIterator[T]:
                 await event.wait()
                 event.clear()
     finally:
-        hand_over.close(join=False)
+        reader.leave()
 
 
 def _nothing() -> None:

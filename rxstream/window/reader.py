@@ -1,6 +1,7 @@
 """Pull instead of push: a reader with a cursor of its own, for loops and for asyncio."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -32,7 +33,7 @@ class Reader(BaseReader[Chunk]):
     name
         Name in messages and statistics.
     on_close
-        Called once, when the reader is closed.
+        Called once, when the reader is closed, or dropped without that.
     """
 
     def __init__(
@@ -46,18 +47,14 @@ class Reader(BaseReader[Chunk]):
         check_choice(policy, Policy, "policy")
         super().__init__(log.name)
         self._log = log
-        self._wakeup: SimpleQueue[None] = SimpleQueue()
-        self._cursor = Cursor(policy, self._wake, name)
-        self._on_close = on_close
-        self._on_wake: Callable[[], None] | None = None
+        self._wakeup = _Wakeup()
+        # The log knows the cursor, and that not the reader: one that nobody has is forgotten.
+        self._cursor = Cursor(policy, self._wakeup.call, name)
         self._filter = HeartbeatFilter()
         self._failure: LagError | None = None  # raised after the gaps that are kept
         log.attach(self._cursor, since)
-
-    def _wake(self) -> None:
-        self._wakeup.put(None)
-        if self._on_wake is not None:
-            self._on_wake()
+        self._leave = weakref.finalize(self, _leave, log, self._cursor, on_close)
+        self._leave.atexit = False
 
     def poll(self) -> list[Chunk] | None:
         """Return what has come, without waiting for it; None at the end of the stream."""
@@ -84,7 +81,7 @@ class Reader(BaseReader[Chunk]):
         while (found := self.poll()) is not None and not found:
             wait = None if deadline is None else max(0.0, deadline - monotonic())
             try:
-                self._wakeup.get(timeout=wait)
+                self._wakeup.queue.get(timeout=wait)
             except Empty:
                 msg = f"{self._log.name}: nothing came in time"
                 raise TimeoutError(msg) from None
@@ -92,21 +89,40 @@ class Reader(BaseReader[Chunk]):
 
     def call_on_wake(self, wake: Callable[[], None]) -> None:
         """Call a function, on any thread, when there may be something to `poll`."""
-        self._on_wake = wake
+        self._wakeup.function = wake
 
     def close(self) -> None:
         """Stop reading; what waits is dropped."""
         super().close()
-        self._log.detach(self._cursor)
-        self._wakeup.put(None)
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
+        self._wakeup.call()
+        self._leave()
 
     def __repr__(self) -> str:
         cursor = self._cursor
         state = "closed" if self._closed else f"{self._log.stop - cursor.position} chunks behind"
         return f"<Reader {self._log.name}: {cursor.name}, {state}>"
+
+
+class _Wakeup:
+    """Wakes whoever waits for a cursor, without knowing the reader."""
+
+    __slots__ = ("function", "queue")
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[None] = SimpleQueue()
+        self.function: Callable[[], None] | None = None
+
+    def call(self) -> None:
+        self.queue.put(None)
+        if self.function is not None:
+            self.function()
+
+
+def _leave(log: Log, cursor: Cursor, on_close: Callable[[], None] | None) -> None:
+    """Forget the cursor of a reader that is closed, or that nobody has any more."""
+    log.detach(cursor)
+    if on_close is not None:
+        on_close()
 
 
 async def iterate_async(attach: Callable[[], Reader]) -> AsyncIterator[Chunk]:

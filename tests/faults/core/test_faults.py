@@ -20,7 +20,7 @@ PROGRAMS = {
     "disk_full_flac": "the header keeps the length that libsndfile writes first",
     "disk_full_video": "OpenCV's writer does not say what it could not write",
     "fork_while_locked": "the lock of the window is not renewed in a forked child",
-    "forgotten_reader": "the log holds the cursor of a reader that nobody has",
+    "forgotten_reader": "",
     "hole_after_close": "a reading that waited for its turn does not look again whether it may",
     "keyboard_dies": "",
     "killed": "most files are readable only after close",
