@@ -10,6 +10,7 @@
     ├── FormatError (ValueError)           a file or message is not what it should be
     ├── LagError                           a subscriber with policy "error" fell out of the window
     ├── SubscriberError                    a subscriber raised and was cut off
+    ├── ShortHistoryError                  the bytes allowed are too few for the history
     ├── SinkError (OSError)                a sink cannot write its file
     └── DeviceError (OSError)              an error of a device or its driver
         ├── DeviceNotFoundError            no such device, file or address
@@ -90,6 +91,14 @@ class SubscriberError(RxStreamError):
 
 class SinkError(RxStreamError, OSError):
     """A sink cannot write its file: the text has path, cause and remedy; ``errno`` the cause."""
+
+    def __str__(self) -> str:
+        # an OSError with a file name would show that and its number alone
+        return BaseException.__str__(self)
+
+
+class ShortHistoryError(RxStreamError):
+    """A window holds less time than its history: the bytes allowed are used up before."""
 
 
 class DeviceError(RxStreamError, OSError):
