@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from reactivex import abc
 
+from rxstream.acquisition.failures import note_failure
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
@@ -258,7 +259,9 @@ class Sink(abc.ObserverBase[Chunk]):
         try:
             self.finish()
         except BaseException as error:
-            self._error = self._error or error
+            if self._error is None:
+                self._error = error
+                note_failure(self._name, error)
             raise
         finally:
             self._done.set()
@@ -287,6 +290,7 @@ class Sink(abc.ObserverBase[Chunk]):
         if self._done.is_set():
             return
         self._error = error
+        note_failure(self._name, error)
         try:
             self._end()
         except Exception as second:  # noqa: BLE001 - the first error is the one to raise

@@ -1,19 +1,22 @@
 """csv: write samples as text, a row for each, for spreadsheets and pandas."""
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from csv import writer
 from itertools import islice, repeat
-from typing import IO, Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
+from rxstream.data.clock import Duration
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.sinks.base import Sink
-from rxstream.sinks.paths import path_to_write
+from rxstream.sinks.file_sink import FileSink, FileWriter
+from rxstream.sinks.output_file import OutputFile
 from rxstream.validation import check_choice
 
 __all__ = ["csv"]
@@ -26,14 +29,15 @@ _MAX_COLUMNS = 4096
 _UNKNOWN = -1
 
 
-class csv(Sink):  # noqa: N801 - used like a function
+class csv(FileSink):  # noqa: N801 - used like a function
     """Write a row for each sample: its time, and a column for each channel or field.
 
     The first row has the names: ``time_ns`` (int, since the Unix epoch), then the stream's
     channels by their labels, or its name with the numbers, ``imu[0]``, ``grid[1][2]``. Structured
     samples have a column for each field, ``field[0]`` … where it is an array; bytes are written
     in hexadecimal digits in one column. Floats have all the digits they need to be read back as
-    they were. It is text: for more than some 100 000 values a second use another sink.
+    they were. Rows are on disk as they come: a program that is killed loses none that was written.
+    It is text: for more than some 100 000 values a second use another sink.
 
     Parameters
     ----------
@@ -47,6 +51,11 @@ class csv(Sink):  # noqa: N801 - used like a function
         line that begins with ``#`` where samples are missing.
     delimiter
         Character between columns.
+    rotate
+        Begin a new file, with its own first row, after so much sample time [s], at least 1; the
+        name of each has the time of its first row: ``a_20261129T215510Z.csv``. None: one file.
+    keep
+        Files of ``rotate`` to keep, older ones of these names are deleted; None: all.
 
     Raises
     ------
@@ -79,6 +88,8 @@ class csv(Sink):  # noqa: N801 - used like a function
         iso: bool = False,
         gaps: Gaps = "column",
         delimiter: str = ",",
+        rotate: Duration | None = None,
+        keep: int | None = None,
     ) -> None:
         check_choice(gaps, Gaps, "gaps")
         if (
@@ -89,45 +100,95 @@ class csv(Sink):  # noqa: N801 - used like a function
         ):
             msg = f"delimiter must be one character that no value has in it, not {delimiter!r}"
             raise ParameterError(msg)
-        self.path = path_to_write(path)
-        super().__init__(str(self.path))
+        super().__init__(path, rotate=rotate, keep=keep)
+        self._table = _Table(iso=iso, gaps=gaps, delimiter=delimiter)
+
+    def open_file(self, path: Path, chunk: Chunk) -> FileWriter:
+        """Open a file and write the names of the columns."""
+        return _CsvFile(path, self._table, self._table.header(chunk, self.name))
+
+
+class _CsvFile:
+    """One open file."""
+
+    def __init__(self, path: Path, table: "_Table", header: str) -> None:
+        self._table = table
+        self.samples = 0
+        self._file = OutputFile(path)
+        try:
+            self._file.append(header.encode())
+        except BaseException:
+            self._file.close()
+            raise
+
+    def write(self, chunk: Chunk) -> None:
+        """Write a row for each sample."""
+        for text, rows in self._table.lines(chunk):
+            # a surrogate that a text of a device may hold cannot be encoded
+            self._file.append(text.encode("utf-8", "backslashreplace"))
+            self.samples += rows
+
+    def flush(self) -> None:
+        """Do nothing: rows are on disk when they have been written."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class _Table:
+    """Chunks as lines of text; knows from file to file what was lost."""
+
+    def __init__(self, *, iso: bool, gaps: Gaps, delimiter: str) -> None:
         self._iso, self._gaps, self._delimiter = iso, gaps, delimiter
-        self._file: IO[str] | None = None
-        self._writer: Any = None
         # samples lost before the next row
         self._lost_before = 0
 
-    def start(self, chunk: Chunk) -> None:
-        """Open the file and write the names of the columns."""
+    def header(self, chunk: Chunk, name: str) -> str:
+        """Return the line with the names of the columns."""
         info = chunk.info
         columns = _columns(info.name, chunk.data[:0], info.channels)
-        names = [name for name, _ in islice(columns, _MAX_COLUMNS + 1)]
+        names = [column for column, _ in islice(columns, _MAX_COLUMNS + 1)]
         if len(names) > _MAX_COLUMNS:
             msg = (
-                f"{self.name}: samples of {info.name} {info.shape} {info.dtype} would be more "
+                f"{name}: samples of {info.name} {info.shape} {info.dtype} would be more "
                 f"than {_MAX_COLUMNS} columns; images go to video()"
             )
             raise ChunkError(msg)
         ours = ["time_ns", *(["time"] if self._iso else [])]
         if self._gaps == "column":
             ours.append("lost")
-        self._file = self.path.open("w", newline="", encoding="utf-8")
-        self._writer = writer(self._file, delimiter=self._delimiter, lineterminator="\n")
-        self._writer.writerow([*ours, *(f"{n}_" if n in ours else n for n in names)])
+        return self._text([[*ours, *(f"{n}_" if n in ours else n for n in names)]])
 
-    def write(self, chunk: Chunk) -> None:
-        """Write a row for each sample."""
+    def lines(self, chunk: Chunk) -> Iterator[tuple[str, int]]:
+        """Yield text, and how many rows it is."""
         rows, done = list(self._rows(chunk)), 0
         for at, gap in chunk.gap_positions:
-            self._put(rows[done:at])
-            self._note(gap)
+            yield from self._some(rows[done:at])
+            yield from self._note(gap)
             done = at
-        self._put(rows[done:])
+        yield from self._some(rows[done:])
 
-    def finish(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+    def _some(self, rows: list[list[Any]]) -> Iterator[tuple[str, int]]:
+        if not rows:
+            return
+        if self._gaps == "column" and self._lost_before:
+            rows[0][1 + self._iso] = self._lost_before
+            self._lost_before = 0
+        yield self._text(rows), len(rows)
+
+    def _note(self, gap: Gap) -> Iterator[tuple[str, int]]:
+        if self._gaps == "comment":
+            yield f"# {gap}, from {gap.start} to {gap.end}\n", 0
+        elif gap.lost is None or self._lost_before == _UNKNOWN:
+            self._lost_before = _UNKNOWN
+        else:
+            self._lost_before += gap.lost
+
+    def _text(self, rows: list[list[Any]]) -> str:
+        buffer = io.StringIO(newline="")
+        writer(buffer, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
+        return buffer.getvalue()
 
     def _rows(self, chunk: Chunk) -> Iterator[list[Any]]:
         columns: list[Iterable[Any]] = [chunk.time.tolist()]
@@ -139,20 +200,6 @@ class csv(Sink):  # noqa: N801 - used like a function
         found = _columns(chunk.info.name, chunk.data, chunk.info.channels)
         columns += [_texts(values) for _, values in found]
         return map(list, zip(*columns, strict=True))
-
-    def _put(self, rows: list[list[Any]]) -> None:
-        if self._gaps == "column" and self._lost_before and rows:
-            rows[0][1 + self._iso] = self._lost_before
-            self._lost_before = 0
-        self._writer.writerows(rows)
-
-    def _note(self, gap: Gap) -> None:
-        if self._gaps == "comment" and self._file is not None:
-            self._file.write(f"# {gap}, from {gap.start} to {gap.end}\n")
-        elif gap.lost is None or self._lost_before == _UNKNOWN:
-            self._lost_before = _UNKNOWN
-        else:
-            self._lost_before += gap.lost
 
 
 def _columns(

@@ -1,5 +1,6 @@
 """`OutputFile`: a file that is on disk as it is written, and knows what of it is."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,23 @@ class OutputFile:
             written = self._file.write(rest)
             self.size += written
             rest = rest[written:]
+
+    def append(self, data: Any) -> None:
+        """Append all of the bytes or none: the file ends with a whole piece also after an error.
+
+        Raises
+        ------
+        OSError
+            If not all of them could be written.
+        """
+        before = self.size
+        try:
+            self.write(data)
+        except OSError:
+            # what is no regular file cannot be cut
+            with suppress(OSError):
+                self.truncate(before)
+            raise
 
     def patch(self, position: int, data: bytes) -> None:
         """Write over bytes that are there."""

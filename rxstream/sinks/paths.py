@@ -136,7 +136,8 @@ def identity(path: Path) -> tuple[int, int] | None:
 if hasattr(os, "register_at_fork"):
 
     def _renew() -> None:
-        global _guard  # noqa: PLW0603 - a lock that another thread of the parent held stays held
+        # a lock that another thread of the parent held stays held
+        global _guard
         _guard = threading.Lock()
 
     os.register_at_fork(after_in_child=_renew)

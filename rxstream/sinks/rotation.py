@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
@@ -103,10 +105,11 @@ class Rotation:
         name = re.compile(
             rf"{re.escape(self._stem)}_(\d{{8,}}T\d{{6}}Z)(?:-(\d+))?{re.escape(self._suffix)}"
         )
-        found = []
-        for path in self._path.parent.iterdir():
-            if match := name.fullmatch(path.name):
-                found.append((match[1], int(match[2] or 1), path))
+        found = [
+            (match[1], int(match[2] or 1), path)
+            for path in self._path.parent.iterdir()
+            if (match := name.fullmatch(path.name))
+        ]
         for _, _, path in sorted(found)[: -self._keep]:
             try:
                 path.unlink()
@@ -147,7 +150,5 @@ class Rotation:
 
 def _utc(time: int) -> str:
     """Return a time [ns] as in ``20261129T215510Z``."""
-    import numpy as np
-
     text = str(np.datetime64(time // 1_000_000_000, "s"))
     return text.replace("-", "").replace(":", "") + "Z"
