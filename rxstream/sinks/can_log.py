@@ -2,48 +2,41 @@
 
 import logging
 import os
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import format_time
-from rxstream.data.gap import Gap
+from rxstream.data.clock import Duration, format_time
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.formats.can import CAN_DTYPE, CanFlag, unpack
+from rxstream.formats.can import CAN_DTYPE, CanFlag
 from rxstream.optional import import_optional
-from rxstream.sinks.base import Sink
+from rxstream.sinks.can_blf import BlfLog
 from rxstream.sinks.can_sqlite import SqliteLog
+from rxstream.sinks.can_text import TextLog
+from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.paths import path_to_write
 
 __all__ = ["can_log"]
 
 _logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".mf4", ".trc", ".txt")
-# python-can seeks in these, which it cannot in a gzip stream
+_SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".trc", ".txt")
+# these are written over, which a gzip stream cannot be
 _NOT_ZIPPED = (".blf", ".db")
 _FIELDS = frozenset(CAN_DTYPE.names or ())
+# `CanFlag` bits: a file of this kind cannot hold messages with one of these
+_UNFIT = {".trc": CanFlag.REMOTE | CanFlag.ERROR | CanFlag.FD}
+# what waits in memory to be written [bytes]: the size of a container that readers of BLF expect
+_MAX_WAITING = 128 * 1024
+# messages packed at a time, so that a chunk of very many comes in pieces of about that size
+_MAX_MESSAGES = 1024
 
 
-class _Format(NamedTuple):
-    """Limits of a kind of file."""
-
-    unfit: int = 0
-    """`CanFlag` bits: it cannot hold messages with one of these."""
-    comment: str | None = None
-    """Template of a comment, or None if it can have none."""
-
-
-_FORMATS = {
-    ".asc": _Format(comment="// {}"),
-    ".blf": _Format(comment="{}"),
-    ".trc": _Format(CanFlag.REMOTE | CanFlag.ERROR | CanFlag.FD, "; {}"),
-}
-
-
-class can_log(Sink):  # noqa: N801 - used like a function
+class can_log(FileSink):  # noqa: N801 - used like a function
     """Write CAN messages to a log file, of the kind that its suffix says.
 
     ========= ==========================================================================
@@ -57,9 +50,13 @@ class can_log(Sink):  # noqa: N801 - used like a function
     ``.db``   as ``.csv``; SQLite
     ``.trc``  not: CAN FD, remote and error frames (these messages are left out with
               a warning, and ``unfit`` counts them); counts channels from 1; PEAK's
-    ``.mf4``  everything; needs asammdf
     ``.txt``  for people; cannot be read back
     ========= ==========================================================================
+
+    What came more than a second before can be read, whenever the program is killed: text ends with
+    a whole line, a ``.gz`` with a complete gzip stream, ``.blf`` with a container that its header
+    counts, ``.db`` with a transaction. MF4 can be read only when it has been closed in order, so it
+    is not written: write ``.blf``, and convert it with ``can_logconvert drive.blf drive.mf4``.
 
     ``.gz`` may follow all but ``.blf`` and ``.db``. Any of them but ``.txt`` can be read again by
     ``Can(path)``. Samples decoded by a database are written as the messages they came from.
@@ -71,11 +68,18 @@ class can_log(Sink):  # noqa: N801 - used like a function
     ----------
     path
         Path of the file; an existing one is replaced when the first chunk comes.
+    rotate
+        Start a new file after this time of samples [s]; the names then have the UTC time of the
+        first message, ``drive_20261129T215510Z.blf``. None: one file.
+    keep
+        With ``rotate``: files to keep; older ones are deleted. None: all.
 
     Raises
     ------
     ParameterError
-        If the suffix is not one of these, or there is no such folder.
+        If the suffix is not one of these, there is no such folder, or an argument is invalid.
+    SinkError
+        While it writes, e.g. if the disk is full, or the file was removed.
     MissingExtraError
         If python-can is not installed.
 
@@ -99,21 +103,20 @@ class can_log(Sink):  # noqa: N801 - used like a function
     True
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path_to_write(path)
-        suffixes = [suffix.lower() for suffix in self.path.suffixes]
-        zipped = suffixes[-1:] == [".gz"]
-        kind = "".join(suffixes[:-1][-1:] if zipped else suffixes[-1:])
-        if kind not in _SUFFIXES or (zipped and kind in _NOT_ZIPPED):
-            msg = (
-                f"can_log: {str(path)!r} must end with one of {', '.join(_SUFFIXES)}, and .gz "
-                f"may follow, but not on {' or '.join(_NOT_ZIPPED)}"
-            )
-            raise ParameterError(msg)
-        super().__init__(str(self.path))
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rotate: Duration | None = None,
+        keep: int | None = None,
+    ) -> None:
+        suffixes = [suffix.lower() for suffix in path_to_write(path).suffixes]
+        self._zipped = suffixes[-1:] == [".gz"]
+        self._kind = "".join(suffixes[:-1][-1:] if self._zipped else suffixes[-1:])
+        _check_kind(path, self._kind, zipped=self._zipped)
+        suffix = "".join(suffixes[-2:] if self._zipped else suffixes[-1:])
+        super().__init__(path, rotate=rotate, keep=keep, suffix=suffix)
         self._can = import_optional("can", extra="can")
-        self._format = _FORMATS.get(kind, _Format())
-        self._writer: Any = None
         self._unfit = 0
 
     @property
@@ -121,44 +124,25 @@ class can_log(Sink):  # noqa: N801 - used like a function
         """Messages left out because this kind of file cannot hold them."""
         return self._unfit
 
-    def start(self, chunk: Chunk) -> None:
-        """Open the file."""
+    def open_file(self, path: Path, chunk: Chunk) -> FileWriter:
+        """Open a file."""
         if not set(chunk.data.dtype.names or ()) >= _FIELDS:
             msg = (
                 f"can_log writes messages of rxstream.devices.can.Can, not {chunk.info.name} "
                 f"({chunk.data.dtype}); for other streams there are csv, wav and video"
             )
             raise ChunkError(msg)
-        self.path.unlink(missing_ok=True)
-        if self.path.suffix.lower() == ".db":
-            self._writer = SqliteLog(self.path)
+        log: _Log
+        if self._kind == ".db":
+            log = SqliteLog(path)
+        elif self._kind == ".blf":
+            log = BlfLog(path)
         else:
-            self._writer = self._can.Logger(str(self.path))
-
-    def write(self, chunk: Chunk) -> None:
-        """Write messages, and a comment for each gap."""
-        data, done = chunk.data, 0
-        times = chunk.time
-        for at, gap in chunk.gap_positions:
-            self._write(data[done:at], times[done:at])
-            self._comment(gap)
-            done = at
-        self._write(data[done:], times[done:])
-
-    def finish(self) -> None:
-        """Close the file."""
-        if self._writer is not None:
-            self._writer.stop()
-
-    def _write(self, data: NDArray[Any], times: NDArray[np.int64]) -> None:
-        unfit = data["flags"] & self._format.unfit != 0
-        if unfit.any():
-            self._leave_out(data["flags"][unfit])
-            data, times = data[~unfit], times[~unfit]
-        for message in unpack(self._can, data, times):
-            self._writer.on_message_received(message)
+            log = TextLog(self._can, path, self._kind, zipped=self._zipped)
+        return _LogWriter(log, _UNFIT.get(self._kind, 0), self._leave_out)
 
     def _leave_out(self, flags: NDArray[np.uint8]) -> None:
+        """Count messages that this kind of file cannot hold; the first is logged."""
         if not self._unfit:
             first = int(flags[0])
             remote, error = first & CanFlag.REMOTE, first & CanFlag.ERROR
@@ -169,9 +153,82 @@ class can_log(Sink):  # noqa: N801 - used like a function
             )  # fmt: skip
         self._unfit += len(flags)
 
-    def _comment(self, gap: Gap) -> None:
-        text = f"rxstream: {gap}, until {format_time(gap.end)} UTC"
-        if self._format.comment is None:
-            _logger.warning("%s: %s; this kind of file cannot say so", self.name, text)
-            return
-        self._writer.log_event(self._format.comment.format(text), gap.end / 1e9)
+
+class _Log(Protocol):
+    """A file of one format; what it takes waits in memory until `flush`."""
+
+    @property
+    def waiting(self) -> int: ...
+    def write(self, data: NDArray[Any], times: NDArray[np.int64]) -> None: ...
+    def comment(self, text: str, time: int) -> None: ...
+    def flush(self) -> None: ...
+    def end(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _LogWriter:
+    """Writes chunks to a log."""
+
+    def __init__(
+        self, log: _Log, unfit: int, leave_out: Callable[[NDArray[np.uint8]], None]
+    ) -> None:
+        self._log, self._unfit, self._leave_out = log, unfit, leave_out
+        self._taken = 0
+        self._failed = False
+        self.samples = 0
+
+    def write(self, chunk: Chunk) -> None:
+        data, done = chunk.data, 0
+        times = chunk.time
+        for at, gap in chunk.gap_positions:
+            self._put(data[done:at], times[done:at])
+            text = f"rxstream: {gap}, until {format_time(gap.end)} UTC"
+            self._log.comment(text, gap.end)
+            done = at
+        self._put(data[done:], times[done:])
+
+    def flush(self) -> None:
+        self._do(self._log.flush)
+
+    def close(self) -> None:
+        try:
+            # a disk that was full takes no last line either
+            if not self._failed:
+                self._do(self._log.end)
+        finally:
+            self._log.close()
+
+    def _put(self, data: NDArray[Any], times: NDArray[np.int64]) -> None:
+        unfit = data["flags"] & self._unfit != 0
+        if unfit.any():
+            self._leave_out(data["flags"][unfit])
+            data, times = data[~unfit], times[~unfit]
+        for i in range(0, len(data), _MAX_MESSAGES):
+            self._log.write(data[i : i + _MAX_MESSAGES], times[i : i + _MAX_MESSAGES])
+            self._taken += len(data[i : i + _MAX_MESSAGES])
+            if self._log.waiting >= _MAX_WAITING:
+                self.flush()
+
+    def _do(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except BaseException:
+            self._failed = True
+            raise
+        self.samples = self._taken
+
+
+def _check_kind(path: object, kind: str, *, zipped: bool) -> None:
+    if kind == ".mf4":
+        msg = (
+            f"can_log: {str(path)!r}: an MF4 file can be read only when it has been closed in "
+            "order, and a killed program would leave nothing; write .blf, and convert it: "
+            "can_logconvert drive.blf drive.mf4"
+        )
+        raise ParameterError(msg)
+    if kind not in _SUFFIXES or (zipped and kind in _NOT_ZIPPED):
+        msg = (
+            f"can_log: {str(path)!r} must end with one of {', '.join(_SUFFIXES)}, and .gz "
+            f"may follow, but not on {' or '.join(_NOT_ZIPPED)}"
+        )
+        raise ParameterError(msg)

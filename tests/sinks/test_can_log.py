@@ -1,5 +1,7 @@
 """can_log: every kind of log, what it cannot hold, and gaps."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import can
 import numpy as np
 import pytest
-from fakes import ramp
+from fakes import eventually, ramp
 
 from rxstream import Chunk, Device, Gap, concat
 from rxstream.devices.can import CAN_DTYPE, Can, CanFlag
@@ -176,6 +178,67 @@ def test_other_streams_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ChunkError, match=r"can_log writes messages .* not ramp \(int64\)"):
         sink.on_next(ramp(0, 3))
     assert not path.exists()
+
+
+KINDS = ["asc", "asc.gz", "blf", "csv", "db", "log", "log.gz", "trc"]
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_what_is_counted_is_readable_at_every_moment(tmp_path: Path, suffix: str) -> None:
+    path, copy = tmp_path / f"drive.{suffix}", tmp_path / f"copy.{suffix}"
+    with can_log(path) as sink:
+        for count in (300, 301, 350):
+            done = sink.samples
+            sink.on_next(messages(count - done, PLAIN, START + done * SECOND))
+            # nothing more comes, and it is on disk nevertheless
+            eventually(lambda: sink.samples == count)
+            copy.write_bytes(path.read_bytes())
+            assert len(list(can.LogReader(copy))) == count
+
+
+def test_the_header_of_a_blf_is_true_before_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "drive.blf"
+    with can_log(path) as sink:
+        sink.on_next(messages(100, ALL))
+        eventually(lambda: sink.samples == 100)
+        with can.BLFReader(path) as reader:
+            assert (reader.object_count, reader.file_size) == (100, path.stat().st_size)
+            assert (reader.start_timestamp, reader.stop_timestamp) == (
+                START / 1e9,
+                START / 1e9 + 0.99,
+            )
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_a_full_disk_is_reported_with_path_and_cause(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"drive.{suffix}"
+    command = [sys.executable, Path(__file__).parent / "full_can_log.py", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    found = json.loads(done.stdout)
+    assert found["error"].startswith(f"{path}: cannot be written: ")
+    assert found["closed"]
+    assert found["descriptors"] == 0
+    # at most the 10 000 messages of one chunk were given away
+    assert 0 < found["samples"] < found["sent"] <= found["samples"] + 20_000
+    assert len(list(can.LogReader(path))) == found["samples"]
+
+
+def test_files_are_rotated_and_the_oldest_deleted(tmp_path: Path) -> None:
+    chunk = messages(500, PLAIN)  # 5 s
+    with can_log(tmp_path / "drive.asc.gz", rotate=1, keep=3) as sink:
+        for i in range(0, 500, 30):
+            sink.on_next(chunk[i : i + 30])
+    names = [f"drive_20231114T22132{second}Z.asc.gz" for second in (2, 3, 4)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert [path.name for path in sink.files][-3:] == names
+    assert sink.samples == 500
+    back = concat([read(tmp_path / name) for name in names[:1]])
+    np.testing.assert_array_equal(back.data["data"], chunk.data["data"][200:300])
+
+
+def test_a_kind_that_would_not_survive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"killed program would leave nothing; write \.blf"):
+        can_log(tmp_path / "drive.mf4")
 
 
 @pytest.mark.parametrize("name", ["drive", "drive.mp3", "drive.gz", "drive.blf.gz", "drive.db.gz"])

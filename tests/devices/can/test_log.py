@@ -22,6 +22,7 @@ from rxstream.errors import (
     MissingExtraError,
     ParameterError,
 )
+from rxstream.formats.can import pack
 from rxstream.sinks import can_log
 from rxstream.sinks.can_sqlite import SqliteLog
 
@@ -50,11 +51,16 @@ def messages(count: int = 5000) -> list[can.Message]:
 
 
 def write(path: Path, items: list[can.Message]) -> Path:
-    # python-can's own writer for SQLite loses what it has not written yet when it is stopped
-    log: Any = SqliteLog(path) if path.suffix == ".db" else can.Logger(str(path))
-    for item in items:
-        log.on_message_received(item)
-    log.stop()
+    if path.suffix == ".db":
+        # python-can's own writer for SQLite loses what it has not written yet when it is stopped
+        log = SqliteLog(path)
+        log.write(pack(items), np.array([round(item.timestamp * 1e9) for item in items]))
+        log.end()
+        log.close()
+        return path
+    with can.Logger(str(path)) as logger:
+        for item in items:
+            logger.on_message_received(item)
     return path
 
 
