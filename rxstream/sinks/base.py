@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from abc import abstractmethod
 from typing import ClassVar, Self
 
@@ -18,8 +19,8 @@ __all__ = ["Sink"]
 
 _logger = logging.getLogger(__name__)
 
-# How long `close` waits for a write that is under way in another thread [s]: as long as
-# `Device.close` waits for its subscribers. Memory cards stall for some seconds.
+# How long a write may take before `close` leaves it to itself [s]: as long as `Device.close` waits
+# for its subscribers, and memory cards do stall for some seconds.
 _PATIENCE = 5.0
 
 
@@ -72,6 +73,8 @@ class Sink(abc.ObserverBase[Chunk]):
         self._done = threading.Event()
         # somebody has waited in vain to close it: the write under way does it
         self._to_close = False
+        # when the write under way began, on the monotonic clock [s]
+        self._writing_since: float | None = None
         self._subscribed = False
         self._info: StreamInfo | None = None
         self._samples = self._lost = 0
@@ -152,20 +155,23 @@ class Sink(abc.ObserverBase[Chunk]):
         Raises
         ------
         SinkError
-            If a write under way in another thread takes more than 5 s; when that returns, the
-            sink is closed.
+            If another thread has been writing one chunk for 5 s; when that returns, the sink is
+            closed.
         Exception
             Any error of `finish`, e.g. `SinkError` if the disk is full.
         """
-        if not self._guard.acquire(timeout=_PATIENCE):
+        since, now = self._writing_since, time.monotonic()
+        if not self._guard.acquire(timeout=max(0.0, (since or now) + _PATIENCE - now)):
             self._to_close = True
             # the write may have returned just before that line
             if not self._guard.acquire(blocking=False):
                 msg = (
-                    f"{self._name}: still writes one chunk after {_PATIENCE:g} s and is left to "
-                    "it; it closes when that returns. Is its disk, or its function, hanging?"
+                    f"{self._name}: has been writing one chunk for {_PATIENCE:g} s and is left to "
+                    "it; it closes when that returns. Does its disk, or its function, hang?"
                 )
-                raise SinkError(msg)
+                late = SinkError(msg)
+                note_failure(self._name, late)
+                raise late
         try:
             self._end()
         finally:
@@ -224,6 +230,7 @@ class Sink(abc.ObserverBase[Chunk]):
         with self._guard:
             if self._done.is_set() or self._to_close:
                 raise self._too_late()
+            self._writing_since = time.monotonic()
             try:
                 if self._info is None or value.info is not self._info:
                     self._accept(value)
@@ -231,6 +238,8 @@ class Sink(abc.ObserverBase[Chunk]):
             except BaseException as error:
                 self._give_up(error)
                 raise
+            finally:
+                self._writing_since = None
             self._samples += len(value)
             if value.gap_positions:
                 self._lost += value.lost

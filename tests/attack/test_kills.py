@@ -31,7 +31,7 @@ class Victim:
     """A program that writes some files, and is killed."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        rng = random.Random(seed)  # noqa: S311 - which kill, not a secret
+        rng = random.Random(seed)
         folder.mkdir()
         self._folder = folder
         self._names = rng.sample(sorted(CASES), SINKS)
