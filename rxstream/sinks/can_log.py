@@ -30,9 +30,10 @@ _NOT_ZIPPED = (".blf", ".db")
 _FIELDS = frozenset(CAN_DTYPE.names or ())
 # `CanFlag` bits: a file of this kind cannot hold messages with one of these
 _UNFIT = {".trc": CanFlag.REMOTE | CanFlag.ERROR | CanFlag.FD}
-# what waits in memory to be written [bytes]: the size of a container that readers of BLF expect
-_MAX_WAITING = 128 * 1024
-# messages packed at a time, so that a chunk of very many comes in pieces of about that size
+# What waits in memory to be written [bytes], some 150 messages: so little that a log that is written
+# faster than time, a replay, loses a moment only as well.
+_MAX_WAITING = 8 * 1024
+# messages packed at a time: a chunk of very many comes in pieces
 _MAX_MESSAGES = 1024
 
 

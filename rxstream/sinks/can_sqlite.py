@@ -44,6 +44,10 @@ class SqliteLog:
         # any thread may close a sink, but its lock keeps two from using it at a time
         self._connection = sqlite3.connect(path, check_same_thread=False)
         try:
+            # a write-ahead log: transactions need not wait for the disk, and none is half done after
+            # a loss of power either; where there can be none, SQLite keeps its journal
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
             with self._connection:
                 self._connection.execute(_TABLE)
         except sqlite3.Error as error:
@@ -75,8 +79,12 @@ class SqliteLog:
         self._rows.clear()
 
     def end(self) -> None:
-        """Write what was taken."""
+        """Write what was taken, and make it one file."""
         self.flush()
+        try:
+            self._connection.execute("PRAGMA journal_mode=DELETE")
+        except sqlite3.Error as error:
+            raise _system_error(error) from error
 
     def close(self) -> None:
         """Close the file, without what was not flushed."""

@@ -1,4 +1,4 @@
-"""Write messages until the disk is full (here: files may not be larger), and say what came of it."""
+"""Write messages until the disk is full (here: files may not be larger); say what came of it."""
 
 import json
 import os

@@ -191,8 +191,9 @@ def test_what_is_counted_is_readable_at_every_moment(tmp_path: Path, suffix: str
             done = sink.samples
             sink.on_next(messages(count - done, PLAIN, START + done * SECOND))
             # nothing more comes, and it is on disk nevertheless
-            eventually(lambda: sink.samples == count)
-            copy.write_bytes(path.read_bytes())
+            eventually(lambda count=count: sink.samples == count)
+            for file in tmp_path.glob("drive*"):
+                file.with_name(file.name.replace("drive", "copy")).write_bytes(file.read_bytes())
             assert len(list(can.LogReader(copy))) == count
 
 

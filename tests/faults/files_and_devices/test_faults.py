@@ -17,7 +17,7 @@ PROGRAMS = {
     "empty_fd_frames": "python-can takes FD frames without data for remote frames",
     "error_frames_of_candump": "python-can asks for more bits than those of error frames",
     "j1939_database": "identifiers are compared with their source address",
-    "killed_can_log": "python-can keeps 128 KiB of a BLF in memory",
+    "killed_can_log": "",
     "names_of_scaled_values": "the names of a database are those of raw values",
     "one_identifier_on_two_buses": "the bus of a message is not looked at",
     "overlapping_signals": "cantools refuses signals that overlap, and the error names no remedy",
