@@ -6,27 +6,20 @@ that falls out of it obeys its policy, and gets what it missed as a gap.
 """
 
 import threading
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import Time, now_ns, to_ns
+from rxstream.data.clock import NEVER, Time, now_ns, to_ns
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
-from rxstream.errors import ChunkError, LagError, ParameterError
+from rxstream.errors import ChunkError, LagError, ParameterError, ShortHistoryError
+from rxstream.window.store import Place, Store
 
 __all__ = ["Cursor", "Log", "Policy"]
 
 Policy: TypeAlias = Literal["gap", "latest", "error", "block"]
-
-# Memory of a chunk besides its samples [bytes], measured with tracemalloc.
-_CHUNK_BYTES = 512
-
-# Chunks taken at once: a busy reader locks the log once for all of them, and a dispose or a turn of
-# its scheduler waits for no more than these.
-_BATCH = 64
 
 
 class Cursor:
@@ -39,11 +32,11 @@ class Cursor:
     wake
         Called once when there is something to take, after `Log.take` has returned an empty list.
     seen
-        The last chunk taken, or an empty one where the reader began; None if that is not known yet.
+        The place up to which it has taken, or where it began; None if nothing had come then.
     thread
         Identifier of the thread that took last.
     cut
-        Time [ns] to which the first chunk is cut, for a start in the past.
+        Time [ns] before which it takes nothing, for a start in the past or the future.
     lost, delivered
         Samples lost to lag, and chunks taken.
     """
@@ -54,7 +47,7 @@ class Cursor:
     def __init__(self, policy: Policy, wake: Callable[[], None], name: str) -> None:
         self.policy, self.wake, self.name = policy, wake, name
         self.position = 0
-        self.seen: Chunk | None = None
+        self.seen: Place | None = None
         self.thread = 0
         self.gone = False
         self.cut: int | None = None
@@ -69,72 +62,75 @@ class Log:
     span
         Sample time kept [ns].
     max_bytes
-        Bytes kept, samples and bookkeeping; the newest chunk always is.
+        Bytes kept: samples, stamps, evidence and bookkeeping; the newest chunk always is.
     name
         Name of the stream, for messages.
     clock
         Returns the time [ns] by which an idle log ages.
+    report
+        Called once, when the bytes are too few for the span.
     """
 
     def __init__(
-        self, span: int, max_bytes: int, name: str, clock: Callable[[], int] = now_ns
+        self,
+        span: int,
+        max_bytes: int,
+        name: str,
+        clock: Callable[[], int] = now_ns,
+        report: Callable[[ShortHistoryError], None] | None = None,
     ) -> None:
         self.span, self.max_bytes, self.name = span, max_bytes, name
-        self._clock = clock
+        self._clock, self._report = clock, report
         # Finalizers of a dropped chunk may re-enter, e.g. dispose a subscription.
         self._lock = threading.RLock()
         # Notified when a blocking cursor has moved or left: a producer may wait for it.
         self._moved = threading.Condition(self._lock)
-        # Chunk number n is at n - `_base`. Those before `start` are None until many are deleted.
-        self._chunks: list[Chunk | None] = []
-        self._base = 0
-        self.start = self.stop = 0
-        self._bytes = 0
-        self._oldest_end = 0
+        self._store = Store()
         # `stop` when the clock was last read: as long as that is the same, the log is idle, since
         # about `_appended_at` [ns].
         self._stop_at_look = 0
         self._appended_at = 0
-        self.ended = False
+        # Whether bytes have bounded it, and not time.
+        self._short = False
+        self.ended = self.forgotten = False
         self.error: Exception | None = None
         self._cursors: tuple[Cursor, ...] = ()
         # Cursors that found nothing to take; the next append wakes these, and only these.
         self._idle: list[Cursor] = []
-        # Cursors that have not taken anything, and found no chunk before them. If their first chunk
-        # is dropped, its start is noted, so that the loss has a start and a count.
-        self._fresh: list[Cursor] = []
-        # Empty chunk at the end of the last one dropped, when none is left: at the end of the
-        # stream it carries the gap to readers that lag.
-        self._tail: Chunk | None = None
         self._blocking = self._released = False
 
     # -- writing ------------------------------------------------------------------------------
 
     def append(self, chunk: Chunk) -> None:
-        """Add the newest chunk and wake idle readers; waits only for cursors that block."""
-        end = chunk.end
+        """Add the newest chunk and wake idle readers; waits only for cursors that block.
+
+        Raises
+        ------
+        ChunkError
+            If it begins before the end of the one before it.
+        """
+        store, limit = self._store, chunk.end - self.span
+        short = False
         with self._lock:
             if self.ended:
                 return
-            self._chunks.append(chunk)
-            if self.start == self.stop:
-                self._oldest_end = end
-            self.stop += 1
-            self._bytes += chunk.nbytes + _CHUNK_BYTES
+            store.append(chunk)
             # Woken without the lock, when other threads may add to the list: so it is replaced.
             idle: list[Cursor] | None = None
             if self._idle:
                 idle, self._idle = self._idle, []
-            full = end - self.span >= self._oldest_end or self._bytes > self.max_bytes
+            full = limit >= store.oldest_end or store.nbytes > self.max_bytes
             if full and not self._blocking:
-                self._trim(end - self.span)
-                full = False
-        if idle:
-            for cursor in idle:
-                cursor.wake()
-        if full:
-            with self._lock:
-                self._trim(end - self.span, hold=True)
+                short, full = self._trim(limit), False
+        try:
+            if idle:
+                _wake_all(idle)
+        finally:
+            if full:
+                with self._lock:
+                    short = self._trim(limit, hold=True)
+            if short:
+                self._report_short()
 
     def end(self, error: Exception | None = None) -> None:
         """Let every reader finish what is there and then end, with ``error`` if there is one."""
@@ -144,8 +140,12 @@ class Log:
             self.ended, self.error = True, error
             idle, self._idle = self._idle, []
             self._moved.notify_all()
-        for cursor in idle:
-            cursor.wake()
+        _wake_all(idle)
+
+    def forget(self) -> None:
+        """End without a word: nobody can append any more."""
+        self.forgotten = not self.ended
+        self.end()
 
     def release(self) -> None:
         """Stop holding the producer; blocking cursors still get everything."""
@@ -156,91 +156,72 @@ class Log:
     def trim_idle(self) -> bool:
         """Expire chunks by the clock while the producer is idle; return whether any are left."""
         with self._lock:
-            now = self._clock()
+            store, now = self._store, self._clock()
             # not idle: appending has trimmed it
-            if self._stop_at_look != self.stop:
-                self._stop_at_look, self._appended_at = self.stop, now
-            newest = self._newest()
-            if newest is not None:
-                self._trim(newest.end + now - self._appended_at - self.span, keep=0)
-            return self.start < self.stop
+            if self._stop_at_look != store.stop:
+                self._stop_at_look, self._appended_at = store.stop, now
+            if store.start < store.stop:
+                self._trim(store.end + now - self._appended_at - self.span, keep=0)
+            return store.start < store.stop
 
     def clear(self) -> None:
         """Drop everything; a reader that has not had it gets a gap."""
         with self._lock:
-            while self.start < self.stop:
-                self._drop()
+            if self._store.start < self._store.stop:
+                self._store.trim(self._store.stop)
 
-    def _trim(self, limit: int, *, hold: bool = False, keep: int = 1) -> None:
+    def _trim(self, limit: int, *, hold: bool = False, keep: int = 1) -> bool:
         """Drop chunks that end by ``limit`` [ns] or are too many bytes; the lock must be held.
 
-        With ``hold``, wait for cursors that block; else keep what they have not had.
+        With ``hold``, wait for cursors that block; else keep what they have not had. Return
+        whether bytes, and not time, have bounded the log for the first time.
         """
-        while self.stop - self.start > keep:
-            if self._oldest_end > limit and self._bytes <= self.max_bytes:
-                return
+        store, was_short = self._store, self._short
+        while True:
+            number = min(store.expired(limit, self.max_bytes), store.stop - keep)
+            if number <= store.start:
+                break
             if self._blocking:
-                behind = [
-                    c for c in self._cursors if c.policy == "block" and c.position <= self.start
-                ]
-                # A thread that appends while it delivers to a blocking cursor waits for itself.
-                if behind and (
-                    not hold
-                    or self._released
-                    or self.ended
-                    or any(c.thread == get_ident() for c in behind)
-                ):
-                    return
-                if behind:
+                behind = [c for c in self._cursors if c.policy == "block" and c.position < number]
+                number = min([number, *(c.position for c in behind)])
+                if number <= store.start:
+                    # A thread that appends while it delivers to a blocking cursor waits for itself.
+                    if not hold or self._released or self.ended or _own(behind):
+                        break
                     self._moved.wait()
                     continue
-            self._drop()
+            self._short = self._short or store.oldest_end > limit
+            store.trim(number)
+        return self._short and not was_short
 
-    def _drop(self) -> None:
-        chunks = self._chunks
-        at = self.start - self._base
-        # This reference keeps the chunk until the method returns: finalizers that call in again
-        # then find the log in order.
-        dead: Any = chunks[at]
-        chunks[at] = None
-        self._bytes -= dead.nbytes + _CHUNK_BYTES
-        if self._fresh:
-            self._note_origin(dead)
-        self.start += 1
-        at += 1
-        if self.start < self.stop:
-            oldest: Any = chunks[at]
-            self._oldest_end = oldest.end
-        else:
-            self._tail = Chunk.empty(dead.info, dead.end, index=dead.next_index)
-        # When half of the list is dropped entries, delete them: O(1) per chunk on average.
-        if at > _BATCH and 2 * at > len(chunks):
-            del chunks[:at]
-            self._base += at
-
-    def _note_origin(self, dead: Chunk) -> None:
-        """Note the start of a dropped chunk for the cursors that would have begun with it."""
-        fresh, self._fresh = self._fresh, []
-        for cursor in fresh:
-            if cursor.seen is None and cursor.position == self.start:
-                cursor.seen = _origin(dead)
-            elif cursor.seen is None:
-                self._fresh.append(cursor)
+    def _report_short(self) -> None:
+        if self._report is None:
+            return
+        held, span = self.held, self.span / 1e9
+        wanted = self.max_bytes * span / held if held else float("inf")
+        msg = (
+            f"{self.name}: max_bytes, {self.max_bytes / 1e6:.3g} MB, holds {held:.3g} s of the "
+            f"{span:g} s of history; make it max_bytes={wanted:.2g}, or the history shorter"
+        )
+        self._report(ShortHistoryError(msg))
 
     # -- readers ------------------------------------------------------------------------------
 
     def attach(self, cursor: Cursor, since: int | None = None) -> None:
-        """Put a cursor at "now", or at the time ``since`` [ns], and wake it if there is work."""
+        """Put a cursor at "now", or at the time ``since`` [ns], and wake it if there is work.
+
+        Where chunks after ``since`` were dropped already, it begins with a gap for them.
+        """
         with self._lock:
-            cursor.position = self.stop
-            if since is not None:
-                cursor.position = self._number_at(since)
-                cursor.cut = since
-            before = cursor.position - 1
-            cursor.seen = self._chunks[before - self._base] if before >= self.start else None
-            if cursor.seen is None:
-                self._fresh.append(cursor)
-            busy = cursor.position < self.stop or self.ended
+            store = self._store
+            cursor.position = store.stop if since is None else store.number_at(since)
+            cursor.cut, cursor.seen = since, store.place(cursor.position)
+            if since is not None and store.begin is not None and since < store.begin[0]:
+                # What it missed begins where the stream did, not before; how many samples it is
+                # can be said only there.
+                cursor.position -= 1
+                cursor.seen = max(store.origin or store.begin, (since, None), key=_time_of)
+            busy = cursor.position < store.stop or self.ended
             self._cursors = (*self._cursors, cursor)
             self._blocking = self._blocking or cursor.policy == "block"
             if not busy:
@@ -254,13 +235,13 @@ class Log:
             cursor.gone = True
             self._cursors = tuple(c for c in self._cursors if c is not cursor)
             self._idle = [c for c in self._idle if c is not cursor]
-            self._fresh = [c for c in self._fresh if c is not cursor]
             self._blocking = any(c.policy == "block" for c in self._cursors)
-            cursor.seen = None
             self._moved.notify_all()
 
     def take(self, cursor: Cursor) -> list[Chunk] | None:
         """Return the next chunks for a cursor; an empty list means wait for `Cursor.wake`.
+
+        They are few, or few bytes: who is slow holds no more than these of what the log drops.
 
         Returns
         -------
@@ -274,82 +255,98 @@ class Log:
         LagError
             If the cursor fell out of the window and its policy is ``"error"``.
         """
-        with self._lock:
-            position, seen = cursor.position, cursor.seen
-            missed = position < self.start
-            if max(position, self.start) == self.stop:
-                if cursor.gone or (self.ended and not (missed and seen)):
-                    return None
-                # What it missed is reported before the next chunk, or at the end: there is no
-                # next chunk yet to carry the gap.
-                if not self.ended:
-                    self._park(cursor)
-                    return []
-            at = max(position, self.start)
-            if cursor.policy == "latest" and at < self.stop - 1:
-                if seen is None and not missed:
-                    seen = _origin(self._chunks[position - self._base])
-                at, missed = self.stop - 1, True
-            first = at - self._base
-            # At the end, with everything dropped, the tail alone carries the gap.
-            chunks: list[Any] = self._chunks[first : first + _BATCH] or [self._tail]
-            cursor.position = min(at + len(chunks), self.stop)
-            cursor.seen = chunks[-1]
-            cursor.delivered += len(chunks)
-            if cursor.policy == "block":
-                cursor.thread = get_ident()
-                self._moved.notify_all()
-        if missed:
-            chunks[0] = self._with_lag(cursor, seen, chunks[0])
-        if cursor.cut is not None:
-            begun = chunks[0]
-            if begun.covered_from < cursor.cut < begun.end:
-                chunks[0] = begun.between(cursor.cut, begun.end)
+        store = self._store
+        while True:
+            with self._lock:
+                at, seen = max(cursor.position, store.start), cursor.seen
+                missed = cursor.position < at
+                if at == store.stop:
+                    if cursor.gone or (self.ended and not missed):
+                        return None
+                    # What it missed is reported before the next chunk, or at the end: there is no
+                    # next chunk yet to carry the gap.
+                    if not self.ended:
+                        self._park(cursor)
+                        return []
+                if cursor.policy == "latest" and at < store.stop - 1:
+                    at, missed = store.stop - 1, True
+                # At the end, with everything dropped, an empty chunk alone carries the gap.
+                chunks = store.read(at)
+                last = chunks[-1]
+                cursor.position = min(at + len(chunks), store.stop)
+                cursor.seen = last.end, last.next_index
+                cursor.delivered += len(chunks)
+                if cursor.policy == "block":
+                    cursor.thread = get_ident()
+                    self._moved.notify_all()
+            if cursor.cut is not None:
+                # What it missed of the time before the cut is not lost to it.
+                missed = missed and chunks[0].covered_from >= cursor.cut
+                chunks = _cut(chunks, cursor.cut)
+                if not chunks:
+                    continue
+            if missed:
+                chunks[0] = self._with_lag(cursor, seen or store.origin, chunks[0])
             cursor.cut = None
-        return chunks
+            return chunks
 
     def _park(self, cursor: Cursor) -> None:
         """Have a cursor woken by the next append."""
         if not cursor.gone and cursor not in self._idle:
             self._idle.append(cursor)
 
-    def _with_lag(self, cursor: Cursor, seen: Chunk | None, first: Chunk) -> Chunk:
+    def _with_lag(self, cursor: Cursor, seen: Place | None, first: Chunk) -> Chunk:
         """Return the first chunk after a lag with what the cursor missed as a gap."""
         if seen is None:
             return first
-        lost = max(0, first.first_index - seen.next_index)
-        gap = Gap(seen.end, max(seen.end, first.covered_from), lost, "lag")
-        # Only heartbeats of an irregular stream were missed: nothing is lost, and the chunk covers
-        # their time.
-        if not gap.lost and first.rate is None and not first.gap_positions:
-            return first._replace(start=gap.start)
+        begin, index = seen
+        lost = None if index is None else max(0, first.first_index - index)
+        gap = Gap(begin, max(begin, first.covered_from), lost, "lag")
+        if cursor.cut is not None:
+            gap = gap.between(cursor.cut, gap.end)
+        if gap.lost == 0:
+            if gap.start == gap.end:
+                return first
+            # Only heartbeats of an irregular stream were missed: nothing is lost, and the chunk
+            # covers their time.
+            if first.rate is None and not first.gap_positions:
+                return first._replace(start=gap.start)
         cursor.lost += gap.lost or 0
         if cursor.policy == "error":
             msg = (
                 f"{self.name}: subscriber {cursor.name} was too slow: {gap}; the window holds "
-                f"{self.span / 1e9:g} s; make the history longer, or use another on_lag policy"
+                f"{self.held:.3g} s; make the history longer, or use another on_lag policy"
             )
             raise LagError(msg)
         return first.with_gap(gap)
 
     # -- looking ------------------------------------------------------------------------------
 
+    @property
+    def start(self) -> int:
+        """Number of the oldest chunk held."""
+        return self._store.start
+
+    @property
+    def stop(self) -> int:
+        """Number of the next chunk to come."""
+        return self._store.stop
+
     def newest(self) -> Chunk | None:
         """Return the newest chunk, or None."""
         with self._lock:
-            return self._newest()
+            return self._store.get(self._store.stop - 1)
+
+    def since(self, back: int) -> int:
+        """Return the time ``back`` [ns] before the end of the newest chunk there ever was."""
+        end = self._store.end
+        # In an empty log "now" could come after a first chunk that is just arriving.
+        return NEVER if end == NEVER else end - back
 
     def chunks(self, t0: int, t1: int) -> list[Chunk]:
         """Return the chunks from ``t0`` to before ``t1`` [ns], the outer ones cut to fit."""
         with self._lock:
-            at = self._number_at(t0) - self._base
-            found: list[Chunk] = []
-            # Not a slice, which would copy everything later.
-            for k in range(at, len(self._chunks)):
-                chunk = self._chunks[k]
-                if chunk is None or chunk.covered_from >= t1:
-                    break
-                found.append(chunk)
+            found = self._store.chunks(t0, t1)
         if found and found[-1].end > t1:
             found[-1] = found[-1].between(found[-1].covered_from, t1)
         if found and found[0].covered_from < t0:
@@ -375,57 +372,67 @@ class Log:
         found = self.chunks(x, y)
         if found:
             return concat(found)
-        newest = self.newest()
-        if newest is None:
+        with self._lock:
+            store = self._store
+            later = store.get(store.number_at(x)) or store.get(store.stop - 1)
+        if later is None:
             msg = f"{self.name}: nothing has come yet"
             raise ChunkError(msg)
-        with self._lock:
-            at = self._number_at(x) - self._base
-            later = self._chunks[at] if at < len(self._chunks) else None
-        return (newest if later is None else later)[:0]
+        return later[:0]
 
     @property
     def nbytes(self) -> int:
-        """Bytes held: samples and bookkeeping."""
-        return self._bytes
+        """Bytes held: samples, stamps, evidence and bookkeeping."""
+        return self._store.nbytes
 
     @property
     def held(self) -> float:
         """Sample time held [s]."""
-        oldest, newest = self._oldest(), self.newest()
-        return (newest.end - oldest.start) / 1e9 if oldest and newest else 0.0
+        with self._lock:
+            oldest = self._store.get(self._store.start)
+            return 0.0 if oldest is None else (self._store.end - oldest.start) / 1e9
 
     def cursors(self) -> Sequence[tuple[Cursor, int, float]]:
         """Return each cursor, and how far it is behind in chunks and in sample time [s]."""
         with self._lock:
-            newest = self._newest()
-            return [(c, self.stop - c.position, self._behind(c, newest)) for c in self._cursors]
+            stop = self._store.stop
+            return [(c, stop - c.position, self._behind(c)) for c in self._cursors]
 
-    def _behind(self, cursor: Cursor, newest: Chunk | None) -> float:
-        at = max(cursor.position, self.start) - self._base
-        if newest is None or at >= len(self._chunks):
+    def _behind(self, cursor: Cursor) -> float:
+        store = self._store
+        next_one = store.get(max(cursor.position, store.start))
+        if next_one is None:
             return 0.0
-        chunk: Any = self._chunks[at]
-        since = cursor.seen.end if cursor.seen else chunk.start
-        return float(newest.end - since) / 1e9
-
-    def _newest(self) -> Chunk | None:
-        return self._chunks[-1] if self.start < self.stop else None
-
-    def _oldest(self) -> Chunk | None:
-        with self._lock:
-            return self._chunks[self.start - self._base] if self.start < self.stop else None
-
-    def _number_at(self, t: int) -> int:
-        """Return the number of the first chunk that ends after ``t`` [ns]."""
-        dead = self.start - self._base
-        return self._base + bisect_right(self._chunks, t, lo=dead, key=_end_of)
+        since = next_one.start if cursor.seen is None else cursor.seen[0]
+        return (store.end - since) / 1e9
 
 
-def _origin(chunk: Any) -> Chunk:
-    """Return an empty chunk at the start of another one."""
-    return Chunk.empty(chunk.info, chunk.covered_from, index=chunk.first_index)
+def _wake_all(cursors: Iterable[Cursor]) -> None:
+    """Wake cursors: all of them, also where one raises, as by ^C in the thread that appends."""
+    raised, rest = None, iter(cursors)
+    while True:
+        try:
+            for cursor in rest:
+                cursor.wake()
+            break
+        except BaseException as error:  # noqa: BLE001 - raised below, when all are awake
+            raised = error
+    if raised is not None:
+        raise raised
 
 
-def _end_of(chunk: Chunk | None) -> int:
-    return chunk.end if chunk is not None else 0
+def _own(cursors: Iterable[Cursor]) -> bool:
+    """Whether this thread delivers to one of them."""
+    return any(cursor.thread == get_ident() for cursor in cursors)
+
+
+def _cut(chunks: list[Chunk], begin: int) -> list[Chunk]:
+    """Return what lies at ``begin`` [ns] or later."""
+    found = [chunk for chunk in chunks if chunk.end > begin]
+    if found and found[0].covered_from < begin:
+        found[0] = found[0].between(begin, found[0].end)
+    return found
+
+
+def _time_of(place: Place) -> int:
+    return place[0]

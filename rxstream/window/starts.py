@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ParameterError
-from rxstream.steps.watermark import NEVER
 from rxstream.validation import checked_name
 from rxstream.window.log import Log, Policy
 
@@ -62,6 +61,4 @@ class StartPosition:
         self.check(log)
         if self.back is None:
             return self.to
-        newest = log.newest()
-        # In an empty log "now" could come after a first chunk that is just arriving.
-        return NEVER if newest is None else newest.end - self.back
+        return log.since(self.back)

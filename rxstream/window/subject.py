@@ -2,20 +2,22 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from reactivex import abc
+from reactivex.internal.exceptions import DisposedException
 from reactivex.subject import Subject
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, now_ns, to_span
-from rxstream.errors import ParameterError, SubscriberError
+from rxstream.errors import ParameterError
 from rxstream.validation import checked_name, is_whole
 from rxstream.window.janitor import janitor
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
 from rxstream.window.starts import StartPosition
-from rxstream.window.worker import SubscriberWorker, log_report
+from rxstream.window.worker import Report, SubscriberWorker, log_report, report_safely
 
 __all__ = ["DEFAULT_BYTES", "DEFAULT_HISTORY", "TimeWindowSubject", "check_bytes"]
 
@@ -50,11 +52,13 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
     history
         Sample time kept [s].
     max_bytes
-        Bytes kept, whichever is less.
+        Bytes kept, whichever is less: samples, stamps and raw evidence, and what a chunk is made
+        of besides. A chunk is counted as large as it is, also where it is a view of a larger array.
     name
         Name in threads and messages.
     report
-        Called with the `SubscriberError` of a subscriber that raised; default: the logging module.
+        Called with the `SubscriberError` of a subscriber that raised, and once with a
+        `ShortHistoryError` if the bytes are too few for the history; default: the logging module.
     clock
         Returns the time [ns] by which an idle window ages. With the host clock it is trimmed by
         itself; with another one, as in virtual time, call `trim`.
@@ -84,13 +88,14 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         *,
         max_bytes: int = DEFAULT_BYTES,
         name: str = "stream",
-        report: Callable[[SubscriberError], None] = log_report,
+        report: Report = log_report,
         clock: Callable[[], int] = now_ns,
     ) -> None:
         super().__init__()
         check_bytes(max_bytes)
         name = checked_name(name, "TimeWindowSubject: name")
-        self._log = Log(to_span(history, "history"), max_bytes, name, clock)
+        span = to_span(history, "history")
+        self._log = Log(span, max_bytes, name, clock, partial(report_safely, report))
         self.report_fault = report
         self._guard = threading.Lock()
         self._workers: list[SubscriberWorker] = []
@@ -106,17 +111,29 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
     # -- the observer's side ------------------------------------------------------------------
 
     def on_next(self, value: Chunk) -> None:
-        """Append a chunk; return at once, unless a subscriber asked to block."""
+        """Append a chunk; return at once, unless a subscriber asked to block.
+
+        Raises
+        ------
+        ChunkError
+            If it begins before the end of the one before it: it goes back, or comes twice.
+        DisposedException
+            After `dispose`, as any Subject of RxPY.
+        """
+        if self.is_disposed:
+            raise DisposedException
         self._log.append(value)
         if self._unwatch is None:
             self._watch()
 
     def on_error(self, error: Exception) -> None:
         """End with an error, after everything that is there."""
+        self.check_disposed()
         self._end(error)
 
     def on_completed(self) -> None:
         """End, after everything that is there."""
+        self.check_disposed()
         self._end(None)
 
     def dispose(self) -> None:
@@ -127,7 +144,15 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         self._log.clear()
         super().dispose()
 
+    def __del__(self) -> None:
+        # Nobody can append any more: its readers take what is there, and its threads end.
+        log = getattr(self, "_log", None)
+        if log is not None:
+            log.forget()
+
     def _end(self, error: Exception | None) -> None:
+        if not self.is_stopped:
+            self.is_stopped, self.exception = True, error
         self._log.end(error)
         self._ended.set()
         with self._guard:
@@ -163,6 +188,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         start: StartPosition,
     ) -> abc.DisposableBase:
         """Subscribe from a start on."""
+        self.check_disposed()
         since = start.since(self._log)
         worker = SubscriberWorker(self._log, observer, scheduler, start, self.report_fault)
         with self._guard:
@@ -175,6 +201,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         self, start: StartPosition, on_close: Callable[[], None] | None = None
     ) -> Reader:
         """Return a reader that begins at a start."""
+        self.check_disposed()
         since, name = start.since(self._log), start.name or "reader"
         return Reader(self._log, start.policy, since, name, on_close)
 

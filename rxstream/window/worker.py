@@ -4,6 +4,7 @@ import itertools
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -14,12 +15,13 @@ from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler, Virt
 from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
 
 from rxstream.data.chunk import Chunk
-from rxstream.errors import ParameterError, SubscriberError
+from rxstream.errors import ParameterError, RxStreamError, SubscriberError
 from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
+from rxstream.steps.observers import belongs_to_caller
 from rxstream.window.log import Cursor, Log
 from rxstream.window.starts import StartPosition
 
-__all__ = ["SubscriberWorker", "log_report"]
+__all__ = ["Report", "SubscriberWorker", "log_report", "report_safely"]
 
 _logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
@@ -29,9 +31,24 @@ _numbers = itertools.count(1)
 _MAX_EXTRA_BATCHES = 64
 
 
-def log_report(error: SubscriberError) -> None:
-    """Report a subscriber's exception to the logging module."""
-    _logger.error("%s", error, exc_info=error.__cause__)
+Report = Callable[[RxStreamError], None]
+"""Takes the `SubscriberError` of a subscriber that raised, and a `ShortHistoryError`."""
+
+
+def log_report(error: RxStreamError) -> None:
+    """Report the exception of a subscriber, or a short history, to the logging module."""
+    level = logging.ERROR if isinstance(error, SubscriberError) else logging.WARNING
+    _logger.log(level, "%s", error, exc_info=error.__cause__)
+
+
+def report_safely(report: Report, error: RxStreamError) -> None:
+    """Report an error; a report that raises harms neither the producer nor other subscribers."""
+    try:
+        report(error)
+    except BaseException as raised:
+        _logger.exception("rxstream: the report of %r raised", str(error))
+        if belongs_to_caller(raised):
+            raise
 
 
 class SubscriberWorker(Disposable):
@@ -43,7 +60,7 @@ class SubscriberWorker(Disposable):
         observer: abc.ObserverBase[Chunk],
         scheduler: abc.SchedulerBase | None,
         start: StartPosition,
-        report: Callable[[SubscriberError], None],
+        report: Report,
     ) -> None:
         super().__init__()
         # Appending threads wake it, and those are not the loop's.
@@ -55,7 +72,7 @@ class SubscriberWorker(Disposable):
             observer, self._filter = observer.observer, HeartbeatFilter()
         self._log, self._observer, self._scheduler = log, observer, scheduler
         self._report = report
-        self._wakeup: SimpleQueue[None] = SimpleQueue()
+        self._wakeup: SimpleQueue[Any] = SimpleQueue()
         self._gone = False
         # None until it runs, and for schedulers.
         self.thread: threading.Thread | None = None
@@ -109,9 +126,13 @@ class SubscriberWorker(Disposable):
         if self.thread is not None:
             self._wakeup.put(None)
             return
+        # it had nothing to take, and nothing will come
+        if self._log.forgotten:
+            return
         thread = threading.Thread(
-            target=self._run, name=f"rxstream-{self.cursor.name}", daemon=True
-        )
+            target=_work, name=f"rxstream-{self.cursor.name}", daemon=True,
+            args=(weakref.ref(self, self._wakeup.put), self._wakeup),
+        )  # fmt: skip
         try:
             thread.start()
         except RuntimeError as error:
@@ -120,21 +141,23 @@ class SubscriberWorker(Disposable):
             return
         self.thread = thread
 
-    def _run(self) -> None:
-        self.thread = threading.current_thread()
+    def deliver_all(self) -> bool:
+        """Deliver what is there, in its own thread; return whether more may come."""
+        self.thread, more = threading.current_thread(), False
         try:
-            while not self._gone:
-                if not self._deliver_batch():
-                    if self._gone:
-                        return
-                    self._wakeup.get()
+            while not self._gone and self._deliver_batch():
+                pass
+            more = not self._gone
         finally:
-            # also when a subscriber has ended this thread by SystemExit
-            self.dispose()
-            self.done.set()
+            if not more:
+                self.dispose()
+                self.done.set()
+        return more
 
     def _run_here(self) -> None:
         """Deliver in the thread that appends or subscribes, and not for ever if others append."""
+        if self._log.forgotten:
+            return
         target, extra = self._log.stop, 0
         while not self._gone and self._deliver_batch():
             extra += self.cursor.position > target
@@ -148,11 +171,11 @@ class SubscriberWorker(Disposable):
             pass
 
     def _wake_scheduler(self) -> None:
-        if self._scheduler is None or self._gone:
+        if self._scheduler is None or self._gone or self._log.forgotten:
             return
         try:
             self._scheduler.schedule(self._action)
-        except Exception as error:  # noqa: BLE001 - a disposed scheduler, a closed loop
+        except BaseException as error:  # noqa: BLE001 - a disposed scheduler, a closed loop
             self._cut_off(error)
 
     def _action(self, _scheduler: abc.SchedulerBase, _state: Any = None) -> None:
@@ -177,13 +200,17 @@ class SubscriberWorker(Disposable):
                 if self._gone:
                     return False
                 forward(chunk)
-        except Exception as error:  # noqa: BLE001 - one subscriber must not harm the others
+        except BaseException as error:  # noqa: BLE001 - one subscriber must not harm the others
             self._cut_off(error)
             return False
         return True
 
     def _finish(self, error: Exception | None) -> None:
         if self._gone:
+            return
+        # that nobody can append any more is no end of the stream
+        if self._log.forgotten:
+            self.dispose()
             return
         try:
             for chunk in () if self._filter is None else self._filter.flush():
@@ -192,20 +219,30 @@ class SubscriberWorker(Disposable):
                 self._observer.on_completed()
             else:
                 self._observer.on_error(error)
-        except Exception as raised:  # noqa: BLE001 - as above
+        except BaseException as raised:  # noqa: BLE001 - as above
             self._cut_off(raised)
         self.dispose()
         self.done.set()
 
-    def _cut_off(self, error: Exception) -> None:
+    def _cut_off(self, error: BaseException) -> None:
+        """Dispose of it and report why; raise what is meant to end the program."""
         self.dispose()
         message = (
             f"{self._log.name}: subscriber {self.cursor.name} raised and is cut off: {error!r}"
         )
         wrapped = SubscriberError(message)
         wrapped.__cause__ = error
-        try:
-            self._report(wrapped)
-        except Exception:
-            # a report that raises must not harm the producer or other subscribers
-            _logger.exception("%s: the report of a subscriber's error raised", self._log.name)
+        report_safely(self._report, wrapped)
+        if belongs_to_caller(error):
+            raise error
+
+
+def _work(ref: "weakref.ref[SubscriberWorker]", wakeup: SimpleQueue[Any]) -> None:
+    """Run a worker's thread, to its end or until nobody has the worker any more.
+
+    While there is nothing to deliver, the thread holds neither the observer nor the window: a
+    subject that a program has dropped is freed with its subscribers, also where these refer to it.
+    """
+    while (worker := ref()) is not None and worker.deliver_all():
+        del worker
+        wakeup.get()

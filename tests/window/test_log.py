@@ -33,7 +33,8 @@ def test_the_window_is_in_sample_time() -> None:
 
 
 def test_the_window_is_bounded_in_bytes() -> None:
-    chunk_bytes = ramp(0, 1000).nbytes + 512
+    chunk_bytes = filled(1, ramp(0, 1000), clock=lambda: 0).log.nbytes
+    assert ramp(0, 1000).nbytes < chunk_bytes < ramp(0, 1000).nbytes + 1000
     subject = filled(3600.0, *(ramp(1000 * k, 1000) for k in range(50)), max_bytes=5 * chunk_bytes)
     assert subject.log.nbytes == 5 * chunk_bytes
     assert values([subject.last(3600)]) == list(range(45_000, 50_000))

@@ -116,7 +116,7 @@ def test_past_takes_a_length_or_a_start() -> None:
 def test_their_reprs_say_what_they_hold() -> None:
     subject = filled(60.0, *(ramp(10 * k, 10) for k in range(10)), name="mic", clock=lambda: 0)
     reader = subject.reader(rewind=0.03, name="plot")
-    text = "<TimeWindowSubject mic: 0.1 s of 60 s kept, 0.00592 MB, subscribers: 1>"
+    text = "<TimeWindowSubject mic: 0.1 s of 60 s kept, 0.0072 MB, subscribers: 1>"
     assert repr(subject) == text
     assert repr(reader) == "<Reader mic: plot, 3 chunks behind>"
     reader.close()

@@ -1,15 +1,15 @@
 """TimeWindowSubject: what is its own."""
 
+import itertools
 import threading
 from typing import Any
 
-import numpy as np
 import pytest
-from fakes import INFO
+from fakes import ramp
 from reactivex.scheduler import ImmediateScheduler
 
-from rxstream import Chunk, TimeWindowSubject
-from rxstream.errors import ParameterError
+from rxstream import TimeWindowSubject
+from rxstream.errors import ChunkError, ParameterError
 
 pytestmark = pytest.mark.real
 
@@ -17,26 +17,30 @@ here = ImmediateScheduler()
 
 
 def test_two_producers_are_serialised() -> None:
-    """All subscribers see one order, whichever thread produces."""
+    """All subscribers see one order, whichever thread produces; what goes back is refused."""
     subject = TimeWindowSubject(3600.0)
     seen: list[list[int]] = [[], []]
     for got in seen:
         subject.subscribe(lambda chunk, got=got: got.append(chunk.index))  # type: ignore[misc]
-    info = INFO
+    next_time, refused = itertools.count(), list[int]()
 
-    def produce(offset: int) -> None:
-        for k in range(300):
-            subject.on_next(Chunk.regular(np.zeros(1, np.int64), info, start=k, index=offset + k))
+    def produce() -> None:
+        for _ in range(300):
+            k = next(next_time)
+            try:
+                subject.on_next(ramp(k, 1))
+            except ChunkError:
+                refused.append(k)
 
-    threads = [threading.Thread(target=produce, args=(n * 1000,)) for n in range(2)]
+    threads = [threading.Thread(target=produce) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     subject.on_completed()
     assert subject.wait(10**10)
-    assert seen[0] == seen[1]
-    assert len(seen[0]) == 600
+    assert seen[0] == seen[1] == sorted(seen[0])
+    assert sorted([*seen[0], *refused]) == list(range(600))
 
 
 @pytest.mark.parametrize(
