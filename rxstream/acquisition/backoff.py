@@ -21,6 +21,9 @@ class Backoff:
         Growth of the wait from try to try, at least 1.
     tries
         Number of tries, or None for as long as the device is open.
+    timeout
+        Longest wait for the driver in each try [s], and before the first one for it to close. Then
+        it is taken to hang: that call of it is given up, and another one tried.
 
     Raises
     ------
@@ -37,9 +40,10 @@ class Backoff:
     most: float = 5.0
     factor: float = 2.0
     tries: int | None = None
+    timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("first", "most"):
+        for name in ("first", "most", "timeout"):
             wait = to_span(getattr(self, name), f"Backoff.{name}") / 1e9
             object.__setattr__(self, name, wait)
         if not is_number(self.factor) or self.factor < 1:

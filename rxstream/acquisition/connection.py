@@ -1,61 +1,70 @@
-"""One opening of a device: from the driver's thread into the window, with its faults survived."""
+"""One session of a device: it opens the source, and again when that was lost, until it is shut."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rxstream.acquisition.backoff import Backoff
-from rxstream.acquisition.faults import Fault, Faults
-from rxstream.acquisition.source import Close, Source
-from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
+from rxstream.acquisition.driver import DriverCall, wrap_error
+from rxstream.acquisition.failures import note_failure
+from rxstream.acquisition.faults import Faults
+from rxstream.acquisition.ingest import Ingest, named
+from rxstream.acquisition.opening import Opening
+from rxstream.acquisition.source import Source, is_live
+from rxstream.acquisition.stamper import Timestamps
 from rxstream.data.clock import HostClock
-from rxstream.data.flow import Meter
-from rxstream.data.slab_store import SlabStore
-from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import (
     ChunkError,
+    DeviceClosedError,
     DeviceError,
-    DeviceLostError,
     EndOfStream,
+    FormatError,
+    MissingExtraError,
     OverrunError,
+    ParameterError,
     RxStreamError,
+    StampError,
 )
 from rxstream.window.subject import TimeWindowSubject
 
-__all__ = ["Connection", "named"]
+__all__ = ["DRIVER_TIMEOUT", "Connection"]
 
-# Slabs in a window: so little of it is held beyond the history. Of the bytes allowed a slab takes
-# a 32nd at most, as one is filled while the oldest is not free yet.
-_SLABS = 64
-_BYTES_PER_SLAB = 32
+_logger = logging.getLogger(__name__)
 
+# Longest wait for a driver when the device is to be closed [s]. Those that wait for a thread of
+# their own, or for a network, take up to 2 s.
+DRIVER_TIMEOUT = 5.0
 
-def named(info: StreamInfo, name: str) -> StreamInfo:
-    """Return a description under the name of the device."""
-    return info if info.name == name else replace(info, name=name)
+# How long a try to open may go on after `shut` [s]: less than that waits for it.
+_LAST_TRY = 0.9 * DRIVER_TIMEOUT
+
+# How often a supervisor that waits for the driver looks whether the device is to be closed [s].
+_LOOK = 0.05
+
+# Calls of a driver that were given up and have not returned: each has a thread. With as many of
+# them there is no further try to open.
+_MAX_HANGING = 4
+
+# Errors of who wrote the source or its options: the next opening would end by the same.
+_FINAL = (ChunkError, ParameterError, MissingExtraError)
 
 
 class Connection:
-    """Runs a source from open to close; written to by the source's thread alone.
+    """One session, with all its openings of the source.
 
-    The thread of a source may emit before its `open` has returned. Such readings are copied and
-    kept with their arrival until the device counts as open, for the subscribers that get them may
-    use the device. Meanwhile the source goes on. When the kept ones are processed it waits, so that
-    no reading overtakes another and a file is held by its slowest reader::
+    States, and the threads that change them::
 
-        thread of Device.open  | open() ---------> returns | start(): a, b     |
-        thread of the source   |      emit a  emit b       | emit c (waits)  c | emit d
-        _early                 | []   [a]     [a, b]       | None              | None
-        _catching_up           | False                     | True              | False
+        closed --open()--> open --error of the source--> failed, ended    (the source's)
+                           |  ^
+                           |  '--opened again--.                          (supervisor)
+                           '--error--> lost ---+--tries used up--> failed
+        any --shut()--> closed; the error of `lost` and `failed` stays
 
-    ``_guard`` protects ``_early``, ``_accepted`` and the helper; nothing foreign is called while it
-    is held. ``_turn`` is held during `start`: c waits for it. It is an RLock, since a subscriber
-    that gets a may make the source emit in the same thread.
+    ``_guard`` protects the state, the opening and the supervisor; nothing foreign is called while
+    it is held.
     """
 
     def __init__(
@@ -72,248 +81,265 @@ class Connection:
         max_bytes: int,
     ) -> None:
         self._source, self._name, self.subject, self._faults = source, name, subject, faults
-        self.info = named(source.info, name)
-        self._timestamps, self._path_delay, self._backoff = timestamps, path_delay, backoff
-        self._clock, self._max_bytes = clock, max_bytes
-        self._stamper: Stamper | None = None
-        self._slabs: SlabStore[Any] | None = None
-        self.meter = Meter()
+        self._backoff, self._clock = backoff, clock
+        self.ingest = Ingest(
+            named(source.info, name), subject, faults,
+            timestamps=timestamps, path_delay=path_delay, max_bytes=max_bytes,
+            live=is_live(source), slept=clock.slept,
+        )  # fmt: skip
         self._guard = threading.Lock()
+        self._turn = threading.RLock()  # that of all its openings
         self._closing = threading.Event()
-        self._openings = 0
-        self._accepted = 0  # number of the opening that may emit; 0: none
-        self._close: Close | None = None
-        self._helper: threading.Thread | None = None
-        self._early: list[tuple[Reading | Exception, int]] | None = None
-        self._turn = threading.RLock()
-        self._catching_up = False
-        self._shut = threading.Event()
+        self._opening: Opening | None = None
+        self._supervisor: threading.Thread | None = None
+        self._hanging: list[DriverCall] = []  # calls of the driver that have not returned in time
+        self._opened_at = self._wait = 0.0  # of the last opening [s], and the wait before it
         self.state = "closed"
+        self.error: Exception | None = None
 
     @property
-    def clock_state(self) -> str:
-        """State of the clock model."""
-        return self._stamper.state if self._stamper else "warming"
+    def info(self) -> StreamInfo:
+        """Description of the stream."""
+        return self.ingest.info
 
-    def open(self) -> int:
-        """Open the hardware; raise what it raises. Return what `start` needs."""
-        return self._open_source()
+    # -- life ---------------------------------------------------------------------------------
 
-    def start(self, number: int) -> None:
+    def open(self) -> None:
+        """Open the hardware in the calling thread; raise what it raises.
+
+        Raises
+        ------
+        DeviceClosedError
+            If it was closed elsewhere meanwhile.
+        """
+        self._opening = opening = self._new_opening()
+        if not self._begin(opening, opening.open()):
+            msg = f"{self._name} was closed while it was being opened"
+            raise DeviceClosedError(msg)
+
+    def start(self) -> None:
         """Process readings that arrived before `open` returned."""
-        self._catch_up(number)
+        opening = self._opening
+        if opening is not None:
+            opening.start()
 
-    def close(self) -> None:
-        """Stop the hardware and complete the stream; nothing is emitted afterwards."""
-        self._closing.set()
-        self._accept(0)
+    def give_up(self) -> None:
+        """Have an opening under way closed by the thread that opens it."""
+        with self._guard:
+            self._closing.set()
+            opening = self._opening
+        if opening is not None:
+            opening.give_up()
+
+    def shut(self, timeout: float = DRIVER_TIMEOUT) -> Exception | None:
+        """Stop the hardware, waiting up to ``timeout`` [s]; nothing is emitted afterwards.
+
+        Returns
+        -------
+        error
+            What the driver raised, or that it hangs.
+        """
+        deadline = time.monotonic() + timeout
+        with self._guard:
+            self._closing.set()
+            opening, supervisor = self._opening, self._supervisor
         self.subject.log.release()  # the source's thread may be held by a blocking subscriber
-        try:
-            self._close_source()
-            with self._guard:
-                helper = self._helper
-            if helper is not None and helper is not threading.current_thread():
-                helper.join()
-            self._close_source()  # a reconnect may have been under way
-        finally:
-            if self.state != "failed":
-                self.state = "closed"
-            self._shut.set()
-            self.subject.on_completed()
-
-    def wait_shut(self, timeout: float) -> bool:
-        """Wait until `close` has freed the hardware [s]."""
-        return self._shut.wait(timeout)
-
-    def _accept(self, number: int) -> None:
-        """Let only this opening emit; none from `close` on."""
+        error: Exception | None = None
+        if opening is not None:
+            error = self._close(opening, timeout)
+            # each of them may be what the other waits for
+            mine = supervisor is threading.current_thread() or opening.is_inside()
+            if supervisor is not None and not mine:
+                supervisor.join(max(0.0, deadline - time.monotonic()))
+                if supervisor.is_alive():
+                    error = error or self._report_hanging(timeout)
         with self._guard:
-            self._accepted = 0 if self._closing.is_set() else number
+            self.error = self.error or error
+            self.state = "closed"
+        return error
 
-    def _open_source(self) -> int:
-        self._openings = number = self._openings + 1
-        with self._guard:
-            self._early = []
-        self._accept(number)
-        try:
-            result = self._source.open(partial(self._emit, number), partial(self._fail, number))
-        except BaseException:
-            self._accept(0)
-            self._early = None
-            raise
-        close, info = result if isinstance(result, tuple) else (result, None)
-        if info is not None:
-            self.info = named(info, self._name)
-        with self._guard:
-            self._close = close
-            self.state = "open"
-        return number
-
-    def _catch_up(self, number: int) -> None:
-        with self._turn:
-            with self._guard:
-                self._catching_up = True
-                early, self._early = self._early or [], None
-            for item, arrival in early:
-                if number != self._accepted:
-                    break
-                if isinstance(item, Exception):
-                    self._ingest_failure(number, item)
-                else:
-                    self._ingest(number, item, arrival)
-            self._catching_up = False
-
-    def _wait_for_turn(self) -> None:
-        """Let what came early go first; the source may be held here as in `_append`."""
-        with self._turn:
-            pass
-
-    def _close_source(self) -> None:
-        with self._guard:
-            close, self._close = self._close, None
-        if close is not None:
-            close()
-        self._accept(0)  # whatever a careless source still emits is ignored
-
-    # -- the source's side --------------------------------------------------------------------
-
-    def _emit(self, number: int, reading: Reading | NDArray[Any]) -> None:
-        arrival = self._clock.now()
-        if number != self._accepted:
-            return
-        if not isinstance(reading, Reading):
-            reading = Reading(reading)
-        if self._early is not None and self._put_early(_copied(reading), arrival):
-            return
-        if self._catching_up:
-            self._wait_for_turn()
-        self._ingest(number, reading, arrival)
-
-    def _put_early(self, item: Reading | Exception, arrival: int) -> bool:
-        """Keep what comes before `open` is back; False if that has just been processed."""
-        with self._guard:
-            if self._early is None:
+    def wait_free(self, timeout: float) -> bool:
+        """Wait until no call of the driver is under way, up to ``timeout`` [s]."""
+        deadline = time.monotonic() + timeout
+        supervisor = self._supervisor
+        if supervisor is not None and supervisor is not threading.current_thread():
+            supervisor.join(max(0.0, timeout))
+            if supervisor.is_alive():
                 return False
-            self._early.append((item, arrival))
-            return True
+        return all(call.wait(deadline - time.monotonic()) for call in self._still_hanging())
 
-    def _ingest(self, number: int, reading: Reading, arrival: int) -> None:
-        try:
-            self._append(reading, arrival if reading.arrival is None else reading.arrival)
-        except Exception as error:  # noqa: BLE001 - in a driver's callback nobody could catch it
-            self._ingest_failure(number, error)
+    def _new_opening(self) -> Opening:
+        return Opening(self._source, self._clock, self._turn, self.ingest.append, self._lose)
 
-    def _append(self, reading: Reading, arrival: int) -> None:
-        """Copy a reading into the store, stamp it, and append the chunk to the window."""
-        info, data = self.info, np.asarray(reading.data)
-        if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
-            msg = (
-                f"{info.name}: the source gave {data.shape} {data.dtype}, "
-                f"its info says (n, *{info.shape}) {info.dtype}"
-            )
-            raise ChunkError(msg)
-        slabs, stamper = self._slabs, self._stamper
-        if slabs is None or stamper is None:
-            slabs, stamper = self._prepare(len(data))
-        chunk = stamper.stamp(reading, slabs.append(data), arrival)
-        if slabs.start < slabs.newest_start:
-            slabs.trim(slabs.newest_start)  # the views in the window keep what is still needed
-        if stamper.found:
-            found, stamper.found = stamper.found, []
-            for event in found:
-                self._report(event)
-        if chunk is not None:
-            # counted first: a subscriber that has a chunk finds it in the statistics
-            self.meter.push(chunk)
-            self.subject.on_next(chunk)
+    def _begin(self, opening: Opening, info: StreamInfo | None) -> bool:
+        """Let a source that has been opened be the one; False if the device is to be closed."""
+        with self._guard:
+            if not self._closing.is_set():
+                if info is not None:
+                    self.ingest.info = named(info, self._name)
+                self._opening, self._opened_at = opening, time.monotonic()
+                self.state, self.error = "open", None
+                return True
+        self._close(opening, DRIVER_TIMEOUT)
+        return False
 
-    def _report(self, fault: Fault) -> None:
-        self._faults.on_next(fault)
+    def _close(self, opening: Opening, timeout: float) -> Exception | None:
+        """Close an opening; return what the driver raised, or that it hangs, and report it."""
+        call = opening.close(self._name, timeout)
+        if call is None:
+            return None
+        if not call.done:
+            self._hanging.append(call)
+            return self._report_hanging(timeout)
+        if call.error is None:
+            return None
+        error = wrap_error(self._name, call.error)
+        _logger.error("%s: its driver raised in close: %s", self._name, error)
+        self._report(error)
+        return error
 
-    def _prepare(self, n: int) -> tuple[SlabStore[Any], Stamper]:
-        """Make the store and the stamper for readings of about ``n`` samples."""
-        info = self.info
-        most = max(1, self._max_bytes // _BYTES_PER_SLAB // max(1, info.sample_bytes))
-        wanted = _SLABS * max(n, 1)
-        if info.rate is not None:
-            wanted = int(info.rate * self.subject.log.span / (_SLABS * 1e9))
-        self._slabs = SlabStore[Any](info.shape, info.dtype, slab=max(n, min(wanted, most)))
-        settings = clock_settings(info, self._path_delay / 1e9)
-        self._stamper = Stamper(info, self._timestamps, settings)
-        return self._slabs, self._stamper
+    def _still_hanging(self) -> list[DriverCall]:
+        self._hanging = [call for call in self._hanging if not call.done]
+        return self._hanging
 
-    def _fail(self, number: int, error: Exception) -> None:
-        if self._early is not None and self._put_early(error, 0):
-            return
-        if self._catching_up:
-            self._wait_for_turn()
-        self._ingest_failure(number, error)
+    def _report_hanging(self, timeout: float) -> DeviceError:
+        msg = f"{self._name}: its driver has not returned within {timeout:.3g} s and is given up"
+        error = DeviceError(msg)
+        _logger.error("%s", error)
+        self._report(error)
+        return error
 
-    def _ingest_failure(self, number: int, error: Exception) -> None:
-        if number != self._accepted:
-            return
-        if isinstance(error, OverrunError):
-            if self._stamper is not None:
-                self._stamper.overrun()
+    def _report(self, error: Exception) -> None:
+        if isinstance(error, RxStreamError):
+            self._faults.report(error)
+
+    # -- loss and return ----------------------------------------------------------------------
+
+    def _lose(self, opening: Opening, error: Exception) -> None:
+        """Take an error of the source, most often in its own thread.
+
+        It cannot be closed there, so another thread takes over; there it is logged as well, for
+        handlers may be slow.
+        """
+        if isinstance(error, OverrunError | StampError):
+            if isinstance(error, OverrunError):
+                self.ingest.overrun()
             self._report(error)
             return
-        with self._guard:
-            if number != self._accepted:  # another thread has just reported the same
-                return
-            self._accepted = 0
-        # The source may be calling from its own thread or a driver's callback, where it cannot
-        # be closed; so another thread takes over.
-        run: Callable[[], None] = self._close_source
-        if self._backoff is not None and isinstance(error, DeviceError):
-            self.state = "lost"
-            run = partial(self._reconnect, error, self._backoff)
+        if not opening.cut():  # another thread has just reported the same
+            return
+        error = wrap_error(self._name, error)
+        run: Callable[[], object]
+        backoff = self._backoff
+        if backoff is not None and self._may_return(error):
+            with self._guard:
+                self.state, self.error = "lost", error
+            self._report(error)
+            run = partial(self._recover, opening, error, backoff)
         else:
             self._end(error)
-        helper = threading.Thread(
-            target=run, name=f"rxstream-{self.info.name}-supervisor", daemon=True
-        )
+            run = partial(self._close, opening, DRIVER_TIMEOUT)
+        helper = threading.Thread(target=run, name=f"rxstream-{self._name}-supervisor", daemon=True)
         with self._guard:  # who sees it may join it
             helper.start()
-            self._helper = helper
+            self._supervisor = helper
+
+    def _may_return(self, error: Exception) -> bool:
+        """Whether a further opening may end otherwise than by the same error."""
+        if isinstance(error, FormatError):
+            return is_live(self._source)  # a garbled message, and not a file
+        return not isinstance(error, (*_FINAL, EndOfStream))
 
     def _end(self, error: Exception) -> None:
+        """End the stream."""
         if isinstance(error, EndOfStream):
             self.state = "ended"
             self.subject.on_completed()
             return
-        self.state = "failed"
-        if not isinstance(error, RxStreamError):
-            lost = DeviceLostError(f"{self.info.name}: {type(error).__name__}: {error}")
-            lost.__cause__ = error
-            error = lost
+        with self._guard:
+            self.state, self.error = "failed", error
+        note_failure(self._name, error)
         self._report(error)
         self.subject.on_error(error)
 
-    def _reconnect(self, error: DeviceError, backoff: Backoff) -> None:
-        self._report(error)
-        self._close_source()
-        if self._stamper is not None:
-            self._stamper.restart("disconnect")
-        wait, tries = backoff.first, 0
-        while not self._closing.wait(wait):
-            try:
-                number = self._open_source()
-            except Exception as failed:  # noqa: BLE001 - any failure to open is a failed try
-                tries += 1
-                wait = min(wait * backoff.factor, backoff.most)
-                if backoff.tries is not None and tries >= backoff.tries:
-                    self._end(failed)
-                    return
-                continue
-            self._catch_up(number)
+    def _recover(self, opening: Opening, error: Exception, backoff: Backoff) -> None:
+        """Open a lost source again; run by the supervisor."""
+        _log("%s: lost: %s; it is opened again", self._name, error)
+        self._close(opening, backoff.timeout)
+        if not self._expect_hole():
             return
+        lived, said = time.monotonic() - self._opened_at, ""
+        # one that is lost as soon as it is open waits longer each time, as one that cannot open
+        wait = backoff.first if lived > self._wait else self._longer(self._wait, backoff)
+        tries = 0
+        while not self._closing.wait(wait):
+            self._wait = wait
+            failure = self._try_open(backoff.timeout)
+            if failure is None:
+                return
+            tries += 1
+            if not self._may_return(failure) or tries == backoff.tries:
+                _log("%s: failed: %s", self._name, failure)
+                self._end(failure)
+                return
+            with self._guard:
+                self.error = failure
+            if str(failure) != said:
+                said = str(failure)
+                _logger.warning("%s: it cannot be opened again yet: %s", self._name, failure)
+            wait = self._longer(wait, backoff)
+        note_failure(self._name, self.error or error)  # closed before it has come back
+
+    @staticmethod
+    def _longer(wait: float, backoff: Backoff) -> float:
+        return min(max(wait, backoff.first) * backoff.factor, backoff.most)
+
+    def _expect_hole(self) -> bool:
+        """Prepare for the next opening; False if the device is closed before the last one is out.
+
+        A thread of the last one may still be in the middle of a reading.
+        """
+        while not self._turn.acquire(timeout=_LOOK):
+            if self._closing.is_set():
+                return False
+        try:
+            self.ingest.disconnect()
+        finally:
+            self._turn.release()
+        return True
+
+    def _try_open(self, timeout: float) -> Exception | None:
+        """Open the source again, and go on with it; return the error if that is not possible."""
+        if len(self._still_hanging()) >= _MAX_HANGING:
+            return DeviceError(f"{self._name}: {_MAX_HANGING} calls of its driver hang")
+        opening = self._new_opening()
+        found: list[StreamInfo | None] = []
+        call = DriverCall(self._name, lambda: found.append(opening.open()))
+        if not self._wait_for(call, timeout) and opening.give_up():
+            self._hanging.append(call)
+            return DeviceError(f"{self._name}: its driver hangs in open, for {timeout:.3g} s")
+        call.wait(_LAST_TRY)
+        if call.error is not None:
+            return wrap_error(self._name, call.error)
+        if self._begin(opening, found[0]):
+            _logger.warning("%s: open again", self._name)
+            opening.start()
+        return None
+
+    def _wait_for(self, call: DriverCall, timeout: float) -> bool:
+        """Wait for a call of the driver; not for long once the device is to be closed."""
+        deadline, shutting = time.monotonic() + timeout, False
+        while not call.wait(_LOOK):
+            now = time.monotonic()
+            if self._closing.is_set() and not shutting:
+                deadline, shutting = min(deadline, now + _LAST_TRY), True
+            if now > deadline:
+                return False
+        return True
 
 
-def _copied(reading: Reading) -> Reading:
-    """Return a reading that keeps nothing of the driver's own."""
-    stamps = reading.device_time
-    return replace(
-        reading,
-        data=np.array(reading.data),
-        device_time=stamps.copy() if isinstance(stamps, np.ndarray) else stamps,
-    )
+def _log(text: str, name: str, error: Exception) -> None:
+    """Log at ERROR that a device is lost or has failed; what is no error of I/O, with its lines."""
+    cause = error.__cause__
+    show = cause if cause is not None and not isinstance(cause, OSError) else None
+    _logger.error(text, name, error, exc_info=show)

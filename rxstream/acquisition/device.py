@@ -1,23 +1,37 @@
 """A device: a hot, rewindable Observable of chunks with an open/close life."""
 
+import asyncio
 import logging
+import os
 import threading
+import time
+import weakref
 from typing import Self
 
-from reactivex import Observable, abc
+from reactivex import abc
 
 from rxstream.acquisition.backoff import Backoff
-from rxstream.acquisition.connection import Connection, named
-from rxstream.acquisition.faults import Fault, Faults
+from rxstream.acquisition.connection import DRIVER_TIMEOUT, Connection
+from rxstream.acquisition.faults import Faults
+from rxstream.acquisition.ingest import named
 from rxstream.acquisition.shutdown import close_at_exit, forget_at_exit
 from rxstream.acquisition.source import Source, is_live
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats
+from rxstream.acquisition.waiting import WaitingNotice
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, HostClock, Time, host_clock, to_span
 from rxstream.data.flow import Meter
 from rxstream.data.stream_info import StreamInfo
-from rxstream.errors import ChunkError, DeviceBusyError, ParameterError, SubscriberError
+from rxstream.errors import (
+    ChunkError,
+    DeviceBusyError,
+    DeviceError,
+    ParameterError,
+    RxStreamError,
+)
+from rxstream.steps.delivery import is_delivering
+from rxstream.steps.observers import is_ending
 from rxstream.steps.pull import release_own_readers
 from rxstream.validation import check_choice, checked_name
 from rxstream.window.log import Log
@@ -31,9 +45,11 @@ __all__ = ["Device"]
 
 _logger = logging.getLogger(__name__)
 
-# Wait of `open` for a `close` under way in another thread [s]. Drivers take up to a few seconds;
+# Wait of `open` for a driver that opens or closes elsewhere [s]. Drivers take up to a few seconds;
 # after this one is taken to hang.
-_CLOSE_TIMEOUT = 30.0
+_TURN_TIMEOUT = 30.0
+
+_all: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
 
 class Device(Rewindable):
@@ -94,15 +110,22 @@ class Device(Rewindable):
         self._path_delay = to_span(path_delay, "path_delay", zero=True)
         self._backoff = Backoff.of(reconnect)
         self._clock = clock
-        self._guard = threading.RLock()
+        self._guard = threading.RLock()  # protects what follows; nothing foreign is called in it
+        self._life = threading.RLock()  # held while the driver opens or closes: one at a time
         self._connection: Connection | None = None
+        self._opening: Connection | None = None  # the one whose driver is opening
+        self._last: Connection | None = None  # the last one that was closed
+        self._error: Exception | None = None  # of the last one, or of another process
+        self._inherited = False  # it was used in the process that has forked this one
+        self._entries = 0  # of `with`
         self._meter = Meter()
         self._faults = Faults(self.name)
-        self._closing: Connection | None = None  # the last one to be closed
         self._subject = self._next = self._new_subject()
+        self._waiting = WaitingNotice(self.name, self._describe_waiting)
         # a file is read as fast as its slowest reader takes it; a live device waits for nobody
         self._start = StartPosition(policy="gap" if is_live(source) else "block")
         super().__init__()
+        _all.add(self)
 
     def _new_subject(self) -> TimeWindowSubject:
         return TimeWindowSubject(
@@ -112,10 +135,10 @@ class Device(Rewindable):
             report=self.report_fault,
         )
 
-    def report_fault(self, error: SubscriberError) -> None:
-        """Report what a subscriber raised: to the logging module and on `faults`."""
+    def report_fault(self, error: RxStreamError) -> None:
+        """Report an error of a subscriber: to the logging module and on `faults`."""
         log_report(error)
-        self._faults.on_next(error)
+        self._faults.report(error)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -131,59 +154,141 @@ class Device(Rewindable):
         # not a Literal: jedi fails on a property of that type, and completes nothing then
         return self._connection.state if self._connection else "closed"
 
-    def open(self) -> Self:
-        """Open the hardware; do nothing if it is open.
+    @property
+    def error(self) -> Exception | None:
+        """Why it is lost or has failed, or was when it was closed; None if all is well."""
+        connection = self._connection
+        return connection.error if connection else self._error
 
-        A device that was closed begins a new stream: its old chunks do not come again.
+    def open(self) -> Self:
+        """Open the hardware; do nothing if it is open, or lost and being re-opened.
+
+        A device that was closed or has failed begins a new stream: its old chunks do not come
+        again. The source is opened in the calling thread, and that takes as long as its driver
+        takes.
 
         Raises
         ------
         DeviceError
-            What the source raises, e.g. `DeviceNotFoundError`, `DeviceBusyError`.
+            What the source raises, e.g. `DeviceNotFoundError`, `DeviceBusyError`. The latter too
+            if its driver hangs in `open` or `close` elsewhere.
+        DeviceClosedError
+            If it was closed elsewhere while it was being opened.
         """
-        closing = self._closing
-        if closing is not None and not closing.wait_shut(_CLOSE_TIMEOUT):
-            msg = f"{self.name} is still being closed, for more than {_CLOSE_TIMEOUT:g} s"
-            raise DeviceBusyError(msg)
-        with self._guard:
-            if self._connection is not None:
+        deadline = time.monotonic() + _TURN_TIMEOUT
+        if not self._life.acquire(timeout=_TURN_TIMEOUT):
+            raise self._busy()
+        try:
+            connection = self._connection
+            if connection is not None and connection.state == "failed":
+                self._shut()
+            elif connection is not None:
                 return self
-            subject = self._next
-            connection = Connection(
-                self.source, self.name, subject, self._faults,
-                timestamps=self._timestamps, path_delay=self._path_delay, backoff=self._backoff,
-                clock=self._clock, max_bytes=self._max_bytes,
-            )  # fmt: skip
-            number = connection.open()
-            self._connection, self._subject, self._meter = connection, subject, connection.meter
-            close_at_exit(self)
-        connection.start(number)  # may wait for a subscriber, and that one for our guard
+            last = self._last
+            if last is not None and not last.wait_free(deadline - time.monotonic()):
+                raise self._busy()
+            connection = self._connect()
+        finally:
+            self._life.release()
+        connection.start()  # may wait for a subscriber, and that one for us
         return self
 
+    def _busy(self) -> DeviceBusyError:
+        return DeviceBusyError(
+            f"{self.name}: its driver is still opening or closing elsewhere, for more than "
+            f"{_TURN_TIMEOUT:g} s"
+        )
+
+    def _connect(self) -> Connection:
+        """Open the source for the next stream."""
+        subject = self._next
+        connection = Connection(
+            self.source, self.name, subject, self._faults,
+            timestamps=self._timestamps, path_delay=self._path_delay, backoff=self._backoff,
+            clock=self._clock, max_bytes=self._max_bytes,
+        )  # fmt: skip
+        self._opening = connection
+        try:
+            connection.open()
+        finally:
+            self._opening = None
+        with self._guard:
+            self._connection, self._subject = connection, subject
+            self._meter = connection.ingest.meter
+            self._error, self._inherited = None, False
+        self._waiting.end()
+        close_at_exit(self)
+        return connection
+
     def close(self, drain: Duration = 5.0) -> None:
-        """Close the hardware and complete the stream; safe to call twice.
+        """Close the hardware and complete the stream; wait for a close under way elsewhere.
+
+        A subscriber may call it: then it waits for no other subscriber, since that one may wait
+        for this one, as in a join. Whoever closes it again, as the end of ``with`` does, waits.
 
         Parameters
         ----------
         drain
             Longest wait for subscribers that have not had everything yet [s]. Later ones still
             get the rest, on their own threads; a warning names them.
+
+        Raises
+        ------
+        DeviceError
+            What the driver raises in `close`; or that it hangs, after 5 s. Everything else is done
+            by then.
         """
         wait = to_span(drain, "drain", zero=True) / 1e9
+        error = self._stop()
+        release_own_readers()
+        if not is_delivering():
+            self._drain(wait)
+        if error is not None:
+            raise error
+
+    def _stop(self) -> Exception | None:
+        """Stop the hardware, unless that is done; return what the driver raised."""
+        # a close under way may wait for the subscriber that this thread is in
+        if not self._life.acquire(timeout=0 if is_delivering() else DRIVER_TIMEOUT):
+            opening = self._opening
+            if opening is not None:
+                opening.give_up()
+                _logger.warning("%s: closed as soon as its driver has opened it", self.name)
+            return None
+        try:
+            return self._shut()
+        finally:
+            self._life.release()
+
+    def _shut(self) -> Exception | None:
         with self._guard:
             connection, self._connection = self._connection, None
             if connection is None:
-                return
-            self._next = self._new_subject()
-            self._closing = connection
-        connection.close()
-        forget_at_exit(self)
-        release_own_readers()
-        for late in connection.subject.drain(wait):
+                return None
+            self._last = connection
+            if self._next is connection.subject:
+                self._next = self._new_subject()
+        try:
+            return connection.shut()
+        finally:
+            self._error = connection.error
+            connection.subject.on_completed()
+
+    def _drain(self, wait: float) -> None:
+        """Wait until subscribers of the last stream have had everything, up to ``wait`` [s]."""
+        last = self._last
+        if last is None:
+            return
+        deadline = time.monotonic() + wait
+        for late in last.subject.drain(wait):
             _logger.warning(
                 "%s: closed, but subscriber %s is still busy, with %d chunks to go",
                 self.name, late.cursor.name, late.behind,
             )  # fmt: skip
+        self._faults.drain(deadline - time.monotonic())
+        with self._guard:
+            if self._connection is None:
+                forget_at_exit(self)
 
     def wait(self, timeout: Duration | None = None) -> bool:
         """Wait until the stream has ended (a file, an error) and every subscriber had it all.
@@ -194,36 +299,106 @@ class Device(Rewindable):
             False if it did not end within ``timeout`` [s].
         """
         span = None if timeout is None else to_span(timeout, "timeout", zero=True)
+        self._check_process()
+        if self._connection is None and self._subject is self._next:
+            self._waiting.begin()
         return self._subject.wait(span)
 
     def __enter__(self) -> Self:
-        return self.open()
+        self.open()
+        with self._guard:
+            self._entries += 1
+        return self
 
     def __exit__(self, *_error: object) -> None:
-        self.close()
+        with self._guard:
+            self._entries -= 1
+            inner = self._entries > 0
+        if not inner:
+            self.close()
+
+    async def __aenter__(self) -> Self:
+        """Open it in another thread, so that the event loop goes on."""
+        opening = asyncio.get_running_loop().run_in_executor(None, self.__enter__)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._leave_cancelled)
+            raise
+
+    def _leave_cancelled(self, opening: "asyncio.Future[Self]") -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            threading.Thread(target=self.__exit__, name=f"rxstream-{self.name}-closer").start()
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Close it in another thread: subscribers on this event loop can go on."""
+        await asyncio.get_running_loop().run_in_executor(None, self.__exit__)
 
     @property
-    def faults(self) -> Observable[Fault]:
-        """Faults that the stream survived: overruns, disconnects, subscribers that raised."""
+    def faults(self) -> Faults:
+        """The last 100 faults, and an Observable of those to come; see `Faults`.
+
+        Overruns, disconnects, subscribers that raised, findings of the clock, and the error that
+        it ended with. Each subscriber has a thread of its own.
+        """
         return self._faults
 
     def stats(self) -> Stats:
         """Return its flow and how each subscriber keeps up; after `close`, as it was."""
         connection = self._connection
-        clock = connection.clock_state if connection else "closed"
-        return Stats.of(self.name, self.state, clock, self._meter.flow(), self._subject.log)
+        clock = connection.ingest.clock_state if connection else "closed"
+        flow, log = self._meter.flow(), self._subject.log
+        return Stats.of(self.name, self.state, clock, flow, log, self.error)
 
     def __repr__(self) -> str:
-        rate, held = self.info.rate, self.log.held
+        rate, held = self.info.rate, self._subject.log.held
         stream = "" if rate is None else f", {rate:.6g} Hz"
         kept = f"{held:.3g} s of {self._history / 1e9:g} s kept"
-        return f"<Device {self.name}: {self.state}{stream}, {kept}>"
+        error = self.error
+        why = "" if error is None else f" ({type(error).__name__}: {error})"
+        return f"<Device {self.name}: {self.state}{why}{stream}, {kept}>"
+
+    # -- processes ----------------------------------------------------------------------------
+
+    def forget_parent(self) -> None:
+        """Become a closed device, in a forked child: it has neither the threads nor the hardware.
+
+        The locks are new, for a thread of the parent may have held the old ones.
+        """
+        used = self._connection is not None or self._subject is not self._next
+        self._guard, self._life = threading.RLock(), threading.RLock()
+        self._connection = self._opening = self._last = None
+        self._entries = 0
+        self._meter = Meter()
+        self._faults.renew()
+        self._waiting = WaitingNotice(self.name, self._describe_waiting)
+        self._subject = self._next = self._new_subject()
+        if used:
+            self._inherited = True
+            self._error = self._of_parent()
+
+    def _of_parent(self) -> DeviceError:
+        return DeviceError(
+            f"{self.name} was opened in the parent process, which has its hardware and its past; "
+            "open a new one in this process"
+        )
+
+    def _check_process(self) -> None:
+        if self._inherited:
+            raise self._of_parent()
 
     # -- subscribing --------------------------------------------------------------------------
 
     @property
     def log(self) -> Log:
-        """The log of the opening under way, or of the last one."""
+        """The log of the opening under way, or of the last one.
+
+        Raises
+        ------
+        DeviceError
+            If it was opened in the process that has forked this one.
+        """
+        self._check_process()
         return self._subject.log
 
     def attach(
@@ -232,16 +407,34 @@ class Device(Rewindable):
         scheduler: abc.SchedulerBase | None,
         start: StartPosition,
     ) -> abc.DisposableBase:
-        """Subscribe from a start on; before `open`, wait for it."""
-        return self._next_or_current().attach(observer, scheduler, start)
+        """Subscribe from a start on; before `open`, wait for it, if that is not in the past."""
+        return self._subject_of(start).attach(observer, scheduler, start)
 
     def attach_reader(self, start: StartPosition) -> Reader:
-        """Return a reader that begins at a start; before `open`, it waits for it."""
-        return self._next_or_current().attach_reader(start)
+        """Return a reader that begins at a start; before `open` as in `attach`."""
+        return self._subject_of(start).attach_reader(start)
 
-    def _next_or_current(self) -> TimeWindowSubject:
+    def _subject_of(self, start: StartPosition) -> TimeWindowSubject:
+        """Return the stream to attach to: the one under way, one that has ended, or the next."""
+        self._check_process()
         with self._guard:
-            return self._next if self._connection is None else self._subject
+            if self._connection is not None:
+                # RxPY's retry() and repeat() subscribe inside the end: they are to get the next
+                # stream, and not the same end again
+                if not is_ending(self):
+                    return self._subject
+                if self._next is self._subject:
+                    self._next = self._new_subject()
+            elif _is_past(start, self._subject.log):
+                return self._subject
+            following = self._next
+        self._waiting.begin()
+        return following
+
+    def _describe_waiting(self) -> str:
+        """Return what waits for `open`."""
+        names = [cursor.name for cursor, _behind, _lag in self._next.log.cursors()]
+        return ", ".join(names)
 
     # -- looking back -------------------------------------------------------------------------
 
@@ -261,6 +454,14 @@ class Device(Rewindable):
         return Chunk.empty(self.info, self._clock.now())
 
 
+def _is_past(start: StartPosition, log: Log) -> bool:
+    """Whether a start lies in a stream that has ended; one after its end is of the next."""
+    newest = log.newest()
+    if start.to is not None:
+        return newest is not None and start.to < newest.end
+    return start.back is not None
+
+
 def _check_source(source: object) -> None:
     if isinstance(source, type):
         remedy = f"make one: {source.__name__}()"
@@ -272,3 +473,12 @@ def _check_source(source: object) -> None:
         return
     msg = f"{source!r} is no source; {remedy}"
     raise ParameterError(msg)
+
+
+def _forget_parents() -> None:
+    for device in list(_all):
+        device.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)

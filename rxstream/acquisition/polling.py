@@ -6,11 +6,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rxstream.acquisition.driver import wrap_error
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.stream_info import Reading
-from rxstream.errors import DeviceLostError, ParameterError
+from rxstream.errors import DeviceError, ParameterError
 
 __all__ = ["poll"]
+
+# Longest wait of `close` for a `read` [s].
+_TIMEOUT = 2.0
 
 
 def poll(
@@ -42,7 +46,7 @@ def poll(
     -------
     close
         Function that stops the thread and waits for its end; may be called twice, and from
-        ``read``.
+        ``read``. It raises `DeviceError` if ``read`` has not returned after 2 s.
 
     Examples
     --------
@@ -73,7 +77,7 @@ def poll(
                     emit(reading)
         except BaseException as error:  # noqa: BLE001 - whatever a driver raises is reported
             if not stop.is_set():
-                fail(error if isinstance(error, Exception) else _lost(name, error))
+                fail(error if isinstance(error, Exception) else wrap_error(name, error))
         finally:
             if release is not None:
                 release()
@@ -82,15 +86,15 @@ def poll(
 
     def close() -> None:
         stop.set()
-        if thread is not threading.current_thread():
-            thread.join()
+        if thread is threading.current_thread():
+            return
+        thread.join(_TIMEOUT)
+        if thread.is_alive():
+            msg = (
+                f"{name}: read has not returned within {_TIMEOUT:g} s; it is to return None when "
+                "nothing comes within 0.1 s"
+            )
+            raise DeviceError(msg)
 
     thread.start()
     return close
-
-
-def _lost(name: str, error: BaseException) -> DeviceLostError:
-    """Return an exception that is no `Exception`, e.g. asyncio's `CancelledError`, as an error."""
-    lost = DeviceLostError(f"{name}: {type(error).__name__}: {error}")
-    lost.__cause__ = error
-    return lost

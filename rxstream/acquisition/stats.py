@@ -58,6 +58,8 @@ class Stats:
         Content of the window: sample time [s], and bytes.
     subscribers
         One entry each.
+    error
+        Why it is lost or has failed, or was when it was closed.
     """
 
     name: str
@@ -67,15 +69,18 @@ class Stats:
     held: float
     nbytes: int
     subscribers: tuple[SubscriberStats, ...]
+    error: Exception | None = None
 
     @classmethod
-    def of(cls, name: str, state: str, clock: str, flow: Flow, log: Log) -> Self:
+    def of(
+        cls, name: str, state: str, clock: str, flow: Flow, log: Log, error: Exception | None = None
+    ) -> Self:
         """Return the statistics of a stream whose chunks lie in ``log``."""
         subscribers = tuple(
             SubscriberStats(c.name, c.policy, behind, lag, c.lost, c.delivered)
             for c, behind, lag in log.cursors()
         )
-        return cls(name, state, clock, flow, log.held, log.nbytes, subscribers)
+        return cls(name, state, clock, flow, log.held, log.nbytes, subscribers, error)
 
     def __str__(self) -> str:
         flow = self.flow
@@ -83,6 +88,8 @@ class Stats:
         if flow.ppm is not None:
             rate += f" ({flow.ppm:+.0f} ppm)"
         lines = [f"{self.name} ({self.state}): {flow.samples} samples{rate}, {flow.lost} lost"]
+        if self.error is not None:
+            lines.append(f"  {type(self.error).__name__}: {self.error}")
         if flow.jitter_p50 is not None and flow.jitter_p99 is not None:
             late = f"{flow.jitter_p50 * 1e3:.3g} ms, 99 % within {flow.jitter_p99 * 1e3:.3g} ms"
             lines.append(f"  jitter {late}; clock {self.clock}")

@@ -1,0 +1,77 @@
+"""Calls of a driver that may hang, and errors that are not ours."""
+
+import threading
+from collections.abc import Callable
+
+from rxstream.errors import DeviceLostError, EndOfStream, RxStreamError
+
+__all__ = ["DriverCall", "wrap_error"]
+
+
+def wrap_error(name: str, error: BaseException) -> Exception:
+    """Return an error of ours as it is, and any other one as a `DeviceLostError`.
+
+    Others are what a driver raises: its own kinds, and those that are no `Exception`, e.g.
+    asyncio's `CancelledError`.
+
+    Examples
+    --------
+    >>> wrap_error("mic", OSError(19, "No such device"))
+    DeviceLostError('mic: OSError: [Errno 19] No such device')
+    """
+    if isinstance(error, RxStreamError | EndOfStream):
+        return error
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    lost = DeviceLostError(f"{name}: {text}")
+    lost.__cause__ = error
+    return lost
+
+
+class DriverCall:
+    """One call of a driver in a thread of its own, so that who waits for it can give it up.
+
+    Parameters
+    ----------
+    name
+        Name of the stream, for the thread.
+    call
+        Function to call.
+    here
+        Call it in the calling thread all the same.
+
+    Attributes
+    ----------
+    error
+        What it raised, once it is done.
+    """
+
+    def __init__(self, name: str, call: Callable[[], object], *, here: bool = False) -> None:
+        self.error: BaseException | None = None
+        self._call = call
+        self._done = threading.Event()
+        if here:
+            self._run()
+            return
+        thread = threading.Thread(target=self._run, name=f"rxstream-{name}-driver", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # the system has no more threads, or the program is at its end
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:  # noqa: BLE001 - it goes to who waits
+            self.error = error
+        finally:
+            self._done.set()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has returned or raised."""
+        return self._done.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is done, up to ``timeout`` [s]; return whether it is."""
+        return self._done.wait(max(0.0, timeout))

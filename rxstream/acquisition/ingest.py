@@ -1,0 +1,120 @@
+"""From the readings of a source to chunks in the window: copied, stamped, counted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rxstream.acquisition.faults import Faults
+from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
+from rxstream.data.flow import Meter
+from rxstream.data.slab_store import SlabStore
+from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.errors import ChunkError
+from rxstream.window.subject import TimeWindowSubject
+
+__all__ = ["Ingest", "named"]
+
+# Slabs in a window: so little of it is held beyond the history. Of the bytes allowed a slab takes
+# a 32nd at most, as one is filled while the oldest is not free yet.
+_SLABS = 64
+_BYTES_PER_SLAB = 32
+
+
+def named(info: StreamInfo, name: str) -> StreamInfo:
+    """Return a description under the name of the device."""
+    return info if info.name == name else replace(info, name=name)
+
+
+class Ingest:
+    """Makes chunks of the readings of one session; called by one thread at a time.
+
+    Parameters
+    ----------
+    info
+        Description of the stream.
+    subject
+        Takes the chunks.
+    faults
+        Takes what the clock model finds.
+    timestamps, path_delay, max_bytes
+        As given to the device; the delay in ns.
+    live
+        Whether the stream comes as it happens; see `Stamper`.
+    slept
+        Function that returns how long the host has slept [ns].
+    """
+
+    def __init__(
+        self,
+        info: StreamInfo,
+        subject: TimeWindowSubject,
+        faults: Faults,
+        *,
+        timestamps: Timestamps,
+        path_delay: int,
+        max_bytes: int,
+        live: bool,
+        slept: Callable[[], int],
+    ) -> None:
+        self.info, self._subject, self._faults = info, subject, faults
+        self._timestamps, self._path_delay = timestamps, path_delay
+        self._max_bytes = max_bytes
+        self._live, self._slept = live, slept
+        self._stamper: Stamper | None = None
+        self._slabs: SlabStore[Any] | None = None
+        self.meter = Meter()
+
+    @property
+    def clock_state(self) -> str:
+        """State of the clock model."""
+        return self._stamper.state if self._stamper else "warming"
+
+    def append(self, reading: Reading, now: int) -> None:
+        """Copy a reading handed over at ``now`` [ns], stamp it, and append it to the window."""
+        info, data = self.info, np.asarray(reading.data)
+        if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
+            msg = (
+                f"{info.name}: the source gave {data.shape} {data.dtype}, "
+                f"its info says (n, *{info.shape}) {info.dtype}"
+            )
+            raise ChunkError(msg)
+        slabs, stamper = self._slabs, self._stamper
+        if slabs is None or stamper is None:
+            slabs, stamper = self._prepare(len(data))
+        chunk = stamper.stamp(reading, slabs.append(data), now)
+        if slabs.start < slabs.newest_start:
+            slabs.trim(slabs.newest_start)  # the views in the window keep what is still needed
+        if stamper.found:
+            found, stamper.found = stamper.found, []
+            for event in found:
+                self._faults.report(event)
+        if chunk is not None:
+            # counted first: a subscriber that has a chunk finds it in the statistics
+            self.meter.push(chunk)
+            self._subject.on_next(chunk)
+
+    def overrun(self) -> None:
+        """Call a loss that is found soon an overrun."""
+        if self._stamper is not None:
+            self._stamper.overrun()
+
+    def disconnect(self) -> None:
+        """Expect a hole before the next reading: the source was lost and opened again."""
+        if self._stamper is not None:
+            self._stamper.restart("disconnect")
+
+    def _prepare(self, n: int) -> tuple[SlabStore[Any], Stamper]:
+        """Make the store and the stamper for readings of about ``n`` samples."""
+        info = self.info
+        most = max(1, self._max_bytes // _BYTES_PER_SLAB // max(1, info.sample_bytes))
+        wanted = _SLABS * max(n, 1)
+        if info.rate is not None:
+            wanted = int(info.rate * self._subject.log.span / (_SLABS * 1e9))
+        self._slabs = SlabStore[Any](info.shape, info.dtype, slab=max(n, min(wanted, most)))
+        settings = clock_settings(info, self._path_delay / 1e9)
+        self._stamper = Stamper(
+            info, self._timestamps, settings, live=self._live, slept=self._slept
+        )
+        return self._slabs, self._stamper

@@ -1,0 +1,52 @@
+"""Say once that something waits for a device that nobody opens."""
+
+import logging
+import weakref
+from collections.abc import Callable
+
+from rxstream.window.janitor import janitor
+
+__all__ = ["WaitingNotice"]
+
+_logger = logging.getLogger(__name__)
+
+# How long a program may take from subscribing to `open` without being told [s].
+_PATIENCE = 3.0
+
+
+class WaitingNotice:
+    """Warns when a device has not been opened some seconds after something began to wait for it.
+
+    Parameters
+    ----------
+    name
+        Name of the device.
+    describe
+        Returns what waits; empty: nothing any more.
+    """
+
+    def __init__(self, name: str, describe: Callable[[], str]) -> None:
+        # weakly: the device has this notice
+        self._name, self._describe = name, weakref.WeakMethod(describe)
+        self._cancel: Callable[[], None] | None = None
+        self._said = False
+
+    def begin(self) -> None:
+        """Note that something waits."""
+        if self._cancel is None and not self._said:
+            self._cancel = janitor.watch(self._warn, _PATIENCE)
+
+    def end(self) -> None:
+        """Note that the device is opened; a later session is told of anew."""
+        cancel, self._cancel, self._said = self._cancel, None, False
+        if cancel is not None:
+            cancel()
+
+    def _warn(self) -> bool:
+        self._cancel = None
+        describe = self._describe()
+        waiting = "" if describe is None else describe()
+        if waiting:
+            self._said = True
+            _logger.warning("%s: %s waits for open()", self._name, waiting)
+        return False
