@@ -6,18 +6,20 @@ taken, and what was lost before them.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isnan, nan
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.acquisition.evidence import StampReports
+from rxstream.acquisition.own_clock import OwnClockCheck
 from rxstream.acquisition.reported_loss import ReportedLoss
+from rxstream.acquisition.strays import fill_strays
 from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
 from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.timing.online.driver import DriverStamps
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, Stamp
@@ -26,20 +28,22 @@ __all__ = [
     "ArrivalGrid",
     "ArrivalTimes",
     "ClockModelled",
-    "DriverSmoothed",
-    "HostStamps",
     "OwnClock",
     "Placement",
     "Placer",
     "Progress",
+    "Stamps",
+    "forward",
+    "grid",
 ]
 
 # Readings whose first sample is remembered, to turn the chunk numbers of a clock model into sample
 # numbers. At 1000 readings a second that is 4 s, and a decision takes 1 s.
 _REMEMBERED = 4096
 
-# Stamps that go back by less are jitter of the adapter's mapping, not an overlap [ns].
-_BACKWARD_JITTER = 1_000_000
+
+Stamps: TypeAlias = "int | NDArray[np.int64] | None"
+"""Device time of a reading [ns]: of its first sample, of each, or none."""
 
 
 class Placement(NamedTuple):
@@ -75,12 +79,18 @@ class Progress:
         Reason of the gap to come before the next sample, if one is expected.
     overrun
         Number of readings to come in which a loss is called an overrun.
+    live
+        Whether arrival bounds what stamps can be; it does not for a recording.
+    reports
+        Stamps that were set aside.
     """
 
     end: int | None = None
     index: int = 0
     pending: GapReason | None = None
     overrun: int = 0
+    live: bool = False
+    reports: StampReports = field(default_factory=lambda: StampReports(""))
 
     def continued(self, start: int, reason: GapReason | None) -> int:
         """Return the start [ns] of samples that go on exactly at the end, unless there is a gap."""
@@ -123,8 +133,20 @@ class Placer(ABC):
         """Expect the device to begin anew."""
 
     @abstractmethod
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
-        """Place the ``n`` samples of a reading that arrived at ``arrival`` [ns]."""
+    def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
+        """Place the ``n`` samples of a reading.
+
+        Parameters
+        ----------
+        reading
+            Evidence that came with them.
+        n
+            Number of samples.
+        arrival
+            Host time of arrival [ns].
+        stamps
+            Device time [ns]: of the first sample, of each in memory of its own, or None.
+        """
 
 
 class ArrivalTimes(Placer):
@@ -132,35 +154,15 @@ class ArrivalTimes(Placer):
 
     __slots__ = ()
 
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+    def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples at the arrival, or in the middle of its bounds."""
-        last = arrival if reading.bounds is None else sum(reading.bounds) // 2
+        last = arrival if reading.bounds is None else min(sum(reading.bounds) // 2, arrival)
         start = last - self._path_delay
         lost, reason = self._loss.push(reading, n, arrival)
         # the same array, made quicker: most buses and keyboards give one sample at a time
         times = np.array((start,), np.int64) if n == 1 else np.full(n, start, np.int64)
-        axis = _forward(times, self._progress.end, reading.bounds)
+        axis = forward(times, self._progress.end, reading.bounds)
         return Placement(axis, start, axis.at(n), lost, reason)
-
-
-class HostStamps(Placer):
-    """Stamps that the adapter has mapped to the host clock, taken as they are."""
-
-    __slots__ = ()
-
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
-        """Place the samples at their stamps; from a single one on at the nominal distance."""
-        stamps = np.array(reading.device_time, np.int64)
-        if stamps.shape != (n,):
-            stamps = stamps.reshape(-1)[0] + np.arange(n, dtype=np.int64) * round(self._period)
-        if self._path_delay:
-            stamps -= self._path_delay
-        lost, reason = self._loss.push(reading, n, arrival)
-        first, end = stamps.item(0), self._progress.end
-        if end is not None and first < end - _BACKWARD_JITTER and reason is None:
-            lost, reason = 0, "overlap"
-        axis = _forward(stamps, end, reading.bounds)
-        return Placement(axis, first, axis.at(n), lost, reason)
 
 
 class ArrivalGrid(Placer):
@@ -168,7 +170,7 @@ class ArrivalGrid(Placer):
 
     __slots__ = ()
 
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+    def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples before their arrival, never before the end of what is out."""
         lost, reason = self._loss.push(reading, n, arrival)
         end = arrival - self._path_delay
@@ -178,52 +180,17 @@ class ArrivalGrid(Placer):
         return Placement(axis, start, end, lost, reason)
 
 
-class DriverSmoothed(Placer):
-    """Stamps of the driver on the host clock, e.g. of the sound card's ADC, made smooth."""
-
-    __slots__ = ("_driver",)
-
-    def __init__(
-        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
-    ) -> None:
-        super().__init__(info, settings, progress, loss)
-        self._driver = DriverStamps(self._period)
-
-    @property
-    def state(self) -> str:
-        """State of the line through the stamps: warming, locked."""
-        return self._driver.state
-
-    def restart(self) -> None:
-        """Expect the device to begin anew."""
-        self._driver.restart()
-
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
-        """Place the samples on the line through the driver's stamps."""
-        stamp, progress, driver = reading.device_time, self._progress, self._driver
-        reported, reason = self._loss.push(reading, n, arrival)
-        known = reported or 0
-        end, lost, uncertainty = driver.push(
-            n, int(stamp) - self._path_delay, known,  # type: ignore[arg-type]  # chosen for an int
-            overrun=progress.overrun > 0 and not known,
-        )  # fmt: skip
-        if lost > known:
-            reason = reason or "dropped"
-        start = progress.continued(end - round(n * self._period), reason)
-        axis, end = _grid(start, end, n, self._period, uncertainty)
-        return Placement(axis, start, end, lost, reason, driver.state)
-
-
 class ClockModelled(Placer):
     """Regular samples on the line that the clock model finds under their arrivals."""
 
-    __slots__ = ("_model", "_pushed", "_starts")
+    __slots__ = ("_model", "_own", "_pushed", "_starts")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
     ) -> None:
         super().__init__(info, settings, progress, loss)
         self._model = ClockModel(settings)
+        self._own = OwnClockCheck(progress.reports, live=progress.live)
         self._pushed = 0  # readings that the model has had
         self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each
 
@@ -235,16 +202,22 @@ class ClockModelled(Placer):
     def restart(self) -> None:
         """Expect the device to begin anew."""
         self._model.restart()
+        self._own.restart()
 
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+    def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples by the model; without a gap they go on where the last ones ended."""
-        own = reading.device_time if isinstance(reading.device_time, int) else None
+        own: int | None = None
+        if isinstance(stamps, int) and self._own.believes(stamps, stamps, arrival):
+            own = stamps
+        if reading.counter is not None:
+            # a way that counts losses itself may come after this one
+            self._loss.follow(reading.counter, arrival)
         stamp = self._push(reading, n, arrival, own)
         first, last, period, uncertainty, lost, reason, state, events = stamp
         if reading.lost:
             lost, reason = max(reading.lost, lost or 0), reading.reason
         start = self._progress.continued(first, reason)
-        axis, end = _grid(start, last + round(period), n, self._period, uncertainty)
+        axis, end = grid(start, last + round(period), n, self._period, uncertainty)
         found = self._in_samples(events) if events else ()
         return Placement(axis, start, end, lost, reason, state, found)
 
@@ -296,28 +269,33 @@ class OwnClock(ClockModelled):
         """State of the clock model; raw as long as no reading has brought a stamp."""
         return self._model.state if self._pushed else "raw"
 
-    def place(self, reading: Reading, n: int, arrival: int) -> Placement:
+    def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the last sample by the line of the model, the others by their distance to it."""
+        if stamps is None and (not self._ticks or reading.counter is None):
+            return self._otherwise.place(reading, n, arrival, None)
         own: NDArray[np.int64] | None = None
+        strays: NDArray[np.bool_] | None = None
         edges: tuple[int, int] | None = None
-        if reading.device_time is not None:
+        if stamps is not None:
             # one for each sample, or one for all
-            own = np.broadcast_to(np.asarray(reading.device_time, np.int64), (n,))
-            edges = int(own[0]), int(own[-1])
-        elif not self._ticks or reading.counter is None:
-            return self._otherwise.place(reading, n, arrival)
+            own = np.full(n, stamps, np.int64) if isinstance(stamps, int) else stamps
+            edges, strays = self._own.edges(own, arrival)
+            if edges is None and not self._ticks:
+                return self._otherwise.place(reading, n, arrival, None)
         stamp = self._push(reading, n, arrival, edges)
         times = np.full(n, stamp.last, np.int64)
-        if own is not None:
-            times += np.rint((own - own[-1]) * (1 + self._model.slope)).astype(np.int64)
+        if own is not None and edges is not None:
+            times += np.rint((own - edges[1]) * (1 + self._model.slope)).astype(np.int64)
+            if strays is not None:
+                times = fill_strays(times, strays, None, None, spread=False)
         lost, reason = self._loss.push(reading, n, arrival)
         start = times.item(0)
-        axis = _forward(times, self._progress.end, reading.bounds, stamp.uncertainty)
+        axis = forward(times, self._progress.end, reading.bounds, stamp.uncertainty)
         found = self._in_samples(stamp.events) if stamp.events else ()
         return Placement(axis, start, axis.at(n), lost, reason, stamp.state, found)
 
 
-def _forward(
+def forward(
     times: NDArray[np.int64],
     end: int | None,
     bounds: tuple[int, int] | None,
@@ -337,7 +315,7 @@ def _forward(
     return IrregularAxis(times, uncertainty)
 
 
-def _grid(
+def grid(
     start: int, end: int, n: int, period: float, uncertainty: float
 ) -> tuple[RegularAxis, int]:
     """Return ``n`` samples from ``start`` to ``end`` [ns], at no less than half their distance.

@@ -45,6 +45,11 @@ class ReportedLoss:
         """Expect the counter to begin anew."""
         self._counter = None
 
+    def follow(self, counter: int, arrival: int) -> None:
+        """Take the counter of a reading whose losses another way has found."""
+        if self._spec is not None:
+            self._counter, self._arrival = counter, arrival
+
     def push(self, reading: Reading, n: int, arrival: int) -> tuple[int | None, GapReason | None]:
         """Return how many samples are lost before a reading of ``n``, and why.
 
@@ -81,6 +86,28 @@ class ReportedLoss:
                 lost, reason = max(step - n, lost or 0), reason or "dropped"
         self._counter, self._arrival = counter, arrival
         return lost, reason
+
+    def after_sleep(self, counter: int | None, n: int, arrival: int) -> int | None:
+        """Return how many samples were lost while the host slept; None if that cannot be known.
+
+        Parameters
+        ----------
+        counter
+            The device's counter at the last of the next ``n`` samples.
+        n
+            Number of these samples.
+        arrival
+            Host time of their arrival [ns].
+        """
+        spec, before, period = self._spec, self._counter, self._period
+        if spec is None or before is None or counter is None or period is None:
+            return None
+        size, elapsed = 1 << spec.bits, arrival - self._arrival
+        step = (counter - before) % size
+        # it may have turned over, or begun anew
+        if size * period <= elapsed or step < n or self._is_reset(step, size, arrival):
+            return None
+        return step - n
 
     def _is_reset(self, step: int, size: int, arrival: int) -> bool:
         """Whether so many samples cannot have been taken since the last reading."""

@@ -6,17 +6,20 @@ earliest line under the arrivals; stamps that a device has mapped to the host cl
 they are. Either way times only go forward, and what the device lost becomes a `Gap`.
 """
 
+import logging
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.acquisition.evidence import EvidenceCheck, StampReports
+from rxstream.acquisition.host_stamps import JITTER, DriverSmoothed, HostStamps
 from rxstream.acquisition.placement import (
     ArrivalGrid,
     ArrivalTimes,
     ClockModelled,
-    DriverSmoothed,
-    HostStamps,
     OwnClock,
     Placer,
     Progress,
@@ -26,6 +29,7 @@ from rxstream.data.axis import Evidence
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt, GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.errors import StampError
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent
 
@@ -36,6 +40,20 @@ Timestamps: TypeAlias = Literal["corrected", "arrival"]
 # Readings after an overrun report in which a loss is taken for the one reported: drivers report at
 # once, and the loss is sure some readings later.
 _OVERRUN_READINGS = 16
+
+# Arrivals this far apart [ns] are looked at: the host may have slept between them. A shorter sleep
+# is none, and most readings come sooner.
+_PAUSE = 100_000_000
+# A source's own arrival may be later than now by this [ns], and go back by this; more is wrong.
+_ARRIVAL_AHEAD, _ARRIVAL_BACK = 2_000_000_000, 1_000_000_000
+
+_new_tuple = tuple.__new__
+_INT64 = np.dtype(np.int64)
+_logger = logging.getLogger(__name__)
+
+
+def _never_slept() -> int:
+    return 0
 
 
 class Stamper:
@@ -49,6 +67,10 @@ class Stamper:
         ``"corrected"``: the clock model; ``"arrival"``: arrival minus length, made monotone.
     settings
         Settings of the clock model; by default made from ``info``.
+    live
+        Whether the stream comes as it happens: then no stamp can lie after its arrival.
+    slept
+        Function that returns how long the host has slept so far [ns]; see `HostClock.slept`.
     """
 
     def __init__(
@@ -56,18 +78,26 @@ class Stamper:
         info: StreamInfo,
         mode: Timestamps = "corrected",
         settings: ClockSettings | None = None,
+        *,
+        live: bool = False,
+        slept: Callable[[], int] = _never_slept,
     ) -> None:
         self._info, self._mode = info, mode
         self._settings = settings or clock_settings(info)
         self._path_delay = round(self._settings.path_delay * 1e9)
-        self._progress = Progress()
+        self._check, self._reports = EvidenceCheck(info), StampReports(info.name)
+        self._progress = Progress(live=live, reports=self._reports)
         self._loss = ReportedLoss(info)
+        self._arrival = 0  # of the last reading [ns]; 0 before the first
+        self._now = 0  # host time when it was handed over [ns]
+        self._slept, self._slept_before = slept, slept()
+        self._lost_asleep: int | None = None  # samples lost in the sleep before the next ones
         self._placers: dict[type[Placer], Placer] = {}
         # chosen for readings without stamps; the first one with them changes it
         self._stamps: type = type(None)
         self._placer = self._choose(None)
-        self.found: list[ClockEvent] = []
-        """Changes found in times that are out; take them, and empty it."""
+        self.found: list[ClockEvent | StampError] = []
+        """Changes found in times that are out, and stamps set aside; take them, and empty it."""
 
     @property
     def state(self) -> str:
@@ -77,6 +107,7 @@ class Stamper:
     def restart(self, reason: GapReason) -> None:
         """Expect a hole for this reason before the next reading."""
         self._progress.pending = reason
+        self._lost_asleep = None
         self._loss.restart()
         for placer in self._placers.values():
             placer.restart()
@@ -85,7 +116,7 @@ class Stamper:
         """Call a loss that is found soon an overrun."""
         self._progress.overrun = _OVERRUN_READINGS
 
-    def stamp(self, reading: Reading, data: NDArray[Any], arrival: int) -> Chunk | None:
+    def stamp(self, reading: Reading, data: NDArray[Any], now: int) -> Chunk | None:
         """Return ``data`` ``(n, *shape)``, already in its place, with its times.
 
         Parameters
@@ -94,15 +125,32 @@ class Stamper:
             Evidence that came with the data.
         data
             Samples, read-only.
-        arrival
-            Host time of arrival [ns].
+        now
+            Host time at which it was handed over [ns]: its arrival, unless it has another.
 
         Returns
         -------
         chunk
             None for a heartbeat that adds nothing.
+
+        Raises
+        ------
+        ParameterError
+            If a piece of evidence is of the wrong kind.
         """
-        n, progress = len(data), self._progress
+        n, progress, arrival = len(data), self._progress, reading.arrival
+        if reading.counter is not None or reading.bounds is not None or reading.lost is not None:
+            reading = self._check.check(reading)
+        if arrival is None:
+            arrival = now
+        elif type(arrival) is not int:
+            arrival = self._check.whole(arrival, "arrival")
+        if not 0 <= arrival - self._arrival <= _PAUSE:
+            arrival = self._after_pause(reading, n, arrival, now)
+        self._arrival, self._now = arrival, now
+        bounds = reading.bounds
+        if bounds is not None and bounds[0] > arrival and progress.live:
+            reading = self._without_bounds(reading, arrival)
         if n == 0:
             return self._heartbeat(reading, arrival)
         if progress.overrun:
@@ -110,14 +158,23 @@ class Stamper:
         stamps = reading.device_time
         if type(stamps) is not self._stamps:
             self._stamps, self._placer = type(stamps), self._choose(stamps)
-        axis, start, end, lost, reason, state, events = self._placer.place(reading, n, arrival)
-        if isinstance(stamps, np.ndarray):
-            stamps = stamps.copy()  # a driver may use it again
-        axis.evidence = Evidence(
-            arrival, n, reading.counter, stamps, reading.bounds, reading.lost, state
+        if stamps is not None:
+            if type(stamps) is np.ndarray and stamps.dtype is _INT64 and stamps.shape == (n,):
+                stamps = stamps.copy()  # a driver may use it again
+            elif type(stamps) is not int:
+                stamps = self._check.stamps(stamps, n)
+        axis, start, end, lost, reason, state, events = self._placer.place(
+            reading, n, arrival, stamps
+        )
+        # tuple.__new__: as Evidence(...), in a third of the time
+        axis.evidence = _new_tuple(
+            Evidence, (arrival, n, reading.counter, stamps, reading.bounds, reading.lost, state)
         )
         if events:
             self.found += events
+        if self._reports.new:
+            self.found += self._reports.new
+            self._reports.new = []
         gap_positions: tuple[GapAt, ...] = ()
         before, pending = progress.end, progress.pending
         if before is not None:
@@ -131,12 +188,55 @@ class Stamper:
         progress.index, progress.end = index + n, end
         return Chunk(data, axis, start, end, index, self._info, gap_positions)
 
+    def _after_pause(self, reading: Reading, n: int, arrival: int, now: int) -> int:
+        """Return a time of arrival that can be [ns]; expect a gap if the host slept before it."""
+        before = self._arrival
+        if reading.arrival is not None:
+            back = before - arrival if before else 0
+            if arrival - now > _ARRIVAL_AHEAD:
+                what = f"Reading.arrival {arrival} lies {(arrival - now) / 1e9:.6g} s in the future"
+            elif back > _ARRIVAL_BACK:
+                what = f"Reading.arrival {arrival} goes back by {back / 1e9:.6g} s"
+            else:
+                what = ""
+            if what:
+                self._reports.add("arrival", what)
+                arrival = before + max(0, now - self._now) if before else now
+        if self._progress.live:
+            slept = self._slept()
+            if slept - self._slept_before >= _PAUSE:
+                lost = reading.lost
+                if lost is None:
+                    lost = self._loss.after_sleep(reading.counter, n, arrival)
+                self.restart("suspended")
+                self._lost_asleep = lost
+            self._slept_before = slept
+        return arrival
+
+    def _without_bounds(self, reading: Reading, arrival: int) -> Reading:
+        """Return a reading of a live device without bounds that lie after its arrival."""
+        low = 0 if reading.bounds is None else reading.bounds[0]
+        if low - arrival <= JITTER:
+            return reading
+        after = f"Reading.bounds begin at {low}, {(low - arrival) / 1e9:.6g} s after its arrival"
+        self._reports.add("bounds", after)
+        return replace(reading, bounds=None)
+
     def _choose(self, stamps: object) -> Placer:
-        """Return the way for readings that carry stamps such as these, or None."""
+        """Return the way for readings that carry stamps such as these, or None.
+
+        A way that takes stamps takes readings without them too: it alone knows what came before.
+        """
         info, regular = self._info, self._info.period is not None
         corrected, host = self._mode == "corrected", info.device_clock == "host"
+        single = isinstance(stamps, int | np.integer)
+        now = self._placer if self._placers else None
+        if isinstance(now, HostStamps) or (
+            isinstance(now, DriverSmoothed) and (single or stamps is None)
+        ):
+            return now
         kind: type[Placer]
-        if host and stamps is not None and not (regular and isinstance(stamps, int)):
+        if host and stamps is not None and not (regular and single):
             kind = HostStamps
         elif corrected and host and regular and stamps is not None:
             kind = DriverSmoothed
@@ -158,7 +258,9 @@ class Stamper:
         reason = pending or reason or "dropped"
         if progress.overrun and reason == "dropped":
             reason = "overrun"
-        if pending in ("disconnect", "restart") and not lost and period:
+        if pending == "suspended":
+            lost = self._lost_asleep
+        elif pending in ("disconnect", "restart") and not lost and period:
             lost = round((start - before) / period)
         return Gap(before, start, lost, reason)
 

@@ -1,14 +1,16 @@
 """The host clock: nanoseconds since the Unix epoch that never jump.
 
 The wall clock (``CLOCK_REALTIME``) is stepped by NTP and by people; a stream stamped with it
-tears. The host clock is the *monotonic* clock, tied once per process to UTC. Every time in a
-chunk, an array or a file is an int64 of this clock, in nanoseconds [ns].
+tears. The host clock is a *monotonic* clock, tied once per process to UTC: on Linux the one that
+counts the sleep of the computer too (``CLOCK_BOOTTIME``). Every time in a chunk, an array or a file
+is an int64 of this clock, in nanoseconds [ns]. Stamps of other clocks are mapped by `host_time`.
 """
 
 import datetime as dt
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -24,6 +26,7 @@ __all__ = [
     "Time",
     "format_time",
     "host_clock",
+    "host_time",
     "now_ns",
     "to_ns",
     "to_span",
@@ -45,13 +48,28 @@ _LONGEST = 36_525 * 86_400.0  # a century [s]: a time and a duration fit into in
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+# What never jumps and, on Linux, counts the sleep of the computer too; and there what stands still
+# meanwhile. Elsewhere nothing tells of sleep.
+_STEADY: Callable[[], int] = time.monotonic_ns
+_AWAKE: Callable[[], int] | None = None
+if _BOOTTIME is not None:
+    _STEADY, _AWAKE = partial(time.clock_gettime_ns, _BOOTTIME), time.monotonic_ns
+
+
 class HostClock:
     """Monotonic time tied once to UTC.
 
     Parameters
     ----------
-    monotonic, realtime
-        Functions that return the two clocks [ns]; replaced in tests.
+    monotonic
+        Function that returns a clock that never jumps [ns]: ``CLOCK_BOOTTIME`` on Linux, which
+        counts the sleep of the host too.
+    realtime
+        Function that returns the wall clock [ns].
+    awake
+        Function that returns the clock which stands still while the host sleeps [ns],
+        ``CLOCK_MONOTONIC`` on Linux; None where nothing tells of sleep.
 
     Examples
     --------
@@ -60,46 +78,102 @@ class HostClock:
     1000000005
     """
 
-    __slots__ = ("_monotonic", "_offset", "_realtime")
+    __slots__ = ("_awake", "_monotonic", "_offset", "_realtime")
 
     def __init__(
         self,
-        monotonic: Callable[[], int] = time.monotonic_ns,
+        monotonic: Callable[[], int] = _STEADY,
         realtime: Callable[[], int] = time.time_ns,
+        awake: Callable[[], int] | None = None,
     ) -> None:
-        self._monotonic, self._realtime = monotonic, realtime
-        self._offset = self._bracket()
+        self._monotonic, self._realtime, self._awake = monotonic, realtime, awake
+        self._offset = self._ahead(realtime)
 
     def now(self) -> int:
         """Return the time [ns]; it never goes back and never jumps."""
         return self._monotonic() + self._offset
 
+    def slept(self) -> int:
+        """Return how long the host has slept since some moment in the past [ns].
+
+        Two calls differ by the sleep between them, to some microseconds. Where nothing tells of
+        sleep it is 0.
+        """
+        return 0 if self._awake is None else -self._ahead(self._awake)
+
     def from_monotonic(self, stamp: int) -> int:
-        """Return the host time [ns] of a stamp [ns] of the monotonic clock."""
-        return stamp + self._offset
+        """Return the host time [ns] of a *recent* stamp [ns] of ``time.monotonic_ns``.
+
+        Drivers stamp with that clock (V4L2 frames, for one). It stands still while a Linux host
+        sleeps, so a stamp from before a sleep comes out later by it.
+        """
+        return stamp + self._offset if self._awake is None else self.from_clock(stamp, self._awake)
 
     def from_realtime(self, stamp: int) -> int:
-        """Return the host time [ns] of a *recent* stamp [ns] of the wall clock.
+        """Return the host time [ns] of a *recent* stamp [ns] of the wall clock."""
+        return self.from_clock(stamp, self._realtime)
 
-        The distance of the two clocks is measured now, so a step of the wall clock in the past
-        of the stamp does no harm.
+    def from_clock(self, stamp: int, clock: Callable[[], int]) -> int:
+        """Return the host time [ns] of a *recent* stamp [ns] of another clock of this computer.
+
+        The distance of the two clocks is measured now, so a step of the other one in the past of
+        the stamp does no harm.
+
+        Parameters
+        ----------
+        stamp
+            Time on the other clock [ns].
+        clock
+            Function that returns the other clock [ns], as ``time.perf_counter_ns``.
         """
-        return stamp - self._bracket() + self._offset
+        return stamp - self._ahead(clock) + self._offset
 
-    def _bracket(self) -> int:
-        """Return realtime minus monotonic [ns], of the tightest of three readings."""
-        best, offset = math.inf, 0
+    def _ahead(self, clock: Callable[[], int]) -> int:
+        """Return a clock minus the monotonic one [ns], by the tightest of three readings."""
+        best, ahead = math.inf, 0
         for _ in range(3):
             before = self._monotonic()
-            real = self._realtime()
+            other = clock()
             after = self._monotonic()
             if after - before < best:
-                best, offset = after - before, real - (before + after) // 2
-        return offset
+                best, ahead = after - before, other - (before + after) // 2
+        return ahead
 
 
-host_clock = HostClock()
+host_clock = HostClock(awake=_AWAKE)
 """The clock of this process; its tie to UTC is made at import."""
+
+
+def host_time(stamp: float, clock: Callable[[], int] = time.time_ns) -> int:
+    """Return the host time [ns] of a recent stamp of another clock of this computer.
+
+    Parameters
+    ----------
+    stamp
+        Time on that clock: int [ns], or float seconds [s] as ``time.time()`` and drivers give it.
+    clock
+        Function that returns that clock [ns]: ``time.time_ns`` (the wall clock),
+        ``time.monotonic_ns`` (V4L2, many drivers), ``time.perf_counter_ns``, or a driver's own.
+
+    Raises
+    ------
+    ParameterError
+        If ``stamp`` is no number, or lies outside the years that int64 nanoseconds hold.
+
+    Examples
+    --------
+    >>> before = now_ns()
+    >>> stamp = time.perf_counter()
+    >>> abs(host_time(stamp, time.perf_counter_ns) - before) < 1_000_000_000
+    True
+    """
+    whole = is_whole(stamp)
+    if whole or (isinstance(stamp, float | np.floating) and math.isfinite(stamp)):
+        time_ns = host_clock.from_clock(int(stamp) if whole else round(float(stamp) * 1e9), clock)
+        if NEVER < time_ns < FOREVER:
+            return time_ns
+    msg = f"{stamp!r} is no stamp of a clock; give int nanoseconds or float seconds"
+    raise ParameterError(msg)
 
 
 def now_ns() -> int:

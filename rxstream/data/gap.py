@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 __all__ = ["Gap", "GapAt", "GapReason", "add_gap", "cut_gaps"]
 
 GapReason: TypeAlias = Literal[
-    "overrun", "dropped", "lag", "disconnect", "restart", "overlap", "unmatched"
+    "overrun", "dropped", "lag", "disconnect", "restart", "suspended", "overlap", "unmatched"
 ]
 
 
@@ -24,7 +24,8 @@ class Gap:
     reason
         ``overrun`` (the driver was not read in time), ``dropped`` (the device says so, or its
         numbers do), ``lag`` (this subscriber was too slow), ``disconnect``, ``restart``,
-        ``overlap`` (the device's times went back), ``unmatched`` (`align` found no partner).
+        ``suspended`` (the computer slept), ``overlap`` (the device's times went back),
+        ``unmatched`` (`align` found no partner).
     whole
         The gap that this one is a part of, if it was cut.
     """

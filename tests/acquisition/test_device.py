@@ -114,7 +114,7 @@ def test_equal_and_backward_device_stamps_are_made_monotone_and_told() -> None:
         got = collect(device)
         t = 10**18
         feed(source, 0, 3, t, device_time=np.array([t, t, t], np.int64))
-        feed(source, 3, 2, t, device_time=np.array([t - 50 * MS, t + 5], np.int64))
+        feed(source, 3, 2, t + 5, device_time=np.array([t - 50 * MS, t + 5], np.int64))
     joined = concat(got)
     assert (np.diff(joined.time) > 0).all()
     assert joined.time.tolist() == [t, t + 1, t + 2, t + 3, t + 5]

@@ -109,8 +109,9 @@ class DeviceTime:
             nominal = elapsed if rate is None else (count + lost) / rate
             units = count + lost if unit == rate else round(nominal * unit)
             # Of a reading without its counter the number is known from those before it.
-            if self._raw is not None and self._spec is not None:
-                self._raw = (self._raw + units) % (1 << self._spec.bits)
+            if self._raw is not None:
+                bits = 64 if self._spec is None else self._spec.bits
+                self._raw = (self._raw + units) % (1 << bits)
             elif counter is not None:
                 self._raw = counter
         else:

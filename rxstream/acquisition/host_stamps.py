@@ -1,0 +1,254 @@
+"""Ways to place samples that carry stamps on the host clock, of an adapter or a driver."""
+
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.acquisition.placement import Placement, Placer, Progress, Stamps, forward, grid
+from rxstream.acquisition.reported_loss import ReportedLoss
+from rxstream.acquisition.strays import FAR, fill_strays, find_strays, shift_forward
+from rxstream.data.axis import IrregularAxis
+from rxstream.data.clock import FOREVER, NEVER
+from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.timing.online.driver import DriverStamps
+from rxstream.timing.settings import ClockSettings
+
+__all__ = ["JITTER", "DriverSmoothed", "HostStamps"]
+
+JITTER = 1_000_000
+"""Stamps that go back, or come after arrival, by less are noise of the adapter's mapping [ns]."""
+
+# A live driver's stamp is no older than this when its block comes [ns].
+_OLDEST_BLOCK = 60_000_000_000
+# Nobody's clock has shown the first year of the epoch since: such a stamp counts from a zero of its
+# own, or was never set [ns].
+_FIRST_YEAR = 366 * 86_400 * 1_000_000_000
+
+
+def _beyond(value: int) -> str:
+    return f"device_time {value} is no time that int64 nanoseconds since the epoch can be"
+
+
+def _late(value: int, arrival: int) -> str:
+    return f"device_time {value} lies {(value - arrival) / 1e9:.6g} s after its arrival"
+
+
+def _back(value: int, before: int) -> str:
+    return f"device_time {value} goes back by {(before - value) / 1e9:.6g} s"
+
+
+def _old(value: int, arrival: int) -> str:
+    return f"device_time {value} lies {(arrival - value) / 1e9:.6g} s before its arrival"
+
+
+class HostStamps(Placer):
+    """Stamps that the adapter has mapped to the host clock, taken as they are.
+
+    Of a live device a stamp after its arrival, or far behind the one before it, cannot be; its
+    sample takes the next stamp that can, or its arrival less the least delay seen. A recording has
+    no arrival: there a stamp is wrong if those around it agree without it. Where all go far back,
+    another recording begins, and its stamps keep their distances.
+    """
+
+    __slots__ = ("_delay", "_good", "_grid", "_live", "_plain", "_shift")
+
+    def __init__(
+        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
+    ) -> None:
+        super().__init__(info, settings, progress, loss)
+        self._grid = info.period is not None
+        self._live = progress.live
+        self._good: int | None = None  # newest stamp believed, path delay taken off [ns]
+        self._delay: int | None = None  # least delay from the last sample to its arrival [ns]
+        self._shift = 0  # of a recording, since it went back [ns]
+        self._plain = not self._path_delay  # whether stamps are times
+
+    def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
+        """Place the samples at their stamps; from a single one on at the nominal distance."""
+        lost, reason = self._loss.push(reading, n, arrival)
+        end, bounds = self._progress.end, reading.bounds
+        if self._plain and end is not None and isinstance(stamps, np.ndarray):
+            first, last = stamps.item(0), stamps.item(-1)
+            if (
+                end <= first
+                and last <= (arrival if self._live else FOREVER)
+                and (n == 1 or (stamps[1:] > stamps[:-1]).all())
+            ):
+                delay = self._delay
+                self._good = last
+                if delay is None or arrival - last < delay:
+                    self._delay = arrival - last
+                stamps.flags.writeable = False
+                uncertainty = nan if bounds is None else (bounds[1] - bounds[0]) / 2
+                return Placement(IrregularAxis(stamps, uncertainty), first, last + 1, lost, reason)
+        times, back = self._times(n, arrival, stamps)
+        if back and reason is None:
+            lost, reason = 0, "overlap"
+        start = times.item(0)
+        axis = forward(times, end, bounds)
+        return Placement(axis, start, axis.at(n), lost, reason)
+
+    def _times(self, n: int, arrival: int, stamps: Stamps) -> tuple[NDArray[np.int64], bool]:
+        """Return times of their own memory [ns], and whether the stamps go back."""
+        if stamps is None:
+            return self._guess(n, arrival), False
+        if isinstance(stamps, int):
+            step = np.arange(n, dtype=np.int64) * round(self._period)
+            stamps = min(max(stamps, NEVER), FOREVER) + step
+        strays = (stamps >= FOREVER) | (stamps <= NEVER)
+        if strays.any():
+            self._progress.reports.add("beyond", _beyond(int(stamps[strays][0])))
+        raw = np.clip(stamps, NEVER, FOREVER) - self._path_delay
+        before = self._good
+        if self._live:
+            strays |= self._impossible(raw, strays, arrival)
+            times = self._filled(raw, strays, arrival)
+        else:
+            times, strays = self._recorded(raw, strays)
+        good = raw[~strays]
+        if not len(good):
+            return times, False
+        last = self._good = int(good[-1])
+        if self._live:
+            delay = max(arrival - last, 0)
+            self._delay = delay if self._delay is None else min(delay, self._delay)
+        return times, before is not None and int(good[0]) < before - JITTER
+
+    def _impossible(
+        self, raw: NDArray[np.int64], strays: NDArray[np.bool_], arrival: int
+    ) -> NDArray[np.bool_]:
+        """Return which stamps of a live device cannot be, besides those known already."""
+        reports = self._progress.reports
+        late = (raw + self._path_delay > arrival + JITTER) & ~strays
+        if late.any():
+            reports.add("late", _late(int(raw[late][0]) + self._path_delay, arrival))
+        bad = strays | late
+        rest = np.flatnonzero(~bad)
+        # a flipped bit among them, then all that lie far behind the newest
+        bad[rest[find_strays(raw[rest], self._good)]] = True
+        rest = np.flatnonzero(~bad)
+        before = self._good
+        if before is None:
+            before = _FIRST_YEAR if arrival > 2 * _FIRST_YEAR else NEVER
+        newest = np.maximum.accumulate(np.append(before, raw[rest]))[:-1]
+        bad[rest[raw[rest] < newest - FAR]] = True
+        behind = np.flatnonzero(bad & ~late & ~strays)
+        if len(behind):
+            k = int(behind[0])
+            newest_before = max([before, *raw[:k][~bad[:k]].tolist()])
+            reports.add("back", _back(int(raw[k]) + self._path_delay, newest_before))
+        return bad
+
+    def _filled(
+        self, raw: NDArray[np.int64], strays: NDArray[np.bool_], arrival: int
+    ) -> NDArray[np.int64]:
+        """Return the times of a live device: none after its arrival."""
+        if strays.all():
+            return self._guess(len(raw), arrival)
+        times = raw
+        if strays.any():
+            high = int(self._guess(1, arrival)[0])
+            times = fill_strays(raw, strays, self._good, high, spread=self._grid)
+        return np.minimum(times, arrival)
+
+    def _recorded(
+        self, raw: NDArray[np.int64], beyond: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the times of a recording, and which stamps are out of line."""
+        reports, end = self._progress.reports, self._progress.end
+        rest = np.flatnonzero(~beyond)
+        strays = beyond.copy()
+        strays[rest[find_strays(raw[rest], self._good)]] = True
+        if strays.any():
+            k = int(np.flatnonzero(strays)[0])
+            reports.add("stray", f"device_time {raw[k]} is out of line with those around it")
+            times = fill_strays(raw, strays, self._good, None, spread=True)
+        else:
+            times = raw
+        before = self._good
+        # stamped on arrival until now
+        if before is None and end is not None:
+            before = end - 1 - self._shift
+        times, shift = shift_forward(times, None if before is None else before + 1)
+        if shift:
+            reports.add("set back", f"the clock of the recording was set back by {shift / 1e9:g} s")
+        self._shift += shift
+        self._plain = self._plain and not self._shift
+        return times + (self._shift - shift), strays
+
+    def _guess(self, n: int, arrival: int) -> NDArray[np.int64]:
+        """Return times of samples without stamps [ns]."""
+        end = self._progress.end
+        last = arrival - (self._delay or 0)
+        if self._delay is None:
+            last -= self._path_delay
+        # arrival says nothing of a recording
+        if not self._live and end is not None:
+            last = end + (round((n - 1) * self._period) if self._grid else 0)
+        if not self._grid:
+            return np.full(n, last, np.int64)
+        back = np.arange(n - 1, -1, -1) * self._period
+        return np.int64(last) - np.rint(back).astype(np.int64)
+
+
+class DriverSmoothed(Placer):
+    """Stamps of the driver on the host clock, e.g. of the sound card's ADC, made smooth.
+
+    A block without a stamp, or with one that cannot be, is taken to come by the least delay seen.
+    """
+
+    __slots__ = ("_delay", "_driver")
+
+    def __init__(
+        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
+    ) -> None:
+        super().__init__(info, settings, progress, loss)
+        self._driver = DriverStamps(self._period)
+        self._delay: int | None = None  # least delay from the end of a block to its arrival [ns]
+
+    @property
+    def state(self) -> str:
+        """State of the line through the stamps: warming, locked."""
+        return self._driver.state
+
+    def restart(self) -> None:
+        """Expect the device to begin anew."""
+        self._driver.restart()
+
+    def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
+        """Place the samples on the line through the driver's stamps."""
+        progress, driver = self._progress, self._driver
+        reported, reason = self._loss.push(reading, n, arrival)
+        known = reported or 0
+        length = round(n * self._period)
+        stamp = self._believed(None if isinstance(stamps, np.ndarray) else stamps, length, arrival)
+        end, lost, uncertainty = driver.push(
+            n, stamp - self._path_delay, known, overrun=progress.overrun > 0 and not known
+        )
+        if lost > known:
+            reason = reason or "dropped"
+        start = progress.continued(end - length, reason)
+        axis, end = grid(start, end, n, self._period, uncertainty)
+        return Placement(axis, start, end, lost, reason, driver.state)
+
+    def _believed(self, stamp: int | None, length: int, arrival: int) -> int:
+        """Return the stamp, or where it cannot be, one by arrival [ns]."""
+        progress = self._progress
+        if stamp is not None:
+            delay, live = arrival - stamp - length, progress.live
+            good = stamp <= arrival + JITTER and delay < _OLDEST_BLOCK
+            if good if live else NEVER < stamp < FOREVER:
+                if self._delay is None or delay < self._delay:
+                    self._delay = delay
+                return stamp
+            if not NEVER < stamp < FOREVER:
+                progress.reports.add("beyond", _beyond(stamp))
+            elif stamp > arrival:
+                progress.reports.add("late", _late(stamp, arrival))
+            else:
+                progress.reports.add("back", _old(stamp, arrival))
+        # arrival says nothing of a recording
+        if not progress.live and progress.end is not None:
+            return progress.end + self._path_delay
+        return arrival - length - max(self._delay or 0, 0)

@@ -1,0 +1,130 @@
+"""`OwnClockCheck`: whether a stamp of a device's own clock fits the ones before it.
+
+Such a clock has any zero and may be set anew, so one stamp alone shows nothing. Against arrival it
+can fall behind, as delays grow, but not run ahead of the least delay; nor does it go back. A stamp
+that does either waits for the next one: if that goes on from it, the clock was set; if it goes on
+from the old ones, the stamp was wrong.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rxstream.acquisition.evidence import StampReports
+from rxstream.acquisition.strays import FAR, find_strays
+
+__all__ = ["OwnClockCheck"]
+
+# Largest error of a device's clock; see `_STEEPEST` in `timing.online.envelope`.
+_MAX_SKEW = 0.03
+
+
+class OwnClockCheck:
+    """Believes stamps of a device's own clock, or not.
+
+    Parameters
+    ----------
+    reports
+        Takes the stamps that were wrong.
+    live
+        Whether arrivals say anything; those of a recording do not.
+
+    Examples
+    --------
+    >>> check = OwnClockCheck(StampReports("imu"), live=True)
+    >>> second = 1_000_000_000
+    >>> [check.believes(own * second, own * second, (1000 + k) * second)
+    ...  for k, own in enumerate((5, 6, 900, 8, 2, 3))]
+    [True, True, False, True, False, True]
+    """
+
+    __slots__ = ("_ahead", "_arrival", "_last", "_live", "_reports", "_waiting")
+
+    def __init__(self, reports: StampReports, *, live: bool) -> None:
+        self._reports, self._live = reports, live
+        self.restart()
+
+    def restart(self) -> None:
+        """Expect the clock to begin anew."""
+        self._last: int | None = None  # newest stamp believed [ns]
+        self._ahead = 0  # most that a stamp was ahead of its arrival, lately [ns]
+        self._arrival = 0  # of the newest one believed [ns]
+        self._waiting: tuple[int, int] | None = None  # a stamp that did not fit, and its arrival
+
+    def believes(self, first: int, last: int, arrival: int) -> bool:
+        """Return whether the first and last stamp of a reading [ns] fit the ones before."""
+        before = self._last
+        if before is not None and not self._fits(
+            first, last, arrival, before, self._limit(arrival)
+        ):
+            waiting = self._waiting
+            self._waiting = last, arrival
+            if waiting is None:
+                return False
+            own, then = waiting
+            if not self._fits(first, last, arrival, own, own - then + self._slack(arrival - then)):
+                self._report(own)
+                return False
+            # the clock was set: this one goes on from the stamp that did not fit
+            self._ahead = own - then
+        elif self._waiting is not None:
+            self._report(self._waiting[0])
+        self._waiting = None
+        drift = round(_MAX_SKEW * max(0, arrival - self._arrival))
+        ahead = last - arrival
+        self._ahead = ahead if before is None else max(ahead, self._ahead - drift)
+        self._last, self._arrival = last, arrival
+        return True
+
+    def edges(
+        self, own: NDArray[np.int64], arrival: int
+    ) -> tuple[tuple[int, int] | None, NDArray[np.bool_] | None]:
+        """Return first and last stamp of a reading, and which of it are wrong.
+
+        Parameters
+        ----------
+        own
+            Stamps int64 ``(n,)`` [ns].
+        arrival
+            Host time of arrival [ns].
+
+        Returns
+        -------
+        edges
+            None if none is believed.
+        strays
+            bool ``(n,)``; None if all are believed.
+        """
+        n = len(own)
+        if n > 1 and not self._is_whole(own, arrival):
+            strays = find_strays(own, self._last)
+            if self._live and self._last is not None:
+                strays |= own > min(arrival + self._limit(arrival), np.iinfo(np.int64).max)
+            good = own[~strays]
+            if strays.any() and len(good):
+                self._report(int(own[strays][0]))
+                edges = int(good[0]), int(good[-1])
+                return (edges if self.believes(*edges, arrival) else None), strays
+        edges = int(own[0]), int(own[-1])
+        return (edges if self.believes(*edges, arrival) else None), None
+
+    def _is_whole(self, own: NDArray[np.int64], arrival: int) -> bool:
+        """Whether stamps are in order, and fit as they are."""
+        if not (own[1:] >= own[:-1]).all():
+            return False
+        before = self._last
+        return before is None or self._fits(
+            int(own[0]), int(own[-1]), arrival, before, self._limit(arrival)
+        )
+
+    def _limit(self, arrival: int) -> int:
+        """Return by how much a stamp may be ahead of its arrival [ns]."""
+        return self._ahead + self._slack(arrival - self._arrival)
+
+    def _slack(self, elapsed: int) -> int:
+        return FAR + round(_MAX_SKEW * max(0, elapsed))
+
+    def _fits(self, first: int, last: int, arrival: int, before: int, limit: int) -> bool:
+        return first >= before - FAR and (not self._live or last - arrival <= limit)
+
+    def _report(self, stamp: int) -> None:
+        self._reports.add("own", f"device_time {stamp} is out of line with those around it")
