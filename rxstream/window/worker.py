@@ -16,6 +16,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeSch
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.steps.delivery import delivering
 from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
 from rxstream.steps.observers import belongs_to_caller
 from rxstream.window.log import Cursor, Log
@@ -196,10 +197,11 @@ class SubscriberWorker(Disposable):
             return False
         try:
             forward = self._observer.on_next
-            for chunk in chunks if self._filter is None else self._filter.push_all(chunks):
-                if self._gone:
-                    return False
-                forward(chunk)
+            with delivering:
+                for chunk in chunks if self._filter is None else self._filter.push_all(chunks):
+                    if self._gone:
+                        return False
+                    forward(chunk)
         except BaseException as error:  # noqa: BLE001 - one subscriber must not harm the others
             self._cut_off(error)
             return False
@@ -213,12 +215,13 @@ class SubscriberWorker(Disposable):
             self.dispose()
             return
         try:
-            for chunk in () if self._filter is None else self._filter.flush():
-                self._observer.on_next(chunk)
-            if error is None:
-                self._observer.on_completed()
-            else:
-                self._observer.on_error(error)
+            with delivering:
+                for chunk in () if self._filter is None else self._filter.flush():
+                    self._observer.on_next(chunk)
+                if error is None:
+                    self._observer.on_completed()
+                else:
+                    self._observer.on_error(error)
         except BaseException as raised:  # noqa: BLE001 - as above
             self._cut_off(raised)
         self.dispose()

@@ -7,15 +7,15 @@ from fault_programs import cases, run_program
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = {
-    "close_in_joined_subscriber": "close waits for a worker that waits for the lock of the join",
+    "close_in_joined_subscriber": "",
     "disposed_subject": "",
     "forgotten_subject": "",
     "gaussian_jitter": "the delay law has no lower tail that is normal",
     "nan_poisons_filter": "a recursive filter keeps a NaN for ever",
     "offline_slope": "the line of the offline pass may leave skew_tol",
     "replay_window_shares": "",
-    "retry_spins": "a device that is over ends each new subscription at once",
-    "rewind_after_close": "rewind looks at the session to come, not at the one that has ended",
+    "retry_spins": "",
+    "rewind_after_close": "",
     "software_paced_sensor": "a rate that wanders is taken for losses",
     "subject_going_back": "",
 }
