@@ -9,6 +9,7 @@ from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
+from rxstream.steps.in_order import InOrder
 from rxstream.steps.watermark import NEVER
 
 __all__ = ["ClipBuffer"]
@@ -35,12 +36,14 @@ class ClipBuffer:
         Time up to which it is kept [ns].
     """
 
-    __slots__ = ("_chunks", "_holes", "_info", "_look", "_low", "_need", "name", "over", "upto")
+    __slots__ = ("_chunks", "_holes", "_info", "_look", "_low", "_need", "_order", "name", "over",
+                 "upto")  # fmt: skip
 
     def __init__(self, name: str, look: Callable[[int, int], Chunk]) -> None:
         self.name, self._look = name, look
         self.over: MissingReason | None = None
         self._info: StreamInfo | None = None
+        self._order = InOrder("capture")
         self.clear()
 
     def clear(self) -> None:
@@ -52,6 +55,7 @@ class ClipBuffer:
 
     def push(self, chunk: Chunk) -> None:
         """Take a delivered chunk; what no clip needs is not kept."""
+        self._order.check(chunk)
         self._info = chunk.info
         if self._low is None:
             return

@@ -14,7 +14,7 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate_state import Flags, GateState, Test
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import Stream, label
 
@@ -264,4 +264,4 @@ def gate(
         raise ParameterError(msg)
     keep = to_span(hold, "hold", zero=True)
     early, late = to_span(before, "before", zero=True), to_span(after, "after", zero=True)
-    return lift(lambda: _Gate(GateState(opens, closes, keep), early, late))
+    return lift_in_order(lambda: _Gate(GateState(opens, closes, keep), early, late))

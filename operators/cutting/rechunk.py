@@ -9,7 +9,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_whole
 
@@ -153,10 +153,10 @@ def rechunk(
     if duration is not None:
         span = to_span(duration, "duration")
         hop_span = None if hop is None else to_span(hop, "hop")
-        return lift(lambda: _Rechunk(0, 0, span, hop_span, split=split))
+        return lift_in_order(lambda: _Rechunk(0, 0, span, hop_span, split=split))
     for name, value in (("size", size), ("hop", size if hop is None else hop)):
         if not is_whole(value, 1):
             msg = f"{name} must be a whole number of samples >= 1, not {value!r}"
             raise ParameterError(msg)
     samples, step = int(size or 0), int(hop or size or 0)
-    return lift(lambda: _Rechunk(samples, step, None, None, split=split))
+    return lift_in_order(lambda: _Rechunk(samples, step, None, None, split=split))

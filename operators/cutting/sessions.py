@@ -12,7 +12,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ChunkError
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 
 __all__ = ["sessions"]
@@ -155,4 +155,4 @@ def sessions(
     """
     quiet, most = to_span(pause, "pause"), to_span(max_duration, "max_duration")
     early, late = to_span(before, "before", zero=True), to_span(after, "after", zero=True)
-    return lift(lambda: _Sessions(quiet, early, late, most))
+    return lift_in_order(lambda: _Sessions(quiet, early, late, most))

@@ -15,7 +15,7 @@ from rxstream.data.concat import concat
 from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError
 from rxstream.operators.losses.fill_gaps import FillGaps
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
@@ -304,7 +304,9 @@ def window_by_time(
     step = span if every is None else to_span(every, "every")
     begin = to_ns(origin)
     check_choice(on_gap, OnGap, "on_gap")
-    windows = lift(lambda: _WindowByTime(span, step, begin, on_gap))
+    windows = lift_in_order(lambda: _WindowByTime(span, step, begin, on_gap))
     if on_gap != "nan":
         return windows
-    return compose(lift(lambda: FillGaps(np.nan, span, "window_by_time(on_gap='nan')")), windows)
+    return compose(
+        lift_in_order(lambda: FillGaps(np.nan, span, "window_by_time(on_gap='nan')")), windows
+    )

@@ -13,7 +13,7 @@ from rxstream.operators.joins.align_step import Align, Aligned, Unmatched
 from rxstream.operators.joins.join_side import JoinSide
 from rxstream.operators.values.grid_resampler import GridResampler, checked_rate
 from rxstream.steps.heartbeats import keep_heartbeats
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_number
@@ -162,7 +162,7 @@ class _Onto:
 
 def _onto(rate: float) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     hz = checked_rate(rate, "align")
-    return lift(lambda: _Onto(hz))
+    return lift_in_order(lambda: _Onto(hz))
 
 
 def _reported(joined: Stream[Any], report: Report) -> Stream[Aligned]:

@@ -14,6 +14,7 @@ from rxstream.data.gap import Gap, GapAt
 from rxstream.data.slab_store import SlabStore
 from rxstream.operators.joins.join_side import JoinSide, UnmatchedReason, reason_of
 from rxstream.operators.joins.value_runs import runs
+from rxstream.steps.in_order import InOrder
 from rxstream.steps.watermark import FOREVER, Watermarks
 
 __all__ = ["Align", "Aligned", "Unmatched"]
@@ -71,13 +72,23 @@ class Align:
         Largest lag behind the most advanced port [ns].
     report
         Whether to return `Unmatched` too.
+    name
+        Name of the operator, for errors.
     """
 
-    __slots__ = ("_buffer", "_done", "_gaps", "_next", "_out", "_out_to", "_partners", "_position",
-                 "_report", "_times", "_unmatched", "finished", "marks")  # fmt: skip
+    __slots__ = ("_buffer", "_done", "_gaps", "_next", "_order", "_out", "_out_to", "_partners",
+                 "_position", "_report", "_times", "_unmatched", "finished", "marks")  # fmt: skip
 
-    def __init__(self, partners: Sequence[JoinSide], lateness: int, *, report: bool) -> None:
+    def __init__(
+        self,
+        partners: Sequence[JoinSide],
+        lateness: int,
+        *,
+        report: bool,
+        name: str = "align",
+    ) -> None:
         self._partners, self._report = partners, report
+        self._order = [InOrder(name) for _ in range(1 + len(partners))]
         self.marks = Watermarks(len(partners) + 1, lateness)
         # the source, from the first sample not decided on; the times of its samples
         self._buffer: ChunkBuffer[Any] = ChunkBuffer()
@@ -98,6 +109,7 @@ class Align:
 
     def push(self, port: int, chunk: Chunk) -> list[Aligned | Unmatched]:
         """Take a chunk of a port; return what is decided by it."""
+        self._order[port].check(chunk)
         self.marks.advance(port, chunk)
         if port:
             self._partners[port - 1].push(chunk)

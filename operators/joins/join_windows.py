@@ -11,6 +11,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.data.gap import Gap, GapAt
 from rxstream.errors import ChunkError
+from rxstream.steps.in_order import InOrder
 from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.stream import Stream, label
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks, without_late
@@ -50,15 +51,17 @@ class _WindowInput:
         Whether it has ended.
     """
 
-    __slots__ = ("_ended", "_out_to", "buffer", "done")
+    __slots__ = ("_ended", "_order", "_out_to", "buffer", "done")
 
     def __init__(self) -> None:
         self.done = self._ended = False
+        self._order = InOrder("join_windows")
         self.buffer: ChunkBuffer[Any] = ChunkBuffer()
         self._out_to: int | None = None  # time up to which windows of it are out [ns]
 
     def push(self, chunk: Chunk, needed: int) -> None:
         """Take its next chunk; windows before ``needed`` [ns] are out."""
+        self._order.check(chunk)
         chunk = without_late(chunk, needed)
         if self._out_to is None:
             self._out_to = chunk.covered_from

@@ -9,6 +9,7 @@ from reactivex import Observable
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
+from rxstream.steps.in_order import InOrder
 from rxstream.steps.multi import lift_multi, stream_names
 from rxstream.steps.stream import Stream, label
 from rxstream.steps.watermark import NEVER, Watermarks, without_late
@@ -17,15 +18,17 @@ __all__ = ["merge_by_time"]
 
 
 class _MergeByTime:
-    __slots__ = ("_out_to", "_waiting", "finished", "marks")
+    __slots__ = ("_order", "_out_to", "_waiting", "finished", "marks")
 
     def __init__(self, ports: int, lateness: int) -> None:
         self.marks = Watermarks(ports, lateness)
         self.finished = False
         self._waiting: list[deque[Chunk]] = [deque() for _ in range(ports)]
         self._out_to = NEVER  # all samples before it are out [ns]
+        self._order = [InOrder("merge_by_time") for _ in range(ports)]
 
     def push(self, port: int, chunk: Chunk) -> list[Chunk]:
+        self._order[port].check(chunk)
         self.marks.advance(port, chunk)
         self._waiting[port].append(without_late(chunk, self._out_to))
         return self._advance()
@@ -115,6 +118,9 @@ def merge_by_time(
     ------
     ParameterError
         If there are no others, one is no Observable, or ``lateness`` is not positive.
+    ChunkError
+        Downstream, if an input goes back, as one that was merged before: give all in one call,
+        ``merge_by_time(b, c)``.
 
     See Also
     --------

@@ -14,7 +14,7 @@ from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.interpolation import line
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import Stream, label
 
@@ -253,7 +253,7 @@ def fill_gaps(
         msg = f"fill_gaps takes a value, 'previous' or 'linear', not {how!r}"
         raise ParameterError(msg)
     longest = None if limit is None else to_span(limit, "limit")
-    return lift(lambda: FillGaps(how, longest, f"fill_gaps({how!r})"))
+    return lift_in_order(lambda: FillGaps(how, longest, f"fill_gaps({how!r})"))
 
 
 def _is_value(how: Any) -> bool:

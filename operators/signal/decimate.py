@@ -27,7 +27,7 @@ from rxstream.operators.signal.sections import (
     group_delay,
     steady_state,
 )
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_whole
 
@@ -135,14 +135,14 @@ def decimate(
         def design(info: StreamInfo) -> Design:
             return Design(sos, group_delay(sos, check_rate(info, "decimate"), 0.0), steady)
 
-        return lift(lambda: _Filtered(
+        return lift_in_order(lambda: _Filtered(
             Filter("decimate", design, "reset"), FramedStep(lambda info: _every(info, q))
         ))  # fmt: skip
     if order % 2:
         msg = f"decimate: order must be even, for a tap in the middle, not {order!r}"
         raise ParameterError(msg)
     taps: NDArray[Any] = signal.firwin(order + 1, 1.0 / q, window="hamming")
-    return lift(lambda: FramedStep(lambda info: _averaged(info, q, taps, initial)))
+    return lift_in_order(lambda: FramedStep(lambda info: _averaged(info, q, taps, initial)))
 
 
 def _every(info: StreamInfo, q: int) -> FrameSpec:

@@ -21,7 +21,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.contiguous_runs import OnGap
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_positive, is_whole
 
@@ -140,7 +140,7 @@ def filter_band(
         shift = group_delay(sos, rate, _centre(low, high, rate)) if given is None else given
         return Design(sos, shift, steady_state(sos, initial))
 
-    return lift(lambda: Filter("filter_band", design, on_gap))
+    return lift_in_order(lambda: Filter("filter_band", design, on_gap))
 
 
 def _centre(low: float | None, high: float | None, rate: float) -> float:

@@ -18,7 +18,7 @@ from rxstream.operators.signal.kernels import load_kernel, load_scipy
 from rxstream.operators.signal.numeric import check_numbers, check_rate
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.hysteresis import Flags, Hysteresis
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_number
 
@@ -287,7 +287,7 @@ def onset(
     else:
         load_scipy()
         options = _Options(high, high, 10 ** (ratio / 20), 10 ** (low / 20), mean, pause, bridge)
-    return lift(lambda: _Onset(options))
+    return lift_in_order(lambda: _Onset(options))
 
 
 def _number(value: Any, name: str) -> float:

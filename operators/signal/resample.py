@@ -12,7 +12,7 @@ from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.operators.signal.resample_onto import resample_onto
 from rxstream.operators.values.grid_resampler import GridResampler, checked_rate
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
@@ -121,5 +121,5 @@ def resample(
     hz = checked_rate(rate)
     if method == "polyphase":
         load_scipy()
-        return lift(lambda: PolyphaseResampler(hz))
-    return lift(lambda: GridResampler(hz, way, span))
+        return lift_in_order(lambda: PolyphaseResampler(hz))
+    return lift_in_order(lambda: GridResampler(hz, way, span))

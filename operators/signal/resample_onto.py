@@ -45,7 +45,7 @@ def resample_onto(
     reach = default if tolerance is None else tolerance
 
     def make() -> Align:
-        return Align([JoinSide(1, None, method, reach, 0)], lateness, report=False)
+        return Align([JoinSide(1, None, method, reach, 0)], lateness, report=False, name="resample")
 
     def operator(source: Observable[Chunk]) -> Stream[Chunk]:
         pairs: Stream[Any] = lift_multi(make, [source], "resample")(other)

@@ -14,7 +14,7 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.numeric import by_channel, check_numbers, check_rate, result_type
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 
 __all__ = ["rms"]
@@ -79,7 +79,7 @@ def rms(
     """
     span = to_span(duration, "duration")
     step = span if every is None else to_span(every, "every")
-    return lift(lambda: FramedStep(lambda info: _frame_spec(info, span, step)))
+    return lift_in_order(lambda: FramedStep(lambda info: _frame_spec(info, span, step)))
 
 
 def _frame_spec(info: StreamInfo, span: int, step: int) -> FrameSpec:

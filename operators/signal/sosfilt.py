@@ -21,7 +21,7 @@ from rxstream.operators.signal.sections import (
     steady_state,
 )
 from rxstream.steps.contiguous_runs import OnGap
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
@@ -108,7 +108,7 @@ def sosfilt(
         shift = group_delay(sections, check_rate(info, "sosfilt")) if given is None else given
         return Design(sections, shift, steady)
 
-    return lift(lambda: Filter("sosfilt", design, on_gap))
+    return lift_in_order(lambda: Filter("sosfilt", design, on_gap))
 
 
 def _checked(sos: Any) -> NDArray[np.float64]:

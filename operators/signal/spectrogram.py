@@ -16,7 +16,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.numeric import check_numbers, check_rate, result_type
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
@@ -108,7 +108,7 @@ def spectrogram(
                 f"spectrogram: window={window!r} is none that scipy.signal.get_window has: {error}"
             )
             raise ParameterError(msg) from error
-    return lift(
+    return lift_in_order(
         lambda: FramedStep(lambda info: _frame_spec(info, span, step, shape, scaling, detrend))
     )
 

@@ -12,7 +12,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.values.results import ResultChunks, check_changes, place_of
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
-from rxstream.steps.lift import lift
+from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 
@@ -136,4 +136,4 @@ def scan_data(
         raise ParameterError(msg)
     check_choice(on_gap, OnGap, "on_gap")
     check_changes("scan_data", changes)
-    return lift(lambda: _ScanData(function, state, on_gap, changes))
+    return lift_in_order(lambda: _ScanData(function, state, on_gap, changes))

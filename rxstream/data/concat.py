@@ -102,14 +102,32 @@ def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]", like: "Chunk[Any]")
         raise overlapping(before.info, before.end, item)
 
 
-def overlapping(info: StreamInfo, end: int, item: "Chunk[Any]") -> ChunkError:
-    """Return the error that a chunk begins before the ``end`` [ns] of the one before it."""
-    remedy = "; use the operator on each stream before they are merged"
-    return ChunkError(
-        f"cannot join {item.info.name}: a chunk begins at {item.covered_from}, "
-        f"{end - item.covered_from} ns before the end of the one before it"
-        + (f", of {info.name}{remedy}" if info.name != item.info.name else "")
+def overlapping(
+    before: StreamInfo, end: int, item: "Chunk[Any]", where: str = "cannot join"
+) -> ChunkError:
+    """Return the error that a chunk begins before the ``end`` [ns] of the one before it.
+
+    Parameters
+    ----------
+    before
+        Description of the stream of the one before it.
+    end
+        Where the one before it ends [ns].
+    item
+        The chunk.
+    where
+        The operator, or what was to be done.
+    """
+    start, name = item.covered_from, item.info.name
+    msg = (
+        f"{where}: {name} goes back: a chunk begins at {start}, {end - start} ns before the end of "
+        f"the one before it, {end}"
     )
+    if before is not None and before.name != name:
+        msg += f", of {before.name}; use the operator on each stream before they are merged"
+    else:
+        msg += "; give each session or file a pipe of its own"
+    return ChunkError(msg)
 
 
 def unlike(

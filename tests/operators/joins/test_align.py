@@ -154,7 +154,7 @@ def test_late() -> None:
     assert not reports  # a long chunk makes no stream late
     source.on_next(ramp(16, 1))
     assert [(t.chunk.data.tolist(), t.reason) for t in reports] == [([3], "late")]
-    late.on_next(other(3, 8, end=20))  # the first comes too late
+    late.on_next(other(3, 8, start=1, end=20))  # the first comes too late
     assert values(got) == [(0, 0), (1, 0), (2, 0), (4, 3), (5, 3), *((k, 8) for k in range(6, 11))]
 
 
@@ -245,7 +245,7 @@ def test_live_is_replay() -> None:
         a.on_next(ramp(k * 50 + 3 * bool(gap), 50 - 3 * bool(gap), gap))
         if k % 5:  # in the end as much as a, but later
             b.on_next(ramp(k * 40, 40))
-    b.on_next(other(2000, end=2001))
+    b.on_next(other(2000, start=1600, end=2001))
     a.on_completed()
     b.on_completed()
     past: list[Any] = []
