@@ -78,13 +78,12 @@ class Connection:
         path_delay: int,
         backoff: Backoff | None,
         clock: HostClock,
-        max_bytes: int,
     ) -> None:
         self._source, self._name, self.subject, self._faults = source, name, subject, faults
         self._backoff, self._clock = backoff, clock
         self.ingest = Ingest(
             named(source.info, name), subject, faults,
-            timestamps=timestamps, path_delay=path_delay, max_bytes=max_bytes,
+            timestamps=timestamps, path_delay=path_delay,
             live=is_live(source), slept=clock.slept,
         )  # fmt: skip
         self._guard = threading.Lock()

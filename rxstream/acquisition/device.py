@@ -205,7 +205,7 @@ class Device(Rewindable):
         connection = Connection(
             self.source, self.name, subject, self._faults,
             timestamps=self._timestamps, path_delay=self._path_delay, backoff=self._backoff,
-            clock=self._clock, max_bytes=self._max_bytes,
+            clock=self._clock,
         )  # fmt: skip
         self._opening = connection
         try:

@@ -9,17 +9,12 @@ import numpy as np
 from rxstream.acquisition.faults import Faults
 from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
 from rxstream.data.flow import Meter
-from rxstream.data.slab_store import SlabStore
+from rxstream.data.slab_store import SampleCopies
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import ChunkError
 from rxstream.window.subject import TimeWindowSubject
 
 __all__ = ["Ingest", "named"]
-
-# Slabs in a window: so little of it is held beyond the history. Of the bytes allowed a slab takes
-# a 32nd at most, as one is filled while the oldest is not free yet.
-_SLABS = 64
-_BYTES_PER_SLAB = 32
 
 
 def named(info: StreamInfo, name: str) -> StreamInfo:
@@ -38,7 +33,7 @@ class Ingest:
         Takes the chunks.
     faults
         Takes what the clock model finds.
-    timestamps, path_delay, max_bytes
+    timestamps, path_delay
         As given to the device; the delay in ns.
     live
         Whether the stream comes as it happens; see `Stamper`.
@@ -54,16 +49,14 @@ class Ingest:
         *,
         timestamps: Timestamps,
         path_delay: int,
-        max_bytes: int,
         live: bool,
         slept: Callable[[], int],
     ) -> None:
         self.info, self._subject, self._faults = info, subject, faults
         self._timestamps, self._path_delay = timestamps, path_delay
-        self._max_bytes = max_bytes
         self._live, self._slept = live, slept
         self._stamper: Stamper | None = None
-        self._slabs: SlabStore[Any] | None = None
+        self._copies: SampleCopies[Any] | None = None
         self.meter = Meter()
 
     @property
@@ -80,12 +73,10 @@ class Ingest:
                 f"its info says (n, *{info.shape}) {info.dtype}"
             )
             raise ChunkError(msg)
-        slabs, stamper = self._slabs, self._stamper
-        if slabs is None or stamper is None:
-            slabs, stamper = self._prepare(len(data))
-        chunk = stamper.stamp(reading, slabs.append(data), now)
-        if slabs.start < slabs.newest_start:
-            slabs.trim(slabs.newest_start)  # the views in the window keep what is still needed
+        copies, stamper = self._copies, self._stamper
+        if copies is None or stamper is None:
+            copies, stamper = self._prepare()
+        chunk = stamper.stamp(reading, copies.copy(data), now)
         if stamper.found:
             found, stamper.found = stamper.found, []
             for event in found:
@@ -105,16 +96,12 @@ class Ingest:
         if self._stamper is not None:
             self._stamper.restart("disconnect")
 
-    def _prepare(self, n: int) -> tuple[SlabStore[Any], Stamper]:
-        """Make the store and the stamper for readings of about ``n`` samples."""
+    def _prepare(self) -> tuple[SampleCopies[Any], Stamper]:
+        """Make the copies and the stamper."""
         info = self.info
-        most = max(1, self._max_bytes // _BYTES_PER_SLAB // max(1, info.sample_bytes))
-        wanted = _SLABS * max(n, 1)
-        if info.rate is not None:
-            wanted = int(info.rate * self._subject.log.span / (_SLABS * 1e9))
-        self._slabs = SlabStore[Any](info.shape, info.dtype, slab=max(n, min(wanted, most)))
+        self._copies = SampleCopies[Any](info.shape, info.dtype)
         settings = clock_settings(info, self._path_delay / 1e9)
         self._stamper = Stamper(
             info, self._timestamps, settings, live=self._live, slept=self._slept
         )
-        return self._slabs, self._stamper
+        return self._copies, self._stamper

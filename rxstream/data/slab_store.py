@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-__all__ = ["SlabStore"]
+__all__ = ["SampleCopies", "SlabStore"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 # Small slabs cost Python calls, large ones memory that stays while one view of them does.
@@ -25,6 +25,58 @@ _MUCH_BYTES = 1 << 24
 # Whether a count of references is exact: CPython with its global lock.
 _COUNTS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 _DEAD = 64  # forget entries in batches, so that forgetting is O(1) each
+
+# A copy of more than this part of a slab has an array of its own: so no more of a slab is left
+# unused, and who keeps a large copy keeps nothing else.
+_SHARED_PART = 8
+
+
+class SampleCopies(Generic[S]):
+    """Copies of samples that are kept one by one: small ones share slabs of 64 KiB.
+
+    Who keeps one copy keeps its slab: 64 KiB, or nothing else where the copy is large.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of one sample.
+
+    Examples
+    --------
+    >>> copies = SampleCopies((), np.dtype(int))
+    >>> copies.copy(np.arange(3)), copies.copy(np.arange(2))
+    (array([0, 1, 2]), array([0, 1]))
+    """
+
+    __slots__ = ("_fill", "_full", "_most", "_slab", "_view", "dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype = shape, dtype
+        sample = max(1, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
+        self._full = _LEAST_BYTES // sample
+        self._most = self._full // _SHARED_PART
+        # the first copy takes a new slab
+        self._fill = self._full
+        self._slab, self._view = _new_pair((0, *shape), dtype)
+
+    def copy(self, data: NDArray[S]) -> NDArray[S]:
+        """Return ``data`` ``(n, *shape)`` copied, read-only."""
+        count = len(data)
+        if count > self._most:
+            own = np.array(data, self.dtype, order="C")
+            own.flags.writeable = False
+            return own
+        at, end = self._fill, self._fill + count
+        if end > self._full:
+            self._slab, self._view = _new_pair((self._full, *self.shape), self.dtype)
+            at, end = 0, count
+        self._slab[at:end] = data
+        self._fill = end
+        return self._view[at:end]
+
+    def like(self, data: NDArray[Any]) -> bool:
+        """Whether ``data`` ``(n, *shape)`` has samples of the same kind."""
+        return data.shape[1:] == self.shape and data.dtype == self.dtype
 
 
 class SlabStore(Generic[S]):
