@@ -372,10 +372,12 @@ class Device(Rewindable):
         self._meter = Meter()
         self._faults.renew()
         self._waiting = WaitingNotice(self.name, self._describe_waiting)
+        if not used:
+            return
+        self._inherited, self._error = True, self._of_parent()
+        for subject in {self._subject, self._next}:
+            subject.leave_parent(self._error)
         self._subject = self._next = self._new_subject()
-        if used:
-            self._inherited = True
-            self._error = self._of_parent()
 
     def _of_parent(self) -> DeviceError:
         return DeviceError(

@@ -147,6 +147,19 @@ class Log:
         self.forgotten = not self.ended
         self.end()
 
+    def leave_parent(self, error: Exception | None) -> None:
+        """Take new locks in a forked child, whose parent's threads may have held the old ones.
+
+        With ``error`` end with it, empty: who appended to it has stayed in the parent.
+        """
+        self._lock = threading.RLock()
+        self._moved = threading.Condition(self._lock)
+        if error is not None:
+            self._store, self._idle = Store(), []
+            for cursor in self._cursors:
+                cursor.position, cursor.seen, cursor.cut = 0, None, None
+            self.ended, self.error = True, error
+
     def release(self) -> None:
         """Stop holding the producer; blocking cursors still get everything."""
         with self._lock:

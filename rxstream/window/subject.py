@@ -1,6 +1,8 @@
 """`TimeWindowSubject`: a hot stream with a past, and a worker for each subscriber."""
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 
@@ -31,6 +33,8 @@ DEFAULT_HISTORY = 60.0  # [s]
 # but not so often that short windows keep a thread busy, and within a second for long ones.
 _TRIMS_PER_WINDOW = 8
 _MIN_TRIM_INTERVAL, _MAX_TRIM_INTERVAL = 0.02, 1.0  # [s]
+
+_all: "weakref.WeakSet[TimeWindowSubject]" = weakref.WeakSet()
 
 
 def check_bytes(max_bytes: int) -> None:
@@ -102,6 +106,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         self._ended = threading.Event()
         self._tidy = clock is now_ns
         self._unwatch: Callable[[], None] | None = None
+        _all.add(self)
 
     @property
     def log(self) -> Log:
@@ -149,6 +154,12 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         log = getattr(self, "_log", None)
         if log is not None:
             log.forget()
+
+    def leave_parent(self, error: Exception | None = None) -> None:
+        """Take new locks in a forked child; with ``error``, end with it. See `Log.leave_parent`."""
+        self._guard = threading.Lock()
+        self._unwatch = None  # the janitor of a child has nothing to do yet
+        self._log.leave_parent(error)
 
     def _end(self, error: Exception | None) -> None:
         if not self.is_stopped:
@@ -230,3 +241,12 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         log = self._log
         kept = f"{log.held:.3g} s of {log.span / 1e9:g} s kept, {log.nbytes / 1e6:.3g} MB"
         return f"<TimeWindowSubject {log.name}: {kept}, subscribers: {len(log.cursors())}>"
+
+
+def _leave_parent() -> None:
+    for subject in list(_all):
+        subject.leave_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_parent)
