@@ -252,6 +252,7 @@ class Sink(abc.ObserverBase[Chunk]):
             if self._done.is_set():
                 return
             self._error = error
+            note_failure(self._name, error)
             _logger.warning("%s: the stream ended with an error: %s", self._name, error)
             self._end()
 

@@ -260,7 +260,7 @@ class FileSink(Sink):
             try:
                 self._flush()
             except Exception as error:
-                _logger.exception("%s: failed and is closed", self.name)
+                _logger.exception("%s", error)
                 self._give_up(error)
         finally:
             self._guard.release()

@@ -1,0 +1,153 @@
+"""Rotation: one file after the other, nothing lost or doubled at a seam, the oldest deleted."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from fakes import MS, ramp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxstream import Chunk, Gap, StreamInfo
+from rxstream.errors import ParameterError
+from rxstream.sinks import csv, wav
+from rxstream.sinks.rotation import Rotation
+
+SECOND = 1000  # samples of `ramp`
+NOON = 1_800_014_400_000_000_000  # 2027-01-15 12:00 UTC [ns]
+
+
+def sound(i: int, n: int, gap: Gap | None = None, start: int = 0) -> Chunk[Any]:
+    info = StreamInfo("mic", 1000.0, (), np.dtype(np.int16))
+    data = (np.arange(i, i + n) + 1).astype(np.int16)
+    return Chunk.regular(data, info, start=start + i * MS, index=i, gap=gap)
+
+
+def test_files_are_contiguous_and_named_by_their_first_sample(tmp_path: Path) -> None:
+    with wav(tmp_path / "a.wav", rotate=2.0) as sink:
+        for k in range(9):
+            sink.on_next(sound(k * 700, 700, start=NOON + 500 * MS))
+    assert [path.name for path in sink.files] == [
+        "a_20270115T120000Z.wav", "a_20270115T120002Z.wav",
+        "a_20270115T120004Z.wav", "a_20270115T120006Z.wav",
+    ]  # fmt: skip
+    parts = [soundfile.read(path, dtype="int16")[0] for path in sink.files]
+    assert [len(part) for part in parts] == [2000, 2000, 2000, 300]
+    assert np.array_equal(np.concatenate(parts), np.arange(6300) + 1)
+    assert sink.samples == 6300
+    assert not sink.path.exists()
+
+
+def test_each_table_has_its_first_row(tmp_path: Path) -> None:
+    with csv(tmp_path / "a.b.csv", rotate=1.0) as sink:
+        sink.on_next(ramp(0, 2500))
+    assert [path.name for path in sink.files] == [
+        f"a.b_19700101T00000{k}Z.csv" for k in range(3)
+    ]  # fmt: skip
+    tables = [pd.read_csv(path) for path in sink.files]
+    assert [len(table) for table in tables] == [1000, 1000, 500]
+    assert pd.concat(tables)["ramp"].tolist() == list(range(2500))
+
+
+def test_a_loss_over_seams_is_silence_in_each_file(tmp_path: Path) -> None:
+    gap = Gap(500 * MS, 3250 * MS, 2750, "dropped")
+    with wav(tmp_path / "a.wav", rotate=1.0) as sink:
+        sink.on_next(sound(0, 500))
+        sink.on_next(sound(3250, 1000, gap))
+    whole = np.concatenate([soundfile.read(path, dtype="int16")[0] for path in sink.files])
+    assert len(sink.files) == 5
+    right = np.arange(4250) + 1
+    right[500:3250] = 0
+    assert np.array_equal(whole, right)
+    assert (sink.samples, sink.filled, sink.lost) == (1500, 2750, 2750)
+
+
+def test_a_loss_over_seams_makes_no_empty_tables(tmp_path: Path) -> None:
+    with csv(tmp_path / "a.csv", rotate=1.0) as sink:
+        sink.on_next(ramp(0, 500))
+        sink.on_next(ramp(3250, 1000, Gap(500 * MS, 3250 * MS, 2750, "dropped")))
+    tables = [pd.read_csv(path) for path in sink.files]
+    assert [len(table) for table in tables] == [500, 750, 250]
+    assert [table["lost"].sum() for table in tables] == [0, 2750, 0]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 3000), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(0, 9000), max_size=4),
+    span=st.integers(1000, 4000),
+    in_time=st.booleans(),
+)
+def test_pieces_do_not_depend_on_how_the_stream_comes(
+    lengths: list[int], cuts: list[int], span: int, in_time: bool
+) -> None:
+    # runs of samples with losses of their length between them
+    begin, whole = 0, None
+    for n in lengths:
+        lost = lengths[0]
+        gap = Gap((begin - lost) * MS, begin * MS, lost, "dropped") if begin else None
+        part = ramp(begin, n, gap)
+        whole = part if whole is None else whole + part
+        begin += n + lost
+    assert whole is not None
+    edges = sorted({0, len(whole), *(min(cut, len(whole)) for cut in cuts)})
+    found = []
+    for pieces in ([whole], [whole[i:j] for i, j in pairwise(edges)]):
+        rotation = Rotation(Path("a.csv"), span / 1000, None, in_time=in_time)
+        rotation.begin(pieces[0])
+        files: list[list[Chunk]] = [[]]
+        for chunk in pieces:
+            for piece, new in rotation.pieces(chunk):
+                if new and (len(piece) or piece.gap_positions):
+                    files.append([])
+                files[-1].append(piece)
+        found.append(
+            [
+                ([x for piece in file for x in piece.data], sum(piece.lost for piece in file))
+                for file in files
+            ]
+        )
+        every = [piece for file in files for piece in file]
+        assert np.array_equal(np.concatenate([piece.data for piece in every]), whole.data)
+        assert sum(piece.lost for piece in every) == whole.lost
+    assert found[0] == found[1]
+
+
+def test_the_oldest_files_are_deleted_also_of_earlier_runs_and_no_others(tmp_path: Path) -> None:
+    others = ["a.wav", "a_notes.wav", "b_20200101T000000Z.wav", "a_20200101T000000Z.csv"]
+    for name in [*others, "a_20200101T000000Z.wav", "a_20200101T000000Z-2.wav"]:
+        (tmp_path / name).write_text("x")
+    with wav(tmp_path / "a.wav", rotate=1.0, keep=2) as sink:
+        for k in range(5):
+            sink.on_next(sound(k * SECOND, SECOND, start=NOON))
+            assert len(list(tmp_path.glob("a_2*Z*.wav"))) == 2
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*others, "a_20270115T120003Z.wav", "a_20270115T120004Z.wav"}
+    assert len(sink.files) == 5
+
+
+def test_no_file_of_that_name_is_replaced(tmp_path: Path) -> None:
+    for _ in range(3):
+        with csv(tmp_path / "a.csv", rotate=5.0) as sink:
+            sink.on_next(ramp(0, 10))
+    names = {path.name for path in tmp_path.iterdir()}
+    stem = "a_19700101T000000Z"
+    assert names == {f"{stem}.csv", f"{stem}-2.csv", f"{stem}-3.csv"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rotate": 0.5}, "rotate must be at least 1 s, not 0.5"),
+        ({"rotate": "hourly"}, "rotate must be > 0 seconds or a timedelta"),
+        ({"keep": 5}, "keep=5 needs rotate="),
+        ({"rotate": 60, "keep": 0}, "keep must be a whole number of files >= 1, not 0"),
+    ],
+)
+@pytest.mark.parametrize("sink", [wav, csv])
+def test_wrong_arguments(sink: Any, options: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=words):
+        sink(tmp_path / "a.wav", **options)
