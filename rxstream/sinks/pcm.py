@@ -62,8 +62,8 @@ def encode(data: NDArray[Any], encoding: Encoding) -> NDArray[Any]:
 
 def _to_integers(data: NDArray[Any], bits: int) -> NDArray[np.int32]:
     full = 2.0 ** (bits - 1)
-    scaled = np.rint(np.nan_to_num(data.astype(np.float64), copy=False) * full)
-    return np.clip(scaled, -full, full - 1).astype(np.int32)
+    within = np.clip(np.nan_to_num(data.astype(np.float64), copy=False), -1.0, 1.0)
+    return np.minimum(np.rint(within * full), full - 1).astype(np.int32)
 
 
 def _shifted(data: NDArray[Any], bits: int) -> NDArray[np.int32]:

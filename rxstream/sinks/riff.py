@@ -19,6 +19,8 @@ __all__ = ["RiffFile"]
 
 # the largest length that a RIFF file can state [bytes]; in an RF64 file it stands for "see ds64"
 _MAX_LENGTH = 0xFFFF_FFFF
+# the length up to which a file is RIFF [bytes]; a variable for the tests alone
+_MAX_RIFF = _MAX_LENGTH - 1
 _PCM, _IEEE_FLOAT = 1, 3  # format tags
 
 
@@ -92,7 +94,7 @@ class RiffFile:
         """Return the head of a file of ``size`` bytes, of which ``data`` are samples."""
         riff, frames = max(0, size - 8), data // self._width
         kind, lengths = b"RIFF", struct.pack("<4sI28x", b"JUNK", 28)
-        if riff > _MAX_LENGTH:
+        if riff > _MAX_RIFF:
             kind, lengths = b"RF64", struct.pack("<4sIQQQI", b"ds64", 28, riff, data, frames, 0)
             riff = data = frames = _MAX_LENGTH
         head = struct.pack("<4sI4s", kind, riff, b"WAVE") + lengths

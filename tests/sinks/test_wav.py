@@ -1,5 +1,8 @@
-"""wav: bit-exact files, silence for what is lost."""
+"""wav: bit-exact files, silence for what is lost, heads that are true at every moment."""
 
+import subprocess
+import sys
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import soundfile
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream.errors import ChunkError, ParameterError
-from rxstream.sinks import wav
+from rxstream.sinks import riff, wav
 
 
 def sound(dtype: Any, shape: tuple[int, ...] = (2,), n: int = 1000) -> Chunk[Any]:
@@ -83,3 +86,159 @@ def test_bad_arguments(tmp_path: Path) -> None:
         wav(tmp_path / "a.mp3")
     with pytest.raises(ParameterError):
         wav(tmp_path / "nowhere" / "a.wav")
+
+
+# -- the standard library's reader, and ffmpeg ------------------------------------------------
+
+
+@pytest.mark.parametrize(("subtype", "width"), [("PCM_16", 2), ("PCM_24", 3), ("PCM_32", 4)])
+def test_integers_are_read_by_the_standard_library(
+    subtype: str, width: int, tmp_path: Path
+) -> None:
+    # one channel and an odd number of samples: with 3 bytes each the data ends at an odd position
+    chunk = sound("int16", (), 1001)
+    with wav(tmp_path / "a.wav", subtype=subtype) as sink:
+        sink.on_next(chunk)
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, 8000, width)
+        raw = np.frombuffer(file.readframes(2000), np.uint8).reshape(-1, width)
+    assert np.array_equal(np.ascontiguousarray(raw[:, -2:]).view("<i2")[:, 0], chunk.data)
+    assert not raw[:, :-2].any()
+    size = (tmp_path / "a.wav").stat().st_size
+    assert size % 2 == 0
+    assert int.from_bytes((tmp_path / "a.wav").read_bytes()[4:8], "little") == size - 8
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_samples_in_another_encoding(subtype: str, dtype: str, tmp_path: Path) -> None:
+    chunk = sound(dtype)
+    with wav(tmp_path / "a.wav", subtype=subtype) as sink:
+        sink.on_next(chunk)
+    data, _ = soundfile.read(tmp_path / "a.wav")
+    assert soundfile.info(tmp_path / "a.wav").subtype == subtype
+    right = chunk.data * 1.0
+    if dtype.startswith("int"):
+        right = right / 2.0 ** (8 * chunk.dtype.itemsize - 1)
+    elif subtype.startswith("PCM"):
+        right = right.clip(-1, 1)
+    step = {"PCM_16": 2.0**-15, "PCM_24": 2.0**-23, "PCM_32": 2.0**-31, "FLOAT": 2.0**-24}
+    assert np.abs(data - right).max() <= step.get(subtype, 0.0)
+
+
+def test_floats_that_are_no_numbers_are_silence_in_integers(tmp_path: Path) -> None:
+    info = StreamInfo("mic", 8000.0, (), np.dtype("f4"))
+    data = np.array([np.nan, np.inf, -np.inf, 3.0, -3.0, 0.5], "f4")
+    with wav(tmp_path / "a.wav", subtype="PCM_16") as sink:
+        sink.on_next(Chunk.regular(data, info, start=0))
+    read, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    assert read.tolist() == [0, 32767, -32768, 32767, -32768, 16384]
+
+
+# -- beyond what 32 bits count ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_a_long_file_is_rf64_from_the_limit_on(
+    dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a limit of 20 kB instead of 4 GiB; the fault program has the real one."""
+    monkeypatch.setattr(riff, "_MAX_RIFF", 20_000)
+    chunk, path = sound(dtype, n=8000), tmp_path / "a.wav"
+    sizes, kinds = [], []
+    with wav(path) as sink:
+        for k in range(40):
+            sink.on_next(chunk[200 * k : 200 * (k + 1)])
+            sink._flush()
+            sizes.append(path.stat().st_size)
+            kinds.append(path.read_bytes()[:4])
+            data, _ = soundfile.read(path, dtype=dtype)
+            assert np.array_equal(data, chunk.data[: 200 * (k + 1)])
+    assert kinds == [b"RIFF" if size - 8 <= 20_000 else b"RF64" for size in sizes]
+    assert {*kinds} == {b"RIFF", b"RF64"}
+    found = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", path, "-f", "f64le", "-c:a", "pcm_f64le", "-"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert found.stderr == b""
+    assert len(found.stdout) == 8000 * 2 * 8
+
+
+# -- what cannot be ---------------------------------------------------------------------------
+
+
+def test_flac_refuses_rates_at_which_a_kill_would_cost_too_much(tmp_path: Path) -> None:
+    info = StreamInfo("slow", 500.0, (), np.dtype("i2"))
+    with pytest.raises(ParameterError, match=r"holds back 1152 samples, 2.3 s at 500 Hz.*a \.wav"):
+        wav(tmp_path / "a.flac").on_next(Chunk.regular(np.zeros(5, "i2"), info, start=0))
+    assert not (tmp_path / "a.flac").exists()
+
+
+@pytest.mark.parametrize("rate", [1442.0, 5000.0, 6000.0])
+def test_flac_at_low_rates_holds_back_less_than_a_second(rate: float, tmp_path: Path) -> None:
+    info, n = StreamInfo("slow", rate, (), np.dtype("i2")), int(10 * rate)
+    data = np.random.default_rng(0).integers(-1000, 1000, n).astype("i2")
+    with wav(tmp_path / "a.flac") as sink:
+        sink.on_next(Chunk.regular(data, info, start=0))
+        read, _ = soundfile.read(tmp_path / "a.flac", dtype="int16")
+        assert n - rate < len(read) < n
+        assert np.array_equal(read, data[: len(read)])
+    read, _ = soundfile.read(tmp_path / "a.flac", dtype="int16")
+    assert np.array_equal(read, data)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "words"),
+    [
+        (0.2, 1, "cannot have 1 channels of 2 bytes at 0 Hz"),
+        (8000.0, 40_000, "cannot have 40000 channels"),
+        (9e8, 4, "at 900000000 Hz"),
+    ],
+)
+def test_a_wav_that_cannot_be(rate: float, channels: int, words: str, tmp_path: Path) -> None:
+    info = StreamInfo("odd", rate, (channels,), np.dtype("i2"))
+    with pytest.raises(ParameterError, match=words):
+        wav(tmp_path / "a.wav").on_next(Chunk.regular(np.zeros((1, channels), "i2"), info, start=0))
+    assert not (tmp_path / "a.wav").exists()
+
+
+def test_flac_of_too_many_channels(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="cannot write 9 channels at 8000 Hz"):
+        wav(tmp_path / "a.flac").on_next(sound("int16", (9,)))
+
+
+def test_without_soundfile_flac_fails_when_made_and_wav_works(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['soundfile'] = None\n"
+        "import numpy as np\n"
+        "from rxstream import Chunk, StreamInfo\n"
+        "from rxstream.errors import MissingExtraError\n"
+        "from rxstream.sinks import wav\n"
+        "with wav('a.wav') as sink:\n"
+        "    info = StreamInfo('mic', 8000.0, (), np.dtype('i2'))\n"
+        "    sink.on_next(Chunk.regular(np.arange(5, dtype='i2'), info, start=0))\n"
+        "try: wav('a.flac')\n"
+        "except MissingExtraError as error: print(error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert "pip install 'rxstream[audio]'" in result.stdout
+    assert soundfile.read(tmp_path / "a.wav", dtype="int16")[0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_an_encoder_holds_back_is_not_counted_after_an_error(tmp_path: Path) -> None:
+    """Silence and samples in turn, so that both are in what is lost."""
+    sink = wav(tmp_path / "a.flac")
+    for k in range(30):
+        gap = Gap(k * 250_000_000, k * 250_000_000 + 125_000_000, 1000, "dropped")
+        part = sound("int16")
+        # 1000 lost and 1000 there in each quarter of a second
+        sink.on_next(Chunk.regular(part.data, part.info, start=gap.end, index=0, gap=gap))
+    assert sink._writer is not None
+    sink._writer._failed = True  # as an error of the disk would; test_full_disk has a real one
+    readable = len(soundfile.read(tmp_path / "a.flac", dtype="int16")[0])
+    whole, rest = divmod(readable, 2000)
+    assert sink.samples == 1000 * whole + max(0, rest - 1000)
+    sink.close()
