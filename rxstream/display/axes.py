@@ -22,13 +22,16 @@ from rxstream.display.reduce import (
     to_rgb,
 )
 from rxstream.optional import import_optional
+from rxstream.printable import MAX_NAME, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["TimeScale", "draw_numbers", "label_of", "mark_interval", "new_figure", "plot_chunk",
-           "shade_gaps"]  # fmt: skip
+__all__ = [
+    "TimeScale", "draw_numbers", "label_of", "literal", "mark_interval", "new_figure", "plot_chunk",
+    "shade_gaps",
+]  # fmt: skip
 
 TimeScale: TypeAlias = Callable[[NDArray[np.int64]], NDArray[Any]]
 """Positions on the x axis of times [ns]."""
@@ -52,6 +55,7 @@ def plot_chunk(chunk: Chunk, ax: "Axes | None" = None) -> "Axes":
     Numbers become lines over UTC time, so that chunks of several devices can share an axis; of
     long chunks, the band between minimum and maximum. More than eight channels become a map of
     colors, events a raster with a row for each kind, images a strip of up to six. Gaps are shaded.
+    Numbers beyond 1e300 are drawn there, infinite ones not at all.
 
     Parameters
     ----------
@@ -110,14 +114,30 @@ def draw_numbers(chunk: Chunk, ax: "Axes", scale: TimeScale) -> None:
         _lines(chunk, ax, scale)
 
 
+def literal(text: str, most: int = MAX_NAME) -> str:
+    r"""Return a text that matplotlib draws as it is: no mathematics, no hidden label.
+
+    Examples
+    --------
+    >>> literal("a$b_{$"), literal("_x\n")
+    ('a\\$b_{\\$', ' _x\\n')
+    """
+    text = printable(text, most).replace("$", r"\$")
+    # a label that begins with _ is left out of legends
+    return f" {text}" if text.startswith("_") else text
+
+
 def label_of(chunk: Chunk) -> str:
     """Return name and unit of a stream."""
-    return f"{chunk.info.name} [{chunk.info.unit}]" if chunk.info.unit else chunk.info.name
+    name, unit = literal(chunk.info.name), literal(chunk.info.unit)
+    return f"{name} [{unit}]" if unit else name
 
 
 def _nothing(chunk: Chunk, ax: "Axes") -> None:
     ax.plot(_utc(np.array(span(chunk))), [0.0, 0.0], alpha=0)
-    ax.text(0.5, 0.5, f"{chunk.info.name}: no samples", ha="center", transform=ax.transAxes)
+    ax.text(
+        0.5, 0.5, f"{literal(chunk.info.name)}: no samples", ha="center", transform=ax.transAxes
+    )
     ax.set_yticks([])
 
 
@@ -127,7 +147,7 @@ def _lines(chunk: Chunk, ax: "Axes", scale: TimeScale) -> None:
         line = envelope(chunk, values, _COLUMNS)
         # The colors go on where other chunks have been drawn on the same axes.
         color = PALETTE[len(ax.get_lines()) % len(PALETTE)]
-        _line(chunk, ax, scale, line, label, color)
+        _line(chunk, ax, scale, line, literal(label), color)
     if len(shown) > 1 or ax.get_legend() is not None:
         ax.legend(
             loc="lower right", bbox_to_anchor=(1, 1), ncols=_MAX_LINES, fontsize="small",
@@ -150,7 +170,9 @@ def _line(
         ax.plot(times, upper, color=color, lw=1, marker=marker, ms=4, label=label)
         return
     ax.fill_between(times, lower, upper, color=color, lw=0.5)
-    ax.plot(times, (upper + lower) / 2, color=color, lw=1, label=label)
+    # of -inf and inf there is no middle
+    with np.errstate(invalid="ignore"):
+        ax.plot(times, upper / 2 + lower / 2, color=color, lw=1, label=label)
 
 
 def _has_single_points(line: Envelope) -> bool:
@@ -166,13 +188,14 @@ def _map(chunk: Chunk, ax: "Axes", scale: TimeScale) -> None:
     for row, (_, values) in zip(image, shown, strict=True):
         line = envelope(chunk, values, columns)
         column = np.minimum((line.x * columns).astype(int), columns - 1)
-        row[column] = (line.low + line.high) / 2
+        with np.errstate(invalid="ignore"):
+            row[column] = line.low / 2 + line.high / 2
     edges = scale((low + np.arange(columns + 1) * ((high - low) / columns)).astype(np.int64))
     mesh = ax.pcolormesh(edges, np.arange(len(shown) + 1) - 0.5, image, cmap="viridis")
     ax.figure.colorbar(mesh, ax=ax, label=label_of(chunk), pad=0.01)
     ax.set_ylabel("channel")
     if len(shown) <= _MAX_LABELS and chunk.info.channels:
-        ax.set_yticks(range(len(shown)), [label for label, _ in shown])
+        ax.set_yticks(range(len(shown)), [literal(label) for label, _ in shown])
 
 
 def _raster(chunk: Chunk, ax: "Axes", scale: TimeScale) -> None:
@@ -183,8 +206,9 @@ def _raster(chunk: Chunk, ax: "Axes", scale: TimeScale) -> None:
         here = times[rows.row == row]
         ax.vlines(here, row - 0.4, row + 0.4, color=PALETTE[row % len(PALETTE)], lw=1)
     ax.set_ylim(count - 0.5, -0.5)
-    ax.set_yticks(range(len(rows.labels)), rows.labels)
-    ax.set_ylabel(f"{chunk.info.name}: {rows.field}" if rows.field else chunk.info.name)
+    ax.set_yticks(range(len(rows.labels)), [literal(label) for label in rows.labels])
+    name, field = literal(chunk.info.name), literal(rows.field)
+    ax.set_ylabel(f"{name}: {field}" if field else name)
 
 
 def _strip(chunk: Chunk, ax: "Axes") -> None:
@@ -208,7 +232,7 @@ def _strip(chunk: Chunk, ax: "Axes") -> None:
     start = str(np.datetime64(chunk.start, "ns").astype("datetime64[ms]")).replace("T", " ")
     count = "1 frame" if n == 1 else f"{n} frames"
     lost = f", {chunk.lost} lost" if chunk.gaps else ""
-    ax.set_title(f"{chunk.info.name}: {count} from {start} UTC{lost}", fontsize="medium")
+    ax.set_title(f"{literal(chunk.info.name)}: {count} from {start} UTC{lost}", fontsize="medium")
 
 
 def shade_gaps(chunk: Chunk, ax: "Axes", shown: tuple[int, int], scale: TimeScale) -> None:

@@ -13,6 +13,7 @@ from rxstream.display.axes import (
     TimeScale,
     draw_numbers,
     label_of,
+    literal,
     mark_interval,
     new_figure,
     shade_gaps,
@@ -82,7 +83,7 @@ def plot_clip(clip: Clip, axes: "Axes | Sequence[Axes] | None" = None) -> "list[
     for name, chunk, ax in zip(names, chunks, rows, strict=True):
         if chunk is None or not len(chunk):
             ax.set_yticks([])
-            ax.set_ylabel(name)
+            ax.set_ylabel(literal(name))
         elif kind_of(chunk) == "images":
             # The layout of a new figure is not known before it is drawn, its plan is.
             box = ax.get_window_extent()
@@ -187,7 +188,7 @@ def _label_events(clip: Clip, ax: "Axes", scale: TimeScale) -> None:
             continue
         text = event.info.name if isinstance(event, Chunk) else str(event)
         ax.annotate(
-            text if len(text) <= 24 else text[:23] + "…", (float(scale(np.array(time))), 1.0),
+            literal(text, 24), (float(scale(np.array(time))), 1.0),
             (4, 3), xycoords=("data", "axes fraction"), textcoords="offset points",
             color=_EVENT_COLOR,
         )  # fmt: skip

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
+from rxstream.printable import MAX_NAME, printable
 
 __all__ = [
     "PALETTE", "Envelope", "Kind", "Rows", "count_lines", "envelope", "event_rows", "kind_of",
@@ -21,6 +22,8 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8
 
 # A sample of less height or width [px] is a table of numbers, not an image.
 _MIN_IMAGE_SIZE = 8
+# Greatest number that is drawn: an axis needs the difference of two, and some room around it.
+_MAX_NUMBER = 1e300
 # A gap before the first sample may last for days; it takes at most this share of the samples' time.
 _MAX_LEAD = 0.15
 
@@ -78,7 +81,8 @@ def _columns(chunk: Chunk) -> list[tuple[str, str | None, int]]:
         for name in data.dtype.names:
             if data.dtype[name].base.kind in "biufc":
                 count = int(np.prod(data[name].shape[1:], dtype=np.int64))
-                labels = [name] if count == 1 else [f"{name}[{i}]" for i in range(count)]
+                label = printable(name, MAX_NAME)
+                labels = [label] if count == 1 else [f"{label}[{i}]" for i in range(count)]
                 columns += [(label, name, i) for i, label in enumerate(labels)]
         return columns
     count = int(np.prod(data.shape[1:], dtype=np.int64))
@@ -96,7 +100,8 @@ def lines(chunk: Chunk, count: int) -> list[tuple[str, NDArray[Any]]]:
         width = int(np.prod(part.shape[1:], dtype=np.int64))
         values = part.reshape(len(part), width)[:, place]
         if values.dtype.kind == "c":
-            label, values = f"|{label}|", np.abs(values)
+            with np.errstate(over="ignore"):
+                label, values = f"|{label}|", np.abs(values)
         found.append((label, values.astype(np.uint8) if values.dtype.kind == "b" else values))
     return found
 
@@ -135,7 +140,7 @@ def envelope(chunk: Chunk, values: NDArray[Any], columns: int) -> Envelope:
     gap_at = np.array([at for at, _ in chunk.gap_positions], np.int64)
     if len(values) <= columns:
         x = (chunk.time[there] - low) / (high - low)
-        exact = values.astype(np.float64)
+        exact = _drawable(values)
         return Envelope(x, exact, exact, _ends(there, gap_at), True)
     edges = low + (np.arange(columns) * ((high - low) / columns)).astype(np.int64)
     starts = np.array([chunk.axis.find(int(t)) for t in edges], np.int64)
@@ -143,9 +148,16 @@ def envelope(chunk: Chunk, values: NDArray[Any], columns: int) -> Envelope:
         starts = there.searchsorted(starts)
     filled = np.flatnonzero(np.diff(np.append(starts, len(values))) > 0)
     starts = starts[filled]
-    least = np.fmin.reduceat(values, starts).astype(np.float64)
-    most = np.fmax.reduceat(values, starts).astype(np.float64)
+    least = _drawable(np.fmin.reduceat(values, starts))
+    most = _drawable(np.fmax.reduceat(values, starts))
     return Envelope((filled + 0.5) / columns, least, most, _ends(there[starts], gap_at), False)
+
+
+def _drawable(values: NDArray[Any]) -> Floats:
+    """Return numbers as floats that can be drawn; infinite ones stay so, and are not."""
+    with np.errstate(over="ignore"):
+        floats = values.astype(np.float64)
+    return np.where(np.isfinite(floats), floats.clip(-_MAX_NUMBER, _MAX_NUMBER), floats)
 
 
 def _ends(starts: NDArray[np.int64], gap_at: NDArray[np.int64]) -> list[int]:
@@ -197,7 +209,7 @@ def event_rows(chunk: Chunk, count: int = 12) -> Rows:
 
 def _text(value: Any) -> str:
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    return text if len(text) <= 12 else text[:11] + "…"
+    return printable(text, 12)
 
 
 # -- images -----------------------------------------------------------------------------------
@@ -218,14 +230,15 @@ def to_rgb(chunk: Chunk, i: int, height: int | None = None) -> NDArray[np.uint8]
         sample = sample[:, :, order]
     elif sample.ndim == 3:
         sample = sample.mean(axis=2).astype(sample.dtype)
-    values = _to_bytes(np.abs(sample) if sample.dtype.kind == "c" else sample)
+    with np.errstate(over="ignore"):
+        values = _to_bytes(np.abs(sample) if sample.dtype.kind == "c" else sample)
     return np.repeat(values[:, :, None], 3, axis=2) if values.ndim == 2 else values
 
 
 def _to_bytes(sample: NDArray[Any]) -> NDArray[np.uint8]:
     if sample.dtype == np.uint8:
         return sample
-    values = np.nan_to_num(sample.astype(np.float64), posinf=0.0, neginf=0.0)
+    values = np.nan_to_num(_drawable(sample), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if sample.dtype.kind == "b" or (sample.dtype.kind == "f" and low >= 0 and high <= 1):
         low, high = 0.0, 1.0
