@@ -4,7 +4,8 @@ from rxstream.sinks.base import Sink
 from rxstream.sinks.callback import callback
 from rxstream.sinks.can_log import can_log
 from rxstream.sinks.csv_file import csv
+from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.video import video
 from rxstream.sinks.wav import wav
 
-__all__ = ["Sink", "callback", "can_log", "csv", "video", "wav"]
+__all__ = ["FileSink", "FileWriter", "Sink", "callback", "can_log", "csv", "video", "wav"]
