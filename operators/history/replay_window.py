@@ -13,6 +13,7 @@ from rxstream.data.concat import unlike
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
 from rxstream.steps.heartbeats import keep_heartbeats
+from rxstream.steps.step_error import no_chunk
 from rxstream.steps.stream import Stream, label
 from rxstream.window.log import Log
 from rxstream.window.reader import Reader
@@ -43,6 +44,9 @@ class _ChunkStore:
         self._info: StreamInfo | None = None
 
     def on_next(self, chunk: Chunk) -> None:
+        if not isinstance(chunk, Chunk):
+            self._subject.on_error(no_chunk(chunk))
+            return
         data, slabs, info = chunk.data, self._slabs, self._info
         # Without samples it covers time only: its shape and dtype count for nothing.
         if not len(data):

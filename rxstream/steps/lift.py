@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from reactivex import Observable, abc
 
 from rxstream.steps.heartbeats import keep_heartbeats
+from rxstream.steps.step_error import step_error
 from rxstream.steps.stream import Stream, name_of
 
 __all__ = ["Step", "lift"]
@@ -31,8 +32,9 @@ class Step(Protocol[A_contra, B_co]):
 def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]:
     """Return an operator that sends each subscription through a `Step` of its own.
 
-    An exception in the step goes to ``on_error`` downstream; one in the subscriber does not:
-    it belongs to the subscriber and goes back to who called.
+    An exception in the step goes to ``on_error`` downstream; one in the subscriber does not. An
+    item without an attribute of chunks that the step asks for gives a `ParameterError` downstream:
+    steps of rxstream take chunks.
 
     Parameters
     ----------
@@ -62,19 +64,19 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
             step = make()
             push, flush, forward = step.push, step.flush, observer.on_next
 
-            def fail(error: Exception) -> None:
+            def fail(error: BaseException, item: object = None) -> None:
                 nonlocal push, flush
                 # a source that runs while it is subscribed to cannot be stopped at once
                 push, flush = _ignore, _nothing
-                observer.on_error(error)
+                observer.on_error(step_error(error, item))
 
             def on_next(item: A) -> None:
                 try:
                     results = push(item)
                     if type(results) is not tuple and type(results) is not list:
                         results = tuple(results)  # run a generator here, where it may raise
-                except Exception as error:  # noqa: BLE001 - the Rx contract: it travels downstream
-                    fail(error)
+                except BaseException as error:  # noqa: BLE001 - the Rx contract: it goes downstream
+                    fail(error, item)
                     return
                 for result in results:
                     forward(result)
@@ -82,7 +84,7 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
             def on_completed() -> None:
                 try:
                     results = tuple(flush())
-                except Exception as error:  # noqa: BLE001 - as above
+                except BaseException as error:  # noqa: BLE001 - as above
                     fail(error)
                     return
                 for result in results:

@@ -14,6 +14,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
 from rxstream.steps.heartbeats import keep_heartbeats
+from rxstream.steps.step_error import step_error
 from rxstream.steps.stream import Stream
 from rxstream.steps.watermark import NEVER, Watermarks
 
@@ -279,8 +280,8 @@ class _Run:
                 results = () if self._failed is None else self._failed(port, error)
             if type(results) is not list and type(results) is not tuple:
                 results = tuple(results)  # run a generator here, where it may raise
-        except Exception as raised:  # noqa: BLE001 - the Rx contract: it travels downstream
-            self._fail(raised)
+        except BaseException as raised:  # noqa: BLE001 - the Rx contract: it travels downstream
+            self._fail(step_error(raised, item))
             return
         if ended:
             self._open -= 1

@@ -21,6 +21,7 @@ from reactivex.observer import AutoDetachObserver
 from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
+from rxstream.steps.step_error import belongs_to_caller, step_error
 
 __all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
 
@@ -34,19 +35,11 @@ class Unsubscribed(Exception):  # noqa: N818 - it is no error: it ends a source 
 
 
 class _Here(threading.local):
-    subscribing = False  # inside a subscription that a program makes
+    subscribing = False  # what subscribes now is an operator
     ending: tuple[Any, ...] = ()  # streams whose end is being delivered in this thread
 
 
 _here = _Here()
-
-
-def belongs_to_caller(error: BaseException) -> bool:
-    """Whether an exception ends the program: an exit or interrupt in its main thread."""
-    return (
-        isinstance(error, KeyboardInterrupt | SystemExit)
-        and threading.current_thread() is threading.main_thread()
-    )
 
 
 def is_ending(stream: object) -> bool:
@@ -139,6 +132,7 @@ class Subscriber(_Guarded):
 
     def on_next(self, value: Any) -> None:
         if self.is_stopped:
+            self.dispose()
             return
         try:
             self._next(value)
@@ -146,8 +140,9 @@ class Subscriber(_Guarded):
             self._cut_off(error)
 
     def on_error(self, error: Exception) -> None:
-        if self.is_stopped and error is self._raised:
-            # RxPY passes what a cold source's subscriber raised on as an error of the source
+        if error is self._raised:
+            # a cold source of RxPY passes on what its subscriber raised as an error of the source
+            self.dispose()
             raise error
         try:
             super().on_error(error)
@@ -161,18 +156,26 @@ class Subscriber(_Guarded):
             self._cut_off(error)
 
     def _cut_off(self, error: BaseException) -> None:
-        """Called where an exception is handled: end the subscription; report it or raise it."""
-        called = getattr(self._next, "__wrapped__", self._next)
-        self.dispose()
+        """End the subscription, report the exception that is being handled, or raise it."""
+        self.is_stopped = True
         report = _report_of(self._stream)
-        if report is None or belongs_to_caller(error) or isinstance(error, Unsubscribed):
+        if report is None or isinstance(error, Unsubscribed):
+            # Not disposed of before the source has it: a cold one asks here what to do with it.
             self._raised = error
-            raise  # noqa: PLE0704 - inside the handler of who calls
+            raise
+        self.dispose()
+        if belongs_to_caller(error):
+            raise
+        called = getattr(self._next, "__wrapped__", self._next)
         _report(report, f"{_name(called)} raised and is cut off: {error!r}", self._stream, error)
+
+    def dispose(self) -> None:
+        self._raised = None
+        super().dispose()
 
     def after_subscribing(self, on_next: Callable[[Any], Any]) -> None:
         """Call the function itself from now on."""
-        self._next, self._raised = on_next, None
+        self._next = on_next
 
 
 class OperatorInput(_Guarded):
@@ -187,12 +190,12 @@ class OperatorInput(_Guarded):
             self._next(value)
         except BaseException as error:
             if self.is_stopped or belongs_to_caller(error) or _is_of_subscriber(error):
-                self.dispose()
                 raise
             report = _report_of(self._stream)
             if report is not None:
                 _report(report, f"an operator behind it raised: {error!r}", self._stream, error)
-            self.on_error(error)  # type: ignore[arg-type]  # an exit too: somebody waits for it
+            # an exit too: somebody waits for the end
+            self.on_error(step_error(error, value))
 
 
 def subscribe_guarded(
@@ -206,16 +209,12 @@ def subscribe_guarded(
     if hasattr(on_next, "on_next"):
         on_next, on_error, on_completed = on_next.on_next, on_next.on_error, on_next.on_completed
     if _here.subscribing or _is_of_operator(on_next, on_error):
-        made: _Guarded = OperatorInput(stream, on_next, on_error, on_completed)
+        made = OperatorInput(stream, on_next, on_error, on_completed)
         _subscribe(stream, made, scheduler)
         return Disposable(made.dispose)
     function = on_next or noop
     subscriber = Subscriber(stream, _as_program(function), on_error, on_completed)
-    _here.subscribing = True
-    try:
-        _subscribe(stream, subscriber, scheduler)
-    finally:
-        _here.subscribing = False
+    _subscribe(stream, subscriber, scheduler)
     subscriber.after_subscribing(function)
     return Disposable(subscriber.dispose)
 
@@ -241,7 +240,7 @@ def _subscribe(stream: Any, observer: _Guarded, scheduler: abc.SchedulerBase | N
     def subscribe(*_: Any) -> None:
         try:
             made = stream._subscribe_core(observer, scheduler)  # noqa: SLF001 - as RxPY does
-        except Exception as error:  # noqa: BLE001 - the Rx contract: it travels downstream
+        except Exception as error:
             if observer.is_stopped:
                 raise
             observer.on_error(error)
@@ -251,10 +250,14 @@ def _subscribe(stream: Any, observer: _Guarded, scheduler: abc.SchedulerBase | N
     # A cold source of RxPY emits on this scheduler: only when the whole chain is subscribed to, so
     # that it can be disposed of.
     trampoline = CurrentThreadScheduler.singleton()
-    if trampoline.schedule_required():
-        trampoline.schedule(subscribe)
-    else:
-        subscribe()
+    before, _here.subscribing = _here.subscribing, True
+    try:
+        if trampoline.schedule_required():
+            trampoline.schedule(subscribe)
+        else:
+            subscribe()
+    finally:
+        _here.subscribing = before
 
 
 def _is_of_operator(on_next: Any, on_error: Any) -> bool:
