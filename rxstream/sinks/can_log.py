@@ -30,8 +30,8 @@ _NOT_ZIPPED = (".blf", ".db")
 _FIELDS = frozenset(CAN_DTYPE.names or ())
 # `CanFlag` bits: a file of this kind cannot hold messages with one of these
 _UNFIT = {".trc": CanFlag.REMOTE | CanFlag.ERROR | CanFlag.FD}
-# What waits in memory to be written [bytes], some 150 messages: so little that a log that is written
-# faster than time, a replay, loses a moment only as well.
+# What waits in memory to be written [bytes], some 150 messages: so little that a log that is
+# written faster than time, a replay, loses a moment only as well.
 _MAX_WAITING = 8 * 1024
 # messages packed at a time: a chunk of very many comes in pieces
 _MAX_MESSAGES = 1024

@@ -44,8 +44,8 @@ class SqliteLog:
         # any thread may close a sink, but its lock keeps two from using it at a time
         self._connection = sqlite3.connect(path, check_same_thread=False)
         try:
-            # a write-ahead log: transactions need not wait for the disk, and none is half done after
-            # a loss of power either; where there can be none, SQLite keeps its journal
+            # a write-ahead log: transactions need not wait for the disk, and none is half done
+            # after a loss of power either; where there can be none, SQLite keeps its journal
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             with self._connection:

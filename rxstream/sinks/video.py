@@ -1,9 +1,8 @@
 """video: write frames to a video file, and their times beside it (``rxstream[video]``)."""
 
-import csv
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +10,21 @@ from numpy.typing import NDArray
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
-from rxstream.errors import ChunkError, DeviceError, ParameterError
+from rxstream.errors import ChunkError, ParameterError
 from rxstream.optional import import_optional
-from rxstream.sinks.base import Sink
-from rxstream.sinks.paths import path_to_write
+from rxstream.sinks.file_sink import FileSink, FileWriter
+from rxstream.sinks.frame_times import FrameTimes
+from rxstream.sinks.video_codecs import CODECS, CONTAINERS
+from rxstream.sinks.video_file import VideoFile
 from rxstream.validation import is_positive
 
 __all__ = ["video"]
 
-# codecs that every build of OpenCV writes, by suffix
-_CODECS = {".avi": "MJPG", ".m4v": "mp4v", ".mkv": "MJPG", ".mov": "mp4v", ".mp4": "mp4v"}
 # frames per second at which a stream without a rate plays [Hz]
 _DEFAULT_RATE = 25.0
-_HEADER = ("frame", "time_ns", "gap", "lost", "gap_start_ns", "gap_end_ns")
 
 
-class video(Sink):  # noqa: N801 - used like a function
+class video(FileSink):  # noqa: N801 - used like a function
     """Write frames to a video file.
 
     Takes uint8 frames ``(height, width, 3)``, blue first unless the stream's channels are
@@ -37,7 +35,10 @@ class video(Sink):  # noqa: N801 - used like a function
     the file ``<path>.times.csv`` beside it has the times: columns ``frame`` (from 0), ``time_ns``,
     and for a gap right before the frame ``gap`` (its reason), ``lost`` (frames, empty if unknown),
     ``gap_start_ns``, ``gap_end_ns``. A gap adds nothing to the video. A gap after the last frame
-    has a row without frame.
+    has a row without frame. No row is written before its frame can be read.
+
+    What came more than a second before can be read, whenever the program is killed. Until it is
+    closed an MP4 file is a fragmented one, then a usual one.
 
     Parameters
     ----------
@@ -46,13 +47,21 @@ class video(Sink):  # noqa: N801 - used like a function
         ``.m4v``. An existing file is replaced. Nothing is written before the first frame.
     rate
         Frames per second at which it plays [Hz]; None: the stream's rate, or 25 if it has none.
+        At most 1000, which is as fine as the times of avi and mkv are, or 10 000 for the others.
     codec
-        Four letters, e.g. ``"MJPG"``; None: MJPG for avi and mkv, else mp4v. Both are lossy.
+        ``"MJPG"``, ``"mp4v"`` (also ``"FMP4"``, ``"XVID"``, ``"DIVX"``), ``"H264"`` (``"avc1"``,
+        ``"X264"``), or ``"FFV1"``, which is lossless and for avi and mkv only; None: MJPG for avi
+        and mkv, else mp4v. All of them give each frame at once: others would keep frames back that
+        a killed program loses.
 
     Raises
     ------
     ParameterError
         If the path, its suffix, the rate or the codec is invalid.
+    SinkError
+        While it writes, e.g. if the disk is full, or the file was removed.
+    MissingExtraError
+        With the first chunk, if PyAV is not installed.
 
     See Also
     --------
@@ -75,6 +84,8 @@ class video(Sink):  # noqa: N801 - used like a function
     (10, 'clip.avi.times.csv')
     """
 
+    suffixes = tuple(CONTAINERS)
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -82,30 +93,35 @@ class video(Sink):  # noqa: N801 - used like a function
         rate: float | None = None,
         codec: str | None = None,
     ) -> None:
-        self._path = path_to_write(path, *_CODECS)
+        super().__init__(path)
+        self._container = CONTAINERS[self.path.suffix.lower()]
         if rate is not None and not is_positive(rate):
             msg = f"rate must be > 0 Hz, not {rate!r}"
             raise ParameterError(msg)
-        if codec is not None and not (
-            isinstance(codec, str) and len(codec) == 4 and codec.isascii()
-        ):
-            msg = f"codec must have four letters, e.g. 'MJPG', not {codec!r}"
+        self._rate, self._letters = rate, codec or self._container.default
+        known = isinstance(codec, str | None) and CODECS.get(self._letters.upper())
+        if not known or known.encoder not in self._container.codecs.split() or codec == "":
+            fit = [c for c, one in CODECS.items() if one.encoder in self._container.codecs.split()]
+            msg = (
+                f"{self.name}: cannot write codec {codec!r} to a {self.path.suffix} file; "
+                f"there are {', '.join(fit)}"
+            )
             raise ParameterError(msg)
-        super().__init__(f"video {self._path}")
-        self._rate, self._codec = rate, codec or _CODECS[self._path.suffix.lower()]
-        self._cv2: Any = None
-        self._writer: Any = None
-        self._file: TextIO | None = None
-        self._count = 0
-        self._gap: Gap | None = None
+        self._codec = known
+        if rate is not None:
+            self._check_rate(rate)
 
     @property
     def times_path(self) -> Path:
         """Path of the file with the times."""
-        return self._path.with_name(self._path.name + ".times.csv")
+        return self.path.with_name(self.path.name + ".times.csv")
 
-    def start(self, chunk: Chunk) -> None:
-        """Check that these are frames, and load OpenCV."""
+    def paths(self) -> tuple[Path, ...]:
+        """Return the paths of both files."""
+        return self.path, self.times_path
+
+    def open_file(self, path: Path, chunk: Chunk) -> FileWriter:
+        """Check that these are frames; the files are made with the first one."""
         info = chunk.info
         color = len(info.shape) == 3 and info.shape[2] in (1, 3)
         if info.dtype != np.uint8 or not (color or len(info.shape) == 2) or 0 in info.shape:
@@ -114,92 +130,103 @@ class video(Sink):  # noqa: N801 - used like a function
                 f"{info.dtype} {info.shape} of {info.name}; use ops.map_data before it"
             )
             raise ChunkError(msg)
-        self._cv2 = import_optional("cv2", extra="video", system="libgl1 libglib2.0-0")
-
-    def write(self, chunk: Chunk) -> None:
-        """Write frames ``(n, height, width[, 3])``, and a row for each."""
-        gaps: dict[int, Gap] = {}
-        for at, gap in chunk.gap_positions:
-            gaps[at] = gaps[at].join(gap) if at in gaps else gap
-        for i, (time, data) in enumerate(zip(chunk.time.tolist(), chunk.data, strict=True)):
-            self._note(gaps.get(i))
-            if self._writer is None:
-                self._open(chunk.info)
-            self._writer.write(self._prepared(data, chunk.info))
-            self._row(self._count, time)
-            self._count += 1
-        self._note(gaps.get(len(chunk)))
-
-    def finish(self) -> None:
-        """Close both files, and check that the video holds every frame."""
-        writer, self._writer = self._writer, None
-        file, self._file = self._file, None
-        if writer is None or file is None:
-            return
-        writer.release()
-        with file:
-            # a gap after the last frame
-            if self._gap is not None:
-                csv.writer(file).writerow(("", "", *_cells(self._gap)))
-        self._check()
-
-    def _note(self, gap: Gap | None) -> None:
-        """Keep a gap for the next row."""
-        if gap is not None:
-            self._gap = gap if self._gap is None else self._gap.join(gap)
-
-    def _row(self, number: int, time: int) -> None:
-        gap, self._gap = self._gap, None
-        csv.writer(self._file).writerow((number, time, *_cells(gap)))  # type: ignore[arg-type]  # it is open
-
-    def _open(self, info: StreamInfo) -> None:
-        cv2 = self._cv2
+        rate = float(self._rate or info.rate or _DEFAULT_RATE)
+        self._check_rate(rate)
+        av = import_optional("av", extra="video")
+        try:
+            av.codec.Codec(self._codec.encoder, "w")
+        except ValueError as error:
+            msg = f"{self.name}: this build of PyAV cannot write codec {self._letters!r}"
+            raise ParameterError(msg) from error
         height, width = (n + n % 2 for n in info.shape[:2])
-        registry = cv2.videoio_registry
-        ffmpeg = cv2.CAP_FFMPEG in registry.getWriterBackends()
-        writer = cv2.VideoWriter(
-            str(self._path),
-            cv2.CAP_FFMPEG if ffmpeg else cv2.CAP_ANY,
-            cv2.VideoWriter.fourcc(*self._codec),
-            float(self._rate or info.rate or _DEFAULT_RATE),
-            (width, height),
-            info.shape[2:] == (3,),
-        )
-        if not writer.isOpened():
-            writer.release()
+
+        def open_video() -> VideoFile:
+            codec = self._letters, self._codec
+            return VideoFile(av, path, self._container, codec, rate, (height, width))
+
+        return _Writer(open_video, self.times_path, info)
+
+    def _check_rate(self, rate: float) -> None:
+        most = min(self._codec.max_rate, self._container.max_rate)
+        if rate > most:
             msg = (
-                f"{self.name}: OpenCV cannot write codec {self._codec!r} to a {self._path.suffix} "
-                f"file here; leave codec out for {_CODECS[self._path.suffix.lower()]!r}"
+                f"{self.name}: {rate:g} frames per second are more than the {most} that times in a "
+                f"{self.path.suffix} file can tell apart; give rate= for how fast it shall play: "
+                f"the true times are in {self.times_path.name}"
             )
             raise ParameterError(msg)
-        self._writer = writer
-        # line by line, so that after a crash a row is on disk for every frame that is
-        self._file = self.times_path.open("w", newline="", buffering=1, encoding="utf-8")
-        csv.writer(self._file).writerow(_HEADER)
-
-    def _prepared(self, data: NDArray[Any], info: StreamInfo) -> NDArray[Any]:
-        """Return a frame in the form that OpenCV writes: BGR, of even size."""
-        if info.channels == ("r", "g", "b"):
-            data = self._cv2.cvtColor(data, self._cv2.COLOR_RGB2BGR)
-        height, width = data.shape[:2]
-        # OpenCV would cut off the last row or column
-        if height % 2 or width % 2:
-            edge = self._cv2.BORDER_REPLICATE
-            data = self._cv2.copyMakeBorder(data, 0, height % 2, 0, width % 2, edge)
-        return np.ascontiguousarray(data)
-
-    def _check(self) -> None:
-        """Count the frames in the file, for OpenCV does not report that it cannot write."""
-        capture = self._cv2.VideoCapture(str(self._path))
-        count = int(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-        capture.release()
-        # Matroska has a duration instead of a count, and rounds it
-        if abs(count - self._count) > 1:
-            msg = f"{self.name}: holds {count} of {self._count} frames; is the disk full?"
-            raise DeviceError(msg)
 
 
-def _cells(gap: Gap | None) -> tuple[object, ...]:
-    if gap is None:
-        return ("", "", "", "")
-    return (gap.reason, "" if gap.lost is None else gap.lost, gap.start, gap.end)
+class _Writer:
+    """Writes chunks of frames to a video, and their times beside it."""
+
+    def __init__(
+        self, open_video: Callable[[], VideoFile], times_path: Path, info: StreamInfo
+    ) -> None:
+        self._open, self._times_path = open_video, times_path
+        self._pixels = "bgr24"
+        if info.shape[2:] != (3,):
+            self._pixels = "gray"
+        elif info.channels == ("r", "g", "b"):
+            self._pixels = "rgb24"
+        self._video: VideoFile | None = None
+        self._times: FrameTimes | None = None
+        # before the next frame
+        self._gaps: list[Gap] = []
+
+    @property
+    def samples(self) -> int:
+        return 0 if self._video is None else self._video.samples
+
+    def write(self, chunk: Chunk) -> None:
+        gaps, done = chunk.gap_positions, 0
+        for i, (time, data) in enumerate(zip(chunk.time.tolist(), chunk.data, strict=True)):
+            while done < len(gaps) and gaps[done].position <= i:
+                self._gaps.append(gaps[done].gap)
+                done += 1
+            self._put(time, data)
+        self._gaps += [gap for _, gap in gaps[done:]]
+
+    def flush(self) -> None:
+        if self._video is not None and self._times is not None:
+            self._video.flush()
+            self._times.flush(self._video.samples)
+
+    def close(self) -> None:
+        video, times = self._video, self._times
+        if video is None:
+            return
+        try:
+            video.close()
+        finally:
+            if times is not None:
+                self._close_times(video, times)
+
+    def _put(self, time: int, data: NDArray[np.uint8]) -> None:
+        if self._video is None:
+            self._video = self._open()
+        if self._times is None:
+            self._times = FrameTimes(self._times_path)
+        self._video.write(_even(data), self._pixels)
+        self._times.add_frame(time, self._gaps)
+        self._gaps.clear()
+
+    def _close_times(self, video: VideoFile, times: FrameTimes) -> None:
+        # frames that can be read have their times, whatever has failed
+        try:
+            times.flush(video.samples)
+            if not video.failed:
+                times.add_last(self._gaps)
+        finally:
+            times.close()
+
+
+def _even(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame of even height and width: the last row or column comes twice."""
+    if data.ndim == 3 and data.shape[2] == 1:
+        data = data[..., 0]
+    height, width = data.shape[:2]
+    if height % 2 or width % 2:
+        rest = ((0, 0),) * (data.ndim - 2)
+        data = np.pad(data, ((0, height % 2), (0, width % 2), *rest), mode="edge")
+    return np.ascontiguousarray(data)

@@ -1,14 +1,17 @@
 """video: what is written is read again, with the times beside it."""
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
+from fakes import eventually
 from videos import HEIGHT, WIDTH, LiveTcp, frame, make_video, number_of
 
 from rxstream import Chunk, Device, Gap, StreamInfo, concat
@@ -173,31 +176,109 @@ def test_what_is_no_frame(tmp_path: Path, shape: tuple[int, ...], dtype: Any) ->
     assert sink.closed
 
 
-def test_an_unknown_codec_is_reported(tmp_path: Path) -> None:
-    sink = video(tmp_path / "clip.avi", codec="ZZZZ")
-    with pytest.raises(ParameterError, match="cannot write codec 'ZZZZ'"):
-        sink.on_next(chunk(0, 1))
+@pytest.mark.parametrize(
+    ("name", "codec"), [("clip.avi", "ZZZZ"), ("clip.avi", "H264"), ("clip.mp4", "FFV1")]
+)
+def test_a_codec_that_a_file_cannot_have_is_refused(tmp_path: Path, name: str, codec: str) -> None:
+    with pytest.raises(ParameterError, match=f"cannot write codec '{codec}' to a .* there are"):
+        video(tmp_path / name, codec=codec)
 
 
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mkv", "clip.mp4"])
+def test_a_rate_that_times_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ParameterError, match=r"90000 frames per second are more than .* rate= for"):
+        video(tmp_path / name, rate=90_000)
+    sink = video(tmp_path / name)
+    with pytest.raises(ParameterError, match="90000 frames per second"):
+        sink.on_next(chunk(0, 1, StreamInfo("ticks", 90_000.0, INFO.shape, INFO.dtype)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rate", [0.2, 29.97, 1000 / 3, 1000.0])
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mkv", "clip.mp4", "clip.mov"])
+def test_times_are_those_of_the_rate(tmp_path: Path, name: str, rate: float) -> None:
+    with video(tmp_path / name, rate=rate) as sink:
+        sink.on_next(chunk(0, 12))
+    # Matroska has whole milliseconds, and ffprobe prints microseconds
+    limit = 5.1e-4 if name.endswith("mkv") else 2e-6
+    np.testing.assert_allclose(probed_times(tmp_path / name), np.arange(12) / rate, atol=limit)
+
+
+# -- killed, or without room ------------------------------------------------------------------
+
+SMALL = StreamInfo("small", 25.0, (48, 64, 3), np.dtype(np.uint8))
+KINDS = [
+    ("clip.avi", None), ("clip.avi", "XVID"), ("clip.avi", "FFV1"), ("clip.m4v", None),
+    ("clip.mkv", None), ("clip.mkv", "mp4v"), ("clip.mkv", "H264"), ("clip.mkv", "FFV1"),
+    ("clip.mov", None), ("clip.mp4", None), ("clip.mp4", "avc1"), ("clip.mp4", "MJPG"),
+]  # fmt: skip
+
+
+def stripes(first: int, n: int) -> Chunk[Any]:
+    """Return frames with their numbers as stripes, 8 bits."""
+    data = np.zeros((n, 48, 64, 3), np.uint8)
+    for i in range(n):
+        for bit in range(8):
+            data[i, :, bit * 8 : bit * 8 + 8] = 255 * ((first + i) >> bit & 1)
+    return Chunk.regular(data, SMALL, start=START + first * 40 * MS, index=first)
+
+
+def stripes_number(data: np.ndarray) -> int:
+    return sum((data[:, bit * 8 + 2 : bit * 8 + 6].mean() > 128) << bit for bit in range(8))
+
+
+def probed_times(path: Path) -> list[float]:
+    command = [
+        "ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "frame=pts_time",
+        "-of", "json", str(path),
+    ]  # fmt: skip
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [float(one["pts_time"]) for one in json.loads(out)["frames"]]
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS)
+def test_what_is_counted_is_readable_at_every_moment(
+    tmp_path: Path, name: str, codec: str | None
+) -> None:
+    path, copy = tmp_path / name, tmp_path / f"copy-{name}"
+
+    def check(n: int) -> None:
+        copy.write_bytes(path.read_bytes())
+        got, rate = frames(copy)
+        assert [stripes_number(data) for data in got] == list(range(n))
+        assert rate == 25.0
+        with av.open(str(copy)) as file:
+            assert [one.time for one in file.decode(video=0)] == pytest.approx(np.arange(n) / 25)
+        assert probed_times(copy) == pytest.approx(np.arange(n) / 25)
+        assert len(rows(path)) == n
+
+    with video(path, codec=codec) as sink:
+        # one frame, some, and more than a cluster or fragment has
+        for n in (1, 8, 40):
+            sink.on_next(stripes(sink.samples, n - sink.samples))
+            # nothing more comes, and it is on disk nevertheless
+            assert eventually(lambda n=n: sink.samples == n and len(rows(path)) == n)
+            check(n)
+        sink.on_next(stripes(40, 20))
+    check(60)
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mkv", "clip.mp4"])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits a file's size")
-def test_a_full_disk_is_reported(tmp_path: Path) -> None:
-    program = (
-        "import resource, sys, numpy as np\n"
-        "from rxstream import Chunk, StreamInfo\n"
-        "from rxstream.sinks.video import video\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "data = np.random.default_rng(0).integers(0, 255, (20, 240, 320, 3), np.uint8)\n"
-        "info = StreamInfo('c', 30.0, data.shape[1:], np.dtype(np.uint8))\n"
-        "sink = video(sys.argv[1])\n"
-        "sink.on_next(Chunk.regular(data, info, start=0))\n"
-        "try:\n"
-        "    sink.close()\n"
-        "except OSError as error:\n"
-        "    print(error)\n"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "clip.avi")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "of 20 frames; is the disk full?" in done.stdout
+def test_a_full_disk_is_reported_with_path_and_cause(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    command = [sys.executable, Path(__file__).parent / "full_video.py", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    found = json.loads(done.stdout)
+    assert found["error"].startswith(f"{path}: cannot be written: ")
+    assert (found["closed"], found["descriptors"]) == (True, 0)
+    # half a second of them may wait
+    assert 0 < found["samples"] < found["sent"] <= found["samples"] + 30
+    got, _ = frames(path)
+    assert len(got) == found["samples"]
+    table = rows(path)
+    assert [int(row["frame"]) for row in table] == list(range(len(table)))
+    assert len(table) == len(got)
 
 
 # -- on a device ------------------------------------------------------------------------------
@@ -230,7 +311,9 @@ def test_a_sink_that_fails_is_cut_off_alone(tmp_path: Path) -> None:
     faults: list[Exception] = []
     device.subscribe(seen.append)
     device.faults.subscribe(faults.append)
-    device.subscribe(video(tmp_path / "bad.avi", codec="ZZZZ"))
+    bad = video(tmp_path / "bad.avi")
+    bad.times_path.mkdir()
+    device.subscribe(bad)
     with device:
         assert device.wait(20)
     assert len(concat(seen)) == 10

@@ -1,0 +1,68 @@
+"""The times of frames in a file of their own, beside a video."""
+
+import csv
+import io
+from collections import deque
+from collections.abc import Sequence
+from functools import reduce
+from itertools import islice
+from pathlib import Path
+
+from rxstream.data.gap import Gap
+from rxstream.sinks.output_file import OutputFile
+
+__all__ = ["FrameTimes"]
+
+_HEADER = ("frame", "time_ns", "gap", "lost", "gap_start_ns", "gap_end_ns")
+
+
+class FrameTimes:
+    """Writes a row for each frame, never before the frame itself can be read.
+
+    Parameters
+    ----------
+    path
+        Path of the file; an existing one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = OutputFile(path)
+        # rows of frames that are not in the video yet
+        self._rows: deque[tuple[object, ...]] = deque()
+        self._count = self._written = 0
+        self._put([_HEADER])
+
+    def add_frame(self, time: int, gaps: Sequence[Gap]) -> None:
+        """Keep the row of a frame at a time [ns], and of the gaps right before it."""
+        self._rows.append((self._count, time, *_cells(gaps)))
+        self._count += 1
+
+    def flush(self, frames: int) -> None:
+        """Write the rows of the first frames, which can be read."""
+        rows = list(islice(self._rows, max(0, frames - self._written)))
+        if rows:
+            self._put(rows)
+            self._written += len(rows)
+            for _ in rows:
+                self._rows.popleft()
+
+    def add_last(self, gaps: Sequence[Gap]) -> None:
+        """Write a row for gaps after the last frame."""
+        if gaps:
+            self._put([("", "", *_cells(gaps))])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _put(self, rows: list[tuple[object, ...]]) -> None:
+        text = io.StringIO()
+        csv.writer(text).writerows(rows)
+        self._file.append(text.getvalue().encode())
+
+
+def _cells(gaps: Sequence[Gap]) -> tuple[object, ...]:
+    if not gaps:
+        return ("", "", "", "")
+    gap = reduce(Gap.join, gaps)
+    return (gap.reason, "" if gap.lost is None else gap.lost, gap.start, gap.end)
