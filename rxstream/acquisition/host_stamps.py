@@ -188,8 +188,9 @@ class HostStamps(Placer):
             last = end + (round((n - 1) * self._period) if self._grid else 0)
         if not self._grid:
             return np.full(n, last, np.int64)
-        back = np.arange(n - 1, -1, -1) * self._period
-        return np.int64(last) - np.rint(back).astype(np.int64)
+        back = np.rint(np.arange(n - 1, -1, -1) * self._period).astype(np.int64)
+        times: NDArray[np.int64] = last - back
+        return times
 
 
 class DriverSmoothed(Placer):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rxstream.acquisition.evidence import StampReports
 from rxstream.acquisition.strays import FAR, find_strays
+from rxstream.data.clock import FOREVER
 
 __all__ = ["OwnClockCheck"]
 
@@ -94,27 +95,27 @@ class OwnClockCheck:
         strays
             bool ``(n,)``; None if all are believed.
         """
-        n = len(own)
-        if n > 1 and not self._is_whole(own, arrival):
-            strays = find_strays(own, self._last)
-            if self._live and self._last is not None:
-                strays |= own > min(arrival + self._limit(arrival), np.iinfo(np.int64).max)
+        if len(own) > 1:
+            strays = self.strays(own, arrival)
             good = own[~strays]
-            if strays.any() and len(good):
+            if len(good) and strays.any():
                 self._report(int(own[strays][0]))
                 edges = int(good[0]), int(good[-1])
                 return (edges if self.believes(*edges, arrival) else None), strays
         edges = int(own[0]), int(own[-1])
         return (edges if self.believes(*edges, arrival) else None), None
 
-    def _is_whole(self, own: NDArray[np.int64], arrival: int) -> bool:
-        """Whether stamps are in order, and fit as they are."""
-        if not (own[1:] >= own[:-1]).all():
-            return False
+    def strays(self, own: NDArray[np.int64], arrival: int) -> NDArray[np.bool_]:
+        """Return which stamps ``(n,)`` [ns] of a reading are out of line with the others."""
         before = self._last
-        return before is None or self._fits(
-            int(own[0]), int(own[-1]), arrival, before, self._limit(arrival)
-        )
+        limit = FOREVER
+        if self._live and before is not None:
+            limit = min(arrival + self._limit(arrival), FOREVER)
+        strays = own > limit
+        if strays.any() or not _in_order(own, before):
+            rest = np.flatnonzero(~strays)
+            strays[rest[find_strays(own[rest], before)]] = True
+        return strays
 
     def _limit(self, arrival: int) -> int:
         """Return by how much a stamp may be ahead of its arrival [ns]."""
@@ -128,3 +129,7 @@ class OwnClockCheck:
 
     def _report(self, stamp: int) -> None:
         self._reports.add("own", f"device_time {stamp} is out of line with those around it")
+
+
+def _in_order(own: NDArray[np.int64], before: int | None) -> bool:
+    return (before is None or own.item(0) >= before - FAR) and bool((own[1:] >= own[:-1]).all())

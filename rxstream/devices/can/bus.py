@@ -182,6 +182,9 @@ class BusReader:
         data = pack(messages)
         stamps = np.array([m.timestamp for m in messages], np.float64)
         times = self._clock.push(stamps, arrivals)
+        wrong, self._clock.reports.new = self._clock.reports.new, []
+        for error in wrong:
+            self._fail(error)
         if self._decoder is not None:
             data = self._decoder.decode(data)
         margin = self._clock.half_width

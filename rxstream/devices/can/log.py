@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.acquisition.source import Fail
+from rxstream.acquisition.strays import MAX_RUN, fill_strays, find_strays
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.bus import forward_pieces
 from rxstream.errors import (
@@ -18,6 +20,7 @@ from rxstream.errors import (
     FormatError,
     MissingExtraError,
     ParameterError,
+    StampError,
 )
 from rxstream.formats.can import CanFlag, pack
 from rxstream.formats.can_decode import StreamDecoder
@@ -29,6 +32,8 @@ LOG_SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".mf4", ".trc")
 
 # messages in a reading: few enough that closing does not wait for their parsing
 _MAX_MESSAGES = 1024
+# times within so much of the epoch [s] fit into int64 nanoseconds, and durations added to them
+_MAX_SECONDS = 4.6e9
 # length of the header of a BLF file [bytes], in python-can's FILE_HEADER_SIZE
 _BLF_HEADER = 144
 
@@ -60,23 +65,26 @@ class LogReader:
         Filters of python-can; empty: every message passes.
     decoder
         Decodes messages by a database; None: they stay as they are.
+    fail
+        Takes errors that the reader survives.
     """
 
     def __init__(
         self, can: Any, path: str, start: int | None, filters: Sequence[Mapping[str, Any]],
-        decoder: StreamDecoder | None,
+        decoder: StreamDecoder | None, fail: Fail,
     ) -> None:  # fmt: skip
-        self._can, self._path = can, path
-        self._filters, self._decoder = filters, decoder
+        self._can, self._path, self._start = can, path, start
+        self._filters, self._decoder, self._fail = filters, decoder, fail
         self._shift = 0
+        self._held: list[Any] = []  # the last messages read: the next ones show if their times fit
+        self._before: int | None = None  # newest time that is out [ns], as in the file
+        self._strays = False  # whether wrong times were reported
         self._ready: deque[Reading] = deque()
         self._broken: Exception | None = None
         self._reader: Any = None
         self._messages: Iterator[Any] = iter(())
         self._count = 0
-        first = self._read_first()
-        if start is not None:
-            self._shift = start - round(first.timestamp * 1e9)
+        self._read_first()
 
     def read(self) -> Reading:
         """Return the next messages.
@@ -99,8 +107,8 @@ class LogReader:
         if self._reader is not None:
             self._reader.stop()
 
-    def _read_first(self) -> Any:
-        """Return the first message; a file that is no log fails here, when it is opened."""
+    def _read_first(self) -> None:
+        """Read the first message; a file that is no log fails here, when it is opened."""
         if not Path(self._path).is_file():
             msg = f"can: there is no file {self._path!r}; give the path of a log"
             raise DeviceNotFoundError(msg)
@@ -126,7 +134,6 @@ class LogReader:
         if first is None:
             msg = f"can: {self._path!r} holds no CAN message that python-can can read"
             raise FormatError(msg)
-        return first
 
     def _open(self) -> tuple[Any, Iterator[Any]]:
         path = Path(self._path)
@@ -149,14 +156,14 @@ class LogReader:
         # opened here: SQLite refuses to be used by another thread than the one that opened it
         if self._reader is None:
             self._reader, self._messages = self._open()
-        messages: list[Any] = []
+        messages, held = [*self._held], len(self._held)
         try:
             for message in islice(self._messages, _MAX_MESSAGES):
                 messages.append(message)
                 self._count += 1
         except Exception as error:  # noqa: BLE001 - parsers raise what they like
             self._broken = self._bad(error)
-        if len(messages) < _MAX_MESSAGES and self._broken is None:
+        if len(messages) < held + _MAX_MESSAGES and self._broken is None:
             self._broken = EndOfStream(f"can: end of {self._path}")
         if messages:
             self._put(messages)
@@ -167,9 +174,13 @@ class LogReader:
                 self._broken = error
 
     def _put(self, messages: list[Any]) -> None:
+        """Make readings of messages; the last of many wait for those after them."""
+        times = self._times(messages)
+        ready = len(messages) if self._broken is not None else len(messages) - MAX_RUN
+        self._held, messages, times = messages[ready:], messages[:ready], times[:ready]
+        self._before = int(times[-1])
         data = pack(messages)
-        stamps = np.array([m.timestamp for m in messages], np.float64)
-        times = np.rint(stamps * 1e9).astype(np.int64) + self._shift
+        times = times + self._shift
         if self._filters:
             keep = self._passed(data)
             data, times = data[keep], times[keep]
@@ -177,6 +188,30 @@ class LogReader:
             data = self._decoder.decode(data)
         for part in forward_pieces(times) if len(times) else ():
             self._ready.append(Reading(data[part], device_time=times[part]))
+
+    def _times(self, messages: list[Any]) -> NDArray[np.int64]:
+        """Return times ``(n,)`` [ns], as in the file where they can be."""
+        seconds = np.array([m.timestamp for m in messages], np.float64)
+        beyond = ~(np.abs(seconds) < _MAX_SECONDS)
+        times = np.rint(np.where(beyond, 0.0, seconds) * 1e9).astype(np.int64)
+        strays, rest = beyond.copy(), np.flatnonzero(~beyond)
+        strays[rest[find_strays(times[rest], self._before)]] = True
+        if strays.any():
+            times = fill_strays(times, strays, self._before, None, spread=True)
+            if not self._strays:
+                k = int(np.flatnonzero(strays)[0])
+                number = self._count - len(messages) + k + 1
+                self._fail(
+                    StampError(
+                        f"can: {self._path}: the time {seconds[k]:.6f} s of message {number} is "
+                        "out of line with those around it; such messages are kept between their "
+                        "neighbours"
+                    )
+                )
+                self._strays = True
+        if self._start is not None:
+            self._shift, self._start = self._start - int(times[0]), None
+        return times
 
     def _passed(self, data: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which messages pass the filters, by the rules of a bus."""

@@ -191,7 +191,7 @@ class Can:
         filters = _filters(self.filters)
         if self._file is not None:
             start = None if self.start is None else to_ns(self.start)
-            log = LogReader(can, self._file, start, filters, decoder)
+            log = LogReader(can, self._file, start, filters, decoder, fail)
             return poll(log.read, emit, fail, name="can", release=log.release)
         options: dict[str, Any] = dict(self.options)
         wanted = {"bitrate": self.bitrate, "data_bitrate": self.data_bitrate,
