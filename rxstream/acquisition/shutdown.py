@@ -11,12 +11,12 @@ from typing import Protocol
 
 from rxstream.acquisition.failures import note_failure
 
-__all__ = ["close_all", "close_at_exit", "forget_at_exit"]
+__all__ = ["TIMEOUT", "close_all", "close_at_exit", "forget_at_exit"]
 
 _logger = logging.getLogger(__name__)
 
 # Longest wait at the end of a program [s], for all devices together.
-_TIMEOUT = 5.0
+TIMEOUT = 5.0
 
 
 class _Closable(Protocol):
@@ -71,7 +71,7 @@ class _Closer:
             self.done.set()
 
 
-def close_all(timeout: float = _TIMEOUT) -> None:
+def close_all(timeout: float = TIMEOUT) -> None:
     """Close every open device, side by side; those that take longer are named and left.
 
     Parameters

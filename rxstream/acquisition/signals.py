@@ -1,12 +1,15 @@
 """`close_on_signals`: SIGTERM and SIGHUP end a program as Ctrl-C does, with its files complete."""
 
 import _thread
+import os
 import signal
+import sys
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
 
-from rxstream.acquisition.shutdown import close_all
+from rxstream.acquisition.shutdown import TIMEOUT, close_all
 from rxstream.errors import RxStreamError
 
 __all__ = ["close_on_signals"]
@@ -48,6 +51,19 @@ def _end(number: int, _frame: FrameType | None) -> None:
     """Handle a signal: in the main thread, which may be inside any lock; so take none."""
     signal.signal(number, signal.SIG_DFL)
     # Not `threading.Thread`: to start one takes a lock that the main thread may hold.
-    with suppress(RuntimeError):  # the program is at its end already, and closes them there
-        _thread.start_new_thread(close_all, ())
-    raise SystemExit(128 + number)
+    if threading.main_thread().is_alive():
+        with suppress(RuntimeError):  # the program is at its end already, and closes them there
+            _thread.start_new_thread(close_all, ())
+        raise SystemExit(128 + number)
+    # The main program is over and waits for its other threads: there nobody takes an exception.
+    with suppress(RuntimeError):
+        _thread.start_new_thread(_close_and_die, (number,))
+        time.sleep(2 * TIMEOUT)
+
+
+def _close_and_die(number: int) -> None:
+    close_all()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os.kill(os.getpid(), number)
