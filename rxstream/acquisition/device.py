@@ -420,14 +420,15 @@ class Device(Rewindable):
         """Return the stream to attach to: the one under way, one that has ended, or the next."""
         self._check_process()
         with self._guard:
+            # RxPY's retry() and repeat() subscribe inside the end: they are to get the next stream,
+            # and not the same end again; after a take(3) that has not come
+            over = self._subject.log.ended and is_ending(self)
             if self._connection is not None:
-                # RxPY's retry() and repeat() subscribe inside the end: they are to get the next
-                # stream, and not the same end again
-                if not is_ending(self):
+                if not over:
                     return self._subject
                 if self._next is self._subject:
                     self._next = self._new_subject()
-            elif _is_past(start, self._subject.log):
+            elif not over and _is_past(start, self._subject.log):
                 return self._subject
             following = self._next
         self._waiting.begin()
