@@ -10,8 +10,10 @@ from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignme
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.concat import unlike
-from rxstream.data.slab_store import SlabStore
+from rxstream.data.copies import own_axis, own_data
+from rxstream.data.slab_store import SampleCopies
 from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ChunkError
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.step_error import no_chunk
 from rxstream.steps.stream import Stream, label
@@ -25,49 +27,61 @@ __all__ = ["replay_window"]
 
 T = TypeVar("T")
 
-# The bytes kept are divided into at least so many slabs: a slab lasts as long as one chunk in it,
-# so it must be short against them.
-_MIN_SLABS = 32
 
-# Chunks to a slab, where `max_bytes` leaves room for it.
-_CHUNKS_PER_SLAB = 16
+class _Run:
+    """One run of the source: from its first subscriber to the last, or to its end.
 
+    It does not hold the source: that is freed when nobody has it, although somebody subscribes.
+    """
 
-class _ChunkStore:
-    """Copies chunks into slabs, so that a view does not hold the large array it was cut from."""
-
-    __slots__ = ("_info", "_slab_bytes", "_slabs", "_subject")
-
-    def __init__(self, subject: TimeWindowSubject, max_bytes: int) -> None:
-        self._subject, self._slab_bytes = subject, max_bytes // _MIN_SLABS
-        self._slabs: SlabStore[Any] | None = None
+    def __init__(self, subject: TimeWindowSubject, guard: RLock) -> None:
+        self.subject, self._guard = subject, guard
+        self.users = 0
+        self.over = False  # ended by the source, and not because all have left
+        self.running = SingleAssignmentDisposable()
+        self._copies: SampleCopies[Any] | None = None
         self._info: StreamInfo | None = None
 
+    def leave(self) -> None:
+        """Count one less; the last one ends the run."""
+        with self._guard:
+            self.users -= 1
+            if self.users:
+                return
+        self.running.dispose()
+        self.subject.on_completed()
+
     def on_next(self, chunk: Chunk) -> None:
+        """Copy a chunk into the window: a view would hold the large array it was cut from."""
         if not isinstance(chunk, Chunk):
-            self._subject.on_error(no_chunk(chunk))
+            self.on_error(no_chunk(chunk))
             return
-        data, slabs, info = chunk.data, self._slabs, self._info
+        data, copies = chunk.data, self._copies
         # Without samples it covers time only: its shape and dtype count for nothing.
         if not len(data):
-            kept = data.copy()
-            kept.flags.writeable = False
-            self._subject.on_next(chunk._replace(data=kept))
-            return
-        if slabs is None or info is None:
-            samples = len(data) * self._slab_bytes // max(1, data.nbytes)
-            samples = min(_CHUNKS_PER_SLAB * len(data), samples)
-            slabs = self._slabs = SlabStore(data.shape[1:], data.dtype, slab=samples)
-            self._info = chunk.info
-        elif info is not chunk.info:
-            # This window ends; the source and its other subscribers go on.
-            if not slabs.like(data):
-                self._subject.on_error(unlike(info, slabs.shape, slabs.dtype, chunk))
+            kept = own_data(data)
+        else:
+            if copies is None or self._info is None:
+                copies = self._copies = SampleCopies(data.shape[1:], data.dtype)
+                self._info = chunk.info
+            elif self._info is not chunk.info and not copies.like(data):
+                self.on_error(unlike(self._info, copies.shape, copies.dtype, chunk))
                 return
-            self._info = chunk.info
-        kept = slabs.append(data)
-        slabs.trim(slabs.stop)
-        self._subject.on_next(chunk._replace(data=kept))
+            kept = copies.copy(data)
+        try:
+            self.subject.on_next(chunk._replace(data=kept, axis=own_axis(chunk.axis)))
+        except ChunkError as error:
+            self.on_error(error)
+
+    def on_error(self, error: Exception) -> None:
+        """End this window; other subscribers of the source go on."""
+        self.over = True
+        self.subject.on_error(error)
+
+    def on_completed(self) -> None:
+        """End this window."""
+        self.over = True
+        self.subject.on_completed()
 
 
 class _ReplayWindow(Rewindable):
@@ -76,18 +90,17 @@ class _ReplayWindow(Rewindable):
     def __init__(self, source: Observable[Chunk], span: int, max_bytes: int) -> None:
         super().__init__(source=source)
         self._source, self._span, self._max_bytes = source, span, max_bytes
-        self._subject = self._new_subject()
         self._guard = RLock()
-        self._users = 0
-        self._running = SingleAssignmentDisposable()
+        self._run = self._new_run()
 
-    def _new_subject(self) -> TimeWindowSubject:
-        return TimeWindowSubject(self._span / 1e9, max_bytes=self._max_bytes, name="replay")
+    def _new_run(self) -> _Run:
+        subject = TimeWindowSubject(self._span / 1e9, max_bytes=self._max_bytes, name="replay")
+        return _Run(subject, self._guard)
 
     @property
     def log(self) -> Log:
         """The log of the present run of the source, or of the last one."""
-        return self._subject.log
+        return self._run.subject.log
 
     def attach(
         self,
@@ -96,44 +109,43 @@ class _ReplayWindow(Rewindable):
         start: StartPosition,
     ) -> abc.DisposableBase:
         """Subscribe from a start on; the first subscriber starts the source."""
-        joined = self._join(lambda subject: subject.attach(observer, scheduler, start), scheduler)
-        return CompositeDisposable(joined, Disposable(self._leave))
+
+        def attach(run: _Run) -> abc.DisposableBase:
+            joined = run.subject.attach(observer, scheduler, start)
+            return CompositeDisposable(joined, Disposable(run.leave))
+
+        return self._join(attach, start, scheduler)
 
     def attach_reader(self, start: StartPosition) -> Reader:
         """Return a reader that begins at a start; it counts as a subscriber until it is closed."""
-        return self._join(lambda subject: subject.attach_reader(start, self._leave))
+        return self._join(lambda run: run.subject.attach_reader(start, run.leave), start)
 
     def _join(
-        self, attach: Callable[[TimeWindowSubject], T], scheduler: abc.SchedulerBase | None = None
+        self,
+        attach: Callable[[_Run], T],
+        start: StartPosition,
+        scheduler: abc.SchedulerBase | None = None,
     ) -> T:
         with self._guard:
-            # A new run begins with an empty window: old chunks never pass for new ones.
-            subject = self._subject if self._users else self._new_subject()
+            run = self._run
+            # When the source has ended, its past can still be had, and then the end. Else a new
+            # run begins with an empty window: old chunks never pass for new ones.
+            ended = run.over and start.is_past(run.subject.log)
+            if not ended and (run.over or not run.users):
+                run = self._new_run()
             # First attached, then started: a cold source gives everything at once.
-            attached = attach(subject)
-            self._users += 1
-            if self._users > 1:
-                return attached
-            self._subject, self._running = subject, SingleAssignmentDisposable()
-            running = self._running
-        store = _ChunkStore(subject, self._max_bytes)
-        running.disposable = keep_heartbeats(self._source).subscribe(
-            store.on_next, subject.on_error, subject.on_completed, scheduler=scheduler
-        )
+            attached = attach(run)
+            run.users += 1
+            first, self._run = run.users == 1, run
+        if first and not ended:
+            run.running.disposable = keep_heartbeats(self._source).subscribe(
+                run.on_next, run.on_error, run.on_completed, scheduler=scheduler
+            )
         return attached
-
-    def _leave(self) -> None:
-        with self._guard:
-            self._users -= 1
-            if self._users:
-                return
-            running, subject = self._running, self._subject
-        running.dispose()
-        subject.on_completed()
 
     def __repr__(self) -> str:
         window = f"{self.log.held:.3g} s of {self._span / 1e9:g} s kept"
-        return f"<Stream {self.chain}: {window}, subscribers: {self._users}>"
+        return f"<Stream {self.chain}: {window}, subscribers: {self._run.users}>"
 
 
 @label
@@ -143,7 +155,8 @@ def replay_window(
     """Give any pipeline a past: hot, shared, and rewindable, like a device.
 
     The source runs once, however many subscribe, from the first subscriber to the last; each reads
-    at its own pace. When all have left, the next begins with an empty window.
+    at its own pace. When all have left, the next begins with an empty window. When the source has
+    ended, ``rewind`` and ``reader(rewind=)`` give its past and the end.
 
     .. marble::
 
@@ -158,7 +171,7 @@ def replay_window(
     duration
         Sample time kept [s].
     max_bytes
-        Bytes kept, whichever is less; of memory, a sixteenth more at most, or two chunks.
+        Bytes kept, whichever is less: samples, stamps, raw evidence and bookkeeping.
 
     Returns
     -------
@@ -170,7 +183,8 @@ def replay_window(
     ParameterError
         If ``duration`` is not positive, or ``max_bytes`` no whole number >= 1.
     ChunkError
-        Downstream, if the shape or dtype of the samples changes.
+        Downstream, if the shape or dtype of the samples changes, or a chunk begins before the end
+        of the one before it.
 
     Examples
     --------

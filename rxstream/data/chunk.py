@@ -7,14 +7,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from typing_extensions import TypeVar
 
-from rxstream.data.axis import (
-    NO_TIMES,
-    Axis,
-    Evidence,
-    max_uncertainty,
-)
+from rxstream.data.axis import NO_TIMES, Axis, Evidence, max_uncertainty
 from rxstream.data.checked import checked_data, regular_axis, same_values, stamped_axis
 from rxstream.data.clock import Time, format_time, to_ns
+from rxstream.data.copies import own_axis, own_data
 from rxstream.data.gap import Gap, GapAt, cut_gaps
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
@@ -32,7 +28,8 @@ S = TypeVar("S", bound=np.generic, default=Any)
 class Chunk(Generic[S]):
     """Samples with their times; immutable, and cheap to slice.
 
-    Make one with `Chunk.regular` or `Chunk.stamped`.
+    Make one with `Chunk.regular` or `Chunk.stamped`. A part holds the memory of the whole, and a
+    small chunk of a device up to 64 KiB that it shares with others: keep a `copy` of what is rare.
 
     Examples
     --------
@@ -363,9 +360,6 @@ class Chunk(Generic[S]):
         if y < x:
             msg = f"between({x}, {y}): the end is before the start"
             raise ParameterError(msg)
-        return self._between(x, y)
-
-    def _between(self, x: int, y: int) -> "Chunk[S]":
         low = self.covered_from
         x, y = min(max(x, low), self._end), min(max(y, low), self._end)
         if x == low and y == self._end:
@@ -417,6 +411,10 @@ class Chunk(Generic[S]):
     def with_gap(self, gap: Gap) -> "Chunk[S]":
         """Return it with one more gap right before the first sample."""
         return self._replace(gap_positions=(GapAt(0, gap), *self._gap_positions))
+
+    def copy(self) -> "Chunk[S]":
+        """Return the same in memory of its own; raw evidence is shared."""
+        return self._replace(data=own_data(self._data), axis=own_axis(self._axis))
 
     def _replace(
         self, *, data: NDArray[Any] | None = None, axis: Axis | None = None,

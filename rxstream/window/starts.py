@@ -50,6 +50,11 @@ class StartPosition:
             )
             raise ParameterError(msg)
 
+    def is_past(self, log: Log) -> bool:
+        """Whether it lies before the end of what has come into a log."""
+        since = self.since(log)
+        return since is not None and since < log.since(0)
+
     def since(self, log: Log) -> int | None:
         """Return the time [ns] at which it lies in a log at present; None for "now".
 
