@@ -1,6 +1,5 @@
 """`FileSink`: the base of sinks that write files, which survive the end of their program."""
 
-import logging
 import os
 import threading
 import time
@@ -14,13 +13,14 @@ from typing import ClassVar, Protocol
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration
 from rxstream.errors import RxStreamError, SinkError
+from rxstream.printable import get_logger
 from rxstream.sinks.base import Sink
 from rxstream.sinks.paths import claim, explain, identity, path_to_write, release
 from rxstream.sinks.rotation import Rotation
 
 __all__ = ["FileSink", "FileWriter"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # How often a file is made readable [s]: half of the second that a kill may cost, for a flush and a
 # busy machine take their time too.
@@ -97,7 +97,8 @@ class FileSink(Sink):
         suffix: str | None = None,
         fills_gaps: bool = False,
     ) -> None:
-        self.path = path_to_write(path, *self.suffixes)
+        # absolute, for the program may change its folder while it writes
+        self.path = path_to_write(path, *self.suffixes).absolute()
         super().__init__(str(self.path))
         self._rotation = Rotation(self.path, rotate, keep, suffix=suffix, in_time=fills_gaps)
         self._current = self.path

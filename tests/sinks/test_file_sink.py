@@ -214,6 +214,19 @@ def test_a_file_that_is_removed_at_last_is_no_success(tmp_path: Path) -> None:
         sink.close()
 
 
+def test_the_program_may_change_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with csv("a.csv", rotate=1.0) as sink:
+        sink.on_next(ramp(0, 500))
+        monkeypatch.chdir(tmp_path / "other")
+        sink.on_next(ramp(500, 1000))
+        sink._flush()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "other", "a_19700101T000000Z.csv", "a_19700101T000001Z.csv",
+    }  # fmt: skip
+
+
 def test_a_folder_that_goes_before_the_first_chunk(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
