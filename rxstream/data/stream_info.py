@@ -4,16 +4,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.gap import GapReason
 from rxstream.errors import ParameterError
-from rxstream.validation import checked_name, is_number
+from rxstream.validation import check_choice, checked_name, is_positive, is_whole
 
-__all__ = ["DeviceCounter", "Reading", "StreamInfo"]
+__all__ = ["RATE_RANGE", "DeviceCounter", "Reading", "StreamInfo", "is_rate"]
+
+RATE_RANGE = 1 / (366 * 86_400), 1e9
+"""Least and largest rate of a stream [Hz]: one sample a year, and one each nanosecond."""
+
+_DeviceClock: TypeAlias = Literal["host", "own"]
+_CounterKind: TypeAlias = Literal["samples", "ticks"]
+
+
+def is_rate(value: Any) -> bool:
+    """Whether it is a rate that a stream can have [Hz]."""
+    return is_positive(value) and RATE_RANGE[0] <= value <= RATE_RANGE[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +44,17 @@ class DeviceCounter:
 
     bits: int
     rate: float | None = None
-    kind: Literal["samples", "ticks"] = "samples"
+    kind: _CounterKind = "samples"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 64:
-            msg = f"counter bits must be 1 to 64, not {self.bits!r}"
+        if not (is_whole(self.bits, 1) and self.bits <= 64):
+            msg = f"counter bits must be a whole number from 1 to 64, not {self.bits!r}"
             raise ParameterError(msg)
-        if self.kind == "ticks" and not (self.rate and self.rate > 0):
+        check_choice(self.kind, _CounterKind, "counter kind")
+        if self.rate is not None and not is_positive(self.rate):
+            msg = f"counter rate must be > 0 Hz, or None, not {self.rate!r}"
+            raise ParameterError(msg)
+        if self.kind == "ticks" and not self.rate:
             msg = f"a counter of ticks needs its rate > 0 Hz, not {self.rate!r}"
             raise ParameterError(msg)
 
@@ -59,11 +74,12 @@ class StreamInfo:
         characters are written out (``"\\x1b"``), and of more than 100 characters the middle is
         left out.
     rate
-        Nominal samples per second [Hz], or None for irregular samples.
+        Nominal samples per second [Hz], from one a year to 1e9; None for irregular samples.
     shape
         Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a color frame.
     dtype
-        Type of a sample; may be structured.
+        Type of a sample; may be structured. Samples that are Python objects (``object``) are kept
+        by reference, not copied; their bytes can only be estimated (`rxstream.data.objects`).
     unit
         Unit of the values, e.g. ``"V"``, ``"g"``, ``"FS"`` (full scale).
     channels
@@ -77,6 +93,11 @@ class StreamInfo:
         clock; ``"own"``, a clock of its own with its own zero.
     extra
         What else the device says of itself.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot describe a stream.
     """
 
     name: str
@@ -87,20 +108,34 @@ class StreamInfo:
     channels: tuple[str, ...] = ()
     counter: DeviceCounter | None = None
     quantum: int | None = None
-    device_clock: Literal["host", "own"] = "own"
+    device_clock: _DeviceClock = "own"
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", checked_name(self.name, "StreamInfo: name"))
         object.__setattr__(self, "unit", checked_name(self.unit, f"{self.name}: unit"))
-        if self.rate is not None and not (is_number(self.rate) and self.rate > 0):
-            msg = f"rate must be > 0 Hz, or None for irregular samples, not {self.rate!r}"
+        if self.rate is not None and not is_rate(self.rate):
+            msg = (
+                f"rate must be > 0 Hz, from one sample a year to 1e9 Hz, or None for irregular "
+                f"samples, not {self.rate!r}"
+            )
             raise ParameterError(msg)
+        if self.quantum is not None and not is_whole(self.quantum, 1):
+            msg = f"quantum must be a whole number of samples >= 1, or None, not {self.quantum!r}"
+            raise ParameterError(msg)
+        if self.counter is not None and not isinstance(self.counter, DeviceCounter):
+            msg = f"counter must be a DeviceCounter, or None, not {self.counter!r}"
+            raise ParameterError(msg)
+        check_choice(self.device_clock, _DeviceClock, "device_clock")
         labels = self.channels
         if not isinstance(labels, list | tuple) or not all(isinstance(x, str) for x in labels):
             msg = f"channels must be labels, e.g. ('left', 'right'), not {labels!r}"
             raise ParameterError(msg)
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        shape = tuple(self.shape)
+        if not all(is_whole(n, 0) for n in shape):
+            msg = f"shape must be the sizes of one sample, e.g. (480, 640, 3), not {self.shape!r}"
+            raise ParameterError(msg)
+        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
         object.__setattr__(self, "channels", tuple(checked_name(x, "channel") for x in labels))
         object.__setattr__(self, "extra", _freeze(self.extra))
@@ -139,17 +174,23 @@ class Reading:
         ``(n, *shape)``; copied at the door, so a driver may use its buffer again. With ``n = 0``
         it is a heartbeat: nothing before ``bounds[0]`` (or now) is still to come.
     counter
-        The device's own counter at the last sample, raw (see `StreamInfo.counter`).
+        The device's own counter at the last sample, raw: from 0 to before ``2 ** bits`` (see
+        `StreamInfo.counter`).
     device_time
-        The device's stamps [ns]: int64 ``(n,)``, or one int for the first sample.
+        The device's stamps [ns]: int64 ``(n,)``, or one int for the first sample. One that cannot
+        be is set aside and reported once: on the host clock one after its arrival or far behind
+        the one before it, on a clock of its own one that does not fit those around it.
     bounds
         Host times [ns] between which the last sample was taken, e.g. of request and response.
     lost
-        Samples the device knows it lost right before these.
+        Samples the device knows it lost right before these, >= 0; None if it does not know.
     reason
         Reason of the gap when ``lost`` is set.
     arrival
         Host time [ns] of arrival, where the source knows it better than "now".
+
+    A device ends with a `ParameterError` if a piece of evidence is of the wrong kind: a float where
+    nanoseconds are meant, a negative loss, a counter out of range.
     """
 
     data: NDArray[Any]
