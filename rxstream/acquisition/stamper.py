@@ -6,7 +6,6 @@ earliest line under the arrivals; stamps that a device has mapped to the host cl
 they are. Either way times only go forward, and what the device lost becomes a `Gap`.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
@@ -30,6 +29,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt, GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import StampError
+from rxstream.printable import get_logger
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent
 
@@ -49,7 +49,7 @@ _ARRIVAL_AHEAD, _ARRIVAL_BACK = 2_000_000_000, 1_000_000_000
 
 _new_tuple = tuple.__new__
 _INT64 = np.dtype(np.int64)
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def _never_slept() -> int:
@@ -82,6 +82,12 @@ class Stamper:
         live: bool = False,
         slept: Callable[[], int] = _never_slept,
     ) -> None:
+        if info.dtype.hasobject:
+            _logger.warning(
+                "%s: its samples are Python objects: they are kept by reference, and max_bytes "
+                "counts them by an estimate; a numeric or structured dtype is exact",
+                info.name,
+            )
         self._info, self._mode = info, mode
         self._settings = settings or clock_settings(info)
         self._path_delay = round(self._settings.path_delay * 1e9)

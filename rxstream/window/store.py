@@ -234,8 +234,12 @@ class Store:
             evidence = part.evidence
             if evidence is not None and evidence is not self._evidence:
                 self._evidence = evidence
-                if isinstance(evidence.device_time, np.ndarray):
-                    count += evidence.device_time.nbytes + _ARRAY_BYTES
+                stamps = evidence.device_time
+                # on the host clock they may be the times themselves
+                if isinstance(stamps, np.ndarray) and (
+                    type(part) is not IrregularAxis or part.stamps is not stamps
+                ):
+                    count += stamps.nbytes + _ARRAY_BYTES
         return count
 
 
