@@ -52,7 +52,7 @@ OPERATORS: dict[str, Callable[[], Any]] = {
     "timestamp_correct": ops.timestamp_correct,
     "window_by_time": lambda: ops.window_by_time(1.0),
 }
-# These take anything, capture with a function that gives its time; decode_can needs a database, and is tested in its own file.
+# These take anything, capture with a function that gives its time. `decode_can` needs a database.
 TAKE_ANYTHING = {"capture", "map_async", "map_parallel"}
 NEED_A_WINDOW = {"latest", "on_lag", "rewind"}
 
