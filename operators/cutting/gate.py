@@ -67,7 +67,7 @@ class _Gate:
         rest = tuple(GapAt(0, gap) for _, gap in buffer.gap_positions)
         if rest:  # gaps without length at the very end, which no chunk above includes
             info: Any = buffer.info
-            out.append(Chunk.empty(info, end, index=buffer.index(stop), gap_positions=rest))
+            out.append(Chunk.empty(info, end, index=buffer.next_index(stop), gap_positions=rest))
         return out
 
     def _ask(self, chunk: Chunk) -> tuple[Flags, NDArray[np.intp]]:
@@ -142,21 +142,21 @@ class _Gate:
 def _without_samples(chunk: Chunk) -> list[Chunk]:
     """Return the same time and gaps as chunks without samples.
 
-    There is one for each gap and each stretch, because samples left out count in the index: that
-    of a gap is the index before them, that of the stretch after it the index behind them.
+    There is one for each gap and each stretch, because samples left out count in the index, which
+    is that of the first one left out: the same however the stretch was cut.
     """
     if not len(chunk):
         return [chunk]
     info = chunk.info
     if not chunk.gap_positions:
-        return [Chunk.empty(info, chunk.start, chunk.end, index=chunk.next_index)]
+        return [Chunk.empty(info, chunk.start, chunk.end, index=chunk.index)]
     out: list[Chunk] = []
     for gaps, piece in split_at_gaps(chunk):
         if gaps:
             marks = tuple(GapAt(0, gap) for gap in gaps)
             out.append(Chunk.empty(info, piece.start, index=piece.index, gap_positions=marks))
         if piece.start < piece.end:
-            out.append(Chunk.empty(info, piece.start, piece.end, index=piece.next_index))
+            out.append(Chunk.empty(info, piece.start, piece.end, index=piece.index))
     return out
 
 

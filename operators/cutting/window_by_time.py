@@ -209,7 +209,7 @@ class _WindowByTime:
         if self._left_out is None:
             return []
         since, index = self._left_out
-        lost = None if index is None else buffer.index(buffer.stop) - index
+        lost = None if index is None else buffer.next_index(buffer.stop) - index
         return [_without_samples(buffer, (GapAt(0, Gap(since, buffer.end, lost, "dropped")),))]
 
     def _rest(self, buffer: ChunkBuffer[Any]) -> list[Chunk]:
@@ -227,7 +227,7 @@ class _WindowByTime:
 def _without_samples(buffer: ChunkBuffer[Any], gap_positions: tuple[GapAt, ...]) -> Chunk:
     """Return a chunk without samples at the end of the stream, with gaps."""
     info: Any = buffer.info
-    index = buffer.index(buffer.stop)
+    index = buffer.next_index(buffer.stop)
     return Chunk.empty(info, buffer.end, index=index, gap_positions=gap_positions)
 
 

@@ -297,7 +297,7 @@ class Align:
             self._emit_empty(start, ())
 
     def _emit_empty(self, start: int, gap_positions: tuple[GapAt, ...]) -> None:
-        end, index = self._buffer.end, self._buffer.index(self._buffer.stop)
+        end, index = self._buffer.end, self._buffer.next_index(self._buffer.stop)
         self._out.append(
             tuple(
                 Chunk.empty(info, start, end, index=index, gap_positions=gap_positions)

@@ -40,7 +40,7 @@ class FillGaps:
         What the user has written, for errors.
     """
 
-    __slots__ = ("_how", "_info", "_last", "_limit", "_max_span", "_name", "_newest", "_run",
+    __slots__ = ("_after", "_how", "_info", "_last", "_limit", "_max_span", "_name", "_run",
                  "_shift", "_value")  # fmt: skip
 
     def __init__(self, how: Any, limit: int | None, name: str) -> None:
@@ -50,7 +50,7 @@ class FillGaps:
         self._max_span = 0  # [ns]
         self._run: list[GapAt] = []  # gaps since the last sample, all at position 0
         self._last: Chunk | None = None  # the newest stretch with samples
-        self._newest: Chunk | None = None  # the newest stretch
+        self._after: Chunk | None = None  # the time without samples behind the run, if there is any
         self._shift = 0  # samples filled in for gaps of unknown count, which later indices skip
 
     def push(self, chunk: Chunk) -> list[Chunk]:
@@ -65,24 +65,31 @@ class FillGaps:
         for gaps, piece in split_at_gaps(chunk):
             for gap in gaps:
                 add_gap(self._run, 0, gap)
-            self._newest = piece
+                self._after = None
+            after = self._after
+            if after is not None:  # it is one stretch, however it was cut
+                piece = piece._replace(
+                    start=after.start, index=piece.index if len(piece) else after.index
+                )
             if len(piece):
                 filled, kept = self._fill(piece)
                 out += filled
-                self._last = piece
+                self._last, self._after = piece, None
                 out.append(self._renumber(piece, kept))
-            elif not self._run:
+            elif self._run:
+                self._after = piece
+            else:
                 out.append(self._renumber(piece, ()))
         return out
 
     def flush(self) -> list[Chunk]:
         """Return what is held back."""
-        newest = self._newest
-        if newest is None or not self._run:
+        after = self._after
+        if after is None or not self._run:
             return []
-        filled, kept = self._fill(newest)
-        if kept or filled[-1].end < newest.end:
-            filled.append(self._renumber(newest, kept))
+        filled, kept = self._fill(after)
+        if kept or filled[-1].end < after.end:
+            filled.append(self._renumber(after, kept))
         return filled
 
     def _begin(self, info: StreamInfo) -> None:
@@ -218,6 +225,9 @@ def fill_gaps(
         as many as were lost, or if their number is unknown, as many as fit at the nominal rate
         (later samples then have a higher index). Their `Chunk.uncertainty` is the length of the
         gap, which marks them: the value may be that old.
+
+        After NaN filters begin anew, as they do after a gap (``on_nan=`` of `filter_band`); a
+        function of your own with a state (`scan_data`) may have to be told.
 
         A gap stays a gap if it has no length, if its time is less than half or more than twice
         that of the samples it lost, or if there is no sample before (``"previous"``), or before and

@@ -20,12 +20,14 @@ class _IgnoreGaps:
             return [chunk]
         pieces = [piece for _, piece in split_at_gaps(chunk)]
         out: list[Chunk] = []
-        start = chunk.covered_from
+        start, index = chunk.covered_from, chunk.first_index
         for piece in pieces:
             if len(piece) or piece is pieces[-1]:
                 # Each chunk begins where the last one ended, so that no time seems to be missing.
-                out.append(piece._replace(start=start))
-                start = piece.end
+                # What was lost shows at the next sample, not before, however a gap was cut.
+                index = piece.index if len(piece) else index
+                out.append(piece._replace(start=start, index=index))
+                start, index = piece.end, index + len(piece)
         return out
 
     def flush(self) -> tuple[()]:

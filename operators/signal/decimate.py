@@ -90,6 +90,8 @@ def decimate(
         the stream is cut and wherever it begins; their own number is the quotient. ``info.rate`` is
         ``q`` times lower. Floating point stays (at least single), integers become double. ``lost``
         of a gap counts the samples of the lower rate, and may be 0; the filter restarts after it.
+        A NaN makes the results NaN whose taps reach it; of ``"iir"``, which would keep it for ever,
+        its own, and the filter begins anew.
 
     Raises
     ------

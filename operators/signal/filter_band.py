@@ -16,6 +16,7 @@ from rxstream.operators.signal.sections import (
     Delay,
     Design,
     Filter,
+    OnNan,
     check_delay,
     group_delay,
     steady_state,
@@ -41,6 +42,7 @@ def filter_band(
     attenuation: float = 60.0,
     initial: Initial = "rest",
     on_gap: OnGap = "reset",
+    on_nan: OnNan = "reset",
     delay: Delay = "group",
 ) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Pass the frequencies from ``low`` to ``high``; times are corrected for the filter's delay.
@@ -69,6 +71,10 @@ def filter_band(
         Attenuation in the stop band [dB], of ``"cheby2"`` and ``"ellip"``.
     initial, on_gap
         As for `sosfilt`.
+    on_nan
+        What a NaN does, as from a sensor or `fill_gaps`: ``"reset"``, it stays one NaN, and the
+        filter of its channel begins anew after it; ``"propagate"``, all that follows is NaN. As
+        for `sosfilt`.
     delay
         As for `sosfilt`. ``"group"``: the group delay at the centre of the band, the geometric
         mean of its edges; of a low-pass, at half its edge; of a high-pass, halfway to half the
@@ -123,6 +129,7 @@ def filter_band(
         raise ParameterError(msg)
     check_choice(initial, Initial, "initial")
     check_choice(on_gap, OnGap, "on_gap")
+    check_choice(on_nan, OnNan, "on_nan")
     given = check_delay(delay)
     signal = load_scipy()
 
@@ -140,7 +147,7 @@ def filter_band(
         shift = group_delay(sos, rate, _centre(low, high, rate)) if given is None else given
         return Design(sos, shift, steady_state(sos, initial))
 
-    return lift_in_order(lambda: Filter("filter_band", design, on_gap))
+    return lift_in_order(lambda: Filter("filter_band", design, on_gap, on_nan))
 
 
 def _centre(low: float | None, high: float | None, rate: float) -> float:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.data.axis import every
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.gap import Gap, GapAt
@@ -188,7 +189,7 @@ class FramedStep:
             first, stop = middle - spec.middle, last + spec.after + 1
             window = self._window(buffer, first if spec.repeat else max(first, self._used), stop)
             data, self._used = self._compute(window, stream.next), stop
-            axis = buffer.axis(middle, last + 1).take(np.arange(0, last + 1 - middle, spec.hop))
+            axis = every(buffer.axis(middle, last + 1), spec.hop)
             stream.emit(end, axis, data, gap_positions)
             stream.next += count
             middle += count * spec.hop

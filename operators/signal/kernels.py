@@ -21,10 +21,16 @@ _MIN_CHANNELS_COMPILED = 4
 class Bank(Protocol):
     """A filter of second-order sections, with the state of each channel."""
 
-    def begin(self, steady: NDArray[np.float64] | None, first: NDArray[Any]) -> None:
+    def begin(
+        self,
+        steady: NDArray[np.float64] | None,
+        first: NDArray[Any],
+        where: NDArray[np.bool_],
+    ) -> None:
         """Begin at rest, or as if ``first (channels,)`` had been the input for ever.
 
-        ``steady (sections, 2)`` is the state after a long input of 1.
+        ``steady (sections, 2)`` is the state after a long input of 1; ``where (channels,)`` says
+        which channels begin.
         """
 
     def run(self, x: NDArray[Any]) -> None:
@@ -49,8 +55,13 @@ class _OneByOne:
         self._sos, self._kernel = sos, kernel
         self._state = np.zeros((channels, len(sos), 2), sos.dtype)
 
-    def begin(self, steady: NDArray[np.float64] | None, first: NDArray[Any]) -> None:
-        self._state[...] = 0 if steady is None else steady * first[:, None, None]
+    def begin(
+        self,
+        steady: NDArray[np.float64] | None,
+        first: NDArray[Any],
+        where: NDArray[np.bool_],
+    ) -> None:
+        self._state[where] = 0 if steady is None else steady * first[where, None, None]
 
     def run(self, x: NDArray[Any]) -> None:
         rows = np.array(x.T, order="C")
@@ -65,8 +76,13 @@ class _SideBySide:
         self._sos, self._kernel = sos, kernel
         self._state = np.zeros((len(sos), 2, channels))
 
-    def begin(self, steady: NDArray[np.float64] | None, first: NDArray[Any]) -> None:
-        self._state[...] = 0 if steady is None else steady[:, :, None] * first
+    def begin(
+        self,
+        steady: NDArray[np.float64] | None,
+        first: NDArray[Any],
+        where: NDArray[np.bool_],
+    ) -> None:
+        self._state[:, :, where] = 0 if steady is None else steady[:, :, None] * first[where]
 
     def run(self, x: NDArray[Any]) -> None:
         self._kernel(self._sos, x, self._state)

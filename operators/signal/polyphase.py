@@ -40,8 +40,8 @@ class PolyphaseResampler:
         Rate of the results [Hz].
     """
 
-    __slots__ = ("_base", "_buffer", "_dtype", "_given", "_half", "_ratio", "_signal", "_stream",
-                 "_taps", "_target")  # fmt: skip
+    __slots__ = ("_base", "_buffer", "_dtype", "_given", "_half", "_period", "_ratio", "_signal",
+                 "_stream", "_taps", "_target")  # fmt: skip
 
     def __init__(self, rate: float) -> None:
         self._target, self._signal = as_fraction(rate), load_scipy()
@@ -56,6 +56,8 @@ class PolyphaseResampler:
         # the stretch, once it has samples; number of its first sample; results emitted of it
         self._buffer: ChunkBuffer[Any] | None = None
         self._base = self._given = 0
+        # of the samples [ns]
+        self._period = 0.0
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         """Process one chunk; return what is ready."""
@@ -90,6 +92,7 @@ class PolyphaseResampler:
                 "use method='linear'"
             )
             raise ChunkError(msg)
+        self._period = info.period or 0.0
         up, down = ratio.numerator, ratio.denominator
         if max(up, down) > _MAX_RATIO:
             msg = (
@@ -125,8 +128,11 @@ class PolyphaseResampler:
         ready = max(self._given, (buffer.stop * up - self._half - 1) // down + 1)
         at = ready * down // up
         end = piece.end
-        if at < buffer.stop:
+        if at + 1 < buffer.stop:
             end = self._axis(buffer, ready, 1).at(0)
+        elif at < buffer.stop:
+            # where between two samples it will lie, only the second one says
+            end = buffer.axis(at, at + 1).at(0)
         self._emit_results(buffer, ready, end)
         buffer.trim(min(at, max(0, -((self._half - ready * down) // up))))
 
@@ -174,7 +180,8 @@ class PolyphaseResampler:
         up, down = self._ratio
         i = first * down // up
         j = min(buffer.stop, (first + count - 1) * down // up + 2)
-        return _spread(buffer.axis(i, j), i, first, count, self._ratio)
+        period = round(self._period)
+        return _spread(buffer.axis(i, j), i, first, count, self._ratio, period)
 
 
 @lru_cache(maxsize=8)
@@ -195,13 +202,17 @@ def _simple(ratio: Fraction) -> Fraction:
     return 1 / (1 / ratio).limit_denominator(_MAX_DENOMINATOR)
 
 
-def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, int]) -> Axis:
+def _spread(
+    axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, int], period: int
+) -> Axis:
     """Return the times of results ``first`` on; result ``m`` lies at sample ``m * down / up``.
 
     Parameters
     ----------
     axis
         Times of the samples around them, which begin with sample ``offset``.
+    period
+        How long the last sample lasts, if it has only a stamp [ns].
     """
     up, down = ratio
     out: list[Axis] = []
@@ -222,27 +233,26 @@ def _spread(axis: Axis, offset: int, first: int, count: int, ratio: tuple[int, i
                     # a corrected clock may put the next part before the end of this one's grid
                     piece = IrregularAxis(np.minimum(piece.times(), after), part.uncertainty)
             else:
-                at_samples = (np.arange(m, stop) * down - offset * up) / up
-                piece = _between(part, after, at_samples)
+                known = int(part.stamps[-1]) + period if after is None else after
+                piece = _between(part, known, np.arange(m, stop) * down - offset * up, up)
             out.append(piece)
             m = stop
         offset = end
     return join_axes(out)
 
 
-def _between(part: IrregularAxis, after: int | None, at: NDArray[np.float64]) -> IrregularAxis:
-    """Return times between stamps.
+def _between(part: IrregularAxis, after: int, at: NDArray[np.int64], up: int) -> IrregularAxis:
+    """Return times between stamps, in whole numbers: the same however the part was cut.
 
     Parameters
     ----------
     after
-        Stamp of the sample after the part [ns]; None: as long after as the last one is.
+        Stamp of the sample after the part, or the end of the last one [ns].
     at
-        Where, in samples after the first, ``(n,)``.
+        Where, in samples after the first times ``up``, ``(n,)``.
     """
-    stamps, zero = part.stamps, int(part.stamps[0])
-    if after is None:
-        after = int(stamps[-1]) + (int(stamps[-1] - stamps[-2]) if part.count > 1 else 0)
-    known = np.append(stamps, after) - zero
-    times = np.interp(at, np.arange(len(known)), known)
-    return IrregularAxis(np.rint(times).astype(np.int64) + zero, part.uncertainty, part.evidence)
+    k, share = np.divmod(at, up)
+    stamps = np.append(part.stamps, after)
+    steps = stamps[np.minimum(k + 1, part.count)] - stamps[k]
+    times = stamps[k] + (2 * steps * share + up) // (2 * up)
+    return IrregularAxis(times, part.uncertainty, part.evidence)

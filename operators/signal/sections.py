@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,13 @@ from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
 from rxstream.operators.signal.numeric import Initial, check_numbers, check_rate, result_type
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 
-__all__ = ["Delay", "Design", "Filter", "check_delay", "group_delay", "steady_state"]
+__all__ = ["Delay", "Design", "Filter", "OnNan", "check_delay", "group_delay", "steady_state"]
 
 Delay: TypeAlias = Duration | str | None
+OnNan = Literal["reset", "propagate"]
+
+
+_NONE = np.empty(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +56,29 @@ class Filter:
         Returns the filter for a stream.
     on_gap
         Whether the state goes on over a gap.
+    on_nan
+        Whether it goes on over a value that is not finite.
     """
 
-    __slots__ = ("_bank", "_begun", "_bridge", "_channels", "_design", "_designed", "_given",
-                 "_info", "_name", "_runs", "_types")  # fmt: skip
+    __slots__ = ("_bank", "_begins", "_begun", "_bridge", "_channels", "_checks", "_design",
+                 "_designed", "_given", "_info", "_name", "_on_nan", "_runs",
+                 "_types")  # fmt: skip
 
-    def __init__(self, name: str, design: Callable[[StreamInfo], Design], on_gap: OnGap) -> None:
+    def __init__(
+        self,
+        name: str,
+        design: Callable[[StreamInfo], Design],
+        on_gap: OnGap,
+        on_nan: OnNan = "reset",
+    ) -> None:
         self._name, self._design, self._bridge = name, design, on_gap == "bridge"
+        self._on_nan = on_nan
         self._given: StreamInfo | None = None
         self._begun = False
+        # whether values may be not finite, and are looked at
+        self._checks = False
+        # channels that begin anew with their next finite value, None if there are none
+        self._begins: NDArray[np.bool_] | None = None
         # compiled here, not at the first chunk, where it would hold up the stream's thread
         load_compiled()
 
@@ -74,8 +93,12 @@ class Filter:
         for i, j, broken in self._runs.cut(chunk):
             if broken and not (self._bridge and self._begun):
                 self._begun = True
-                self._bank.begin(self._designed.steady, rows[i])
-            self._bank.run(rows if j - i == len(rows) else rows[i:j])
+                self._begins = np.ones(self._channels, np.bool_)
+            run = rows if j - i == len(rows) else rows[i:j]
+            if self._begins is None and not (self._checks and _may_be_not_finite(run)):
+                self._bank.run(run)
+            else:
+                self._run_carefully(run)
         if out is not dtype:
             filtered = filtered.astype(out)
         filtered.setflags(write=False)
@@ -89,6 +112,29 @@ class Filter:
     def flush(self) -> tuple[()]:
         """Return what is held back."""
         return ()
+
+    def _run_carefully(self, x: NDArray[Any]) -> None:
+        """Filter adjacent samples ``(n, channels)`` in place, where channels begin anew.
+
+        A channel does after values that are not finite, in whose place it gives NaN.
+        """
+        if self._checks:
+            bad = ~np.isfinite(x)
+            edges = np.flatnonzero((bad[1:] != bad[:-1]).any(axis=1)) + 1
+        else:
+            bad, edges = np.zeros((1, self._channels), np.bool_), _NONE
+        for i, j in pairwise([0, *edges.tolist(), len(x)]):
+            part, lost = x[i:j], bad[i]
+            if self._begins is not None:
+                self._bank.begin(self._designed.steady, part[0], self._begins & ~lost)
+            self._begins = lost if lost.any() else None
+            if self._begins is None:
+                self._bank.run(part)
+                continue
+            part[:, lost] = 0
+            if not lost.all():
+                self._bank.run(part)
+            part[:, lost] = np.nan
 
     def _begin(self, info: StreamInfo) -> None:
         """Design the filter anew for a stream of another description."""
@@ -104,6 +150,14 @@ class Filter:
         self._channels = int(np.prod(info.shape, dtype=np.int64))
         self._bank = bank(self._designed.sos, self._channels, dtype)
         self._runs, self._begun = ContiguousRuns(), False
+        self._checks = self._on_nan == "reset" and info.dtype.kind in "fc"
+
+
+def _may_be_not_finite(x: NDArray[Any]) -> bool:
+    """Whether a value may be NaN or infinite; False is certain."""
+    # one sum is quicker than a look at each, and a sum that overflows is rare
+    with np.errstate(all="ignore"):
+        return not np.isfinite(x.sum())
 
 
 def steady_state(sos: NDArray[np.float64], initial: Initial) -> NDArray[np.float64] | None:

@@ -16,6 +16,7 @@ from rxstream.operators.signal.sections import (
     Delay,
     Design,
     Filter,
+    OnNan,
     check_delay,
     group_delay,
     steady_state,
@@ -34,13 +35,15 @@ def sosfilt(
     *,
     initial: Initial = "rest",
     on_gap: OnGap = "reset",
+    on_nan: OnNan = "reset",
     delay: Delay = "group",
 ) -> Callable[[Observable[Chunk]], Stream[Chunk]]:
     """Filter with second-order sections, from chunk to chunk as if it were one array.
 
     Values are those of ``scipy.signal.sosfilt(sos, whole, axis=0)``, bit for bit, however the
-    stream is cut. Four channels and more run side by side if numba is installed (extra ``fast``),
-    which is several times as fast; it is loaded on subscription.
+    stream is cut; of values that are not finite, see ``on_nan``. Four channels and more run side by
+    side if numba is installed (extra ``fast``), which is several times as fast; it is loaded on
+    subscription.
 
     A filter delays its output; times are corrected for it, so that a burst lies where it was.
 
@@ -60,6 +63,10 @@ def sosfilt(
     on_gap
         ``"reset"``: the filter begins anew after a gap, and where the numbers of the samples jump;
         ``"bridge"``: it goes on as if the samples after it followed those before.
+    on_nan
+        ``"reset"``: a value that is not finite gives NaN, and with the next finite one the filter
+        of its channel begins anew, as after a gap; ``"propagate"``, as scipy: from then on all is
+        NaN, since a recursive filter never forgets one.
     delay
         Delay for which times are corrected: ``"group"``, the filter's group delay in the middle of
         its pass band; a length [s]; None, no correction. It moves all times of a chunk alike: of
@@ -69,8 +76,7 @@ def sosfilt(
     -------
     operator
         As many chunks and samples, filtered. Floating point stays (at least single), integers
-        become double; the arithmetic is in double precision. A NaN stays in the filter until it
-        begins anew.
+        become double; the arithmetic is in double precision.
 
     Raises
     ------
@@ -100,6 +106,7 @@ def sosfilt(
     sections = _checked(sos)
     check_choice(initial, Initial, "initial")
     check_choice(on_gap, OnGap, "on_gap")
+    check_choice(on_nan, OnNan, "on_nan")
     given = check_delay(delay)
     load_scipy()
     steady = steady_state(sections, initial)
@@ -108,7 +115,7 @@ def sosfilt(
         shift = group_delay(sections, check_rate(info, "sosfilt")) if given is None else given
         return Design(sections, shift, steady)
 
-    return lift_in_order(lambda: Filter("sosfilt", design, on_gap))
+    return lift_in_order(lambda: Filter("sosfilt", design, on_gap, on_nan))
 
 
 def _checked(sos: Any) -> NDArray[np.float64]:

@@ -62,7 +62,7 @@ class GridResampler:
         # the points; number 0 is the first that has a value or lies in a gap
         self._grid: RegularAxis
         self._begun = False
-        # the newest sample, None after a gap or a jump of the numbers
+        # the newest sample; None after a gap, for a line also where the numbers jump
         self._last: Chunk | None = None
         # start of the points without a value up to now [ns]
         self._hole: int | None = None
@@ -76,7 +76,14 @@ class GridResampler:
             if gaps:
                 self._extend(None, gaps[0].start)
                 self._close(gaps)
-            elif last is not None and len(piece) and piece.index != last.next_index:
+            elif (
+                self._method == "linear"
+                and last is not None
+                and len(piece)
+                and piece.index != last.next_index
+            ):
+                # A line would invent what was left out; a value stays until the next one, and has
+                # been given up to it already where the chunks were cut so.
                 self._part()
             self._extend(piece, piece.end)
         return self._stream.take()

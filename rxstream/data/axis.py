@@ -25,6 +25,7 @@ __all__ = [
     "StridedAxis",
     "cut_parts",
     "equal_again",
+    "every",
     "join_axes",
     "max_uncertainty",
     "strictly_increasing",
@@ -179,17 +180,30 @@ class StridedAxis(RegularAxis):
     """Every ``step``-th point of a grid, at exactly the time [ns] it has there.
 
     A grid of its own, of a period ``step`` times as long, would be rounded otherwise.
+
+    Parameters
+    ----------
+    grid, first, step, count
+        The grid, the number of its point that comes first, and of points from one to the next.
+    length
+        Points that a sample lasts; default: ``step``.
     """
 
-    __slots__ = ("step",)
+    __slots__ = ("length", "step")
 
-    def __init__(self, grid: RegularAxis, first: int, step: int, count: int) -> None:
+    def __init__(
+        self, grid: RegularAxis, first: int, step: int, count: int, length: int | None = None
+    ) -> None:
         super().__init__(grid.origin, grid.period, count, first, grid.uncertainty, grid.evidence)
-        self.step = step
+        self.step, self.length = step, step if length is None else length
 
     def at(self, i: int) -> int:
         """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
         return self.origin + round((self.first + i * self.step) * self.period)
+
+    def edge(self, i: int) -> int:
+        """Return where the sample before ``i`` ends [ns]."""
+        return self.origin + round((self.first + (i - 1) * self.step + self.length) * self.period)
 
     def find(self, t: int) -> int:
         """Return how many samples lie before ``t`` [ns]."""
@@ -200,7 +214,7 @@ class StridedAxis(RegularAxis):
 
     def cut(self, i: int, j: int) -> "StridedAxis":
         """Return the axis of samples ``i`` to ``j``."""
-        return StridedAxis(self, self.first + i * self.step, self.step, j - i)
+        return StridedAxis(self, self.first + i * self.step, self.step, j - i, self.length)
 
     def take(self, indices: NDArray[np.intp]) -> Axis:
         """Return the axis of samples ``indices`` ``(n,)``, increasing, at the same times."""
@@ -208,7 +222,7 @@ class StridedAxis(RegularAxis):
 
     def shifted(self, by: int) -> "StridedAxis":
         """Return the same samples later by ``by`` [ns]."""
-        return StridedAxis(super().shifted(by), self.first, self.step, self.count)
+        return StridedAxis(super().shifted(by), self.first, self.step, self.count, self.length)
 
     def times(self) -> NDArray[np.int64]:
         """Return all times [ns], int64 ``(count,)``."""
@@ -221,7 +235,7 @@ class StridedAxis(RegularAxis):
 
     def with_count(self, count: int) -> "StridedAxis":
         """Return the same grid, longer or shorter."""
-        return StridedAxis(self, self.first, self.step, count)
+        return StridedAxis(self, self.first, self.step, count, self.length)
 
 
 class IrregularAxis:
@@ -400,6 +414,30 @@ def join_axes(axes: Iterable[Axis]) -> Axis:
     return CompositeAxis(parts, starts[:-1], 0, starts[-1])
 
 
+def every(axis: Axis, step: int) -> Axis:
+    """Return every ``step``-th sample, beginning with the first; each lasts until the next.
+
+    Examples
+    --------
+    >>> every(RegularAxis(0, 10.0, 7), 3).times().tolist()
+    [0, 30, 60]
+    """
+    parts: list[Axis] = []
+    skip = 0
+    for part in axis.parts() if step > 1 else ():
+        count = -((skip - part.count) // step)
+        if count <= 0:
+            skip -= part.count
+            continue
+        if isinstance(part, RegularAxis):
+            by = part.step if isinstance(part, StridedAxis) else 1
+            parts.append(StridedAxis(part, part.first + skip * by, step * by, count))
+        else:
+            parts.append(part.take(np.arange(skip, part.count, step)))
+        skip += count * step - part.count
+    return join_axes(parts) if parts else axis
+
+
 def _take_from_grid(grid: RegularAxis, step: int, indices: NDArray[np.intp]) -> Axis:
     """Return samples of a grid, every one at exactly the time [ns] it has there.
 
@@ -414,7 +452,9 @@ def _take_from_grid(grid: RegularAxis, step: int, indices: NDArray[np.intp]) -> 
     if not len(ends):
         return grid.cut(first, first + count)
     if count > 2 and (steps == steps[0]).all():
-        return StridedAxis(grid, grid.first + first * step, int(steps[0]) * step, count)
+        # each lasts as long as before, however many there are
+        length = grid.length if isinstance(grid, StridedAxis) else 1
+        return StridedAxis(grid, grid.first + first * step, int(steps[0]) * step, count, length)
     starts = [0, *ends.tolist()]
     runs = [grid.cut(int(indices[i]), int(indices[j - 1]) + 1)
             for i, j in zip(starts, [*ends.tolist(), count], strict=True)]  # fmt: skip

@@ -49,6 +49,7 @@ class ChunkBuffer(Generic[S]):
     __slots__ = (
         "_growing",
         "_head",
+        "_jumps",
         "_offset",
         "_offsets",
         "_overlap",
@@ -73,6 +74,8 @@ class ChunkBuffer(Generic[S]):
         self._growing: RegularAxis | None = None  # the newest part, if it can
         self._offsets: list[tuple[int, int]] = []  # (position, index - position) from there on
         self._offset = 0  # the newest
+        # (position, by how much the numbers jump there without a gap)
+        self._jumps: list[tuple[int, int]] = []
         self.info: StreamInfo | None = None
         self.low = self.end = 0
         self.stop = 0
@@ -118,7 +121,7 @@ class ChunkBuffer(Generic[S]):
         slabs, info, data = self._slabs, self.info, chunk.data
         if slabs is None or info is None:
             self.low = chunk.covered_from
-            self._number(0, chunk.index)
+            self._number(0, chunk.first_index)
         else:
             alike = slabs.like(data)
             if not alike and len(data) and self.stop:
@@ -146,6 +149,9 @@ class ChunkBuffer(Generic[S]):
 
     def _append_slowly(self, chunk: Chunk[S], slabs: SlabStore[S]) -> None:
         position = self.stop
+        jump = chunk.first_index - position - self._offset
+        if jump and self._offsets:
+            self._jumps.append((position, jump))
         self._number(position, chunk.index - position)
         for at, gap in chunk.gap_positions:
             add_gap(self.gap_positions, position + at, gap)
@@ -225,6 +231,15 @@ class ChunkBuffer(Generic[S]):
         found = [offset for at, offset in offsets if at <= position]
         return position + (found[-1] if found else offsets[0][1])
 
+    def next_index(self, position: int) -> int:
+        """Return the index of a sample at ``position``, if none is left out without a gap there.
+
+        Of a chunk without samples this is the index, however the stream came in chunks: whether
+        some were left out, only the next sample shows.
+        """
+        jumps = self._jumps
+        return self.index(position) - sum(by for at, by in jumps if at == position)
+
     def data(self, i: int, j: int) -> NDArray[S]:
         """Return the samples at positions ``i`` to ``j``, read-only ``(j - i, *shape)``."""
         if self._slabs is None:
@@ -252,9 +267,8 @@ class ChunkBuffer(Generic[S]):
             if gap_positions and gap_positions[0].position == 0 and j > i:
                 start = max([start, *(gap.end for at, gap in gap_positions if at == 0)])
         end = self.end if rest else self.edge(j)
-        return Chunk(
-            self.data(i, j), self.axis(i, j), start, end, self.index(i), self.info, gap_positions
-        )
+        index = self.index(i) if i < j else self.next_index(i)
+        return Chunk(self.data(i, j), self.axis(i, j), start, end, index, self.info, gap_positions)
 
     def between(self, t0: int, t1: int, i: int | None = None, j: int | None = None) -> Chunk[S]:
         """Return what lies from ``t0`` to before ``t1`` [ns], as `Chunk.between` does.
@@ -268,12 +282,13 @@ class ChunkBuffer(Generic[S]):
             i = self.find(t0)
         if j is None:
             j = self.find(t1)
+        index = self.index(i) if i < j else self.next_index(i)
         if not self.gap_positions:
-            return Chunk(self.data(i, j), self.axis(i, j), t0, t1, self.index(i), self.info)
+            return Chunk(self.data(i, j), self.axis(i, j), t0, t1, index, self.info)
         start, shift, gap_positions = cut_gaps(
             (GapAt(at - i, gap) for at, gap in self.gap_positions), 0, j - i, t0, t1, None
         )
-        index = self.index(i) + shift
+        index += shift
         return Chunk(self.data(i, j), self.axis(i, j), start, t1, index, self.info, gap_positions)
 
     def window(self, i: int, j: int, t0: int, t1: int) -> Chunk[S]:
@@ -284,14 +299,15 @@ class ChunkBuffer(Generic[S]):
         slabs: Any = self._slabs
         first = i - slabs.newest_start
         data = slabs.newest[first : first + j - i] if first >= 0 else slabs.view(i, j)
-        grid, index = self._growing, i + self._offset
+        # the newest numbers may be those after a jump, of samples that come later
+        grid, index = self._growing, self.index(i) if len(self._offsets) > 1 else i + self._offset
         first = i - self._part_starts[-1] if i < j else -1
         if grid is not None and first >= 0:
             axis: Axis = RegularAxis(
                 grid.origin, grid.period, j - i, grid.first + first, grid.uncertainty, grid.evidence
             )
         else:
-            axis, index = self.axis(i, j), self.index(i)
+            axis, index = self.axis(i, j), self.index(i) if i < j else self.next_index(i)
         return Chunk(data, axis, t0, t1, index, self.info)  # type: ignore[arg-type]  # it has one
 
     def reserve(self, count: int) -> None:
@@ -316,3 +332,5 @@ class ChunkBuffer(Generic[S]):
             self.gap_positions = [item for item in self.gap_positions if item.position >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)
+        while self._jumps and self._jumps[0][0] < position:
+            self._jumps.pop(0)

@@ -11,7 +11,7 @@ PROGRAMS = {
     "disposed_subject": "",
     "forgotten_subject": "",
     "gaussian_jitter": "the delay law has no lower tail that is normal",
-    "nan_poisons_filter": "a recursive filter keeps a NaN for ever",
+    "nan_poisons_filter": "",
     "offline_slope": "the line of the offline pass may leave skew_tol",
     "replay_window_shares": "",
     "retry_spins": "",

@@ -113,7 +113,7 @@ def test_numbers_that_go_back_are_a_restart() -> None:
     _, found = check([at(0, 3, 100), at(10, 3, 0), at(13, 3, 3)])
     assert found == [Gap(3 * MS, 10 * MS, None, "restart")]
     _, found = check([events([1], 100, 0, 2), events([3], 0, 2, 4)])
-    assert found == [Gap(2 * MS, 2 * MS, None, "restart")]
+    assert found == [Gap(3 * MS, 3 * MS, None, "restart")]
 
 
 def test_time_that_goes_back_is_an_overlap() -> None:
@@ -139,23 +139,38 @@ def test_what_is_marked_in_part_is_found_in_part() -> None:
 
 def test_a_loss_among_irregular_samples_shows_in_their_numbers() -> None:
     chunks = [events([1, 5], 0, 0, 10), events([], 2, 10, 20), events([25], 4, 20, 30)]
-    assert check(chunks)[1] == [Gap(20 * MS, 20 * MS, 2, "dropped")]
+    assert check(chunks)[1] == [Gap(25 * MS, 25 * MS, 2, "dropped")]
     apart = [events([1, 5], 0, 0, 10), events([25], 4, 20, 30)]
     assert check(apart)[1] == [Gap(10 * MS, 20 * MS, 2, "dropped")]
     assert check([apart[0], events([25], 2, 20, 30)])[1] == []  # silence is no loss
 
 
-def test_a_regular_stream_without_samples_has_a_hole() -> None:
-    """Found while it is open; a join after it need not wait."""
-    quiet = [Chunk.stamped(np.empty(0, np.int64), [], INFO, start=a * MS, end=b * MS, index=3)
-             for a, b in ((3, 5), (5, 9))]  # fmt: skip
+def test_a_regular_stream_without_samples_has_one_hole() -> None:
+    """Known whole when the next sample has come, or at the end; until then nothing comes out."""
+    quiet = [Chunk.empty(INFO, a * MS, b * MS, index=3) for a, b in ((3, 5), (5, 9))]
     out, found = check([at(0, 3, 0), *quiet, at(10, 3, 3)])
-    assert found == [Gap(a * MS, b * MS, None, "dropped") for a, b in ((3, 5), (5, 9), (9, 10))]
-    assert [c.end // MS for c in out] == [3, 5, 9, 13]
-    creeping = [Chunk.stamped(np.empty(0, np.int64), [], INFO, start=t, end=t + MS // 3, index=3)
+    assert found == [Gap(3 * MS, 10 * MS, None, "dropped")]
+    assert [c.end // MS for c in out] == [3, 13]
+    out, found = check([at(0, 3, 0), *quiet])
+    assert found == [Gap(3 * MS, 9 * MS, None, "dropped")]
+    assert [c.end // MS for c in out] == [3, 9]
+    creeping = [Chunk.empty(INFO, t, t + MS // 3, index=3)
                 for t in range(3 * MS, 6 * MS, MS // 3)]  # fmt: skip
     _, found = check([at(0, 3, 0), *creeping])
-    assert merged(found)[0].duration > 0.002
+    assert [gap.start for gap in found] == [3 * MS]
+    assert found[0].duration > 0.002
+
+
+def test_what_is_marked_behind_a_hole_waits_with_it() -> None:
+    marked = [Gap(k * MS, (k + 1) * MS, 1, "overrun") for k in range(5, 3005, 2)]
+    beats = [Chunk.empty(INFO, gap.end, gap.end + MS, index=0).with_gap(gap) for gap in marked]
+    out, found = check([at(0, 3, 0), *beats, at(3005, 3, 3005)])
+    assert [chunk.end // MS for chunk in out] == [3, 3008]
+    whole = out[1].gap
+    assert whole is not None
+    assert (whole.start, whole.end, whole.lost) == (3 * MS, 3005 * MS, 3002)
+    assert len(out[1].gaps) < 2500  # memory is bounded, nothing is forgotten
+    assert sum(gap.lost or 0 for gap in found) == 3002 - len(marked)
 
 
 def test_frames_with_a_stamp_each_may_wobble() -> None:
