@@ -60,6 +60,9 @@ class RxStreamError(Exception):
     def __str__(self) -> str:
         return printable(super().__str__(), _MAX_TEXT)
 
+    def __repr__(self) -> str:
+        return printable(super().__repr__(), _MAX_TEXT)
+
 
 class ParameterError(RxStreamError, ValueError):
     """An argument has a value that cannot work."""
@@ -94,7 +97,7 @@ class SinkError(RxStreamError, OSError):
 
     def __str__(self) -> str:
         # an OSError with a file name would show that and its number alone
-        return BaseException.__str__(self)
+        return printable(BaseException.__str__(self), _MAX_TEXT)
 
 
 class ShortHistoryError(RxStreamError):

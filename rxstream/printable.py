@@ -4,13 +4,17 @@ Names and notes come from hardware, from files and from other programs. Printed 
 ``"mic\x1b[2J"`` clears the screen, and a right-to-left override turns the rest of a line around.
 """
 
+import logging
 import re
 import reprlib
 
-__all__ = ["MAX_NAME", "printable", "shown"]
+__all__ = ["MAX_NAME", "get_logger", "printable", "shown"]
 
 MAX_NAME = 100
 """Longest name of a stream [characters]."""
+
+# Longest line of a traceback [characters].
+_MAX_LINE = 500
 
 # What has no look of its own but is part of writing: joiners of Persian, Indic scripts and emoji.
 _HARMLESS = "\u200c\u200d"
@@ -88,3 +92,25 @@ def shown(value: object, most: int = 80) -> str:
     except Exception:  # noqa: BLE001 - the repr of anything may raise anything
         text = f"<{type(value).__name__} without a repr>"
     return printable(_NEW_LINE.sub(" ", text), most)
+
+
+# Formats nothing but tracebacks.
+_formatter = logging.Formatter()
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Return a logger whose tracebacks are printable, whatever a driver or a subscriber raised.
+
+    The records keep their ``exc_info``, for handlers that format it themselves.
+    """
+    logger = logging.getLogger(name)
+    logger.addFilter(_with_printable_traceback)
+    return logger
+
+
+def _with_printable_traceback(record: logging.LogRecord) -> bool:
+    """Write the traceback where a formatter takes it from; let every record pass."""
+    if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
+        lines = _formatter.formatException(record.exc_info).splitlines()
+        record.exc_text = "\n".join(printable(line, _MAX_LINE) for line in lines)
+    return True

@@ -1,6 +1,10 @@
 """Text for people: nothing in it steers a terminal, and none of it is endless."""
 
+import importlib
+import io
+import logging
 import pickle
+import pkgutil
 import sys
 import unicodedata
 
@@ -9,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rxstream
 from rxstream import errors
-from rxstream.printable import printable, shown
+from rxstream.printable import get_logger, printable, shown
 
 
 @given(st.text(st.characters(exclude_categories=())), st.integers(5, 50))
@@ -84,3 +89,32 @@ def test_errors_are_printable_and_of_a_bounded_length(kind: type[Exception]) -> 
 def test_a_number_too_long_for_python_to_print_is_named() -> None:
     limit = sys.get_int_max_str_digits()
     assert "int" in shown(10 ** (limit + 1))
+
+
+def test_tracebacks_in_the_log_are_printable() -> None:
+    out, evil = io.StringIO(), "gone\x1b[2J\x1b]0;x\x07\n\u202e" + "y" * 10**5
+    logger = get_logger("rxstream.test_printable")
+    handler = logging.StreamHandler(out)
+    logger.addHandler(handler)
+    try:
+        try:
+            try:
+                raise OSError(evil)
+            except OSError as error:
+                raise errors.DeviceLostError(evil) from error
+        except errors.DeviceLostError:
+            logger.exception("it is lost")
+        logger.error("without one", exc_info=None)
+    finally:
+        logger.removeHandler(handler)
+    text = out.getvalue()
+    assert not [c for c in text.replace("\n", "") if not c.isprintable()]
+    for words in ("it is lost", "OSError: gone\\x1b[2J", "DeviceLostError: gone", "without one"):
+        assert words in text
+    assert len(text) < 5000
+
+
+def test_every_logger_of_the_library_writes_so() -> None:
+    for info in pkgutil.walk_packages(rxstream.__path__, "rxstream."):
+        logger = getattr(importlib.import_module(info.name), "_logger", None)
+        assert logger is None or logger.filters, info.name

@@ -1,6 +1,5 @@
 """One session of a device: it opens the source, and again when that was lost, until it is shut."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -28,18 +27,19 @@ from rxstream.errors import (
     RxStreamError,
     StampError,
 )
+from rxstream.printable import get_logger
 from rxstream.window.subject import TimeWindowSubject
 
 __all__ = ["DRIVER_TIMEOUT", "Connection"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # Longest wait for a driver when the device is to be closed [s]. Those that wait for a thread of
 # their own, or for a network, take up to 2 s.
 DRIVER_TIMEOUT = 5.0
 
 # How long a try to open may go on after `shut` [s]: less than that waits for it.
-_LAST_TRY = 0.9 * DRIVER_TIMEOUT
+_LAST_TRY = 4.5
 
 # How often a supervisor that waits for the driver looks whether the device is to be closed [s].
 _LOOK = 0.05
@@ -130,7 +130,7 @@ class Connection:
         if opening is not None:
             opening.give_up()
 
-    def shut(self, timeout: float = DRIVER_TIMEOUT) -> Exception | None:
+    def shut(self, timeout: float) -> Exception | None:
         """Stop the hardware, waiting up to ``timeout`` [s]; nothing is emitted afterwards.
 
         Returns

@@ -1,7 +1,6 @@
 """A device: a hot, rewindable Observable of chunks with an open/close life."""
 
 import asyncio
-import logging
 import os
 import threading
 import time
@@ -30,6 +29,7 @@ from rxstream.errors import (
     ParameterError,
     RxStreamError,
 )
+from rxstream.printable import get_logger
 from rxstream.steps.delivery import is_delivering
 from rxstream.steps.observers import is_ending
 from rxstream.steps.pull import release_own_readers
@@ -43,7 +43,7 @@ from rxstream.window.worker import log_report
 
 __all__ = ["Device"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # Wait of `open` for a driver that opens or closes elsewhere [s]. Drivers take up to a few seconds;
 # after this one is taken to hang.
@@ -269,7 +269,7 @@ class Device(Rewindable):
             if self._next is connection.subject:
                 self._next = self._new_subject()
         try:
-            return connection.shut()
+            return connection.shut(DRIVER_TIMEOUT)
         finally:
             self._error = connection.error
             connection.subject.on_completed()

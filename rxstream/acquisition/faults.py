@@ -1,7 +1,6 @@
 """Faults that a device survives: kept, and reported beside the stream, which goes on."""
 
 import inspect
-import logging
 import threading
 import time
 import traceback
@@ -13,11 +12,12 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxstream.errors import RxStreamError
+from rxstream.printable import get_logger
 from rxstream.timing.stamp import ClockEvent
 
 __all__ = ["Fault", "Faults"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 Fault: TypeAlias = RxStreamError | ClockEvent
 """An error that was survived (a `DeviceError`, a `SubscriberError`), or a finding of the clock."""

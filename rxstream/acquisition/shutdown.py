@@ -1,7 +1,6 @@
 """Close what is open when the program ends: side by side, and within a bound."""
 
 import atexit
-import logging
 import os
 import threading
 import time
@@ -10,10 +9,11 @@ from contextlib import suppress
 from typing import Protocol
 
 from rxstream.acquisition.failures import note_failure
+from rxstream.printable import get_logger
 
 __all__ = ["TIMEOUT", "close_all", "close_at_exit", "forget_at_exit"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # Longest wait at the end of a program [s], for all devices together.
 TIMEOUT = 5.0

@@ -1,14 +1,14 @@
 """Say once that something waits for a device that nobody opens."""
 
-import logging
 import weakref
 from collections.abc import Callable
 
+from rxstream.printable import get_logger
 from rxstream.window.janitor import janitor
 
 __all__ = ["WaitingNotice"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # How long a program may take from subscribing to `open` without being told [s].
 _PATIENCE = 3.0

@@ -1,6 +1,5 @@
 """Decode the signals of CAN messages by a database (DBC, ARXML, KCD, SYM), many at a time."""
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,10 +17,11 @@ from rxstream.formats.can_database import (
     layout_of,
     load_database,
 )
+from rxstream.printable import get_logger
 
 __all__ = ["Decoder", "StreamDecoder"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # a decoded sample larger than this [bytes] would fill any window in no time
 _MAX_SAMPLE_BYTES = 8192

@@ -1,6 +1,5 @@
 """The base of every sink: an Rx observer of chunks, and a context manager."""
 
-import logging
 import threading
 import time
 from abc import abstractmethod
@@ -13,11 +12,12 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, RxStreamError, SinkError
+from rxstream.printable import get_logger
 from rxstream.validation import checked_name
 
 __all__ = ["Sink"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # How long a write may take before `close` leaves it to itself [s]: as long as `Device.close` waits
 # for its subscribers, and memory cards do stall for some seconds.

@@ -1,6 +1,5 @@
 """can_log: write CAN messages to a log file through python-can (``rxstream[can]``)."""
 
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from rxstream.data.clock import Duration, format_time
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag
 from rxstream.optional import import_optional
+from rxstream.printable import get_logger
 from rxstream.sinks.can_blf import BlfLog
 from rxstream.sinks.can_sqlite import SqliteLog
 from rxstream.sinks.can_text import TextLog
@@ -22,7 +22,7 @@ from rxstream.sinks.paths import path_to_write
 
 __all__ = ["can_log"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _SUFFIXES = (".asc", ".blf", ".csv", ".db", ".log", ".trc", ".txt")
 # these are written over, which a gzip stream cannot be

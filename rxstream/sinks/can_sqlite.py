@@ -1,7 +1,6 @@
 """CAN messages in SQLite, in the table that python-can reads."""
 
 import errno
-import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.formats.can import CanFlag
+from rxstream.printable import get_logger
 
 __all__ = ["SqliteLog"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _TABLE = """CREATE TABLE messages
     (ts REAL, arbitration_id INTEGER, extended INTEGER, remote INTEGER, error INTEGER,

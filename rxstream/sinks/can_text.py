@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.formats.can import unpack
+from rxstream.printable import get_logger
 from rxstream.sinks.output_file import OutputFile
 
 __all__ = ["TextLog"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # python-can's writers, and the comment that each can hold
 _WRITERS = {

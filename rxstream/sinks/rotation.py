@@ -1,6 +1,5 @@
 """Rotation: one file after the other, each of some seconds, the oldest deleted."""
 
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -11,11 +10,12 @@ import numpy as np
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
+from rxstream.printable import get_logger
 from rxstream.validation import is_whole
 
 __all__ = ["Rotation"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # names have the second in which a file begins
 _MIN_SPAN = 1_000_000_000  # [ns]

@@ -7,7 +7,6 @@ reported where the stream reports its faults, and one of an *operator* goes on d
 wants it, to the end of the chain.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,11 +20,12 @@ from reactivex.observer import AutoDetachObserver
 from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
+from rxstream.printable import get_logger
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
 __all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _Report = Callable[[SubscriberError], None]
 

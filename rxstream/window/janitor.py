@@ -1,6 +1,5 @@
 """One shared thread that calls functions at intervals, as long as there are any."""
 
-import logging
 import os
 import threading
 import time
@@ -8,9 +7,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from rxstream.printable import get_logger
+
 __all__ = ["Janitor", "janitor"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 class Janitor:

@@ -16,6 +16,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeSch
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.printable import get_logger
 from rxstream.steps.delivery import delivering
 from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
 from rxstream.steps.observers import belongs_to_caller
@@ -24,7 +25,7 @@ from rxstream.window.starts import StartPosition
 
 __all__ = ["Report", "SubscriberWorker", "log_report", "report_safely"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 _numbers = itertools.count(1)
 
 # How many batches a thread that appends or subscribes delivers beyond what was there, when other

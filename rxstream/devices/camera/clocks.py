@@ -1,23 +1,26 @@
 """Times of frames: those of the container where it is right, else of arrival."""
 
-import logging
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
+from rxstream.acquisition.strays import FAR
 from rxstream.data.clock import HostClock, host_clock
 from rxstream.devices.camera.constant_rate import ConstantRateClock
+from rxstream.printable import get_logger
 
 __all__ = ["ArrivalClock", "ContainerClock", "Frame", "FrameClock", "RecordedClock", "TimedFrame"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 # a position that lies within so long [ns] before arrival is a stamp of the kernel; anything else
 # counts from the opening
 _MAX_STAMP_AGE = 1_000_000_000
+# positions below this [ms], of either sign, fit into int64 nanoseconds with a start added
+_MAX_POSITION = 4.6e12
 
 
 class Frame(NamedTuple):
@@ -53,19 +56,48 @@ class FrameClock(Protocol):
 
 
 class RecordedClock:
-    """Clock of a file: its container is right, and begins at ``start`` [ns]."""
+    """Clock of a file: its container is right, and begins at ``start`` [ns].
+
+    Where positions go far back, another recording was joined to it: its frames keep their distances
+    behind the first. A frame without a position comes one frame later than the one before it.
+
+    Parameters
+    ----------
+    start
+        Time of position 0 [ns].
+    name
+        Name of the file in the log.
+    """
 
     half_width = math.nan
 
-    def __init__(self, start: int) -> None:
-        self._start = start
+    def __init__(self, start: int, name: str = "camera") -> None:
+        # added to positions [ns]: they begin anew where recordings are joined
+        self._zero, self._name = start, name
         self._last = start - 1
+        self._position: int | None = None  # newest one [ns]
+        self._step = 1  # newest distance of frames [ns]
+        self._warned = False
 
     def push(self, frame: Frame) -> Sequence[TimedFrame]:
         """Process one frame; return what is ready."""
-        position = frame.position if math.isfinite(frame.position) else 0.0
-        self._last = max(self._last + 1, self._start + round(position * 1e6))
-        return ((frame, self._last),)
+        before, position = self._position, self._last + self._step - self._zero
+        if abs(frame.position) < _MAX_POSITION:
+            position = round(frame.position * 1e6)
+            if before is not None and position < before - FAR:
+                self._warn(f"the time {position / 1e9:g} s comes after {before / 1e9:g} s")
+                self._zero = self._last + self._step - position
+            self._position = position
+        else:
+            self._warn(f"a frame has the time {frame.position:g} ms")
+        time = max(self._last + 1, self._zero + position)
+        self._step, self._last = time - self._last, time
+        return ((frame, time),)
+
+    def _warn(self, found: str) -> None:
+        if not self._warned:
+            self._warned = True
+            _logger.warning("%s: %s; later frames keep their distances", self._name, found)
 
     def flush(self) -> Sequence[TimedFrame]:
         """Return what is held back."""

@@ -2,7 +2,6 @@
 
 import errno
 import itertools
-import logging
 import select
 import struct
 from collections import deque
@@ -28,10 +27,11 @@ from rxstream.errors import (
 )
 from rxstream.formats.can import CAN_DTYPE, pack
 from rxstream.formats.can_decode import StreamDecoder
+from rxstream.printable import get_logger
 
 __all__ = ["BusReader", "forward_pieces", "open_bus"]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 # wait for a message [s]: closing may take that long, and a silent bus reports itself as often
 _WAIT = 0.1
