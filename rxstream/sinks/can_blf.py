@@ -29,12 +29,11 @@ class BlfLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = OutputFile(path)
         self._zero: int | None = None
         self._last = self._count = 0
         self._unpacked = HEADER_SIZE
         self._objects = bytearray()
-        self._file.append(self._header())
+        self._file = OutputFile.begin(path, self._header(HEADER_SIZE))
 
     @property
     def waiting(self) -> int:
@@ -59,7 +58,7 @@ class BlfLog:
         self._file.append(pack_container(bytes(self._objects)))
         self._unpacked += CONTAINER_OVERHEAD + len(self._objects)
         self._objects.clear()
-        self._file.patch(0, self._header())
+        self._file.patch(0, self._header(self._file.size))
 
     def end(self) -> None:
         """Write what was taken."""
@@ -75,8 +74,7 @@ class BlfLog:
             self._zero = time // 1_000_000 * 1_000_000
         return self._zero
 
-    def _header(self) -> bytes:
+    def _header(self, size: int) -> bytes:
         return pack_header(
-            self._zero or 0, self._last, size=max(self._file.size, HEADER_SIZE),
-            unpacked=self._unpacked, count=self._count,
-        )  # fmt: skip
+            self._zero or 0, self._last, size=size, unpacked=self._unpacked, count=self._count
+        )

@@ -26,11 +26,12 @@ class FrameTimes:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = OutputFile(path)
+        self._file = OutputFile.begin(path, _lines([_HEADER]))
         # rows of frames that are not in the video yet
         self._rows: deque[tuple[object, ...]] = deque()
-        self._count = self._written = 0
-        self._put([_HEADER])
+        self._count = 0
+        self.frames = 0
+        """Rows of frames written."""
 
     def add_frame(self, time: int, gaps: Sequence[Gap]) -> None:
         """Keep the row of a frame at a time [ns], and of the gaps right before it."""
@@ -39,10 +40,10 @@ class FrameTimes:
 
     def flush(self, frames: int) -> None:
         """Write the rows of the first frames, which can be read."""
-        rows = list(islice(self._rows, max(0, frames - self._written)))
+        rows = list(islice(self._rows, max(0, frames - self.frames)))
         if rows:
             self._put(rows)
-            self._written += len(rows)
+            self.frames += len(rows)
             for _ in rows:
                 self._rows.popleft()
 
@@ -56,9 +57,13 @@ class FrameTimes:
         self._file.close()
 
     def _put(self, rows: list[tuple[object, ...]]) -> None:
-        text = io.StringIO()
-        csv.writer(text).writerows(rows)
-        self._file.append(text.getvalue().encode())
+        self._file.append(_lines(rows))
+
+
+def _lines(rows: list[tuple[object, ...]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _cells(gaps: Sequence[Gap]) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["OutputFile"]
 
@@ -25,6 +25,24 @@ class OutputFile:
         self._file = path.open("wb", buffering=0)
         self.size = 0
         """Bytes in the file, also after a `write` that failed."""
+
+    @classmethod
+    def begin(cls, path: Path, head: bytes) -> Self:
+        """Open a file and write its head; leave nothing if there is no room for that.
+
+        Raises
+        ------
+        OSError
+            If it cannot be opened or written.
+        """
+        file = cls(path)
+        try:
+            file.append(head)
+        except OSError:
+            file.close()
+            path.unlink(missing_ok=True)
+            raise
+        return file
 
     def write(self, data: Any) -> None:
         """Append bytes, or what has a buffer of them.

@@ -176,7 +176,8 @@ class _Writer:
 
     @property
     def samples(self) -> int:
-        return 0 if self._video is None else self._video.samples
+        """Frames that can be read, and their times."""
+        return 0 if self._times is None else self._times.frames
 
     def write(self, chunk: Chunk) -> None:
         gaps, done = chunk.gap_positions, 0

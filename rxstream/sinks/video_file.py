@@ -61,6 +61,7 @@ class VideoFile:
             self._head = self._out.push()
         except BaseException:
             self._out.close()
+            path.unlink(missing_ok=True)
             raise
         self._count = self._muxed = 0
         # packets that the muxer has, and the file has not

@@ -148,6 +148,16 @@ def _read_messages(path: Path) -> int:
     return n
 
 
+def _read_rotated_messages(path: Path) -> int:
+    n = 0
+    for file in sorted(path.parent.glob(f"{path.name.split('.')[0]}_*")):
+        with can.LogReader(file) as reader:
+            for message in reader:
+                assert int.from_bytes(message.data, "little") == n, (file, n, message)
+                n += 1
+    return n
+
+
 def _can(suffix: str) -> Case:
     return Case(suffix, sinks.can_log, _messages, _read_messages, _CAN_RATE)
 
@@ -185,8 +195,16 @@ def _read_frames(path: Path) -> int:
     return len(rows)
 
 
-def _video(suffix: str) -> Case:
-    return Case(suffix, sinks.video, _frames, _read_frames, _FRAMES, 1 / _FRAMES)
+def _video(suffix: str, codec: str | None = None) -> Case:
+    def sink(path: Path) -> Sink:
+        return sinks.video(path, codec=codec)
+
+    return Case(suffix, sink, _frames, _read_frames, _FRAMES, 1 / _FRAMES)
+
+
+def _slow_video(suffix: str) -> Case:
+    # far fewer frames come than the rate at which the file plays says
+    return Case(suffix, sinks.video, _frames, _read_frames, 3.0, 1 / 3)
 
 
 CASES = {
@@ -211,7 +229,19 @@ CASES = {
     "can csv": _can(".csv"),
     "trc": _can(".trc"),
     "sqlite": _can(".db"),
+    "zipped asc": _can(".asc.gz"),
+    "rotated blf": Case(
+        ".blf", lambda path: sinks.can_log(path, rotate=1.0), _messages, _read_rotated_messages,
+        _CAN_RATE,
+    ),
     "avi": _video(".avi"),
+    "lossless avi": _video(".avi", "FFV1"),
     "mkv": _video(".mkv"),
+    "mkv of H.264": _video(".mkv", "H264"),
+    "mov": _video(".mov"),
     "mp4": _video(".mp4"),
+    "mp4 of H.264": _video(".mp4", "H264"),
+    "avi of a slow camera": _slow_video(".avi"),
+    "mkv of a slow camera": _slow_video(".mkv"),
+    "mp4 of a slow camera": _slow_video(".mp4"),
 }  # fmt: skip
