@@ -6,7 +6,7 @@ import time
 import weakref
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -195,8 +195,14 @@ class FileSink(Sink):
 
     def _open(self, path: Path, chunk: Chunk) -> None:
         self._next_due, self._current = False, path
-        with self._explained():
-            writer = self.open_file(path, chunk)
+        is_new = identity(path) is None
+        try:
+            with self._explained():
+                writer = self.open_file(path, chunk)
+        except BaseException:
+            if is_new:
+                _remove_empty(path)
+            raise
         self.files.append(path)
         self._state = self._state[0], writer
         self._identity = identity(path)
@@ -265,6 +271,13 @@ class FileSink(Sink):
                 self._give_up(error)
         finally:
             self._guard.release()
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove a file whose beginning could not be written: no reader takes it."""
+    with suppress(OSError):
+        if path.is_file() and not path.stat().st_size:
+            path.unlink()
 
 
 def _keep_readable(ref: "weakref.ref[FileSink]", done: threading.Event) -> None:

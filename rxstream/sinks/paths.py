@@ -83,7 +83,8 @@ def _check_place(path: Path, text: str) -> None:
     else:
         place = path
     if not os.access(place, os.W_OK):
-        msg = f"{str(place.absolute())!r} cannot be written; choose another folder, or change its permissions"
+        name = str(place.absolute())
+        msg = f"{name!r} cannot be written; choose another folder, or change its permissions"
         raise ParameterError(msg)
 
 
