@@ -1,8 +1,10 @@
 """``rxstream`` on the command line: demo, devices, watch (``pip install 'rxstream[cli]'``)."""
 
 import contextlib
+import errno
 import inspect
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,21 +12,28 @@ from typing import TYPE_CHECKING, Annotated
 
 from rxstream.errors import MissingExtraError, RxStreamError
 from rxstream.optional import import_optional
+from rxstream.printable import MAX_NAME, printable
 
 if TYPE_CHECKING:
     import typer
     from rich.console import Console
+    from rich.text import Text
 
     from rxstream.acquisition.device import Device
+    from rxstream.devices.device_info import DeviceInfo
 
 __all__ = ["main", "make_app"]
 
-# Exit codes; that of Ctrl-C is the shell's for SIGINT, 128 + 2.
-_FAILED, _WRONG, _STOPPED = 1, 2, 130
+# Exit codes; that of Ctrl-C is the shell's for SIGINT, 128 + 2, and of a lost terminal for SIGHUP.
+_FAILED, _WRONG, _STOPPED, _HUNG_UP = 1, 2, 130, 129
+# Longest note of a device, and longest device with its options [characters].
+_MAX_NOTE, _MAX_SPEC = 200, 300
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line, as the ``rxstream`` script does.
+
+    SIGTERM and SIGHUP end it in order, as Ctrl-C does: devices are closed, files complete.
 
     Parameters
     ----------
@@ -34,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        Always: 0 if all was well, 1 if something failed or was lost, 2 for wrong arguments.
+        Always: 0 if all was well, 1 if a device or a sink failed or something was lost, 2 for
+        wrong arguments, 128 + the number of the signal that ended it.
     """
     for stream in (sys.stdout, sys.stderr):
         # a terminal without µ gets a ?
@@ -46,7 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MissingExtraError as error:
         print(f"The command line needs more: {error}", file=sys.stderr)
         sys.exit(_FAILED)
-    make_app()(None if arguments is None else list(arguments), prog_name="rxstream")
+    from rxstream.acquisition.failures import failed
+    from rxstream.acquisition.signals import close_on_signals
+
+    # elsewhere signals are not ours to handle
+    if threading.current_thread() is threading.main_thread():
+        close_on_signals()
+    known = len(failed())
+    try:
+        make_app()(None if arguments is None else list(arguments), prog_name="rxstream")
+    except SystemExit as end:
+        failures = failed()[known:]
+        if end.code or not failures:
+            raise
+        for failure in failures:
+            print(f"failed: {printable(failure)}", file=sys.stderr)
+        sys.exit(_FAILED)
+    except OSError as error:
+        # the terminal is gone, and nobody reads what we would say
+        if error.errno != errno.EIO:
+            raise
+        sys.exit(_HUNG_UP)
 
 
 def make_app() -> "typer.Typer":
@@ -135,41 +165,53 @@ def _add_devices(app: "typer.Typer") -> None:
         """List what can be opened here; with a name, explain its options."""
         console, errors = _consoles()
         with _plainly(errors):
+            from rich.text import Text
+
             from rxstream.registry.entry_points import source_class
 
             if name is None:
                 _list(console)
                 return
             text = inspect.getdoc(source_class(name)) or f"{name} has no documentation"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            for line in text.splitlines():
+                console.print(Text(printable(line)), soft_wrap=True)
 
 
 def _list(console: "Console") -> None:
-    from rich.markup import escape
+    from rich.text import Text
 
     from rxstream.registry.catalog import list_devices
-    from rxstream.registry.spec import to_spec
 
     with console.status("looking for devices"):
         listings = list_devices()
+    # as `Text`: in the name of a device neither brackets nor colons are marks for rich
     for item in listings:
-        console.print(f"[bold]{escape(item.name)}[/]  {escape(item.about)}", highlight=False)
+        name = printable(item.name, MAX_NAME)
+        console.print(Text.assemble((name, "bold"), f"  {printable(item.about)}"))
         if item.problem:
-            console.print(f"    [yellow]{escape(item.problem)}[/]", soft_wrap=True)
+            console.print(Text(f"    {printable(item.problem)}", "yellow"), soft_wrap=True)
         elif not item.found:
-            text = "none found on this machine" if item.sought else f"{item.name}  always there"
-            console.print(f"    [dim]{escape(text)}[/]", highlight=False)
+            text = "none found on this machine" if item.sought else f"{name}  always there"
+            console.print(Text(f"    {text}", "dim"))
         for found in item.found:
-            spec, note = to_spec(item.name, found.options), f"({found.note})" if found.note else ""
-            console.print(
-                f"    [green]{escape(spec)}[/]  {escape(found.name)} [dim]{escape(note)}[/]",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            console.print(_found_line(name, found), soft_wrap=True)
     console.print(
         "\nTo see one flow, as it is written above: rxstream watch simulated:rate=48000"
         "\nFor the options of a device:             rxstream devices simulated",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _found_line(name: str, found: "DeviceInfo") -> "Text":
+    """Return a device that was found, as it can be opened; the names come from the hardware."""
+    from rich.text import Text
+
+    from rxstream.registry.spec import to_spec
+
+    spec = printable(to_spec(name, found.options), _MAX_SPEC)
+    note = f" ({printable(found.note, _MAX_NOTE)})" if found.note else ""
+    about = f"  {printable(found.name, MAX_NAME)}"
+    return Text.assemble("    ", (spec, "green"), about, (note, "dim"))
 
 
 def _add_watch(app: "typer.Typer") -> None:
@@ -193,7 +235,7 @@ def _add_watch(app: "typer.Typer") -> None:
         with _plainly(errors):
             from rxstream.cli.watch import watch as run
 
-            code = run(console, _make_devices(specs), seconds)
+            code = run(console, _make_devices(specs), seconds, errors)
         raise typer.Exit(code)
 
 

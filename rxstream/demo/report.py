@@ -18,6 +18,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.demo.readers import JOBS, Readers
 from rxstream.devices.simulated import Truth
 from rxstream.display.console import format_count, format_duration, format_lag, plain_table
+from rxstream.printable import printable
 
 __all__ = ["Outcome", "TimeError", "judge", "print_report", "time_error", "truly_lost"]
 
@@ -176,14 +177,14 @@ def print_report(
     console.print("\nWhat the analyses found", style="bold")
     for outcome in outcomes:
         found = outcome.readers.analysis.found(start)
-        console.print(f"{outcome.readers.input.title:<12}{found}", highlight=False)
+        console.print(Text(f"{outcome.readers.input.title:<12}{found}"))
     _print_files(console, files)
     problems = [problem for outcome in outcomes for problem in outcome.problems] + [*more]
     console.print()
     if not problems:
         console.print("Nothing was lost except on purpose.", style="bold green")
     for problem in problems:
-        text = f"PROBLEM: {problem}"
+        text = f"PROBLEM: {printable(problem)}"
         console.print(text, style="bold red", highlight=False, markup=False, soft_wrap=True)
     return not problems
 

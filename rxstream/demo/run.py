@@ -28,6 +28,8 @@ _MIN_SECONDS = 4.0
 _TICK = 0.1
 # Time that readers may take to finish [s].
 _DRAIN = 10.0
+# The same after a signal, whose sender will not wait for ever [s].
+_LAST_DRAIN = 2.0
 
 
 def run_demo(console: Console, seconds: float, folder: Path, *, simulated: bool = False) -> int:
@@ -93,13 +95,19 @@ class _Demo:
         """Run it to the end, or until Ctrl-C; return the exit code."""
         introduce(self._console, self._plan, self._inputs)
         cut = False
+        # SIGTERM or SIGHUP: no less a reason to complete the files than Ctrl-C
+        ended: SystemExit | None = None
         with self._display:
             try:
                 self._play()
             except KeyboardInterrupt:
                 cut = True
+            except SystemExit as signal:
+                cut, ended = True, signal
             self._story.finish(cut=cut)
-            self._close()
+            self._close(_DRAIN if ended is None else _LAST_DRAIN)
+        if ended is not None:
+            raise ended
         outcomes = [judge(readers) for readers in self._readers]
         error = self._story.sink.error
         more = [f"saving the moment: {error}"] if error else []
@@ -115,7 +123,7 @@ class _Demo:
             self._display.update(self._readers)
             tick.wait(_TICK)
 
-    def _close(self) -> None:
+    def _close(self, drain: float) -> None:
         """Let every reader finish, the slow one faster than before."""
         self._display.say("closing: every reader gets the rest of what it has not had yet")
         for readers in self._readers:
@@ -124,10 +132,10 @@ class _Demo:
             readers.gone = readers.input.simulated is None and device.state in ("lost", "failed")
         self._hurry.set()
         for readers in self._readers:
-            readers.input.device.close(_DRAIN)
+            readers.input.device.close(drain)
         sinks = [sink for readers in self._readers for sink in readers.sinks.values()]
         for sink in (*sinks, self._story.sink):
-            sink.wait(_DRAIN)
+            sink.wait(drain)
         self._display.update(self._readers)
 
     def _files(self) -> Iterator[tuple[Path, str]]:

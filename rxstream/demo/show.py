@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -16,11 +16,14 @@ from rxstream.demo.inputs import Input
 from rxstream.demo.readers import Readers
 from rxstream.demo.story import Plan
 from rxstream.display.console import format_count, format_lag, plain_table
+from rxstream.printable import MAX_NAME, printable
 
 __all__ = ["Display", "introduce"]
 
 # Between lines where there is no terminal [s].
 _LINE_INTERVAL = 1.0
+# Longest line that stays [characters]; it may hold what a driver says.
+_MAX_LINE = 500
 
 
 class Display(logging.Handler):
@@ -38,6 +41,8 @@ class Display(logging.Handler):
         super().__init__(logging.WARNING)
         self._console, self._seconds = console, seconds
         self._live: Live | None = None
+        # the terminal is gone: files matter more than what nobody sees
+        self._blind = False
         # The next line is due at this time, where there is no terminal [s].
         self._start, self._due = now_ns(), _LINE_INTERVAL
 
@@ -56,7 +61,8 @@ class Display(logging.Handler):
     def __exit__(self, *_error: object) -> None:
         logging.getLogger("rxstream").removeHandler(self)
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show what the library logs."""
@@ -64,13 +70,20 @@ class Display(logging.Handler):
 
     def say(self, text: str) -> None:
         """Show a line that stays."""
-        line = Text.assemble((f"{self._now:5.1f} s  ", "bold cyan"), text)
-        self._console.print(line, soft_wrap=True)
+        line = Text.assemble((f"{self._now:5.1f} s  ", "bold cyan"), printable(text, _MAX_LINE))
+        if not self._blind:
+            try:
+                self._console.print(line, soft_wrap=True)
+            except OSError:
+                self._blind = True
 
     def update(self, devices: Sequence[Readers]) -> None:
         """Show the devices as they are now."""
-        if self._live is not None:
-            self._live.update(Group(_table(devices), self._progress()), refresh=True)
+        if self._live is not None and not self._blind:
+            try:
+                self._live.update(Group(_table(devices), self._progress()), refresh=True)
+            except OSError:
+                self._blind = True
         elif self._now >= self._due:
             self._due = self._now + _LINE_INTERVAL
             counts = (
@@ -97,8 +110,9 @@ def introduce(console: Console, plan: Plan, inputs: Sequence[Input]) -> None:
         highlight=False,
     )
     for item in inputs:
-        why = f" [dim]({escape(item.reason)})[/]" if item.reason else ""
-        console.print(f"  {item.title:<12}{escape(item.source)}{why}", highlight=False)
+        why = f" ({printable(item.reason, _MAX_LINE)})" if item.reason else ""
+        source = printable(item.source, MAX_NAME)
+        console.print(Text.assemble(f"  {item.title:<12}{source}", (why, "dim")))
     console.print("\nThe camera's analysis is slow on purpose: nobody else should notice.")
     if not any(item.key == "microphone" and item.simulated for item in inputs):
         console.print(

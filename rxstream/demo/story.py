@@ -173,8 +173,8 @@ class Story:
             self._choose(self._bang, "a moment that the demo chose, as nothing was loud")
 
     def finish(self, *, cut: bool) -> None:
-        """Come to an end; with ``cut``, because the user pressed Ctrl-C."""
-        self._choose(now_ns(), "you pressed Ctrl-C" if cut else "the end of the demo")
+        """Come to an end; with ``cut``, because of Ctrl-C or another signal."""
+        self._choose(now_ns(), "you stopped the demo" if cut else "the end of the demo")
 
     def _choose(self, time: int, what: str) -> None:
         """Save a moment, if none has been saved."""

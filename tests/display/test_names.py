@@ -120,7 +120,7 @@ OTHERS: dict[str, Callable[[], str]] = {
 }
 
 
-def check(text: str, most: int = 3000) -> None:
+def check(text: str, most: int = 6000) -> None:
     assert "evil" in text
     found = _STEERING.search(text)
     assert found is None, text[max(0, found.start() - 50) :][:200]
@@ -145,6 +145,8 @@ def test_in_log_and_faults(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records
     for record in caplog.records:
         check(record.getMessage())
+        # what a handler writes, with its traceback
+        check(logging.Formatter().format(record), 10_000)
     for fault in faults:
         check(str(fault))
 

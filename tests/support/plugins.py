@@ -54,7 +54,12 @@ class Source:
     def discover():
         return [DeviceInfo(EVIL + "[/]", {"device": EVIL}, EVIL)]
 
+    opened = 0
+
     def open(self, emit, fail):
+        Source.opened += 1
+        if Source.opened > 1:
+            raise OSError(EVIL)
         emit(np.zeros(5))
         fail(OSError(EVIL + "[/bold]"))
         return lambda: None

@@ -32,7 +32,7 @@ PROGRAMS = {
     "slow_faults_subscriber": "",
     "slow_subscribers_hold_batches": "",
     "stamps_not_counted": "",
-    "terminal_escapes": "control characters of names are printed",
+    "terminal_escapes": "",
     "terminated": "Python ends by SIGTERM without running what is registered for its end",
     "window_out_of_order": "",
 }
