@@ -18,7 +18,7 @@ PROGRAMS = {
     "close_hangs": "",
     "detect_gaps_depends_on_cut": "",
     "disk_full_flac": "",
-    "disk_full_video": "OpenCV's writer does not say what it could not write",
+    "disk_full_video": "",
     "fork_while_locked": "",
     "forgotten_reader": "",
     "hole_after_close": "",
