@@ -35,13 +35,15 @@ class Cursor:
         The place up to which it has taken, or where it began; None if nothing had come then.
     thread
         Identifier of the thread that took last.
+    dense
+        Whether all that was taken last has samples.
     cut
         Time [ns] before which it takes nothing, for a start in the past or the future.
     lost, delivered
         Samples lost to lag, and chunks taken.
     """
 
-    __slots__ = ("cut", "delivered", "gone", "lost", "name", "policy", "position", "seen",
+    __slots__ = ("cut", "delivered", "dense", "gone", "lost", "name", "policy", "position", "seen",
                  "thread", "wake")  # fmt: skip
 
     def __init__(self, policy: Policy, wake: Callable[[], None], name: str) -> None:
@@ -49,7 +51,7 @@ class Cursor:
         self.position = 0
         self.seen: Place | None = None
         self.thread = 0
-        self.gone = False
+        self.gone = self.dense = False
         self.cut: int | None = None
         self.lost = self.delivered = 0
 
@@ -90,8 +92,8 @@ class Log:
         # about `_appended_at` [ns].
         self._stop_at_look = 0
         self._appended_at = 0
-        # Whether bytes have bounded it, and not time.
-        self._short = False
+        # Whether bytes have bounded it, and not time: to be reported, once.
+        self._short = self._reported = False
         self.ended = self.forgotten = False
         self.error: Exception | None = None
         self._cursors: tuple[Cursor, ...] = ()
@@ -109,8 +111,7 @@ class Log:
         ChunkError
             If it begins before the end of the one before it.
         """
-        store, limit = self._store, chunk.end - self.span
-        short = False
+        store = self._store
         with self._lock:
             if self.ended:
                 return
@@ -119,17 +120,18 @@ class Log:
             idle: list[Cursor] | None = None
             if self._idle:
                 idle, self._idle = self._idle, []
+            limit, held = store.end - self.span, False
             full = limit >= store.oldest_end or store.nbytes > self.max_bytes
-            if full and not self._blocking:
-                short, full = self._trim(limit), False
+            if full:
+                self._trim(limit)
+                held = self._blocking and self._is_full(limit)
         try:
             if idle:
                 _wake_all(idle)
         finally:
-            if full:
-                with self._lock:
-                    short = self._trim(limit, hold=True)
-            if short:
+            if held:
+                self._wait_for_blocking(limit)
+            if full and self._short:
                 self._report_short()
 
     def end(self, error: Exception | None = None) -> None:
@@ -180,34 +182,40 @@ class Log:
     def clear(self) -> None:
         """Drop everything; a reader that has not had it gets a gap."""
         with self._lock:
-            if self._store.start < self._store.stop:
-                self._store.trim(self._store.stop)
+            self._store.trim(self._store.end, 0, self._store.stop)
 
-    def _trim(self, limit: int, *, hold: bool = False, keep: int = 1) -> bool:
+    def _trim(self, limit: int, *, keep: int = 1) -> None:
         """Drop chunks that end by ``limit`` [ns] or are too many bytes; the lock must be held.
 
-        With ``hold``, wait for cursors that block; else keep what they have not had. Return
-        whether bytes, and not time, have bounded the log for the first time.
+        What cursors that block have not had stays.
         """
-        store, was_short = self._store, self._short
-        while True:
-            number = min(store.expired(limit, self.max_bytes), store.stop - keep)
-            if number <= store.start:
-                break
-            if self._blocking:
-                behind = [c for c in self._cursors if c.policy == "block" and c.position < number]
-                number = min([number, *(c.position for c in behind)])
-                if number <= store.start:
-                    # A thread that appends while it delivers to a blocking cursor waits for itself.
-                    if not hold or self._released or self.ended or _own(behind):
-                        break
-                    self._moved.wait()
-                    continue
-            self._short = self._short or store.oldest_end > limit
-            store.trim(number)
-        return self._short and not was_short
+        before = self._store.stop - keep
+        if self._blocking:
+            before = min([before, *(c.position for c in self._cursors if c.policy == "block")])
+        if self._store.trim(limit, self.max_bytes, before) and not self._reported:
+            self._short = True
+
+    def _wait_for_blocking(self, limit: int) -> None:
+        """Trim, and wait for cursors that block, as long as they hold what is too much."""
+        store = self._store
+        with self._lock:
+            while not (self._released or self.ended):
+                self._trim(limit)
+                behind = [
+                    c for c in self._cursors if c.policy == "block" and c.position <= store.start
+                ]
+                # A thread that appends while it delivers to one of them would wait for itself.
+                if not (behind and self._is_full(limit)) or _own(behind):
+                    return
+                self._moved.wait()
+
+    def _is_full(self, limit: int) -> bool:
+        store = self._store
+        too_much = limit >= store.oldest_end or store.nbytes > self.max_bytes
+        return too_much and store.stop - store.start > 1
 
     def _report_short(self) -> None:
+        self._short, self._reported = False, True
         if self._report is None:
             return
         held, span = self.held, self.span / 1e9
@@ -229,11 +237,11 @@ class Log:
             store = self._store
             cursor.position = store.stop if since is None else store.number_at(since)
             cursor.cut, cursor.seen = since, store.place(cursor.position)
-            if since is not None and store.begin is not None and since < store.begin[0]:
+            if since is not None and store.origin is not None and since < store.dropped_end:
                 # What it missed begins where the stream did, not before; how many samples it is
                 # can be said only there.
                 cursor.position -= 1
-                cursor.seen = max(store.origin or store.begin, (since, None), key=_time_of)
+                cursor.seen = max(store.origin, (since, None), key=_time_of)
             busy = cursor.position < store.stop or self.ended
             self._cursors = (*self._cursors, cursor)
             self._blocking = self._blocking or cursor.policy == "block"
@@ -289,13 +297,14 @@ class Log:
                 cursor.position = min(at + len(chunks), store.stop)
                 cursor.seen = last.end, last.next_index
                 cursor.delivered += len(chunks)
+                cursor.dense = store.newest_empty < at < store.stop
                 if cursor.policy == "block":
                     cursor.thread = get_ident()
                     self._moved.notify_all()
             if cursor.cut is not None:
                 # What it missed of the time before the cut is not lost to it.
                 missed = missed and chunks[0].covered_from >= cursor.cut
-                chunks = _cut(chunks, cursor.cut)
+                chunks, cursor.dense = _cut(chunks, cursor.cut), False
                 if not chunks:
                     continue
             if missed:

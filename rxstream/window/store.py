@@ -6,7 +6,6 @@ as on a disk, may lie below this one.
 """
 
 import sys
-from array import array
 from bisect import bisect_right
 from operator import attrgetter
 from typing import Any
@@ -32,16 +31,14 @@ _CHUNK_BYTES = 640
 # Of an array of stamps besides its items, of a gap, and of one more stretch of an axis [bytes].
 _ARRAY_BYTES, _GAP_BYTES, _PART_BYTES = 104, 320, 128
 
-# Chunks read at once: a busy reader locks the log once for all of them, and a dispose or a turn of
-# its scheduler waits for no more than these. They are held until the last is delivered, whatever
-# the window drops: so they are few bytes, or one chunk.
+# Chunks read at once, at most: a busy reader locks the log once for all of them, and a dispose or a
+# turn of its scheduler waits for no more than these. They are held until the last is delivered,
+# whatever the window drops: so they are few bytes, or one chunk.
 _BATCH, _BATCH_BYTES = 64, 1 << 16
 
 # Objects of which one array is looked at, to estimate the bytes of all.
 _LOOKED_AT = 16
 
-# One call for all, past the properties: this runs for every chunk.
-_parts_of = attrgetter("_start", "_end", "_gap_positions", "_data", "_axis", "_info")
 _end_of = attrgetter("_end")
 
 
@@ -54,28 +51,32 @@ class Store:
         Numbers of the oldest chunk, and of the next one to come.
     nbytes
         Bytes held: samples, stamps, raw evidence and bookkeeping.
+    newest_empty
+        Number of the newest chunk without samples there ever was.
     oldest_end
         End of the oldest chunk [ns].
     end
         End of the newest chunk there ever was [ns].
     origin
         Place before the first chunk there ever was; None before it.
-    begin
-        Place after the newest chunk that was dropped; None while none was.
+    dropped_end
+        End of the newest chunk that was dropped [ns].
     """
 
     __slots__ = (
         "_base",
+        "_batch",
         "_evidence",
         "_info",
         "_objects",
         "_rows",
+        "_size",
+        "_sizes",
         "_tail",
-        "_total",
-        "_totals",
-        "begin",
+        "dropped_end",
         "end",
         "nbytes",
+        "newest_empty",
         "oldest_end",
         "origin",
         "start",
@@ -86,14 +87,15 @@ class Store:
         # Chunk number n is at n - `_base`. Those before `start` are None until many are deleted.
         self._rows: list[Any] = []
         self._base = 0
-        # Bytes of all chunks there ever were, up to and with each row.
-        self._totals = array("q")
-        self._total = self.nbytes = 0
+        # Bytes of each row, and of the last one: most are equal, and then one object.
+        self._sizes: list[int] = []
+        self._size = self.nbytes = 0
+        # Chunks read at once, by the largest there ever was.
+        self._batch = _BATCH
         self.start = self.stop = 0
-        self.oldest_end = 0
-        self.end = NEVER
+        self.newest_empty = -1
+        self.oldest_end = self.end = self.dropped_end = NEVER
         self.origin: Place | None = None
-        self.begin: Place | None = None
         # The last chunk dropped, without its samples, when none is left.
         self._tail: Chunk | None = None
         # Of the last chunk: the description, whether its samples are objects, and the evidence.
@@ -111,59 +113,71 @@ class Store:
         ChunkError
             If it begins before the end of the one before it: it goes back, or comes twice.
         """
-        start, end, gap_positions, data, axis, info = _parts_of(chunk)
+        # Past the properties: this runs for every chunk.
+        start, end, gap_positions = chunk._start, chunk._end, chunk._gap_positions  # noqa: SLF001
+        data, axis, info = chunk._data, chunk._axis, chunk._info  # noqa: SLF001
         if (start < self.end or gap_positions) and chunk.covered_from < self.end:
             raise _goes_back(chunk, self.end)
         if self.start == self.stop:
             self.oldest_end = end
             if self.origin is None:
                 self.origin = chunk.covered_from, chunk.first_index
-        count = data.nbytes + _CHUNK_BYTES
-        if type(axis) is not RegularAxis or axis.evidence is not None:
-            count += self._bytes_of_times(axis)
+        size = data.nbytes
+        if not size:
+            self.newest_empty = self.stop
+        size += _CHUNK_BYTES
+        if type(axis) is not RegularAxis or (
+            axis.evidence is not None and type(axis.evidence.device_time) is np.ndarray
+        ):
+            size += self._bytes_of_times(axis)
         if gap_positions:
-            count += _GAP_BYTES * len(gap_positions)
+            size += _GAP_BYTES * len(gap_positions)
         if info is not self._info:
             self._info, self._objects = info, data.dtype.hasobject
         if self._objects:
-            count += _bytes_of_objects(data)
+            size += _bytes_of_objects(data)
+        if size != self._size:
+            self._size = size
+            self._batch = min(self._batch, max(1, _BATCH_BYTES // size))
         self._rows.append(chunk)
-        self._total += count
-        self._totals.append(self._total)
-        self.nbytes += count
+        self._sizes.append(self._size)
+        self.nbytes += size
         self.stop += 1
         self.end = end
 
-    def expired(self, limit: int, max_bytes: int) -> int:
-        """Return the number before which chunks end by ``limit`` [ns] or are too many bytes."""
-        number, rows, base, left = self.start, self._rows, self._base, self.nbytes
-        gone = self._total - left
-        while number < self.stop and (_end_of(rows[number - base]) <= limit or left > max_bytes):
-            left -= self._totals[number - base] - gone
-            gone = self._totals[number - base]
-            number += 1
-        return number
+    def trim(self, limit: int, max_bytes: int, before: int) -> bool:
+        """Drop chunks that end by ``limit`` [ns] or are too many bytes, none from ``before`` on.
 
-    def trim(self, number: int) -> None:
-        """Drop the chunks before ``number``, which is more than `start`."""
-        rows, at, to = self._rows, self.start - self._base, number - self._base
-        # This reference keeps the chunks until the method returns: finalizers that call in again
+        Return whether bytes were the reason.
+        """
+        by_bytes = False
+        while self.start < before:
+            if self.oldest_end > limit:
+                if self.nbytes <= max_bytes:
+                    break
+                by_bytes = True
+            self._drop()
+        return by_bytes
+
+    def _drop(self) -> None:
+        rows, at = self._rows, self.start - self._base
+        # This reference keeps the chunk until the method returns: finalizers that call in again
         # then find the store in order.
-        dead = rows[at:to]
-        rows[at:to] = [None] * len(dead)
-        self.nbytes = self._total - self._totals[to - 1]
-        self.start = number
-        last = dead[-1]
-        self.begin = last.end, last.next_index
-        if number < self.stop:
-            self.oldest_end = rows[to].end
+        dead = rows[at]
+        rows[at] = None
+        self.nbytes -= self._sizes[at]
+        self.dropped_end = self.oldest_end
+        self.start += 1
+        at += 1
+        if self.start < self.stop:
+            self.oldest_end = _end_of(rows[at])
         else:
-            self._tail = Chunk.empty(last.info, last.end, index=last.next_index)
+            self._tail = Chunk.empty(dead.info, dead.end, index=dead.next_index)
         # When half of the list is dropped entries, delete them: O(1) per chunk on average.
-        if to > _BATCH and 2 * to > len(rows):
-            del rows[:to]
-            del self._totals[:to]
-            self._base += to
+        if at > _BATCH and 2 * at > len(rows):
+            del rows[:at]
+            del self._sizes[:at]
+            self._base += at
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -173,20 +187,10 @@ class Store:
         At the end of a store that is empty, an empty chunk there.
         """
         first = number - self._base
-        found: list[Chunk] = self._rows[first : first + _BATCH]
+        found: list[Chunk] = self._rows[first : first + self._batch]
         if not found:
             return [] if self._tail is None else [self._tail]
-        totals = self._totals
-        begun = totals[first - 1] if first else self._total_before
-        if totals[first + len(found) - 1] - begun > _BATCH_BYTES:
-            count = bisect_right(totals, begun + _BATCH_BYTES, first, first + len(found)) - first
-            del found[max(count, 1) :]
         return found
-
-    @property
-    def _total_before(self) -> int:
-        """Bytes of all chunks before the first row."""
-        return self._total - self.nbytes
 
     def chunks(self, t0: int, t1: int) -> list[Chunk]:
         """Return the chunks that reach into the time from ``t0`` to before ``t1`` [ns], whole."""
@@ -212,12 +216,12 @@ class Store:
 
     def place(self, number: int) -> Place | None:
         """Return the place before a chunk, from `start` to `stop`; None before the first ever."""
-        before = self.get(number - 1)
+        before, after = self.get(number - 1), self.get(number)
         if before is not None:
             return before.end, before.next_index
-        if self.begin is not None:
-            return self.begin
-        return self.origin
+        if after is not None:
+            return after.covered_from, after.first_index
+        return None if self._tail is None else (self._tail.end, self._tail.index)
 
     # -- counting -----------------------------------------------------------------------------
 

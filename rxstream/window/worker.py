@@ -197,9 +197,11 @@ class SubscriberWorker(Disposable):
         if not chunks:
             return False
         try:
-            forward = self._observer.on_next
+            forward, without = self._observer.on_next, self._filter
+            if without is not None and (without.kept or not self.cursor.dense):
+                chunks = without.push_all(chunks)
             with delivering:
-                for chunk in chunks if self._filter is None else self._filter.push_all(chunks):
+                for chunk in chunks:
                     if self._gone:
                         return False
                     forward(chunk)
