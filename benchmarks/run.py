@@ -21,10 +21,11 @@ import readers
 import rechunk
 import sliding
 import stalled
+import video_files
 
 TOPICS = (
     readers, handover, stalled, sliding, rechunk, memory, late, compose_windows, compose_join,
-    compose_filter,
+    compose_filter, video_files,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.errors import ParameterError
 from rxstream.sinks.video_codecs import Codec, Container
 from rxstream.sinks.video_output import VideoOutput
 
@@ -43,6 +44,13 @@ class VideoFile:
         Frames per second [Hz].
     shape
         Height and width, even.
+
+    Raises
+    ------
+    ParameterError
+        If the codec cannot have frames of that shape, or that rate.
+    OSError
+        If there is no room for the head of the file.
     """
 
     def __init__(
@@ -59,9 +67,15 @@ class VideoFile:
             self._stream = self._add_stream(*codec, shape)
             self._muxer.start_encoding()
             self._head = self._out.push()
-        except BaseException:
+        except BaseException as error:
             self._out.close()
             path.unlink(missing_ok=True)
+            if isinstance(error, av.error.FFmpegError):
+                msg = (
+                    f"{path}: FFmpeg cannot write frames of {shape[1]} x {shape[0]} at {rate:g} Hz "
+                    f"as {codec[0]}: {error}; give another codec or rate, or smaller frames"
+                )
+                raise ParameterError(msg) from error
             raise
         self._count = self._muxed = 0
         # packets that the muxer has, and the file has not

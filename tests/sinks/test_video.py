@@ -194,6 +194,14 @@ def test_a_rate_that_times_cannot_have_is_refused(tmp_path: Path, name: str) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_frames_that_a_codec_cannot_have_are_refused(tmp_path: Path) -> None:
+    wide = StreamInfo("wide", 10.0, (2, 70_000), np.dtype(np.uint8))
+    sink = video(tmp_path / "clip.avi")
+    with pytest.raises(ParameterError, match=r"cannot write frames of 70000 x 2 .* smaller frames"):
+        sink.on_next(Chunk.stamped(np.zeros((1, *wide.shape), np.uint8), [START], wide))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("rate", [0.2, 29.97, 1000 / 3, 1000.0])
 @pytest.mark.parametrize("name", ["clip.avi", "clip.mkv", "clip.mp4", "clip.mov"])
 def test_times_are_those_of_the_rate(tmp_path: Path, name: str, rate: float) -> None:
