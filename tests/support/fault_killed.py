@@ -31,7 +31,9 @@ def killed(number: signal.Signals) -> dict[str, float]:
         process.send_signal(number)
         process.wait(20)
     kinds: dict[str, tuple[Callable[[Path], Any], float]] = {
-        "a.wav": (_wave_frames, 48_000.0), "a.flac": (_sound_frames, 48_000.0),
+        # the standard library reads integers only
+        "a.wav": (_wave_frames, 48_000.0), "float.wav": (_sound_frames, 48_000.0),
+        "a.flac": (_sound_frames, 48_000.0),
         "v.avi": (_frames, 25.0), "v.mkv": (_frames, 25.0), "t.csv": (_rows, 20.0),
         "c.blf": (_messages, 200.0), "c.asc": (_messages, 200.0), "c.log": (_messages, 200.0),
         "c.trc": (_messages, 200.0), "c.db": (_messages, 200.0),

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from pathlib import Path
 
 import can
@@ -21,7 +22,8 @@ def main(folder: Path) -> None:
     )
     slow = Device(Simulated(rate=20.0, shape=(3,), name="slow"))
     bus = Device(Can("killed", interface="virtual"))
-    for name in ("a.wav", "a.flac"):
+    mic.subscribe(sinks.wav(folder / "a.wav", subtype="PCM_16"))
+    for name in ("float.wav", "a.flac"):
         mic.subscribe(sinks.wav(folder / name))
     for name in ("v.avi", "v.mkv"):
         cam.subscribe(sinks.video(folder / name))
@@ -36,12 +38,13 @@ def main(folder: Path) -> None:
 
 
 def send() -> None:
-    """Send 200 messages a second."""
+    """Send 200 messages a second, also when pauses take longer than they should."""
     with can.Bus("killed", interface="virtual") as bus:
+        start = time.monotonic()
         for k in range(20_000):
             data = [k & 255, k >> 8 & 255]
             bus.send(can.Message(arbitration_id=k % 2000, data=data, is_extended_id=False))
-            pause(0.005)
+            pause(max(0.0, start + (k + 1) * 0.005 - time.monotonic()))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ PROGRAMS = {
     "forgotten_reader": "",
     "hole_after_close": "",
     "keyboard_dies": "",
-    "killed": "most files are readable only after close",
+    "killed": "",
     "one_close_raises_at_exit": "",
     "opened_twice": "",
     "reconnect_dies": "",
@@ -33,7 +33,7 @@ PROGRAMS = {
     "slow_subscribers_hold_batches": "",
     "stamps_not_counted": "",
     "terminal_escapes": "",
-    "terminated": "Python ends by SIGTERM without running what is registered for its end",
+    "terminated": "",
     "window_out_of_order": "",
 }
 REAL = """
