@@ -17,7 +17,7 @@ from written_files import CASES, Case
 
 from rxstream import Device, failed, sinks
 from rxstream.acquisition.failures import forget_failures
-from rxstream.errors import SinkError, SubscriberError
+from rxstream.errors import ParameterError, SinkError, SubscriberError
 
 pytestmark = [
     pytest.mark.real,
@@ -52,7 +52,7 @@ class Disk:
         return [file for file in found if file.startswith(str(self.path))]
 
     def remove(self) -> None:
-        """Unmount it; it fails if something is open."""
+        """Unmount it, also if a test that failed has left something open."""
         subprocess.run(["umount", "-l", self.path], check=True)
 
 
@@ -75,7 +75,7 @@ def write_until_full(case: Case, sink: sinks.Sink, count: int) -> tuple[int, Sin
     raise AssertionError(f"{MANY * count} samples written to a small disk")
 
 
-@pytest.mark.parametrize("seed", seeds(20))
+@pytest.mark.parametrize("seed", seeds(10))
 @pytest.mark.parametrize("name", CASES)
 def test_a_full_disk_is_reported_by_the_write_that_fails(name: str, seed: int, disk: Disk) -> None:
     # of all failures of a process the first hundred are kept
@@ -118,3 +118,21 @@ def test_others_go_on(disk: Disk, tmp_path: Path) -> None:
     assert good.samples == 1000 * (k + 1)
     assert good.wait(10)
     assert good.error is None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_disk_that_is_read_only_is_refused_at_once(name: str, disk: Disk) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", disk.path], check=True)
+    with pytest.raises(ParameterError, match="cannot be written; choose another folder"):
+        CASES[name].sink(disk.path / f"a{CASES[name].suffix}")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_disk_that_becomes_read_only(name: str, disk: Disk) -> None:
+    case = CASES[name]
+    sink = case.sink(disk.path / f"a{case.suffix}")
+    subprocess.run(["mount", "-o", "remount,ro", disk.path], check=True)
+    with pytest.raises(SinkError, match=r"Read-only file system; choose a folder") as raised:
+        sink.on_next(case.chunk(0, 10))
+    assert str(disk.path) in str(raised.value)
+    assert sink.samples == 0
