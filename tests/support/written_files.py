@@ -60,7 +60,7 @@ _RATE = 8000.0  # of sound [Hz]
 
 def _sound(i: int, j: int, dtype: str) -> Any:
     """Return what no shift looks like: two channels of numbers that a hash makes of the index."""
-    n = np.arange(i, j, dtype=np.uint64)[:, None] * 2 + np.arange(2, dtype=np.uint64)
+    n = np.arange(2 * i, 2 * j, dtype=np.uint64).reshape(-1, 2)
     mixed = (n * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(48)
     values = mixed.astype(np.uint16).view(np.int16)
     return values if dtype == "int16" else (values / 32768).astype(dtype)
