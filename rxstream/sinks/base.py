@@ -79,6 +79,8 @@ class Sink(abc.ObserverBase[Chunk]):
         self._info: StreamInfo | None = None
         self._samples = self._lost = 0
         self._error: BaseException | None = None
+        # an error that came while nobody called, for who calls next
+        self._unraised: Exception | None = None
 
     # -- for the author of a sink -------------------------------------------------------------
 
@@ -158,7 +160,8 @@ class Sink(abc.ObserverBase[Chunk]):
             If another thread has been writing one chunk for 5 s; when that returns, the sink is
             closed.
         Exception
-            Any error of `finish`, e.g. `SinkError` if the disk is full.
+            Any error of `finish`, and of writing since the last chunk, e.g. `SinkError` if the disk
+            is full.
         """
         since, now = self._writing_since, time.monotonic()
         if not self._guard.acquire(timeout=max(0.0, (since or now) + _PATIENCE - now)):
@@ -226,8 +229,11 @@ class Sink(abc.ObserverBase[Chunk]):
             If the sink is closed.
         ChunkError
             If it is not a chunk, or one of another shape or dtype than those before.
+        Exception
+            Any error of `start` and `write`, and of writing since the last chunk, e.g. `SinkError`.
         """
         with self._guard:
+            self._raise_earlier()
             if self._done.is_set() or self._to_close:
                 raise self._too_late()
             self._writing_since = time.monotonic()
@@ -264,6 +270,7 @@ class Sink(abc.ObserverBase[Chunk]):
 
     def _end(self) -> None:
         """Finish, once; the guard is held."""
+        self._raise_earlier()
         if self._done.is_set():
             return
         try:
@@ -275,6 +282,12 @@ class Sink(abc.ObserverBase[Chunk]):
             raise
         finally:
             self._done.set()
+
+    def _raise_earlier(self) -> None:
+        """Raise, once, an error that came while nobody called."""
+        error, self._unraised = self._unraised, None
+        if error is not None:
+            raise error
 
     def _accept(self, chunk: Chunk) -> None:
         """Start with the first chunk; check one whose info is another object than before."""

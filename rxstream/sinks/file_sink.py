@@ -269,6 +269,7 @@ class FileSink(Sink):
             except Exception as error:
                 _logger.exception("%s", error)
                 self._give_up(error)
+                self._unraised = error
         finally:
             self._guard.release()
 

@@ -162,8 +162,11 @@ def test_a_failure_has_path_and_cause(where: str, number: int, tmp_path: Path) -
     assert [os.strerror(number) in line for line in failed()] == [True]
 
 
-def test_a_failure_between_chunks_is_logged_once_and_told_with_the_next(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "call", [lambda sink: sink.on_next(ramp(5, 5)), lambda sink: sink.close()]
+)
+def test_a_failure_between_chunks_is_logged_once_and_raised_by_the_next_call(
+    call: Callable[[Sink], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sink = Held(tmp_path / "a", flush=errno.ENOSPC)
     sink.on_next(ramp(0, 5))
@@ -173,7 +176,10 @@ def test_a_failure_between_chunks_is_logged_once_and_told_with_the_next(
     assert isinstance(sink.error, SinkError)
     assert sink.samples == 0
     assert not is_open(tmp_path / "a")
-    with pytest.raises(RxStreamError, match="No space left on device"):
+    with pytest.raises(SinkError, match="No space left on device"):
+        call(sink)
+    sink.close()
+    with pytest.raises(RxStreamError, match="is closed"):
         sink.on_next(ramp(5, 5))
 
 
