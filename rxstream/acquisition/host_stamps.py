@@ -223,7 +223,12 @@ class DriverSmoothed(Placer):
         reported, reason = self._loss.push(reading, n, arrival)
         known = reported or 0
         length = round(n * self._period)
-        stamp = self._believed(None if isinstance(stamps, np.ndarray) else stamps, length, arrival)
+        least = self._delay
+        # a delay as usual: no call for it
+        if type(stamps) is int and least is not None and least <= arrival - stamps - length < FAR:
+            stamp = stamps
+        else:
+            stamp = self._believed(stamps, length, arrival)
         end, lost, uncertainty = driver.push(
             n, stamp - self._path_delay, known, overrun=progress.overrun > 0 and not known
         )
@@ -233,10 +238,10 @@ class DriverSmoothed(Placer):
         axis, end = grid(start, end, n, self._period, uncertainty)
         return Placement(axis, start, end, lost, reason, driver.state)
 
-    def _believed(self, stamp: int | None, length: int, arrival: int) -> int:
+    def _believed(self, stamp: Stamps, length: int, arrival: int) -> int:
         """Return the stamp, or where it cannot be, one by arrival [ns]."""
         progress = self._progress
-        if stamp is not None:
+        if isinstance(stamp, int):
             delay, live = arrival - stamp - length, progress.live
             good = stamp <= arrival + JITTER and delay < _OLDEST_BLOCK
             if good if live else NEVER < stamp < FOREVER:
