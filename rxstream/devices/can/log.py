@@ -14,11 +14,13 @@ from rxstream.acquisition.source import Fail
 from rxstream.acquisition.strays import MAX_RUN, fill_strays, find_strays
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.bus import forward_pieces
+from rxstream.devices.can.log_end import cut_off, is_whole
 from rxstream.errors import (
     DeviceNotFoundError,
     EndOfStream,
     FormatError,
     MissingExtraError,
+    OverrunError,
     ParameterError,
     StampError,
 )
@@ -84,6 +86,8 @@ class LogReader:
         self._reader: Any = None
         self._messages: Iterator[Any] = iter(())
         self._count = 0
+        # messages left out, for they have too few bytes
+        self._short = 0
         self._read_first()
 
     def read(self) -> Reading:
@@ -156,14 +160,18 @@ class LogReader:
         # opened here: SQLite refuses to be used by another thread than the one that opened it
         if self._reader is None:
             self._reader, self._messages = self._open()
-        messages, held = [*self._held], len(self._held)
+        messages, before = [*self._held], self._count
         try:
             for message in islice(self._messages, _MAX_MESSAGES):
-                messages.append(message)
                 self._count += 1
+                if is_whole(message):
+                    messages.append(message)
+                else:
+                    self._short += 1
         except Exception as error:  # noqa: BLE001 - parsers raise what they like
             self._broken = self._bad(error)
-        if len(messages) < held + _MAX_MESSAGES and self._broken is None:
+        if self._count < before + _MAX_MESSAGES and self._broken is None:
+            self._report_end()
             self._broken = EndOfStream(f"can: end of {self._path}")
         if messages:
             self._put(messages)
@@ -173,11 +181,24 @@ class LogReader:
             except FormatError as error:
                 self._broken = error
 
+    def _report_end(self) -> None:
+        """Report what is missing at the end, and messages that were left out."""
+        if text := cut_off(Path(self._path)):
+            self._fail(OverrunError(f"can: {self._path}: {text}: it was cut off or is damaged"))
+        if self._short:
+            msg = (
+                f"can: {self._path}: {self._short} messages have fewer bytes than their length "
+                "says, and are left out"
+            )
+            self._fail(OverrunError(msg))
+
     def _put(self, messages: list[Any]) -> None:
         """Make readings of messages; the last of many wait for those after them."""
         times = self._times(messages)
-        ready = len(messages) if self._broken is not None else len(messages) - MAX_RUN
+        ready = len(messages) if self._broken is not None else max(0, len(messages) - MAX_RUN)
         self._held, messages, times = messages[ready:], messages[:ready], times[:ready]
+        if not ready:
+            return
         self._before = int(times[-1])
         data = pack(messages)
         times = times + self._shift

@@ -290,3 +290,67 @@ def test_opened_twice_it_begins_anew(tmp_path: Path, caplog: pytest.LogCaptureFi
             assert device.wait(10)
         assert len(concat(chunks)) == 100
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+# -- cut off ----------------------------------------------------------------------------------
+
+
+def faults_of(path: Path) -> tuple[int, list[str]]:
+    """Return how many messages a log gives until its end, and what is reported."""
+    device, count, faults = Device(Can(path)), 0, []
+    device.faults.subscribe(lambda fault: faults.append(str(fault)))
+
+    def take(chunk: Chunk) -> None:
+        nonlocal count
+        count += len(chunk)
+
+    device.subscribe(take)
+    with device:
+        assert device.wait(10)
+    assert eventually(lambda: len(faults) == len(list(device.faults)))
+    return count, faults
+
+
+@pytest.mark.parametrize("suffix", ["asc", "blf", "csv", "log", "trc"])
+def test_a_whole_log_is_not_called_cut_off(tmp_path: Path, suffix: str) -> None:
+    ours = tmp_path / f"ours.{suffix}"
+    with can_log(ours) as sink:
+        sink.on_next(read(Can(write(tmp_path / f"theirs.{suffix}", messages(300))))[0])
+    assert faults_of(tmp_path / f"theirs.{suffix}") == (300, [])
+    count, faults = faults_of(ours)
+    assert (count > 0, faults) == (True, [])
+
+
+def test_a_blf_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "drive.blf", messages(8000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * 0.6)])
+    count, (fault,) = faults_of(path)
+    assert 1000 < count < 8000
+    assert f"it has {path.stat().st_size} of {len(whole)} bytes: it was cut off" in fault
+
+
+def test_a_blf_whose_program_was_killed_is_looked_through(tmp_path: Path) -> None:
+    path = tmp_path / "drive.blf"
+    with can_log(path) as sink:
+        for _ in range(10):
+            sink.on_next(read(Can(write(tmp_path / "a.log", messages(200))))[0])
+    whole = bytearray(path.read_bytes())
+    # what a header says that nobody has brought up to date
+    whole[16:24] = (144).to_bytes(8, "little")
+    path.write_bytes(whole)
+    assert faults_of(path)[1] == []
+    path.write_bytes(whole[:-100])
+    (fault,) = faults_of(path)[1]
+    assert "it ends in the middle of a container" in fault
+
+
+def test_a_line_without_its_end_is_reported_and_half_a_message_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "drive.asc", [can.Message(timestamp=1.7e9, data=[255] * 8)] * 50)
+    text = path.read_text()
+    path.write_text(text[: text.rindex("FF FF FF") - 3])
+    count, faults = faults_of(path)
+    assert count == 49
+    assert len(faults) == 2
+    assert "its last line has no end" in faults[0]
+    assert "1 messages have fewer bytes than their length" in faults[1]
