@@ -19,7 +19,7 @@ def is_whole(message: Any) -> bool:
     """Whether a message of python-can has the bytes that its length says."""
     if message.is_remote_frame or message.is_error_frame:
         return True
-    length = message.dlc if message.is_fd else min(message.dlc, _MAX_PLAIN)
+    length: int = message.dlc if message.is_fd else min(message.dlc, _MAX_PLAIN)
     return len(message.data) >= length
 
 
