@@ -162,9 +162,7 @@ def test_a_failure_has_path_and_cause(where: str, number: int, tmp_path: Path) -
     assert [os.strerror(number) in line for line in failed()] == [True]
 
 
-@pytest.mark.parametrize(
-    "call", [lambda sink: sink.on_next(ramp(5, 5)), lambda sink: sink.close()]
-)
+@pytest.mark.parametrize("call", [lambda sink: sink.on_next(ramp(5, 5)), lambda sink: sink.close()])
 def test_a_failure_between_chunks_is_logged_once_and_raised_by_the_next_call(
     call: Callable[[Sink], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
