@@ -228,16 +228,19 @@ class Connection:
         if not opening.cut():  # another thread has just reported the same
             return
         error = wrap_error(self._name, error)
-        run: Callable[[], object]
+        run: Callable[[], None]
         backoff = self._backoff
         if backoff is not None and self._may_return(error):
             with self._guard:
                 self.state, self.error = "lost", error
             self._report(error)
-            run = partial(self._recover, opening, error, backoff)
+            lived = time.monotonic() - self._opened_at
+            # one that is lost as soon as it is open waits longer each time, as one that cannot open
+            wait = backoff.first if lived > self._wait else self._longer(self._wait, backoff)
+            run = partial(self._recover, opening, error, backoff, wait)
         else:
             self._end(error)
-            run = partial(self._close, opening, DRIVER_TIMEOUT)
+            run = partial(self._finish, opening, error)
         helper = threading.Thread(target=run, name=f"rxstream-{self._name}-supervisor", daemon=True)
         with self._guard:  # who sees it may join it
             helper.start()
@@ -261,16 +264,19 @@ class Connection:
         self._report(error)
         self.subject.on_error(error)
 
-    def _recover(self, opening: Opening, error: Exception, backoff: Backoff) -> None:
-        """Open a lost source again; run by the supervisor."""
+    def _finish(self, opening: Opening, error: Exception) -> None:
+        """Close a source that has ended; run by the supervisor."""
+        if not isinstance(error, EndOfStream):
+            _log("%s: failed: %s", self._name, error)
+        self._close(opening, DRIVER_TIMEOUT)
+
+    def _recover(self, opening: Opening, error: Exception, backoff: Backoff, wait: float) -> None:
+        """Open a lost source again, the first time after ``wait`` [s]; run by the supervisor."""
         _log("%s: lost: %s; it is opened again", self._name, error)
         self._close(opening, backoff.timeout)
         if not self._expect_hole():
             return
-        lived, said = time.monotonic() - self._opened_at, ""
-        # one that is lost as soon as it is open waits longer each time, as one that cannot open
-        wait = backoff.first if lived > self._wait else self._longer(self._wait, backoff)
-        tries = 0
+        tries, said = 0, ""
         while not self._closing.wait(wait):
             self._wait = wait
             failure = self._try_open(backoff.timeout)

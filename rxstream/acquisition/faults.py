@@ -159,7 +159,7 @@ class _Worker:
     def drain(self, timeout: float) -> bool:
         with self._changed:
             thread = self._thread
-            if thread is threading.current_thread():
+            if thread is None or thread is threading.current_thread():
                 return True
             return self._changed.wait_for(lambda: self._thread is not thread, max(0.0, timeout))
 

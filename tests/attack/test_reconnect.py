@@ -46,11 +46,11 @@ class Life:
             history=60,
             timestamps=dice.choice(["arrival", "corrected"]),
         )
-        self.book = SessionBook(self.driver)
+        self.book = SessionBook()
         self.wrong: list[str] = []
 
     def subscribe(self) -> None:
-        self.book = book = SessionBook(self.driver)
+        self.book = book = SessionBook()
         scheduler = self.dice.choice([None, ImmediateScheduler()])
         self.device.subscribe(book.take, book.fail, book.complete, scheduler=scheduler)
 
@@ -149,7 +149,11 @@ def live(seed: int) -> tuple[list[str], Life]:
     if state == "failed" and life.device.error is not error:
         life.wrong.append(f"closed, it says {life.device.error} and not {error}")
     eventually(lambda: all(one.state == "closed" for one in life.driver.openings))
-    wrong = [*life.driver.wrong, *life.wrong, *(line for book in books for line in book.wrong)]
+    wrong = [
+        *life.driver.wrong,
+        *life.wrong,
+        *(line for book in books for line in book.wrong(life.driver)),
+    ]
     wrong += [
         f"closed {one.closes} times: {one.how}"
         for one in life.driver.openings

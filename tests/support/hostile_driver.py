@@ -43,6 +43,8 @@ class Opened:
             self.how_closed, self.count = dice.choice(CLOSE), dice.randrange(12)
         self.state, self.since = "opening", time.monotonic()
         self.closes = 0
+        self.late = False  # it took too long to open, also on a busy machine, and was given up
+        self.values: list[int] = []
         self.stop = threading.Event()
 
     def enter(self, state: str) -> None:
@@ -74,7 +76,6 @@ class Hostile:
         self._patience = patience
         self._guard = threading.Lock()
         self._next = 0
-        self.late: set[int] = set()  # values of openings that may have been given up
         self.release = threading.Event()
         self.openings: list[Opened] = []
         self.threads: list[threading.Thread] = []
@@ -86,7 +87,9 @@ class Hostile:
             one = Opened(self._dice, good=good)
             for other in self.openings:
                 given_up = time.monotonic() - other.since > self._patience
-                if other.state == "open" or (other.state.endswith("ing") and not given_up):
+                if (other.state == "open" and not other.late) or (
+                    other.state.endswith("ing") and not given_up
+                ):
                     self.wrong.append(f"{one.how} while another is {other.state} ({other.how})")
             self.openings.append(one)
         try:
@@ -94,9 +97,9 @@ class Hostile:
         except BaseException:
             one.enter("closed")
             raise
-        # one that hung is closed at once by who gave it up
-        one.enter("open late" if one.how == "hang" else "open")
         self._run(one, emit, fail)
+        one.late = time.monotonic() - one.since > 0.8 * self._patience
+        one.enter("open")
         return lambda: self._close(one)
 
     def _open(self, one: Opened) -> None:
@@ -139,10 +142,8 @@ class Hostile:
             if one.closes:
                 return np.full(CHUNK, -1)
             self._next += CHUNK
-            values = np.arange(self._next - CHUNK, self._next)
-            if one.state == "open late":
-                self.late.update(values.tolist())
-            return values
+            one.values += range(self._next - CHUNK, self._next)
+            return np.array(one.values[-CHUNK:])
 
     def _fail(self, one: Opened, emit: Emit, fail: Fail) -> None:
         if one.end == "overrun first":
@@ -199,9 +200,9 @@ class Hostile:
 class SessionBook:
     """Checks the chunks of one session: each value once, in order; what is missing is a gap."""
 
-    def __init__(self, driver: Hostile) -> None:
-        self._driver = driver
-        self.wrong: list[str] = []
+    def __init__(self) -> None:
+        self._wrong: list[str] = []
+        self._holes: list[range] = []
         self.samples = 0
         self.error: Exception | None = None
         self.ended = threading.Event()
@@ -211,18 +212,16 @@ class SessionBook:
         self.samples += len(chunk)
         values, last, self._last = chunk.data, self._last, chunk
         if len(values) and (np.diff(values) != 1).any():
-            self.wrong.append(f"inside a chunk: {values}")
+            self._wrong.append(f"inside a chunk: {values}")
         if last is None:
             return
         if chunk.first_index != last.next_index:
-            self.wrong.append(f"index {chunk.first_index} after {last.next_index}")
-        gaps = [at.gap.reason for at in chunk.gap_positions]
-        step = int(values[0] - last.data[-1])
-        if step < 1:
-            self.wrong.append(f"{values[0]} after {last.data[-1]}")
-        missing = set(range(int(last.data[-1]) + 1, int(values[0])))
-        if not missing <= self._driver.late and "disconnect" not in gaps:
-            self.wrong.append(f"hole: {values[0]} after {last.data[-1]}, gaps {gaps}")
+            self._wrong.append(f"index {chunk.first_index} after {last.next_index}")
+        hole = range(int(last.data[-1]) + 1, int(values[0]))
+        if values[0] <= last.data[-1]:
+            self._wrong.append(f"{values[0]} after {last.data[-1]}")
+        if hole and all(at.gap.reason != "disconnect" for at in chunk.gap_positions):
+            self._holes.append(hole)
 
     def fail(self, error: Exception) -> None:
         self.error = error
@@ -230,3 +229,8 @@ class SessionBook:
 
     def complete(self) -> None:
         self.ended.set()
+
+    def wrong(self, driver: Hostile) -> list[str]:
+        """Return what was wrong; values of an opening that was given up may be missing."""
+        late = {value for one in driver.openings if one.late for value in one.values}
+        return [*self._wrong, *(f"hole: {hole}" for hole in self._holes if not late >= {*hole})]
