@@ -164,6 +164,34 @@ def test_a_long_file_is_rf64_from_the_limit_on(
     assert len(found.stdout) == 8000 * 2 * 8
 
 
+FORKING = """
+import os, sys
+import numpy as np
+from rxstream import Chunk, StreamInfo
+from rxstream.sinks import wav
+
+info = StreamInfo("mic", 8000.0, (), np.dtype("i2"))
+sink, k = wav(sys.argv[1]), 0
+for k in range(20):
+    data = np.arange(1000 * k, 1000 * k + 1000).astype("i2")
+    sink.on_next(Chunk.regular(data, info, start=k * 125_000_000, index=1000 * k))
+    if k == 10 and not os.fork():
+        del sink
+        sys.exit()
+os.wait()
+sink.close()
+"""
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_a_forked_child_that_ends_writes_nothing(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path / name)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    data, _ = soundfile.read(tmp_path / name, dtype="int16")
+    assert np.array_equal(data, np.arange(20_000).astype("i2"))
+
+
 # -- what cannot be ---------------------------------------------------------------------------
 
 
