@@ -155,6 +155,8 @@ class Connection:
         with self._guard:
             self.error = self.error or error
             self.state = "closed"
+            # they know each other: so the window of an old stream is freed without a collection
+            self._opening = None
         return error
 
     def wait_free(self, timeout: float) -> bool:

@@ -105,6 +105,8 @@ class SubscriberWorker(Disposable):
             self.done.set()
         else:
             self._wakeup.put(None)
+        # they know each other: so a dropped window is freed without a collection
+        self.cursor.wake = _nothing
         super().dispose()
 
     def join(self, timeout: float) -> bool:
@@ -176,13 +178,13 @@ class SubscriberWorker(Disposable):
         if self._scheduler is None or self._gone or self._log.forgotten:
             return
         try:
-            self._scheduler.schedule(self._action)
+            self._scheduler.schedule(_Turn(self))
         except BaseException as error:  # noqa: BLE001 - a disposed scheduler, a closed loop
             self._cut_off(error)
 
-    def _action(self, _scheduler: abc.SchedulerBase, _state: Any = None) -> None:
+    def take_turn(self) -> None:
+        """Deliver one batch on the scheduler, so that others on it have a turn."""
         if not self._gone and self._deliver_batch():
-            # one batch at a time, so that others on the loop have a turn
             self._wake_scheduler()
 
     def _deliver_batch(self) -> bool:
@@ -241,6 +243,24 @@ class SubscriberWorker(Disposable):
         report_safely(self._report, wrapped)
         if belongs_to_caller(error):
             raise error
+
+
+class _Turn:
+    """A worker's turn on a scheduler, which may hold this longer than it takes."""
+
+    __slots__ = ("_worker",)
+
+    def __init__(self, worker: SubscriberWorker) -> None:
+        self._worker: SubscriberWorker | None = worker
+
+    def __call__(self, _scheduler: abc.SchedulerBase, _state: Any = None) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.take_turn()
+
+
+def _nothing() -> None:
+    """Stand in for the wake-up of a worker that is disposed of."""
 
 
 def _work(ref: "weakref.ref[SubscriberWorker]", wakeup: SimpleQueue[Any]) -> None:
