@@ -116,6 +116,24 @@ def test_pieces_do_not_depend_on_how_the_stream_comes(
     assert found[0] == found[1]
 
 
+@given(steps=st.lists(st.integers(1, 2500), min_size=1, max_size=40), cut=st.integers(0, 40))
+def test_samples_at_any_times_are_in_the_file_of_their_time(steps: list[int], cut: int) -> None:
+    info = StreamInfo("events", None, (), np.dtype(np.int64))
+    times = np.cumsum(steps) * MS
+    whole = Chunk.stamped(np.arange(len(steps)), times, info)
+    rotation = Rotation(Path("a.csv"), 1.0, None)
+    rotation.begin(whole[:1])
+    number, found = 0, []
+    for chunk in (whole[:cut], whole[cut:]):
+        for piece, new in rotation.pieces(chunk):
+            number += new
+            found += [(number, value) for value in piece.data.tolist()]
+    # a second counts from the first sample, and those without samples make no file
+    seconds = (times - times[0]) // (1000 * MS)
+    numbers = np.unique(seconds, return_inverse=True)[1]
+    assert found == list(zip(numbers.tolist(), range(len(steps)), strict=True))
+
+
 def test_the_oldest_files_are_deleted_also_of_earlier_runs_and_no_others(tmp_path: Path) -> None:
     others = ["a.wav", "a_notes.wav", "b_20200101T000000Z.wav", "a_20200101T000000Z.csv"]
     for name in [*others, "a_20200101T000000Z.wav", "a_20200101T000000Z-2.wav"]:
