@@ -54,8 +54,8 @@ class Stats:
         without a connection.
     flow
         Counts, losses, true rate, jitter and delay of its chunks.
-    held, nbytes
-        Content of the window: sample time [s], and bytes.
+    held, history, nbytes
+        Content of the window: sample time [s], of how much at most, and bytes.
     subscribers
         One entry each.
     error
@@ -67,6 +67,7 @@ class Stats:
     clock: str
     flow: Flow
     held: float
+    history: float
     nbytes: int
     subscribers: tuple[SubscriberStats, ...]
     error: Exception | None = None
@@ -80,7 +81,9 @@ class Stats:
             SubscriberStats(c.name, c.policy, behind, lag, c.lost, c.delivered)
             for c, behind, lag in log.cursors()
         )
-        return cls(name, state, clock, flow, log.held, log.nbytes, subscribers, error)
+        return cls(
+            name, state, clock, flow, log.held, log.span / 1e9, log.nbytes, subscribers, error
+        )
 
     def __str__(self) -> str:
         flow = self.flow
@@ -93,5 +96,6 @@ class Stats:
         if flow.jitter_p50 is not None and flow.jitter_p99 is not None:
             late = f"{flow.jitter_p50 * 1e3:.3g} ms, 99 % within {flow.jitter_p99 * 1e3:.3g} ms"
             lines.append(f"  jitter {late}; clock {self.clock}")
-        lines.append(f"  window {self.held:.3g} s, {self.nbytes / 1e6:.3g} MB")
+        window = f"{self.held:.3g} of {self.history:.3g} s, {self.nbytes / 1e6:.3g} MB"
+        lines.append(f"  window {window}")
         return "\n".join([*lines, *(f"  {subscriber}" for subscriber in self.subscribers)])
