@@ -29,7 +29,7 @@ from rxstream.errors import (
     ParameterError,
     RxStreamError,
 )
-from rxstream.printable import get_logger
+from rxstream.printable import get_logger, shown
 from rxstream.steps.delivery import is_delivering
 from rxstream.steps.observers import is_ending
 from rxstream.steps.pull import release_own_readers
@@ -118,6 +118,7 @@ class Device(Rewindable):
         self._error: Exception | None = None  # of the last one, or of another process
         self._inherited = False  # it was used in the process that has forked this one
         self._entries = 0  # of `with`
+        self._calls = 0  # of `wait` before it was ever opened
         self._meter = Meter()
         self._faults = Faults(self.name)
         self._subject = self._next = self._new_subject()
@@ -300,9 +301,14 @@ class Device(Rewindable):
         """
         span = None if timeout is None else to_span(timeout, "timeout", zero=True)
         self._check_process()
-        if self._connection is None and self._subject is self._next:
+        if self._connection is not None or self._subject is not self._next:
+            return self._subject.wait(span)
+        self._calls += 1
+        try:
             self._waiting.begin()
-        return self._subject.wait(span)
+            return self._subject.wait(span)
+        finally:
+            self._calls -= 1
 
     def __enter__(self) -> Self:
         self.open()
@@ -437,7 +443,7 @@ class Device(Rewindable):
     def _describe_waiting(self) -> str:
         """Return what waits for `open`."""
         names = [cursor.name for cursor, _behind, _lag in self._next.log.cursors()]
-        return ", ".join(names)
+        return ", ".join([*names, *["wait()"] * (self._calls > 0)])
 
     # -- looking back -------------------------------------------------------------------------
 
@@ -469,12 +475,12 @@ def _check_source(source: object) -> None:
     if isinstance(source, type):
         remedy = f"make one: {source.__name__}()"
     elif isinstance(source, str):
-        remedy = f"open it by its name: rxstream.open({source!r})"
+        remedy = f"open it by its name: rxstream.open({shown(source)})"
     elif not isinstance(source, Source):
         remedy = "it needs `info` and `open(emit, fail)`"
     else:
         return
-    msg = f"{source!r} is no source; {remedy}"
+    msg = f"{shown(source)} is no source; {remedy}"
     raise ParameterError(msg)
 
 

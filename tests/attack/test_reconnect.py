@@ -1,5 +1,6 @@
 """Random lives of a device whose driver raises and hangs wherever it can."""
 
+import logging
 import random
 import threading
 from asyncio import CancelledError
@@ -131,9 +132,23 @@ class Life:
         return self.device.state == "failed" or (self.device.state == "open" and lasts)
 
 
+class GivenUp(logging.Handler):
+    """Counts the calls of drivers that are given up, among them those of a busy machine."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self.count += "is given up" in text or "hangs in open" in text
+
+
 def live(seed: int) -> tuple[list[str], Life]:
     """Let a device live, and return what was wrong."""
-    life = Life(seed)
+    life, given_up = Life(seed), GivenUp()
+    logger = logging.getLogger(connection_module.__name__)
+    logger.addHandler(given_up)
     books = []
     for _ in range(life.dice.randrange(3)):
         life.open()
@@ -159,6 +174,9 @@ def live(seed: int) -> tuple[list[str], Life]:
         for one in life.driver.openings
         if (one.closes != 1 and one.state != "closed") or one.closes > 1
     ]
+    logger.removeHandler(given_up)
+    if not given_up.count:
+        wrong += life.driver.beside
     if not eventually(lambda: not _threads()):
         wrong.append(f"threads left: {_threads()}")
     return wrong, life

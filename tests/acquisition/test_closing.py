@@ -1,0 +1,465 @@
+"""Opening and closing where a driver raises or hangs, and where others close too."""
+
+import asyncio
+import logging
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import INFO, Manual, eventually
+from reactivex.scheduler import ImmediateScheduler
+
+from rxstream import Backoff, Chunk, Device, poll
+from rxstream import operators as ops
+from rxstream.acquisition import connection as connection_module
+from rxstream.acquisition import device as device_module
+from rxstream.acquisition.source import Close, Emit, Fail
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceClosedError,
+    DeviceError,
+    DeviceLostError,
+)
+
+pytestmark = pytest.mark.real
+
+here = ImmediateScheduler()
+
+
+@pytest.fixture
+def short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a driver up after 0.1 s instead of 5 s, and another thread's call after 0.2 s."""
+    monkeypatch.setattr(device_module, "DRIVER_TIMEOUT", 0.1)
+    monkeypatch.setattr(device_module, "_TURN_TIMEOUT", 0.2)
+    monkeypatch.setattr(connection_module, "_LAST_TRY", 0.1)
+
+
+class Hanging(Manual):
+    """Hangs in open or close until it is released."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where, self.release, self.hangs = where, threading.Event(), threading.Event()
+
+    def _hang(self, where: str) -> None:
+        if where == self.where:
+            self.hangs.set()
+            self.release.wait(20)
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        self._hang("open")
+        if self.opened:
+            self._hang("open again")
+        close = super().open(emit, fail)
+
+        def closing() -> None:
+            self._hang("close")
+            close()
+
+        return closing
+
+
+# -- drivers that hang ----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("short_bounds")
+def test_a_driver_that_hangs_in_close_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    source, ended = Hanging("close"), threading.Event()
+    device = Device(source).open()
+    device.subscribe(lambda _: None, on_completed=ended.set)
+    with pytest.raises(DeviceError, match=r"ramp: its driver has not returned within 0\.1 s"):
+        device.close()
+    assert ended.is_set()
+    assert device.state == "closed"
+    assert "its driver has not returned" in str(device.stats())
+    assert "its driver has not returned" in caplog.text
+    with pytest.raises(DeviceBusyError, match=r"still opening or closing elsewhere"):
+        device.open()
+    source.release.set()
+    assert eventually(lambda: source.closed == 1)
+    with device:
+        assert (source.opened, device.error) == (2, None)
+
+
+@pytest.mark.usefixtures("short_bounds")
+def test_an_opening_that_hangs_elsewhere_is_closed_when_it_comes() -> None:
+    source, errors = Hanging("open"), list[Exception]()
+    device = Device(source)
+
+    def open_it() -> None:
+        try:
+            device.open()
+        except DeviceError as error:
+            errors.append(error)
+
+    opener = threading.Thread(target=open_it)
+    opener.start()
+    assert source.hangs.wait(10)
+    begin = time.monotonic()
+    device.close()
+    assert time.monotonic() - begin < 5
+    with pytest.raises(DeviceBusyError):
+        device.open()
+    source.release.set()
+    opener.join(10)
+    assert [type(error) for error in errors] == [DeviceClosedError]
+    assert (source.opened, source.closed, device.state) == (1, 1, "closed")
+    with device:
+        assert device.state == "open"
+
+
+@pytest.mark.usefixtures("short_bounds")
+def test_closing_does_not_wait_for_a_try_to_open_that_hangs() -> None:
+    source = Hanging("open again")
+    device = Device(source, reconnect=0.001).open()
+    source.fail(DeviceLostError("gone"))
+    assert source.hangs.wait(10)
+    begin = time.monotonic()
+    with pytest.raises(DeviceError, match="has not returned"):
+        device.close()
+    assert time.monotonic() - begin < 5
+    assert str(device.error) == "gone"
+    source.release.set()
+    assert eventually(lambda: source.closed == 2)  # the late one, too
+
+
+@pytest.mark.parametrize("where", ["open again", "close"])
+def test_a_call_that_hangs_keeps_a_lost_device_from_nothing(
+    where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Hanging(where)
+    device = Device(source, reconnect=Backoff(first=0.001, timeout=0.1)).open()
+    source.fail(DeviceLostError("gone"))
+    assert source.hangs.wait(10)
+    source.where = "nowhere"
+    assert eventually(lambda: device.state == "open")
+    assert "hangs in open" in caplog.text or "has not returned" in caplog.text
+    source.release.set()
+    assert eventually(lambda: source.opened - source.closed == 1)  # those given up are closed
+    device.close()
+
+
+def test_four_calls_that_hang_are_enough() -> None:
+    source = Hanging("open again")
+    device = Device(source, reconnect=Backoff(first=0.001, most=0.01, timeout=0.01)).open()
+    source.fail(DeviceLostError("gone"))
+    assert eventually(lambda: "4 calls of its driver hang" in str(device.error))
+    assert "4 calls of its driver hang" in str(device.stats())
+    assert sum("-driver" in thread.name for thread in threading.enumerate()) == 4
+    source.where = "nowhere"
+    source.release.set()
+    assert eventually(lambda: device.state == "open")
+    device.close()
+
+
+def test_a_read_that_does_not_return_is_named() -> None:
+    release = threading.Event()
+
+    class Blocking(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            return poll(lambda: release.wait(20) and None, emit, fail, name="ramp")
+
+    device = Device(Blocking()).open()
+    with pytest.raises(
+        DeviceError, match=r"read has not returned within 2 s; it is to return None"
+    ):
+        device.close()
+    release.set()
+
+
+# -- drivers that raise ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [OSError("usb"), asyncio.CancelledError()], ids=repr)
+def test_what_a_driver_raises_in_close_is_raised_when_all_is_done(error: BaseException) -> None:
+    class Bad(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            super().open(emit, fail)
+
+            def close() -> None:
+                raise error
+
+            return close
+
+    source, got = Bad(), list[Any]()
+    device = Device(source)
+    device.subscribe(lambda chunk: (time.sleep(0.05), got.append(chunk)), on_completed=got.clear)
+    device.open()
+    source.emit(np.arange(10))
+    with pytest.raises(DeviceError) as raised:
+        device.close()
+    assert got == []  # it had the chunk, and the end
+    assert raised.value.__cause__ is error
+    assert device.error is raised.value
+    assert raised.value in list(device.faults)
+    device.close()  # once
+
+
+def test_an_exit_in_the_first_opening_leaves_it_closed() -> None:
+    source = Manual(refuse=SystemExit(3))  # type: ignore[arg-type]
+    device = Device(source)
+    with pytest.raises(SystemExit):
+        device.open()
+    assert device.state == "closed"
+    source.refuse = None
+    with device:
+        assert device.state == "open"
+
+
+# -- closing in several places --------------------------------------------------------------------
+
+
+def test_who_closes_it_again_waits_for_what_a_subscriber_began() -> None:
+    source, go_on, got = Manual(), threading.Event(), list[int]()
+    device = Device(source).open()
+
+    def slow(chunk: Chunk[Any]) -> None:
+        go_on.wait(10)
+        got.append(len(chunk))
+
+    closed = threading.Event()
+    device.subscribe(slow)
+    device.subscribe(lambda _: (device.close(), closed.set()))
+    source.emit(np.arange(10))
+    assert closed.wait(10)  # it waits for no other subscriber
+    assert (device.state, got) == ("closed", [])
+    threading.Timer(0.1, go_on.set).start()
+    device.close()
+    assert got == [10]
+
+
+def test_a_subscriber_of_two_devices_closes_both_at_once() -> None:
+    """It runs inside the lock of the join, which the other device's thread waits for."""
+    sources = [Manual(), Manual()]
+    a, b = (Device(source, name=name) for source, name in zip(sources, "ab", strict=True))
+    took = list[float]()
+
+    def stop(_item: Any) -> None:
+        begin = time.monotonic()
+        a.close()
+        b.close()
+        took.append(time.monotonic() - begin)
+
+    with a, b:
+        a.pipe(ops.merge_by_time(b, lateness=0.01)).subscribe(stop)
+        for _ in range(100):
+            for source in sources:
+                source.emit(np.arange(10))
+            if took:
+                break
+            time.sleep(0.01)
+    assert took[0] < 2
+
+
+def test_a_subscriber_closes_it_while_it_catches_up() -> None:
+    """The source's thread waits for its turn then, and the driver's close for that thread."""
+    waits = threading.Event()
+
+    class Eager(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            early = threading.Event()
+
+            def run() -> None:
+                emit(np.arange(10))
+                early.set()
+                delivering.wait(10)
+                waits.set()
+                emit(np.arange(10, 20))
+
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            early.wait(10)
+            return lambda: thread.join(10)
+
+    delivering, got = threading.Event(), list[int]()
+    device = Device(Eager())
+
+    def stop(chunk: Chunk[Any]) -> None:
+        got.append(chunk.index)
+        delivering.set()
+        waits.wait(10)
+        begin = time.monotonic()
+        device.close()
+        assert time.monotonic() - begin < 4
+
+    device.subscribe(stop, scheduler=here)
+    device.open()
+    assert got == [0]
+    assert not list(device.faults)
+
+
+def test_inner_blocks_leave_it_open_for_outer_ones() -> None:
+    source = Manual()
+    device = Device(source)
+    with device:
+        with device, device:
+            pass
+        assert device.state == "open"
+        with pytest.raises(ZeroDivisionError), device:
+            _ = 1 / 0
+        assert device.state == "open"
+    assert (device.state, source.opened, source.closed) == ("closed", 1, 1)
+
+
+def test_a_block_that_cannot_open_is_not_counted() -> None:
+    source = Manual(refuse=DeviceBusyError("held"))
+    device = Device(source)
+    with pytest.raises(DeviceBusyError), device:
+        pass
+    source.refuse = None
+    with device:
+        pass
+    assert device.state == "closed"
+
+
+def test_async_with_keeps_the_loop_going() -> None:
+    async def main() -> list[int]:
+        source, got = Manual(), list[int]()
+        device = Device(source)
+
+        async def feed() -> None:
+            for k in range(5):
+                source.emit(np.arange(10 * k, 10 * k + 10))
+                await asyncio.sleep(0.01)
+
+        async with device as same:
+            assert same is device
+            task = asyncio.create_task(feed())
+            async for chunk in device:
+                got.append(len(chunk))
+                if len(got) == 3:
+                    break
+            await task
+        assert (device.state, source.closed) == ("closed", 1)
+        return got
+
+    assert asyncio.run(main()) == [10, 10, 10]
+
+
+def test_a_cancelled_async_with_closes_what_comes_late() -> None:
+    source = Hanging("open")
+    device = Device(source)
+
+    async def use() -> None:
+        async with device:
+            raise AssertionError
+
+    async def main() -> None:
+        task = asyncio.create_task(use())
+        await asyncio.to_thread(source.hangs.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        source.release.set()
+
+    asyncio.run(main())
+    assert eventually(lambda: (source.opened, source.closed) == (1, 1))
+    assert device.state == "closed"
+
+
+# -- what a closed device has ---------------------------------------------------------------------
+
+
+def closed_with_past() -> tuple[Device, Manual]:
+    source = Manual()
+    device = Device(source, timestamps="arrival")
+    with device:
+        source.emit(np.arange(1000))
+    return device, source
+
+
+def test_after_close_a_rewind_gives_the_past_and_ends() -> None:
+    device, source = closed_with_past()
+    ended, got = threading.Event(), list[int]()
+    newest = device.last(1).end
+    views = [device.rewind(0.5), device.rewind(to=newest - 500_000_000)]
+    for view in views:
+        ended.clear()
+        got.clear()
+        view.subscribe(lambda c: got.append(len(c)), on_completed=ended.set)
+        assert ended.wait(10)
+        assert sum(got) == 500
+    assert sum(map(len, device.reader(rewind=0.5))) == 500
+    assert sum(map(len, device.rewind(0.5))) == 500
+    assert source.opened == 1
+
+
+def test_after_close_a_live_subscription_waits_for_the_next_opening() -> None:
+    device, source = closed_with_past()
+    end = device.last(1).end
+    got, past_next = list[int](), list[int]()
+    device.subscribe(lambda c: got.append(len(c)))
+    device.rewind(to=end + 1).subscribe(lambda c: past_next.append(len(c)))
+    reader = device.reader()
+    time.sleep(0.02)  # its samples begin 10 ms before they come
+    with device:
+        source.emit(np.arange(10))
+    assert got == past_next == [10]
+    assert [len(chunk) for chunk in reader] == [10]
+
+
+def test_who_subscribes_inside_the_end_gets_the_next_stream() -> None:
+    """As RxPY's `retry` does; the same end again would be the same again."""
+    source, got, errors = Manual(), list[int](), list[Exception]()
+    device = Device(source)
+
+    def again(error: Exception) -> None:
+        errors.append(error)
+        device.subscribe(lambda c: got.append(len(c)), again)
+
+    device.subscribe(lambda c: got.append(len(c)), again)
+    with device:
+        source.emit(np.arange(10))
+        source.fail(DeviceLostError("gone"))
+        assert eventually(lambda: errors)
+    with device:
+        source.emit(np.arange(20))
+    assert got == [10, 20]
+    assert [str(error) for error in errors] == ["gone"]
+
+
+# -- what waits for nobody ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell of what waits after 0.1 s instead of 3 s."""
+    monkeypatch.setattr("rxstream.acquisition.waiting._PATIENCE", 0.1)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("kind", ["for", "subscribe", "join", "capture", "wait"])
+def test_what_waits_for_a_device_that_nobody_opens_is_named(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    device, other, items = Device(Manual()), Device(Manual(), name="other"), list[Any]()
+    streams = {
+        "subscribe": device,
+        "join": other.pipe(ops.align(device)),
+        "capture": other.pipe(ops.capture(device, before=1, after=1)),
+    }
+    with other, caplog.at_level(logging.WARNING):
+        if kind in streams:
+            streams[kind].subscribe(items.append)
+        else:
+            run = device.wait if kind == "wait" else lambda: items.extend(device)
+            threading.Thread(target=run, daemon=True).start()
+        assert eventually(lambda: "waits for open()" in caplog.text)
+        assert caplog.text.count("waits for open()") == 1
+        assert "ramp: " in caplog.text
+    with device:
+        pass
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_is_opened_soon_is_not_named(caplog: pytest.LogCaptureFixture) -> None:
+    device = Device(Manual(INFO))
+    device.subscribe(lambda _: None)
+    with device:
+        time.sleep(0.3)
+    subscription = device.subscribe(lambda _: None)
+    subscription.dispose()
+    time.sleep(0.3)
+    assert "waits for open()" not in caplog.text
