@@ -12,15 +12,20 @@ from typing import Any, Generic, Self, TypeVar
 from reactivex import Observable, abc
 
 from rxstream.data.chunk import Chunk
+from rxstream.data.clip import Clip
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.concat import concat
 from rxstream.errors import ParameterError, SubscriberError
+from rxstream.printable import shown
 from rxstream.steps.observers import Unsubscribed
 from rxstream.validation import is_whole
 
 __all__ = ["BaseReader", "StreamReader", "iterate_stream", "release_own_readers"]
 
 T = TypeVar("T")
+
+# Bytes that may wait for whoever pulls when one more item comes: of large ones, frames, one waits.
+_MAX_BYTES = 1 << 20
 
 
 class BaseReader(Generic[T]):
@@ -64,7 +69,7 @@ class BaseReader(Generic[T]):
             If ``n`` is not a whole number of samples, or the items are not chunks.
         """
         if n is not None and not is_whole(n, 1):
-            msg = f"read: n must be a whole number of samples >= 1, not {n!r}"
+            msg = f"read: n must be a whole number of samples >= 1, not {shown(n)}"
             raise ParameterError(msg)
         deadline = None
         if timeout is not None:
@@ -119,10 +124,22 @@ def _length(item: object) -> int:
     raise ParameterError(msg)
 
 
+def _size_of(item: object) -> int:
+    """Return the bytes of a chunk or an array, and of several; 0 of what does not say."""
+    if isinstance(item, Clip):
+        return sum(map(_size_of, (*item.events, *item.streams.values())))
+    parts = item if isinstance(item, tuple | list) else getattr(item, "chunks", None)
+    if isinstance(parts, tuple | list):
+        return sum(map(_size_of, parts))
+    size = getattr(item, "nbytes", 0)
+    return size if isinstance(size, int) else 0
+
+
 class _HandOver(Generic[T]):
     """A bounded queue between the threads of a stream and who pulls.
 
-    Whoever puts waits while it is full: so a device's cursor lags by its policy, and nothing grows.
+    Whoever puts waits while it is full, of items or of bytes: so a device's cursor lags by its
+    policy, and nothing grows.
     """
 
     def __init__(self, source: Observable[T], size: int, wake: Callable[[], None]) -> None:
@@ -131,6 +148,7 @@ class _HandOver(Generic[T]):
         self._items: deque[T] = deque()
         self._size, self._wake = size, wake
         self._moved = threading.Condition()  # guards what follows
+        self._bytes = 0
         self._over = self._closed = self._unbounded = False
         self._error: BaseException | None = None
         self._subscription: abc.DisposableBase | None = None
@@ -175,15 +193,19 @@ class _HandOver(Generic[T]):
         with self._moved:
             self._begun.set()
             own = self.is_pulled_here()
-            while len(self._items) >= self._size and not (self._closed or self._unbounded or own):
+            while self._is_full() and not (self._closed or self._unbounded or own):
                 self._moved.wait()
             if self._closed:
                 if threading.current_thread() is self._thread:
                     raise Unsubscribed
                 return
             self._items.append(item)
+            self._bytes += _size_of(item)
             self._moved.notify_all()
         self._wake()
+
+    def _is_full(self) -> bool:
+        return len(self._items) >= self._size or self._bytes > _MAX_BYTES
 
     def _end(self, error: BaseException | None = None) -> None:
         with self._moved:
@@ -198,6 +220,7 @@ class _HandOver(Generic[T]):
             self._moved.wait_for(lambda: self._items or self._over or self._closed, timeout)
             found = list(self._items)
             self._items.clear()
+            self._bytes = 0
             self._moved.notify_all()
             if not found and (self._over or self._closed):
                 if self._error is not None and not self._closed:
@@ -255,7 +278,7 @@ class StreamReader(BaseReader[T]):
         wake: Callable[[], None] | None = None,
     ) -> None:
         if not is_whole(size, 1):
-            msg = f"reader: size must be a whole number of items >= 1, not {size!r}"
+            msg = f"reader: size must be a whole number of items >= 1, not {shown(size)}"
             raise ParameterError(msg)
         super().__init__(name)
         self._hand_over = _HandOver(source, size, wake or _nothing)
