@@ -25,10 +25,11 @@ HEADER_SIZE = 144
 
 _CAN_MESSAGE, _LOG_CONTAINER, _CAN_ERROR, _MARKER, _CAN_FD_MESSAGE = 1, 10, 73, 96, 100
 
-# signature, header size, application and version of the format (2.6.8.1), size of the file and of
-# what it holds, objects, times of the first and last object
-_FILE_HEADER = struct.Struct("<4sL8B2Q2L8H8H")
-_VERSION = (0, 0, 0, 0, 2, 6, 8, 1)
+# signature, header size, version of the interface, application, compression, version, size of the
+# file and of what it holds, objects, build, times of the first and the last object
+_FILE_HEADER = struct.Struct("<4s2L4B2Q2L8H8H")
+# as in python-can's files, which are all about
+_INTERFACE, _APPLICATION = 5, (2, 6, 8, 1)
 # signature, header size, header version, object size, object type
 _OBJECT = struct.Struct("<4s2H2L")
 # compression (2: zlib), size of what is compressed
@@ -42,7 +43,7 @@ CONTAINER_OVERHEAD = _OBJECT.size + _CONTAINER.size
 _TIMED = struct.Struct("<L2HQ")
 _NANOSECONDS = 2
 # event type, colors, movable, lengths of group name, marker name and text
-_MARKER_BODY = struct.Struct("<3L3xB3L12x")
+_MARKER_BODY = struct.Struct("<3LB3x3L12x")
 
 _HEAD = [
     ("signature", "S4"), ("header_size", "<u2"), ("header_version", "<u2"), ("size", "<u4"),
@@ -53,7 +54,7 @@ _MESSAGE_DTYPE = np.dtype(
 )
 _FD_DTYPE = np.dtype(
     [*_HEAD, ("channel", "<u2"), ("kind", "u1"), ("dlc", "u1"), ("id", "<u4"), ("length", "<u4"),
-     ("bits", "u1"), ("fd", "u1"), ("valid", "u1"), ("_", "V5"), ("data", "u1", 64)]
+     ("bits", "u1"), ("fd", "u1"), ("valid", "u1"), ("_", "V5"), ("data", "u1", 64), ("__", "V4")]
 )  # fmt: skip
 _ERROR_DTYPE = np.dtype(
     [*_HEAD, ("channel", "<u2"), ("length", "<u2"), ("error", "<u4"), ("ecc", "u1"),
@@ -138,7 +139,15 @@ def pack_header(start: int, stop: int, *, size: int, unpacked: int, count: int) 
     """
     times = *_system_time(start), *_system_time(stop)
     head = _FILE_HEADER.pack(
-        b"LOGG", HEADER_SIZE, *_VERSION, size, unpacked, count & 0xFFFFFFFF, 0, *times
+        b"LOGG",
+        HEADER_SIZE,
+        _INTERFACE,
+        *_APPLICATION,
+        size,
+        unpacked,
+        count & 0xFFFFFFFF,
+        0,
+        *times,
     )
     return head.ljust(HEADER_SIZE, b"\0")
 
