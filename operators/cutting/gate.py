@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
+from rxstream.data.axis import equal_again
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.equal_stamps import EqualStamps
 from rxstream.data.gap import GapAt
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate_state import Flags, GateState, Test
+from rxstream.printable import shown
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import Stream, label
@@ -22,7 +25,8 @@ __all__ = ["gate"]
 
 
 class _Gate:
-    __slots__ = ("_after", "_before", "_buffer", "_decided", "_emitted_to", "_end", "_state")
+    __slots__ = ("_after", "_before", "_buffer", "_decided", "_emitted_to", "_end", "_stamps",
+                 "_state")  # fmt: skip
 
     def __init__(self, state: GateState, before: int, after: int) -> None:
         self._state, self._before, self._after = state, before, after
@@ -30,6 +34,7 @@ class _Gate:
         self._decided = 0  # position up to which it is decided which samples pass
         self._emitted_to: int | None = None  # time up to which chunks are out [ns]
         self._end = 0  # of the stream so far [ns]
+        self._stamps = EqualStamps()
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         emitted_to = self._emitted_to
@@ -74,12 +79,14 @@ class _Gate:
         """Return which samples pass but for looking back, and at which ones the gate opens."""
         n, state = len(chunk), self._state
         on, off = state.ask(chunk)
+        times = self._stamps.of(chunk) if chunk.info.rate is None else None
         if not chunk.gap_positions and state.stays(on, off):
             if state.open:
                 return np.ones(n, bool), np.empty(0, np.intp)
             if state.closed + self._after <= chunk.start:
                 return np.zeros(n, bool), np.empty(0, np.intp)
-        times = chunk.time
+        if times is None:
+            times = chunk.time
         passes, opens = np.zeros(n, bool), np.zeros(n, bool)
         i = 0
         for j, gap in (*chunk.gap_positions, (n, None)):
@@ -98,11 +105,13 @@ class _Gate:
         if self._state.open or not self._before:
             return self._end
         until = min(self._state.closed + self._after, self._end)
-        return max(emitted_to, until, self._end - self._before)
+        return max(emitted_to, until, self._stamps.until(self._end) - self._before)
 
     def _look_back(self, mask: Flags, opens: NDArray[np.intp]) -> None:
         """Let samples pass that came at most `before` ahead of an opening."""
         times = self._buffer.axis(self._decided, self._buffer.stop).times()
+        if self._buffer.info is not None and self._buffer.info.rate is None:
+            times = equal_again(times, None)
         following = opens.searchsorted(np.arange(len(mask)))
         near = times[opens[np.minimum(following, len(opens) - 1)]] - times <= self._before
         mask |= near & (following < len(opens))
@@ -165,7 +174,7 @@ def _test(given: Any, name: str) -> Test | None:
     if given is None or callable(given):
         return given  # type: ignore[no-any-return]
     if not isinstance(given, int | float | np.integer | np.floating) or isinstance(given, bool):
-        msg = f"gate: {name} must be a number or a function of samples, not {given!r}"
+        msg = f"gate: {name} must be a number or a function of samples, not {shown(given)}"
         raise ParameterError(msg)
     if np.isnan(given):
         msg = f"gate: {name} must not be nan"
@@ -180,7 +189,8 @@ def _test(given: Any, name: str) -> Test | None:
     def numbers(data: NDArray[Any]) -> NDArray[Any]:
         if data.dtype.kind not in "biuf":
             msg = (
-                f"gate: {name}={given!r} is compared with numbers, and these are {data.dtype}; "
+                f"gate: {name}={shown(given)} is compared with numbers, and these are "
+                f"{data.dtype}; "
                 "choose a field with ops.select, or give a function of samples"
             )
             raise ChunkError(msg)
@@ -260,7 +270,10 @@ def gate(
         msg = "gate: on must be a number or a function of samples, not None"
         raise ParameterError(msg)
     if off is not None and not callable(on) and not callable(off) and off > on:
-        msg = f"gate: off must not be above on, or it would close where it opens; {off!r} > {on!r}"
+        msg = (
+            f"gate: off must not be above on, or it would close where it opens; {shown(off)} "
+            f"> {shown(on)}"
+        )
         raise ParameterError(msg)
     keep = to_span(hold, "hold", zero=True)
     early, late = to_span(before, "before", zero=True), to_span(after, "after", zero=True)

@@ -9,6 +9,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_whole
@@ -146,7 +147,9 @@ def rechunk(
     [8. 9.]
     """
     if (size is None) == (duration is None):
-        msg = f"rechunk takes size or duration=, one of them, not {size!r} and {duration!r}"
+        msg = (
+            f"rechunk takes size or duration=, one of them, not {shown(size)} and {shown(duration)}"
+        )
         raise ParameterError(msg)
     check_choice(on_gap, OnGap, "on_gap")
     split = on_gap == "split"
@@ -156,7 +159,7 @@ def rechunk(
         return lift_in_order(lambda: _Rechunk(0, 0, span, hop_span, split=split))
     for name, value in (("size", size), ("hop", size if hop is None else hop)):
         if not is_whole(value, 1):
-            msg = f"{name} must be a whole number of samples >= 1, not {value!r}"
+            msg = f"{name} must be a whole number of samples >= 1, not {shown(value)}"
             raise ParameterError(msg)
     samples, step = int(size or 0), int(hop or size or 0)
     return lift_in_order(lambda: _Rechunk(samples, step, None, None, split=split))

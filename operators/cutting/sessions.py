@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.data.axis import equal_again
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.equal_stamps import EqualStamps
 from rxstream.errors import ChunkError
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
@@ -19,8 +19,8 @@ __all__ = ["sessions"]
 
 
 class _Sessions:
-    __slots__ = ("_after", "_before", "_begin", "_buffer", "_end", "_first", "_last",
-                 "_max_duration", "_opened", "_pause")  # fmt: skip
+    __slots__ = ("_after", "_before", "_begin", "_buffer", "_end", "_first", "_max_duration",
+                 "_newest", "_opened", "_pause", "_stamps")  # fmt: skip
 
     def __init__(self, pause: int, before: int, after: int, max_duration: int) -> None:
         self._pause, self._max_duration = pause, max_duration
@@ -28,9 +28,8 @@ class _Sessions:
         self._buffer: ChunkBuffer[Any] | None = None
         self._first: int | None = None  # position of the first event of the open session
         self._begin = self._end = 0  # times of its first and last event [ns]
-        # Pauses are measured between the stamps that events had before equal ones were set apart.
-        self._opened = 0  # stamp of its first event [ns]
-        self._last: tuple[int, int] | None = None  # time and stamp of the last event [ns]
+        self._stamps = EqualStamps()
+        self._opened = self._newest = 0  # stamps of its first and last event [ns]
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         buffer = self._buffer
@@ -46,8 +45,8 @@ class _Sessions:
         buffer.append(chunk)
         out: list[Chunk] = []
         if len(chunk):
-            self._add(buffer, base, chunk.time, out)
-        if buffer.end >= self._closes():
+            self._add(buffer, base, chunk.time, self._stamps.of(chunk), out)
+        if self._stamps.until(buffer.end) >= self._closes():
             self._close(buffer, buffer.stop, out)
         return out
 
@@ -59,14 +58,16 @@ class _Sessions:
 
     def _closes(self) -> int:
         """Return the time [ns] from which on an event belongs to the next session."""
-        last = self._opened if self._last is None else self._last[1]
-        return min(last + self._pause, self._opened + self._max_duration)
+        return min(self._newest + self._pause, self._opened + self._max_duration)
 
     def _add(
-        self, buffer: ChunkBuffer[Any], base: int, times: NDArray[np.int64], out: list[Chunk]
-    ) -> None:
-        """Add events from position ``base`` on; close each session that they end."""
-        stamps = equal_again(times, self._last)
+        self, buffer: ChunkBuffer[Any], base: int, times: NDArray[np.int64],
+        stamps: NDArray[np.int64], out: list[Chunk],
+    ) -> None:  # fmt: skip
+        """Add events from position ``base`` on; close each session that they end.
+
+        Pauses are measured between their ``stamps`` [ns].
+        """
         pauses = np.flatnonzero(stamps[1:] - stamps[:-1] >= self._pause) + 1
         i = 0
         # Stretches without a pause, each divided where a session reaches its largest duration.
@@ -78,8 +79,7 @@ class _Sessions:
                     self._first, self._begin = base + i, int(times[i])
                     self._opened = int(stamps[i])
                 i = max(i, min(j, int(stamps.searchsorted(self._opened + self._max_duration))))
-                self._end = int(times[i - 1])
-                self._last = self._end, int(stamps[i - 1])
+                self._end, self._newest = int(times[i - 1]), int(stamps[i - 1])
 
     def _close(self, buffer: ChunkBuffer[Any], stop: int, out: list[Chunk]) -> None:
         """Close the open session, if there is one, before the event at position ``stop``."""

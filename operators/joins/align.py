@@ -12,6 +12,7 @@ from rxstream.errors import ParameterError
 from rxstream.operators.joins.align_step import Align, Aligned, Unmatched
 from rxstream.operators.joins.join_side import JoinSide
 from rxstream.operators.values.grid_resampler import GridResampler, checked_rate
+from rxstream.printable import shown
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.multi import lift_multi, stream_names
@@ -121,7 +122,7 @@ def align(
     shifts = _offsets(offset, len(others))
     report = unmatched.on_next if isinstance(unmatched, abc.ObserverBase) else unmatched
     if report is not None and not callable(report):
-        msg = f"align: unmatched must be a function or an observer, not {unmatched!r}"
+        msg = f"align: unmatched must be a function or an observer, not {shown(unmatched)}"
         raise ParameterError(msg)
     on_unmatched: Report | None = report
 
@@ -197,6 +198,6 @@ def _offsets(offset: Any, count: int) -> list[int]:
 
 def _shift(value: Any) -> int:
     if not is_number(value) or abs(value) > _MAX_OFFSET:
-        msg = f"align: offset must be seconds, not {value!r}"
+        msg = f"align: offset must be seconds, not {shown(value)}"
         raise ParameterError(msg)
     return round(float(value) * 1e9)

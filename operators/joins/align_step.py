@@ -13,6 +13,7 @@ from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.gap import Gap, GapAt
 from rxstream.data.slab_store import SlabStore
 from rxstream.operators.joins.join_side import JoinSide, UnmatchedReason, reason_of
+from rxstream.operators.joins.moved_times import MovedTimes
 from rxstream.operators.joins.value_runs import runs
 from rxstream.steps.in_order import InOrder
 from rxstream.steps.watermark import FOREVER, Watermarks
@@ -76,8 +77,9 @@ class Align:
         Name of the operator, for errors.
     """
 
-    __slots__ = ("_buffer", "_done", "_gaps", "_next", "_order", "_out", "_out_to", "_partners",
-                 "_position", "_report", "_times", "_unmatched", "finished", "marks")  # fmt: skip
+    __slots__ = ("_buffer", "_done", "_gaps", "_moved", "_next", "_order", "_out", "_out_to",
+                 "_partners", "_position", "_report", "_times", "_unmatched", "finished",
+                 "marks")  # fmt: skip
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class Align:
         # the source, from the first sample not decided on; the times of its samples
         self._buffer: ChunkBuffer[Any] = ChunkBuffer()
         self._times: SlabStore[np.int64] = SlabStore((), np.dtype(np.int64), slab=_TIMES_PER_SLAB)
+        self._moved = MovedTimes()
         self._position = 0  # position of that sample
         self._next = FOREVER  # its time [ns]; `FOREVER` before it has come
         self._out_to: int | None = None  # time up to which results are out [ns]
@@ -117,6 +120,7 @@ class Align:
         times = chunk.time
         self._buffer.append(chunk)
         if len(times):
+            self._moved.add(self._times.stop, chunk)
             self._times.write(times)
             if self._next == FOREVER:
                 self._next = times.item(0)
@@ -173,10 +177,11 @@ class Align:
         buffer, stamps, i = self._buffer, self._times, self._position
         j = stamps.stop if limit >= buffer.end else stamps.find(i, limit + 1)
         times = stamps.view(i, j)
+        early = self._moved.between(i, j)
         data, reasons = [], []
         bad: NDArray[np.bool_] | None = None
         for partner in self._partners:
-            values, misses = partner.match(times)
+            values, misses = partner.match(times, early)
             data.append(values)
             reasons.append(misses)
             if misses is not None:
@@ -190,6 +195,7 @@ class Align:
         # in its newest slab the store keeps everything anyway
         if stamps.start < stamps.newest_start:
             stamps.trim(j)
+        self._moved.trim(j)
 
     def _sort(
         self, data: Sequence[NDArray[Any]], base: int, times: NDArray[np.int64],

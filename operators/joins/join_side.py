@@ -143,10 +143,17 @@ class JoinSide:
         # line that ends at the last one cannot change.
         return max(sure, (end + self._last) // 2 if self._method == "nearest" else self._last)
 
-    def match(self, times: NDArray[np.int64]) -> Match:
+    def match(self, times: NDArray[np.int64], early: NDArray[np.int64] | None = None) -> Match:
         """Return its samples at ``times`` ``(m,)`` [ns], with the reasons where there is none.
 
         Samples that no later time can need are dropped.
+
+        Parameters
+        ----------
+        times
+            Of the source, at least one.
+        early
+            As for `sample_at`: by how much they were moved on to be set apart.
         """
         buffer = self._buffer
         if buffer.info is None:
@@ -157,7 +164,7 @@ class JoinSide:
         if j - i > _MAX_SEARCHED_WHOLE:
             i = max(i, buffer.find(times.item(0) + 1) - 1)
             j = min(j, buffer.find(times.item(-1) + 1) + 1)
-        data = self._quickly(times, i, j)
+        data = None if early is not None else self._quickly(times, i, j)
         if data is not None:
             return data, None
         gap_positions = tuple([GapAt(at - i, gap) for at, gap in buffer.gap_positions])
@@ -165,7 +172,7 @@ class JoinSide:
         held = Chunk(
             buffer.data(i, j), stamps, buffer.low, buffer.end, 0, buffer.info, gap_positions
         )
-        found = sample_at(held, times, self._method, self._tolerance)
+        found = sample_at(held, times, self._method, self._tolerance, early)
         missing = found.reason != 0
         if self._needed is not None and times[0] < self._needed:
             missing |= times < self._needed

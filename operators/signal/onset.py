@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
+from rxstream.data.axis import NO_TIMES
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.equal_stamps import EqualStamps
 from rxstream.data.gap import Gap, GapAt
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.kernels import load_kernel, load_scipy
 from rxstream.operators.signal.numeric import check_numbers, check_rate
+from rxstream.printable import shown
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.hysteresis import Flags, Hysteresis
 from rxstream.steps.in_order import lift_in_order
@@ -101,7 +104,7 @@ class _Onset:
     """A `Step`: the samples at which a level rises."""
 
     __slots__ = ("_background", "_begun", "_count", "_given", "_info", "_next", "_options", "_runs",
-                 "_state")  # fmt: skip
+                 "_stamps", "_state")  # fmt: skip
 
     def __init__(self, options: _Options) -> None:
         self._options, self._runs = options, ContiguousRuns()
@@ -109,6 +112,7 @@ class _Onset:
         # on until it has been seen off: when it rose is unknown
         self._state = Hysteresis(is_open=True)
         self._begun = False
+        self._stamps = EqualStamps()
         # onsets so far
         self._count = 0
         # time before which there is no further onset [ns]
@@ -121,8 +125,9 @@ class _Onset:
             self._begin(chunk.info)
         found = [i + self._rises(chunk[i:j], broken) for i, j, broken in self._runs.cut(chunk)]
         at = np.concatenate(found) if found else _NO_SAMPLES
+        stamps = self._stamps.of(chunk) if self._options.holdoff else NO_TIMES.times()
         if len(at) and self._options.holdoff:
-            at = self._held_off(at, chunk.time[at])
+            at = self._held_off(at, stamps[at])
         index = self._count
         self._count += len(at)
         data = chunk.data[at]
@@ -274,10 +279,10 @@ def onset(
     ratio = high if above is None else _number(above, "above")
     low = ratio if off is None else _number(off, "off")
     if above is not None and abs(ratio) > _MAX_RATIO_DB:
-        msg = f"onset: above must be within ±{_MAX_RATIO_DB:g} dB, not {above!r}"
+        msg = f"onset: above must be within ±{_MAX_RATIO_DB:g} dB, not {shown(above)}"
         raise ParameterError(msg)
     if low > ratio:
-        msg = f"onset: off must not be higher than what turns it on; {off!r} > {ratio:g}"
+        msg = f"onset: off must not be higher than what turns it on; {shown(off)} > {ratio:g}"
         raise ParameterError(msg)
     check_choice(on_gap, OnGap, "on_gap")
     mean, pause = to_span(background, "background"), to_span(holdoff, "holdoff", zero=True)
@@ -292,6 +297,6 @@ def onset(
 
 def _number(value: Any, name: str) -> float:
     if not is_number(value):
-        msg = f"onset: {name} must be a finite number, not {value!r}"
+        msg = f"onset: {name} must be a finite number, not {shown(value)}"
         raise ParameterError(msg)
     return float(value)

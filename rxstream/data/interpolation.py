@@ -53,6 +53,7 @@ def sample_at(
     times: NDArray[np.int64],
     method: Method = "previous",
     tolerance_ns: int | None = None,
+    early: NDArray[np.int64] | None = None,
 ) -> Sampled:
     """Return the values of a stream at other times.
 
@@ -68,6 +69,9 @@ def sample_at(
         the one after, whole numbers rounded; at exactly a sample's time that sample.
     tolerance_ns
         How far the samples that a value is made of may be [ns]; None: however far.
+    early
+        int64 ``(m,)``: by how much each time was moved on to be set apart from an equal one [ns].
+        A sample before it is that much nearer.
 
     Raises
     ------
@@ -92,8 +96,9 @@ def sample_at(
     stamps = axis.cut(i, j).times() if j > i else np.empty(0, np.int64)
     before = stamps.searchsorted(times, side="right") - 1
     exact = before >= 0
-    exact[exact] = stamps[before[exact]] == times[exact]
-    source, distance = _SOURCES[method](stamps, times, before, exact)
+    stamped = times if early is None else times - early
+    exact[exact] = stamps[before[exact]] >= stamped[exact]
+    source, distance = _SOURCES[method](stamps, times, before, exact, early)
     reason = np.where(distance == FOREVER, np.uint8(NONE), np.uint8(OK))
     if tolerance_ns is not None:
         reason[(distance > tolerance_ns) & (reason == OK)] = FAR
@@ -128,18 +133,28 @@ def _since(
     return out
 
 
-def _previous(stamps: Any, times: Any, before: Any, _exact: Any) -> _Found:
-    return before, _since(stamps, times, before)
+def _since_before(stamps: Any, times: Any, before: Any, early: Any) -> NDArray[np.int64]:
+    """Return how far the samples before are from ``times``, less ``early``."""
+    found = _since(stamps, times, before)
+    if early is None:
+        return found
+    return np.where(found == FOREVER, FOREVER, np.maximum(found - early, 0))
 
 
-def _nearest(stamps: Any, times: Any, before: Any, _exact: Any) -> _Found:
-    earlier, later = _since(stamps, times, before), _since(stamps, times, before + 1)
+def _previous(stamps: Any, times: Any, before: Any, _exact: Any, early: Any) -> _Found:
+    return before, _since_before(stamps, times, before, early)
+
+
+def _nearest(stamps: Any, times: Any, before: Any, _exact: Any, early: Any) -> _Found:
+    earlier = _since_before(stamps, times, before, early)
+    later = _since(stamps, times, before + 1)
     is_later = later < earlier
     return before + is_later, np.where(is_later, later, earlier)
 
 
-def _linear(stamps: Any, times: Any, before: Any, exact: Any) -> _Found:
-    farther = np.maximum(_since(stamps, times, before), _since(stamps, times, before + 1))
+def _linear(stamps: Any, times: Any, before: Any, exact: Any, early: Any) -> _Found:
+    earlier = _since_before(stamps, times, before, early)
+    farther = np.maximum(earlier, _since(stamps, times, before + 1))
     return before, np.where(exact, 0, farther)
 
 

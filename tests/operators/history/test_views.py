@@ -1,6 +1,7 @@
 """rewind, on_lag, latest, replay_window: operators that speak with the window."""
 
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxstream import Chunk, Device, Reading, TimeWindowSubject
+from rxstream import Chunk, Device, Reading, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
-from rxstream.errors import NotRewindableError, ParameterError
+from rxstream.errors import ChunkError, NotRewindableError, ParameterError
 
 pytestmark = pytest.mark.real
 
@@ -183,6 +184,77 @@ def test_errors_pass_through_it() -> None:
     source.on_next(ramp(0, 1))
     source.on_error(OSError("gone"))
     assert isinstance(events[1], OSError)
+
+
+@pytest.mark.parametrize("how", ["completed", "error"])
+def test_when_its_source_has_ended_it_gives_the_past_and_the_end(how: str) -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    shared: Any = source.pipe(ops.replay_window(60))
+    one = shared.subscribe(lambda _: None, lambda _: None, scheduler=here)
+    for k in range(5):
+        source.on_next(ramp(10 * k, 10))
+    source.on_completed() if how == "completed" else source.on_error(OSError("gone"))
+    one.dispose()
+    events: list[Any] = []
+    for _ in range(2):
+        events.clear()
+        shared.pipe(ops.rewind(0.02)).subscribe(
+            events.append, lambda e: events.append(type(e)), lambda: events.append("completed"),
+            scheduler=here,
+        )  # fmt: skip
+        assert numbers(events[:-1]) == list(range(30, 50))
+        assert events[-1] == ("completed" if how == "completed" else OSError)
+    with shared.reader(rewind=0.02) as reader:
+        got = [reader.read(20)]
+        assert numbers(got) == list(range(30, 50))
+        if how == "completed":
+            assert reader.read() is None
+    assert source.observers == []
+
+
+def test_a_plain_subscription_after_the_end_runs_the_source_again() -> None:
+    """Also while another one still has the past of the run that has ended."""
+    cold = rx.of(*(ramp(10 * k, 10) for k in range(5)))
+    shared: Any = cold.pipe(ops.replay_window(60))
+    for _ in range(2):
+        got: list[Chunk[Any]] = []
+        shared.subscribe(got.append, scheduler=here)
+        assert numbers(got) == list(range(50))
+    with shared.reader(rewind=0.02) as reader:
+        got = []
+        shared.subscribe(got.append, scheduler=here)
+        assert numbers(got) == list(range(50))
+        assert numbers([reader.read(20)]) == list(range(30, 50))
+
+
+def test_a_source_that_goes_back_ends_it_alone() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    events: list[Any] = []
+    other: list[Chunk[Any]] = []
+    source.pipe(ops.replay_window(60)).subscribe(
+        events.append, lambda error: events.append(type(error)), scheduler=here
+    )
+    source.subscribe(other.append)
+    for first in (0, 10, 5, 20):
+        source.on_next(ramp(first, 10))
+    assert numbers(events[:-1]) == list(range(20))
+    assert events[-1] is ChunkError
+    assert len(other) == 4
+
+
+def test_it_holds_neither_samples_nor_stamps_of_what_it_was_cut_from() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    shared: Any = source.pipe(ops.replay_window(60))
+    one = shared.subscribe(lambda _: None, scheduler=here)
+    info = StreamInfo("events", dtype=np.dtype(np.int64))
+    whole = Chunk.stamped(np.arange(10_000), np.arange(10_000), info)
+    gone = [weakref.ref(whole.data.base), weakref.ref(whole.axis.times())]
+    source.on_next(whole[10:20])
+    source.on_next(whole[100:101])
+    del whole
+    assert [ref() for ref in gone] == [None, None]
+    assert numbers([shared.last(60)]) == [*range(10, 20), 100]
+    one.dispose()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from reactivex import Observable
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.data.axis import Evidence, IrregularAxis, RegularAxis
+from rxstream.data.equal_stamps import EqualStamps
 from rxstream.steps.lift import lift
 from rxstream.testing import assert_same, check_operator, recut, run_operator, streams
 
@@ -79,10 +80,15 @@ def test_each_sample_keeps_its_evidence_and_its_grid() -> None:
 def test_samples_have_the_numbers_they_had(
     source: list[Chunk], chosen: set[int], cuts: list[int]
 ) -> None:
-    all_of_them = run_operator(ops.samples(), source)
-    have = [x for k, x in enumerate(all_of_them) if k in chosen]
+    all_of_them, undo = run_operator(ops.samples(), source), EqualStamps()
+    stamps = [t for chunk in source for t in undo.of(chunk).tolist()]
     end = source[-1].end
-    times = sorted({x.time for x in have})
+    times = sorted({x.time for k, x in enumerate(all_of_them) if k in chosen})
+    # of samples with equal stamps, the later ones have the partners of the earlier ones
+    have = [
+        x for x, stamp in zip(all_of_them, stamps, strict=True)
+        if any(stamp <= t <= x.time for t in times)
+    ]  # fmt: skip
     partner = Chunk.stamped(
         np.arange(len(times)), times, PARTNER, start=source[0].covered_from - 1, end=end + 1
     )
