@@ -14,6 +14,7 @@ from rxstream.data.clock import FOREVER, NEVER
 from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import ParameterError, StampError
+from rxstream.printable import shown
 from rxstream.validation import is_whole
 
 __all__ = ["EvidenceCheck", "StampReports"]
@@ -81,7 +82,7 @@ class EvidenceCheck:
         """Return a time [ns] as int; raise ParameterError if it is none."""
         if not is_whole(value):
             msg = (
-                f"{self._name}: Reading.{field} is {value!r}; give int nanoseconds since the "
+                f"{self._name}: Reading.{field} is {shown(value)}; give int nanoseconds since the "
                 "epoch, e.g. round(seconds * 1e9)"
             )
             raise ParameterError(msg)
@@ -107,19 +108,20 @@ class EvidenceCheck:
                     return reading
         if counter is not None and not (is_whole(counter, 0) and counter < limit):
             msg = (
-                f"{self._name}: Reading.counter is {counter!r}; give the raw counter, a whole "
+                f"{self._name}: Reading.counter is {shown(counter)}; give the raw counter, a whole "
                 f"number from 0 to {limit - 1}, or None"
             )
             raise ParameterError(msg)
         if lost is not None and not (is_whole(lost, 0) and lost < _COUNT_LIMIT):
             msg = (
-                f"{self._name}: Reading.lost is {lost!r}; give a whole number of samples >= 0, "
+                f"{self._name}: Reading.lost is {shown(lost)}; give a whole number of "
+                "samples >= 0, "
                 "or None if it is not known"
             )
             raise ParameterError(msg)
         if lost is not None and reading.reason not in _REASONS:
             msg = (
-                f"{self._name}: Reading.reason is {reading.reason!r}; it must be one of "
+                f"{self._name}: Reading.reason is {shown(reading.reason)}; it must be one of "
                 f"{', '.join(_REASONS)}"
             )
             raise ParameterError(msg)
@@ -138,7 +140,7 @@ class EvidenceCheck:
         if is_whole(low) and is_whole(high) and NEVER < low <= high < FOREVER:
             return int(low), int(high)
         msg = (
-            f"{self._name}: Reading.bounds is {bounds!r}; give two int nanoseconds since the "
+            f"{self._name}: Reading.bounds is {shown(bounds)}; give two int nanoseconds since the "
             "epoch, (earliest, latest), or None"
         )
         raise ParameterError(msg)

@@ -72,7 +72,7 @@ class HostStamps(Placer):
             first, last = stamps.item(0), stamps.item(-1)
             if (
                 end <= first
-                and last <= (arrival if self._live else FOREVER)
+                and last < (arrival + 1 if self._live else FOREVER)
                 and (n == 1 or (stamps[1:] > stamps[:-1]).all())
             ):
                 delay = self._delay
@@ -160,12 +160,12 @@ class HostStamps(Placer):
         rest = np.flatnonzero(~beyond)
         strays = beyond.copy()
         strays[rest[find_strays(raw[rest], self._good)]] = True
-        if strays.any():
-            k = int(np.flatnonzero(strays)[0])
-            reports.add("stray", f"device_time {raw[k]} is out of line with those around it")
-            times = fill_strays(raw, strays, self._good, None, spread=True)
-        else:
-            times = raw
+        found = raw[strays & ~beyond]
+        if len(found):
+            reports.add("stray", f"device_time {found[0]} is out of line with those around it")
+        times = fill_strays(raw, strays, self._good, None, spread=True) if strays.any() else raw
+        if self._shift and end is not None and times[0] >= end:
+            self._shift = 0  # it has caught up: its stamps are times again
         before = self._good
         # stamped on arrival until now
         if before is None and end is not None:

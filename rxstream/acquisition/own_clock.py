@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rxstream.acquisition.evidence import StampReports
 from rxstream.acquisition.strays import FAR, find_strays
-from rxstream.data.clock import FOREVER
+from rxstream.data.clock import FOREVER, NEVER
 
 __all__ = ["OwnClockCheck"]
 
@@ -97,10 +97,19 @@ class OwnClockCheck:
         """
         if len(own) > 1:
             strays = self.strays(own, arrival)
-            good = own[~strays]
-            if len(good) and strays.any():
+            good = np.flatnonzero(~strays)
+            # a few at the end that lie behind the others, or a clock that was set between them
+            backward = np.flatnonzero(np.diff(own[good]) < -FAR)
+            if len(backward):
+                tail = int(good[backward[0] + 1])
+                edges = int(own[good[0]]), int(own[good[backward[0]]])
+                strays[tail:] = True
+                believed = self.believes(*edges, arrival)
+                self._waiting = int(own[good[-1]]), arrival
+                return (edges if believed else None), strays
+            if len(good) < len(own) and len(good):
                 self._report(int(own[strays][0]))
-                edges = int(good[0]), int(good[-1])
+                edges = int(own[good[0]]), int(own[good[-1]])
                 return (edges if self.believes(*edges, arrival) else None), strays
         edges = int(own[0]), int(own[-1])
         return (edges if self.believes(*edges, arrival) else None), None
@@ -111,7 +120,7 @@ class OwnClockCheck:
         limit = FOREVER
         if self._live and before is not None:
             limit = min(arrival + self._limit(arrival), FOREVER)
-        strays = own > limit
+        strays = (own > limit) | (own < NEVER)
         if strays.any() or not _in_order(own, before):
             rest = np.flatnonzero(~strays)
             strays[rest[find_strays(own[rest], before)]] = True

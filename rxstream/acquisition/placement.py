@@ -18,6 +18,7 @@ from rxstream.acquisition.own_clock import OwnClockCheck
 from rxstream.acquisition.reported_loss import ReportedLoss
 from rxstream.acquisition.strays import fill_strays
 from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
+from rxstream.data.clock import FOREVER, NEVER
 from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.timing.online.model import ClockModel
@@ -278,16 +279,22 @@ class OwnClock(ClockModelled):
         edges: tuple[int, int] | None = None
         if stamps is not None:
             # one for each sample, or one for all
-            own = np.full(n, stamps, np.int64) if isinstance(stamps, int) else stamps
+            own = (
+                np.full(n, min(max(stamps, NEVER), FOREVER), np.int64)
+                if isinstance(stamps, int)
+                else stamps
+            )
             edges, strays = self._own.edges(own, arrival)
             if edges is None and not self._ticks:
                 return self._otherwise.place(reading, n, arrival, None)
         stamp = self._push(reading, n, arrival, edges)
         times = np.full(n, stamp.last, np.int64)
         if own is not None and edges is not None:
+            if strays is not None:
+                own = np.where(strays, edges[1], own)
             times += np.rint((own - edges[1]) * (1 + self._model.slope)).astype(np.int64)
             if strays is not None:
-                times = fill_strays(times, strays, None, None, spread=False)
+                times = fill_strays(times, strays, None, arrival - self._path_delay, spread=False)
         lost, reason = self._loss.push(reading, n, arrival)
         start = times.item(0)
         axis = forward(times, self._progress.end, reading.bounds, stamp.uncertainty)

@@ -65,8 +65,9 @@ def _count_ahead(values: Sequence[int], kept: Sequence[int], stamp: int, before:
         if values[k] <= stamp + FAR:
             return count
         count += 1
-    # all that is known lies ahead: possible only where nothing came before
-    return count if count == len(kept) and before is None else MAX_RUN + 1
+    if count == len(kept) and (before is None or before <= stamp + FAR):
+        return count
+    return MAX_RUN + 1
 
 
 def _count_behind(values: Sequence[int], j: int, newest: int) -> int:
@@ -94,8 +95,8 @@ def fill_strays(
     high
         What to take where none in line follows [ns]; None: the one in line before.
     spread
-        Whether samples lie evenly between their neighbours in line. Else each takes the next
-        stamp in line, which is no further from the truth than arrival.
+        Whether samples lie evenly between their neighbours in line. Else each lies right before
+        the next stamp in line, which is no further from the truth than arrival.
 
     Examples
     --------
@@ -103,7 +104,7 @@ def fill_strays(
     >>> fill_strays(stamps, strays, None, None, spread=True).tolist()
     [10, 20, 30, 40]
     >>> fill_strays(stamps, strays, None, None, spread=False).tolist()
-    [10, 40, 40, 40]
+    [10, 38, 39, 40]
     """
     good = np.flatnonzero(~strays)
     out = stamps.copy()
@@ -113,7 +114,8 @@ def fill_strays(
         return out
     after = good.searchsorted(bad)
     last = int(stamps[good[-1]])
-    out[bad] = np.append(stamps[good], last if high is None else max(high, last))[after]
+    following = np.append(stamps[good], last if high is None else max(high, last))[after]
+    out[bad] = following - (np.append(good, len(stamps) - 1)[after] - bad)
     between = after < len(good) if spread else np.zeros(len(bad), np.bool_)
     if low is None:
         between &= after > 0
