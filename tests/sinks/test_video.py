@@ -11,12 +11,13 @@ import av
 import cv2
 import numpy as np
 import pytest
-from fakes import eventually
+from fakes import eventually, ramp
 from videos import HEIGHT, WIDTH, LiveTcp, frame, make_video, number_of
 
 from rxstream import Chunk, Device, Gap, StreamInfo, concat
 from rxstream.devices.camera import Camera
 from rxstream.errors import ChunkError, ParameterError, SubscriberError
+from rxstream.sinks import csv as csv_sink
 from rxstream.sinks.video import video
 
 pytestmark = pytest.mark.real
@@ -128,6 +129,28 @@ def test_odd_sizes_lose_nothing(tmp_path: Path, suffix: str) -> None:
     got, _ = frames(path)
     assert {data.shape for data in got} == {(HEIGHT, WIDTH, 3)}
     assert [number_of(data) for data in got] == list(range(5))
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_lossless_is_lossless(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 256, (5, *INFO.shape), np.uint8)
+    with video(tmp_path / f"clip{suffix}", codec="FFV1") as sink:
+        sink.on_next(Chunk.regular(data, INFO, start=START))
+    got, _ = frames(tmp_path / f"clip{suffix}")
+    np.testing.assert_array_equal(np.stack(got), data)
+
+
+def test_both_files_have_one_writer(tmp_path: Path) -> None:
+    with video(tmp_path / "clip.avi") as sink:
+        sink.on_next(chunk(0, 1))
+        table = csv_sink(sink.times_path)
+        with pytest.raises(ParameterError, match=r"another open sink writes .*times\.csv"):
+            table.on_next(ramp(0, 3))
+        with pytest.raises(ParameterError, match=r"another open sink writes .*clip\.avi"):
+            video(tmp_path / "clip.avi").on_next(chunk(0, 1))
+        sink.on_next(chunk(1, 1))
+    assert len(rows(sink.path)) == len(frames(sink.path)[0]) == 2
 
 
 def test_rate_and_codec(tmp_path: Path) -> None:
