@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxstream import Chunk, DeviceCounter, Gap, StreamInfo, concat
-from rxstream.data.axis import Evidence, RegularAxis
+from rxstream.data.axis import Evidence, IrregularAxis, RegularAxis
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.testing import infos, streams
 
@@ -465,3 +465,23 @@ def test_a_chunk_travels_to_another_process(again: Any) -> None:
         assert copied.evidence == chunk.evidence
         assert not copied.data.flags.writeable
     assert len(pickle.dumps(regular[:1])) < 1000  # not the whole array it was cut from
+
+
+# -- memory of its own --------------------------------------------------------------------------
+
+
+@given(joined, st.data())
+def test_a_copy_is_equal_and_holds_nothing_else(whole: Chunk[Any], data: st.DataObject) -> None:
+    x, y = sorted((data.draw(moments(whole)), data.draw(moments(whole))))
+    part = whole.between(x, y)
+    own = part.copy()
+    assert own == part
+    assert own.evidence == part.evidence
+    assert (own.covered_from, own.next_index) == (part.covered_from, part.next_index)
+    assert own.data.base is None
+    assert not own.data.flags.writeable
+    for piece in own.axis.parts():
+        if isinstance(piece, IrregularAxis):
+            base = piece.stamps.base
+            assert base is None or base.nbytes == piece.stamps.nbytes
+            assert not piece.stamps.flags.writeable

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import MS, eventually, ramp
-from reactivex.scheduler import ImmediateScheduler
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex.scheduler import EventLoopScheduler, ImmediateScheduler
 from windows import filled, values
 
-from rxstream import Chunk, TimeWindowSubject
+from rxstream import Chunk, Gap, TimeWindowSubject
 from rxstream.window.rewindable import Rewindable
 
 pytestmark = pytest.mark.real
@@ -95,3 +97,83 @@ def test_seam_of_a_late_subscriber_1000_trials_under_load() -> None:
     for got in results:
         steps = np.diff(np.concatenate(got))
         assert (steps == 1).all(), "a duplicate or a hole at the seam"
+
+
+# -- in the future --------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.integers(1, 20), min_size=1, max_size=20),
+    st.integers(-10, 200),
+    st.integers(0, 10),
+    st.sampled_from(["gap", "latest", "error", "block"]),
+)
+def test_rewind_to_a_time_begins_there_in_the_past_or_the_future(
+    sizes: list[int], begin: int, before: int, policy: Any
+) -> None:
+    """However the stream is cut, and however much of it is there when it is subscribed to."""
+    subject = TimeWindowSubject(60.0, clock=lambda: 0)
+    got: list[Chunk[Any]] = []
+    at = 0
+    for k, size in enumerate(sizes):
+        if k == before:
+            view = subject.rewind(to=begin * MS).on_lag(policy)
+            view.subscribe(got.append, scheduler=here)
+        subject.on_next(ramp(at, size))
+        at += size
+    subject.on_completed()
+    if before >= len(sizes):
+        return
+    if policy == "latest":
+        # of what was there only the newest chunk is wanted
+        there = sum(sizes[: max(0, before - 1)])
+        begin = max(begin, there)
+    assert values(got) == list(range(max(begin, 0), at))
+    if got and policy != "latest":
+        assert all(chunk.gap is None for chunk in got)
+    if got and begin >= 0:
+        assert got[0].start == begin * MS
+
+
+def test_what_is_dropped_before_the_time_it_begins_at_is_no_loss() -> None:
+    subject = TimeWindowSubject(60.0, max_bytes=2 * 720, report=lambda _: None)
+    loop, go, done = EventLoopScheduler(), threading.Event(), threading.Event()
+    loop.schedule(lambda *_: go.wait(10))
+    got: list[list[Chunk[Any]]] = [[], []]
+    errors: list[Exception] = []
+    # while the loop is busy, a window of two chunks goes by
+    subject.on_next(ramp(0, 10))
+    subject.rewind(to=85 * MS).on_lag("error").subscribe(
+        got[0].append, errors.append, scheduler=loop
+    )
+    subject.rewind(to=55 * MS).subscribe(got[1].append, on_completed=done.set, scheduler=loop)
+    for k in range(1, 10):
+        subject.on_next(ramp(10 * k, 10))
+    subject.on_completed()
+    go.set()
+    assert done.wait(10)
+    assert errors == []
+    assert values(got[0]) == list(range(85, 100))
+    assert values(got[1]) == list(range(80, 100))
+    assert [chunk.gap for chunk in got[1]] == [Gap(55 * MS, 80 * MS, 25, "lag"), None]
+    loop.dispose()
+
+
+def test_a_reader_begins_in_the_future_too() -> None:
+    subject = filled(60.0, ramp(0, 10))
+    with subject.rewind(to=25 * MS).reader() as reader:
+        for k in range(1, 5):
+            subject.on_next(ramp(10 * k, 10))
+        subject.on_completed()
+        assert [value for chunk in reader for value in values([chunk])] == list(range(25, 50))
+
+
+def test_a_stream_that_ends_before_gives_nothing_but_its_end() -> None:
+    subject = filled(60.0, ramp(0, 10))
+    got: list[Any] = []
+    subject.rewind(to=25 * MS).subscribe(
+        got.append, on_completed=lambda: got.append("end"), scheduler=here
+    )
+    subject.on_next(ramp(10, 10))
+    subject.on_completed()
+    assert got == ["end"]
