@@ -194,7 +194,7 @@ class Connection:
             return self._report_hanging(timeout)
         if call.error is None:
             return None
-        error = wrap_error(self._name, call.error)
+        error = wrap_error(self._name, call.error, DeviceError)
         _logger.error("%s: its driver raised in close: %s", self._name, error)
         self._report(error)
         return error

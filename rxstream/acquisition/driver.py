@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Callable
 
-from rxstream.errors import DeviceLostError, EndOfStream, RxStreamError
+from rxstream.errors import DeviceError, DeviceLostError, EndOfStream, RxStreamError
 
 __all__ = ["DriverCall", "wrap_error"]
 
 
-def wrap_error(name: str, error: BaseException) -> Exception:
-    """Return an error of ours as it is, and any other one as a `DeviceLostError`.
+def wrap_error(
+    name: str, error: BaseException, kind: type[DeviceError] = DeviceLostError
+) -> Exception:
+    """Return an error of ours as it is, and any other one as a `DeviceLostError`, or of ``kind``.
 
     Others are what a driver raises: its own kinds, and those that are no `Exception`, e.g.
     asyncio's `CancelledError`.
@@ -22,9 +24,9 @@ def wrap_error(name: str, error: BaseException) -> Exception:
     if isinstance(error, RxStreamError | EndOfStream):
         return error
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    lost = DeviceLostError(f"{name}: {text}")
-    lost.__cause__ = error
-    return lost
+    wrapped = kind(f"{name}: {text}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 class DriverCall:

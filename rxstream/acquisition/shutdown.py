@@ -55,7 +55,8 @@ class _Closer:
             self._thread = None
 
     def go(self, timeout: float) -> None:
-        self._drain = timeout
+        # a device names late subscribers itself
+        self._drain = 0.9 * timeout
         self._go.set()
         if self._thread is None:
             self._run()
