@@ -46,8 +46,13 @@ __all__ = [
     "SubscriberError",
 ]
 
-# Longest text of an error [characters]; a list of all options has some hundreds.
-_MAX_TEXT = 1000
+# Longest text of an error [characters]; a list of all options has some hundreds. A longer one holds
+# a value without end, of which so much is shown.
+_MAX_TEXT, _CUT_TEXT = 1000, 500
+
+
+def _short(text: str) -> str:
+    return printable(text, None if len(text) <= _MAX_TEXT else _CUT_TEXT)
 
 
 class RxStreamError(Exception):
@@ -58,10 +63,10 @@ class RxStreamError(Exception):
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__(), _MAX_TEXT)
+        return _short(super().__str__())
 
     def __repr__(self) -> str:
-        return printable(super().__repr__(), _MAX_TEXT)
+        return _short(super().__repr__())
 
 
 class ParameterError(RxStreamError, ValueError):
@@ -97,7 +102,7 @@ class SinkError(RxStreamError, OSError):
 
     def __str__(self) -> str:
         # an OSError with a file name would show that and its number alone
-        return printable(BaseException.__str__(self), _MAX_TEXT)
+        return _short(BaseException.__str__(self))
 
 
 class ShortHistoryError(RxStreamError):

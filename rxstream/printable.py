@@ -71,6 +71,7 @@ class _Short(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = self.maxlong = 80
+        self.maxtuple = self.maxlist = self.maxdict = self.maxset = 12
         self.maxlevel = 3
 
 

@@ -19,8 +19,11 @@ def is_whole(value: Any, least: int | None = None) -> TypeGuard[int]:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether it is a finite number."""
-    return (isinstance(value, float | np.floating) or is_whole(value)) and isfinite(value)
+    """Whether it is a finite number that a float can hold."""
+    try:
+        return (isinstance(value, float | np.floating) or is_whole(value)) and isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_positive(value: Any) -> TypeGuard[float]:

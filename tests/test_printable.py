@@ -77,7 +77,7 @@ ERRORS = [
 def test_errors_are_printable_and_of_a_bounded_length(kind: type[Exception]) -> None:
     assert str(kind("mic\x1b[2J\n\u202e: gone")) == r"mic\x1b[2J\n\u202e: gone"
     long = str(kind("mic: " + "9" * 10**6 + "; the remedy"))
-    assert len(long) == 1000
+    assert len(long) == 500
     assert long.startswith("mic: 9")
     assert long.endswith("9; the remedy")
     assert str(kind()) == ""

@@ -11,6 +11,7 @@ from rxstream.data.clock import Duration, Time, to_span
 from rxstream.errors import ParameterError
 from rxstream.operators.clips.capture_step import CaptureStep, Events, Options
 from rxstream.operators.clips.clip_buffer import ClipBuffer
+from rxstream.printable import shown
 from rxstream.steps.multi import lift_multi, stream_name
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
@@ -138,10 +139,10 @@ def _checked(
     if events is not None:
         check_choice(events, Events, "events")
     if not isinstance(merge, bool):
-        msg = f"merge must be True or False, not {merge!r}"
+        msg = f"merge must be True or False, not {shown(merge)}"
         raise ParameterError(msg)
     if time is not None and not callable(time):
-        msg = f"time must be a function that returns the time of an event, not {time!r}"
+        msg = f"time must be a function that returns the time of an event, not {shown(time)}"
         raise ParameterError(msg)
     if past + future == 0 and events != "chunks":
         msg = (
@@ -154,7 +155,7 @@ def _checked(
         longest = to_span(max_duration, "max_duration")
         if longest < past + future:
             msg = (
-                f"max_duration={max_duration!r} is less than before + after, "
+                f"max_duration={shown(max_duration)} is less than before + after, "
                 f"{(past + future) / 1e9:g} s"
             )
             raise ParameterError(msg)
@@ -166,11 +167,11 @@ def _named(streams: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]
     sources: dict[str, Any] = {}
     for stream in streams:
         if not isinstance(stream, Observable):
-            msg = f"capture: {stream!r:.80} is no stream to cut; options need their names"
+            msg = f"capture: {shown(stream, 80)} is no stream to cut; options need their names"
             raise ParameterError(msg)
         name = stream_name(stream) or "stream"
         if name in sources or name in named:
-            msg = f"capture: two streams are called {name!r}; name them: capture(a=..., b=...)"
+            msg = f"capture: two streams are called {shown(name)}; name them: capture(a=..., b=...)"
             raise ParameterError(msg)
         sources[name] = stream
     sources.update(named)
@@ -184,12 +185,13 @@ def _named(streams: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]
 
 def _check_stream(name: str, stream: Any) -> None:
     if not isinstance(stream, Observable):
-        msg = f"capture has no option {name!r}, and {stream!r:.80} is no stream"
+        msg = f"capture has no option {shown(name)}, and {shown(stream, 80)} is no stream"
         raise ParameterError(msg)
     # a view begins where it was asked to: clips take their past from the window themselves
     if not isinstance(stream, Rewindable | Replay) or isinstance(stream, WindowView):
         msg = (
-            f"capture: {name!r} is a {type(stream).__name__}, which keeps no past; give the device "
+            f"capture: {shown(name)} is a {type(stream).__name__}, which keeps no past; "
+            "give the device "
             "itself, or put ops.replay_window(seconds) at the end of its pipe"
         )
         raise ParameterError(msg)
@@ -200,7 +202,8 @@ def _check_history(name: str, stream: Any, before: int) -> None:
         stream.check_start(StartPosition(back=before))
     except ParameterError as error:
         msg = (
-            f"capture: before={before / 1e9:g} s is more than {name!r} keeps; make its history= "
+            f"capture: before={before / 1e9:g} s is more than {shown(name)} keeps; make its "
+            "history= "
             f"longer ({error})"
         )
         raise ParameterError(msg) from None

@@ -13,6 +13,7 @@ from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ParameterError
 from rxstream.operators.clips.clip_buffer import ClipBuffer
+from rxstream.printable import shown
 from rxstream.steps.watermark import FOREVER, NEVER, Watermarks
 
 __all__ = ["CaptureStep", "Events", "Options"]
@@ -191,7 +192,7 @@ class CaptureStep:
             yield at, at, item
             return
         if not isinstance(item, Chunk):
-            msg = f"capture: {item!r:.80} is no chunk; give its time by a function time="
+            msg = f"capture: {shown(item, 80)} is no chunk; give its time by a function time="
             raise ParameterError(msg)
         self.marks.advance(0, item)
         if (options.events or ("samples" if item.rate is None else "chunks")) == "chunks":

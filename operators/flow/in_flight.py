@@ -17,6 +17,7 @@ from rxstream.data.concat import concat
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError, RxStreamError
 from rxstream.operators.values.results import place_of
+from rxstream.printable import shown
 from rxstream.steps.heartbeats import WithoutHeartbeats, keep_heartbeats
 from rxstream.steps.stream import Stream
 from rxstream.validation import is_whole
@@ -78,7 +79,7 @@ def run_in_order(
         If ``in_flight`` is no number of calls.
     """
     if not is_whole(in_flight, 1):
-        msg = f"{name}: in_flight must be a whole number of calls >= 1, not {in_flight!r}"
+        msg = f"{name}: in_flight must be a whole number of calls >= 1, not {shown(in_flight)}"
         raise ParameterError(msg)
     inner = getattr(function, "func", function)  # of a functools.partial
     label = f"{name}({getattr(inner, '__name__', type(inner).__name__)})"

@@ -10,6 +10,7 @@ from reactivex import Observable
 
 from rxstream.errors import ParameterError
 from rxstream.operators.flow.in_flight import is_async, run_in_order
+from rxstream.printable import shown
 from rxstream.steps.stream import Stream, label
 
 __all__ = ["map_async"]
@@ -36,7 +37,7 @@ class _LoopCalls(Generic[A, B]):
 
     def submit(self, item: A, /) -> Future[B]:
         if not self._loop.is_running():
-            msg = f"map_async: {self._loop!r:.80} does not run; leave loop= out, or let it run"
+            msg = f"map_async: {shown(self._loop, 80)} does not run; leave loop= out, or let it run"
             raise ParameterError(msg)
         if self._given is not None and _runs_here(self._given):
             msg = (
@@ -144,12 +145,12 @@ def map_async(
     """
     if not is_async(function):
         msg = (
-            f"map_async needs a coroutine function (async def), not {function!r:.80}; "
+            f"map_async needs a coroutine function (async def), not {shown(function, 80)}; "
             "for a plain one use map_parallel"
         )
         raise ParameterError(msg)
     if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
-        msg = f"map_async: loop must be an event loop, not {loop!r:.80}"
+        msg = f"map_async: loop must be an event loop, not {shown(loop, 80)}"
         raise ParameterError(msg)
     return run_in_order(
         "map_async", function, in_flight, lambda stage: _LoopCalls(function, loop, stage)

@@ -9,6 +9,7 @@ from reactivex import Observable
 
 from rxstream.errors import ParameterError
 from rxstream.operators.flow.in_flight import is_async, run_in_order
+from rxstream.printable import shown
 from rxstream.steps.stream import Stream, label
 
 __all__ = ["map_parallel"]
@@ -91,14 +92,15 @@ def map_parallel(
     9.0
     """
     if not callable(function):
-        msg = f"map_parallel needs a function of an item, not {function!r:.80}"
+        msg = f"map_parallel needs a function of an item, not {shown(function, 80)}"
         raise ParameterError(msg)
     if is_async(function):
-        msg = f"map_parallel: {function!r:.80} is a coroutine function; use map_async"
+        msg = f"map_parallel: {shown(function, 80)} is a coroutine function; use map_async"
         raise ParameterError(msg)
     if executor is not None and not isinstance(executor, Executor):
         msg = (
-            f"map_parallel: {executor!r:.80} is no concurrent.futures.Executor; for a Dask client "
+            f"map_parallel: {shown(executor, 80)} is no concurrent.futures.Executor; for a "
+            "Dask client "
             "use client.get_executor()"
         )
         raise ParameterError(msg)

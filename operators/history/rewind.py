@@ -7,6 +7,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, to_span
 from rxstream.errors import NotRewindableError
+from rxstream.printable import shown
 from rxstream.steps.stream import Stream, label
 from rxstream.window.replay import Replay
 from rxstream.window.rewindable import Rewindable
@@ -82,7 +83,7 @@ def _instead(source: object, seconds: Duration | None, to: Time | None) -> str:
     if isinstance(source, Replay):
         return "rewind: past(...) is the past already; subscribe to it, or say past(seconds)"
     if seconds is None:
-        here, span, ask = f"rewind(to={to!r})", "seconds", f"start={to!r}"
+        here, span, ask = f"rewind(to={shown(to)})", "seconds", f"start={shown(to)}"
     else:
         length = seconds if isinstance(seconds, int | float) else to_span(seconds, "rewind") / 1e9
         here, span, ask = f"rewind({length:g})", f"{length:g}", f"{length:g}"

@@ -12,6 +12,7 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.data.gap import Gap, GapAt, add_gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import Stream, label
 
@@ -371,7 +372,7 @@ def detect_gaps(
     if isinstance(report, abc.ObserverBase):
         report = report.on_next
     elif report is not None and not callable(report):
-        msg = f"detect_gaps: report must be a function or an observer, not {report!r}"
+        msg = f"detect_gaps: report must be a function or an observer, not {shown(report)}"
         raise ParameterError(msg)
     call: Report | None = report
     span = None if tolerance is None else to_span(tolerance, "tolerance")

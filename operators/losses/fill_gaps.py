@@ -14,6 +14,7 @@ from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.interpolation import line
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.printable import shown
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import Stream, label
@@ -260,10 +261,10 @@ def fill_gaps(
     """
     known = how in get_args(Method) if isinstance(how, str) else _is_value(how)
     if not known:
-        msg = f"fill_gaps takes a value, 'previous' or 'linear', not {how!r}"
+        msg = f"fill_gaps takes a value, 'previous' or 'linear', not {shown(how)}"
         raise ParameterError(msg)
     longest = None if limit is None else to_span(limit, "limit")
-    return lift_in_order(lambda: FillGaps(how, longest, f"fill_gaps({how!r})"))
+    return lift_in_order(lambda: FillGaps(how, longest, f"fill_gaps({shown(how)})"))
 
 
 def _is_value(how: Any) -> bool:

@@ -27,6 +27,7 @@ from rxstream.operators.signal.sections import (
     group_delay,
     steady_state,
 )
+from rxstream.printable import shown
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice, is_whole
@@ -118,7 +119,7 @@ def decimate(
     [] 100.0
     """
     if not is_whole(q, 2):
-        msg = f"decimate: q must be a whole number >= 2, not {q!r}"
+        msg = f"decimate: q must be a whole number >= 2, not {shown(q)}"
         raise ParameterError(msg)
     # numpy's small integers overflow in the arithmetic below
     q = int(q)
@@ -127,7 +128,7 @@ def decimate(
     if order is None:
         order = 20 * q if kind == "fir" else 8
     if not is_whole(order, 1):
-        msg = f"decimate: order must be a whole number >= 1, not {order!r}"
+        msg = f"decimate: order must be a whole number >= 1, not {shown(order)}"
         raise ParameterError(msg)
     signal = load_scipy()
     if kind == "iir":
@@ -141,7 +142,7 @@ def decimate(
             Filter("decimate", design, "reset"), FramedStep(lambda info: _every(info, q))
         ))  # fmt: skip
     if order % 2:
-        msg = f"decimate: order must be even, for a tap in the middle, not {order!r}"
+        msg = f"decimate: order must be even, for a tap in the middle, not {shown(order)}"
         raise ParameterError(msg)
     taps: NDArray[Any] = signal.firwin(order + 1, 1.0 / q, window="hamming")
     return lift_in_order(lambda: FramedStep(lambda info: _averaged(info, q, taps, initial)))

@@ -21,6 +21,7 @@ from rxstream.operators.signal.sections import (
     group_delay,
     steady_state,
 )
+from rxstream.printable import shown
 from rxstream.steps.contiguous_runs import OnGap
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
@@ -115,16 +116,17 @@ def filter_band(
     """
     _check_edges(low, high)
     if not is_whole(order, 1):
-        msg = f"filter_band: order must be a whole number >= 1, not {order!r}"
+        msg = f"filter_band: order must be a whole number >= 1, not {shown(order)}"
         raise ParameterError(msg)
     check_choice(kind, Kind, "kind")
     for name, value in (("ripple", ripple), ("attenuation", attenuation)):
         if not is_positive(value):
-            msg = f"filter_band: {name} must be > 0 dB and finite, not {value!r}"
+            msg = f"filter_band: {name} must be > 0 dB and finite, not {shown(value)}"
             raise ParameterError(msg)
     if kind == "ellip" and ripple >= attenuation:
         msg = (
-            f"filter_band: ripple must be below attenuation, not {ripple!r} and {attenuation!r} dB"
+            f"filter_band: ripple must be below attenuation, not {shown(ripple)} and "
+            f"{shown(attenuation)} dB"
         )
         raise ParameterError(msg)
     check_choice(initial, Initial, "initial")
@@ -163,10 +165,10 @@ def _check_edges(low: Any, high: Any) -> None:
         raise ParameterError(msg)
     for name, value in (("low", low), ("high", high)):
         if value is not None and not is_positive(value):
-            msg = f"filter_band: {name} must be > 0 Hz and finite, or None, not {value!r}"
+            msg = f"filter_band: {name} must be > 0 Hz and finite, or None, not {shown(value)}"
             raise ParameterError(msg)
     if low is not None and high is not None and low >= high:
-        msg = f"filter_band: low must be below high, not {low!r} and {high!r}"
+        msg = f"filter_band: low must be below high, not {shown(low)} and {shown(high)}"
         raise ParameterError(msg)
 
 

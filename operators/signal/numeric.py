@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
+from rxstream.printable import shown
 
 __all__ = ["Initial", "by_channel", "check_numbers", "check_rate", "result_type"]
 
@@ -35,7 +36,7 @@ def check_numbers(info: StreamInfo, operator: str) -> None:
     if info.dtype.names:
         msg = (
             f"{operator}: {info.name} has structured samples; choose a field with "
-            f"ops.select({info.dtype.names[0]!r})"
+            f"ops.select({shown(info.dtype.names[0])})"
         )
         raise ChunkError(msg)
     if info.dtype.kind not in "biufc":

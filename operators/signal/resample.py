@@ -12,6 +12,7 @@ from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.polyphase import PolyphaseResampler
 from rxstream.operators.signal.resample_onto import resample_onto
 from rxstream.operators.values.grid_resampler import GridResampler, checked_rate
+from rxstream.printable import shown
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
@@ -106,7 +107,7 @@ def resample(
     """
     check_choice(method, Method, "method")
     if (rate is None) == (onto is None):
-        msg = f"resample takes rate or onto=, one of them, not {rate!r} and {onto!r}"
+        msg = f"resample takes rate or onto=, one of them, not {shown(rate)} and {shown(onto)}"
         raise ParameterError(msg)
     span = None if tolerance is None else to_span(tolerance, "tolerance")
     lag = to_span(lateness, "lateness")
@@ -116,7 +117,7 @@ def resample(
     way: Literal["linear", "previous"] = "linear" if method == "linear" else "previous"
     if onto is not None:
         if not isinstance(onto, Observable):
-            msg = f"resample: onto must be an Observable of chunks, not {onto!r}"
+            msg = f"resample: onto must be an Observable of chunks, not {shown(onto)}"
             raise ParameterError(msg)
         return resample_onto(onto, way, span, lag)
     hz = checked_rate(rate)

@@ -15,6 +15,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.operators.signal.kernels import bank, load_compiled, load_scipy
 from rxstream.operators.signal.numeric import Initial, check_numbers, check_rate, result_type
+from rxstream.printable import shown
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 
 __all__ = ["Delay", "Design", "Filter", "OnNan", "check_delay", "group_delay", "steady_state"]
@@ -183,7 +184,7 @@ def check_delay(delay: Delay) -> int | None:
     if isinstance(delay, str):
         if delay == "group":
             return None
-        msg = f"delay must be 'group', seconds, or None, not {delay!r}"
+        msg = f"delay must be 'group', seconds, or None, not {shown(delay)}"
         raise ParameterError(msg)
     return to_span(delay, "delay", zero=True)
 

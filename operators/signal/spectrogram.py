@@ -16,6 +16,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.signal.frames import FramedStep, FrameSpec
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.numeric import check_numbers, check_rate, result_type
+from rxstream.printable import shown
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
@@ -105,7 +106,8 @@ def spectrogram(
             signal.get_window(shape, 8)
         except (ValueError, TypeError) as error:
             msg = (
-                f"spectrogram: window={window!r} is none that scipy.signal.get_window has: {error}"
+                f"spectrogram: window={shown(window)} is none that scipy.signal.get_window "
+                f"has: {error}"
             )
             raise ParameterError(msg) from error
     return lift_in_order(
@@ -120,7 +122,10 @@ def _weights(window: Any) -> NDArray[np.float64]:
     except (TypeError, ValueError):
         weights = np.empty(0)
     if weights.ndim != 1 or len(weights) < 2 or not np.isfinite(weights).all():
-        msg = f"spectrogram: window must be a name or at least two finite weights, not {window!r}"
+        msg = (
+            "spectrogram: window must be a name or at least two finite weights, not "
+            f"{shown(window)}"
+        )
         raise ParameterError(msg)
     return weights
 

@@ -15,6 +15,7 @@ from rxstream.data.gap import Gap, GapAt, GapReason
 from rxstream.data.interpolation import check_line, sample_at
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.result_stream import ResultStream
 from rxstream.steps.split import split_at_gaps
 from rxstream.validation import is_number
@@ -234,5 +235,5 @@ def checked_rate(rate: object, operator: str = "resample") -> float:
     """Return a rate [Hz] as a float, if points at it lie at least 1 ns apart."""
     if is_number(rate) and 0 < rate <= 1e9:
         return float(rate)
-    msg = f"{operator}: rate must be > 0 Hz and at most 1e9 Hz, not {rate!r}"
+    msg = f"{operator}: rate must be > 0 Hz and at most 1e9 Hz, not {shown(rate)}"
     raise ParameterError(msg)

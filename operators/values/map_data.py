@@ -10,6 +10,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.values.results import ResultChunks, check_changes, place_of
+from rxstream.printable import shown
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import Stream, label
 
@@ -87,7 +88,7 @@ def map_data(function: Function, **changes: Any) -> Callable[[Observable[Chunk]]
     [ 0.    9.81 19.62] m/s²
     """
     if not callable(function):
-        msg = f"map_data needs a function of an array, not {function!r}"
+        msg = f"map_data needs a function of an array, not {shown(function)}"
         raise ParameterError(msg)
     check_changes("map_data", changes)
     return lift(lambda: _MapData(function, changes))

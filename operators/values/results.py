@@ -11,6 +11,7 @@ from rxstream.data.clock import format_time
 from rxstream.data.concat import concat
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 
 __all__ = ["ResultChunks", "ResultInfo", "check_changes", "place_of"]
 
@@ -107,4 +108,4 @@ def place_of(item: object) -> str:
     """Return where an item lies in its stream, for the note of an error."""
     if isinstance(item, Chunk):
         return f"the chunk of {item.info.name} at {format_time(item.start)} (sample {item.index})"
-    return f"the item {item!r:.80}"
+    return f"the item {shown(item, 80)}"

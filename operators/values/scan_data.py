@@ -11,6 +11,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.values.results import ResultChunks, check_changes, place_of
+from rxstream.printable import shown
 from rxstream.steps.contiguous_runs import ContiguousRuns, OnGap
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.stream import Stream, label
@@ -132,7 +133,7 @@ def scan_data(
     [ 6. 10.]
     """
     if not callable(function):
-        msg = f"scan_data needs a function of a state and samples, not {function!r}"
+        msg = f"scan_data needs a function of a state and samples, not {shown(function)}"
         raise ParameterError(msg)
     check_choice(on_gap, OnGap, "on_gap")
     check_changes("scan_data", changes)

@@ -10,6 +10,7 @@ from reactivex import Observable
 from rxstream.data.chunk import Chunk
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import Stream, label
 
@@ -43,7 +44,7 @@ def _picker(info: StreamInfo, keys: tuple[Any, ...]) -> Callable[[NDArray[Any]],
     if names:
         for key in keys:
             if key not in names:
-                msg = f"select: {info.name} has no field {key!r}; it has {', '.join(names)}"
+                msg = f"select: {info.name} has no field {shown(key)}; it has {', '.join(names)}"
                 raise ParameterError(msg)
         fields: Any = list(keys) if len(keys) > 1 else keys[0]
         return lambda data: data[fields]
@@ -66,11 +67,11 @@ def _number(info: StreamInfo, key: Any) -> int:
         if key in info.channels:
             return info.channels.index(key)
         have = ", ".join(info.channels) or f"no labels; use numbers from 0 to {count - 1}"
-        msg = f"select: {info.name} has no channel {key!r}; it has {have}"
+        msg = f"select: {info.name} has no channel {shown(key)}; it has {have}"
         raise ParameterError(msg)
     if isinstance(key, int | np.integer) and -count <= key < count:
         return int(key)
-    msg = f"select: {info.name} has channels 0 to {count - 1}, not {key!r}"
+    msg = f"select: {info.name} has channels 0 to {count - 1}, not {shown(key)}"
     raise ParameterError(msg)
 
 
@@ -119,9 +120,9 @@ def select(*keys: int | str | slice) -> Callable[[Observable[Chunk]], Stream[Chu
     [2 4]
     """
     if not keys or not all(isinstance(k, int | np.integer | str | slice) for k in keys):
-        msg = f"select needs channel numbers, labels, field names or one slice, not {keys!r}"
+        msg = f"select needs channel numbers, labels, field names or one slice, not {shown(keys)}"
         raise ParameterError(msg)
     if any(isinstance(k, slice) for k in keys) and len(keys) > 1:
-        msg = f"select takes one slice alone, not {keys!r}"
+        msg = f"select takes one slice alone, not {shown(keys)}"
         raise ParameterError(msg)
     return lift(lambda: _Select(keys))

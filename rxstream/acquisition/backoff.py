@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.validation import is_number, is_whole
 
 __all__ = ["Backoff"]
@@ -47,10 +48,10 @@ class Backoff:
             wait = to_span(getattr(self, name), f"Backoff.{name}") / 1e9
             object.__setattr__(self, name, wait)
         if not is_number(self.factor) or self.factor < 1:
-            msg = f"Backoff.factor must be a number >= 1, not {self.factor!r}"
+            msg = f"Backoff.factor must be a number >= 1, not {shown(self.factor)}"
             raise ParameterError(msg)
         if self.tries is not None and not is_whole(self.tries, 1):
-            msg = f"Backoff.tries must be a whole number >= 1, or None, not {self.tries!r}"
+            msg = f"Backoff.tries must be a whole number >= 1, or None, not {shown(self.tries)}"
             raise ParameterError(msg)
 
     @classmethod

@@ -160,7 +160,7 @@ class EvidenceCheck:
             # ints beyond int64 among them
             array = np.array([min(max(int(x), NEVER), FOREVER) for x in array.flat])
         if array.dtype.kind not in "iu" or isinstance(stamps, bool):
-            first = repr(array.flat[0].item()) if array.size else "nothing"
+            first = shown(array.ravel()[:1].tolist()[0]) if array.size else "nothing"
             msg = (
                 f"{self._name}: Reading.device_time is {first} ({array.dtype}); give int64 "
                 "nanoseconds, e.g. np.rint(seconds * 1e9).astype(np.int64)"

@@ -14,6 +14,7 @@ from rxstream.data.copies import own_axis, own_data
 from rxstream.data.gap import Gap, GapAt, cut_gaps
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.printable import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -315,7 +316,7 @@ class Chunk(Generic[S]):
     def __getitem__(self, key: slice) -> "Chunk[S]":
         """Return samples ``i:j`` as a view."""
         if not isinstance(key, slice) or key.step not in (None, 1):
-            msg = f"chunk[{key!r}]: take samples by chunk[i:j]; for values use chunk.data[...]"
+            msg = f"chunk[{shown(key)}]: take samples by chunk[i:j]; for values use chunk.data[...]"
             raise TypeError(msg)
         n = len(self._data)
         i, j, _ = key.indices(n)

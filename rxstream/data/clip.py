@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import format_time
+from rxstream.printable import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +104,7 @@ class Clip:
             return self.streams[name]
         why = [str(part) for part in self.missing if part.stream == name]
         known = ", ".join(self.streams) or "none"
-        msg = why[0] if why else f"the clip has no stream {name!r}; it has {known}"
+        msg = why[0] if why else f"the clip has no stream {shown(name)}; it has {known}"
         raise KeyError(msg)
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.validation import is_whole
 
 __all__ = [
@@ -172,7 +173,7 @@ def host_time(stamp: float, clock: Callable[[], int] = time.time_ns) -> int:
         time_ns = host_clock.from_clock(int(stamp) if whole else round(float(stamp) * 1e9), clock)
         if NEVER < time_ns < FOREVER:
             return time_ns
-    msg = f"{stamp!r} is no stamp of a clock; give int nanoseconds or float seconds"
+    msg = f"{shown(stamp)} is no stamp of a clock; give int nanoseconds or float seconds"
     raise ParameterError(msg)
 
 
@@ -199,7 +200,7 @@ def to_ns(when: Time) -> int:
         stamp = int(when)
     elif isinstance(when, dt.datetime):
         if when.tzinfo is None:
-            msg = f"{when!r} has no time zone; give an aware datetime, e.g. .astimezone()"
+            msg = f"{shown(when)} has no time zone; give an aware datetime, e.g. .astimezone()"
             raise ParameterError(msg)
         delta = when - _EPOCH
         stamp = (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
@@ -208,11 +209,13 @@ def to_ns(when: Time) -> int:
         stamp = _datetime64_ns(when)
     if stamp is not None:
         if not -(1 << 63) <= stamp < 1 << 63:
-            msg = f"{when!r} lies outside the years 1678 to 2262 that int64 nanoseconds can hold"
+            msg = (
+                f"{shown(when)} lies outside the years 1678 to 2262 that int64 nanoseconds can hold"
+            )
             raise ParameterError(msg)
         return stamp
     msg = (
-        f"{when!r} is no point in time; give int nanoseconds since the epoch, "
+        f"{shown(when)} is no point in time; give int nanoseconds since the epoch, "
         "an aware datetime, or numpy.datetime64"
     )
     raise ParameterError(msg)
@@ -256,7 +259,7 @@ def to_span(duration: Duration, name: str, *, zero: bool = False) -> int:
     if span < (0 if zero else 1):
         bounds = ">= 0" if zero else "> 0"
         about = "at most a century" if zero else "1 ns to a century"
-        msg = f"{name} must be {bounds} seconds or a timedelta ({about}), not {duration!r}"
+        msg = f"{name} must be {bounds} seconds or a timedelta ({about}), not {shown(duration)}"
         raise ParameterError(msg)
     return span
 

@@ -12,6 +12,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
+from rxstream.printable import shown
 
 __all__ = ["concat", "overlapping", "unlike"]
 
@@ -144,7 +145,7 @@ def unlike(
     else:
         kind = dtype if dtype.itemsize > other.dtype.itemsize else other.dtype
         remedy = "bring them to one type before" + (
-            "" if kind.names else f", as with ops.map_data(lambda x: x.astype({kind.str!r}))"
+            "" if kind.names else f", as with ops.map_data(lambda x: x.astype({shown(kind.str)}))"
         )
     return ChunkError(
         f"cannot join {name} {shape} {dtype} "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rxstream.data.gap import GapReason
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.validation import check_choice, checked_name, is_positive, is_whole
 
 __all__ = ["RATE_RANGE", "DeviceCounter", "Reading", "StreamInfo", "is_rate"]
@@ -48,14 +49,14 @@ class DeviceCounter:
 
     def __post_init__(self) -> None:
         if not (is_whole(self.bits, 1) and self.bits <= 64):
-            msg = f"counter bits must be a whole number from 1 to 64, not {self.bits!r}"
+            msg = f"counter bits must be a whole number from 1 to 64, not {shown(self.bits)}"
             raise ParameterError(msg)
         check_choice(self.kind, _CounterKind, "counter kind")
         if self.rate is not None and not is_positive(self.rate):
-            msg = f"counter rate must be > 0 Hz, or None, not {self.rate!r}"
+            msg = f"counter rate must be > 0 Hz, or None, not {shown(self.rate)}"
             raise ParameterError(msg)
         if self.kind == "ticks" and not self.rate:
-            msg = f"a counter of ticks needs its rate > 0 Hz, not {self.rate!r}"
+            msg = f"a counter of ticks needs its rate > 0 Hz, not {shown(self.rate)}"
             raise ParameterError(msg)
 
 
@@ -118,23 +119,29 @@ class StreamInfo:
         if self.rate is not None and not is_rate(self.rate):
             msg = (
                 f"rate must be > 0 Hz, from one sample a year to 1e9 Hz, or None for irregular "
-                f"samples, not {self.rate!r}"
+                f"samples, not {shown(self.rate)}"
             )
             raise ParameterError(msg)
         if self.quantum is not None and not is_whole(self.quantum, 1):
-            msg = f"quantum must be a whole number of samples >= 1, or None, not {self.quantum!r}"
+            msg = (
+                "quantum must be a whole number of samples >= 1, or None, not "
+                f"{shown(self.quantum)}"
+            )
             raise ParameterError(msg)
         if self.counter is not None and not isinstance(self.counter, DeviceCounter):
-            msg = f"counter must be a DeviceCounter, or None, not {self.counter!r}"
+            msg = f"counter must be a DeviceCounter, or None, not {shown(self.counter)}"
             raise ParameterError(msg)
         check_choice(self.device_clock, _DeviceClock, "device_clock")
         labels = self.channels
         if not isinstance(labels, list | tuple) or not all(isinstance(x, str) for x in labels):
-            msg = f"channels must be labels, e.g. ('left', 'right'), not {labels!r}"
+            msg = f"channels must be labels, e.g. ('left', 'right'), not {shown(labels)}"
             raise ParameterError(msg)
         shape = tuple(self.shape)
         if not all(is_whole(n, 0) for n in shape):
-            msg = f"shape must be the sizes of one sample, e.g. (480, 640, 3), not {self.shape!r}"
+            msg = (
+                "shape must be the sizes of one sample, e.g. (480, 640, 3), not "
+                f"{shown(self.shape)}"
+            )
             raise ParameterError(msg)
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         object.__setattr__(self, "dtype", np.dtype(self.dtype))

@@ -21,6 +21,7 @@ from rxstream.errors import (
     ParameterError,
 )
 from rxstream.optional import import_optional
+from rxstream.printable import shown
 from rxstream.validation import check_choice, is_positive, is_whole
 
 __all__ = ["Audio"]
@@ -79,16 +80,16 @@ class Audio:
 
     def __post_init__(self) -> None:
         if not is_positive(self.rate) or self.rate > _MAX_RATE:
-            msg = f"Audio: rate must be > 0 and <= {_MAX_RATE:g} Hz, not {self.rate!r}"
+            msg = f"Audio: rate must be > 0 and <= {_MAX_RATE:g} Hz, not {shown(self.rate)}"
             raise ParameterError(msg)
         if not is_whole(self.channels, 1):
-            msg = f"Audio: channels must be >= 1, not {self.channels!r}"
+            msg = f"Audio: channels must be >= 1, not {shown(self.channels)}"
             raise ParameterError(msg)
         check_choice(self.dtype, Format, "Audio: dtype")
         if not is_whole(self.blocksize, 0) or not is_positive(self.latency):
             msg = (
                 f"Audio: blocksize must be >= 0 samples and latency > 0 s, not "
-                f"{self.blocksize!r} and {self.latency!r}"
+                f"{shown(self.blocksize)} and {shown(self.latency)}"
             )
             raise ParameterError(msg)
 
@@ -227,11 +228,11 @@ def _inputs(sd: Any) -> dict[int, str]:
 def _name(sd: Any, number: int | None) -> str:
     if number is None:
         return "(default)"
-    return f"{number} {sd.query_devices(number)['name']!r}"
+    return f"{number} {shown(sd.query_devices(number)['name'])}"
 
 
 def _list(inputs: dict[int, str]) -> str:
-    return ", ".join(f"{number}: {name!r}" for number, name in inputs.items()) or "none"
+    return ", ".join(f"{number}: {shown(name)}" for number, name in inputs.items()) or "none"
 
 
 def _matching(inputs: dict[int, str], wanted: int | str | re.Pattern[str] | None) -> list[int]:
@@ -272,12 +273,12 @@ def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
         return None
     found = _matching(inputs, wanted)
     if not found:
-        msg = f"audio: no input {wanted!r}; there are {_list(inputs)}"
+        msg = f"audio: no input {shown(wanted)}; there are {_list(inputs)}"
         raise DeviceNotFoundError(msg)
     if len(found) > 1 and not isinstance(wanted, int):
         names = {inputs[n] for n in found}
         if len(names) > 1:
-            msg = f"audio: {wanted!r} could be {', '.join(map(repr, sorted(names)))}; say more"
+            msg = f"audio: {shown(wanted)} could be {', '.join(map(repr, sorted(names)))}; say more"
             raise ParameterError(msg)
     return found[0]
 

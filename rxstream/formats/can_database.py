@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rxstream.errors import FormatError, ParameterError
 from rxstream.formats.can import CAN_DTYPE
 from rxstream.optional import import_optional
+from rxstream.printable import shown
 
 __all__ = [
     "MessageLayout",
@@ -63,7 +64,10 @@ def load_database(database: Any) -> Any:
     if hasattr(database, "messages") and hasattr(database, "get_message_by_frame_id"):
         return database
     if not isinstance(database, str | os.PathLike):
-        msg = f"decode must be the path or text of a DBC, or a cantools database, not {database!r}"
+        msg = (
+            "decode must be the path or text of a DBC, or a cantools database, not "
+            f"{shown(database)}"
+        )
         raise ParameterError(msg)
     text = isinstance(database, str) and "\n" in database
     if not text and not Path(database).is_file():
@@ -114,7 +118,7 @@ def choose_fields(
     if signals is None:
         return tuple(fields.values())
     if isinstance(signals, str):
-        msg = f"signals must be a list of names, e.g. ({signals!r},), not {signals!r}"
+        msg = f"signals must be a list of names, e.g. ({shown(signals)},), not {shown(signals)}"
         raise ParameterError(msg)
     names: list[str] = []
     for wanted in signals:
@@ -125,7 +129,10 @@ def choose_fields(
         ]
         if not found:
             some = ", ".join(sorted(fields.values())[:_MAX_LISTED])
-            msg = f"signals: the database has no {wanted!r}; it has {some} … ({len(fields)} in all)"
+            msg = (
+                f"signals: the database has no {shown(wanted)}; it has {some} … "
+                f"({len(fields)} in all)"
+            )
             raise ParameterError(msg)
         names += found
     return tuple(dict.fromkeys(names))

@@ -55,7 +55,7 @@ def source_class(name: str) -> Any:
     except BaseException as error:
         raise load_error(name, error, _package(entry)) from error
     if not callable(found):
-        msg = f"the device {name!r} is no class, but {shown(found)}; mend {_package(entry)}"
+        msg = f"the device {shown(name)} is no class, but {shown(found)}; mend {_package(entry)}"
         raise DeviceError(msg)
     return found
 
@@ -63,10 +63,12 @@ def source_class(name: str) -> Any:
 def load_error(name: str, error: BaseException, where: str) -> DeviceError:
     """Return the error that the package ``where`` raised when its device was loaded or made."""
     text = f"{type(error).__name__}: {error}".rstrip(": ")
-    return DeviceError(f"the device {name!r} cannot be loaded ({text}); mend or uninstall {where}")
+    return DeviceError(
+        f"the device {shown(name)} cannot be loaded ({text}); mend or uninstall {where}"
+    )
 
 
 def _package(entry: EntryPoint) -> str:
     """Return what to mend: the package that registers an entry point, or its module."""
     package = getattr(entry, "dist", None)
-    return f"the package {package.name}" if package else f"what registers it, {entry.value!r}"
+    return f"the package {package.name}" if package else f"what registers it, {shown(entry.value)}"

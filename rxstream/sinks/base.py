@@ -12,7 +12,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, RxStreamError, SinkError
-from rxstream.printable import get_logger
+from rxstream.printable import get_logger, shown
 from rxstream.validation import checked_name
 
 __all__ = ["Sink"]
@@ -292,7 +292,7 @@ class Sink(abc.ObserverBase[Chunk]):
     def _accept(self, chunk: Chunk) -> None:
         """Start with the first chunk; check one whose info is another object than before."""
         if not isinstance(chunk, Chunk):
-            msg = f"{self._name}: a sink takes chunks, not {chunk!r:.80}; subscribe a function"
+            msg = f"{self._name}: a sink takes chunks, not {shown(chunk, 80)}; subscribe a function"
             raise ChunkError(msg)
         info, known = chunk.info, self._info
         if known is None:

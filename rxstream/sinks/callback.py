@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.sinks.base import Sink
 
 __all__ = ["callback"]
@@ -52,10 +53,10 @@ class callback(Sink):  # noqa: N801 - used like a function
         self, function: Callable[[Chunk], object], *, finish: Callable[[], object] | None = None
     ) -> None:
         if not callable(function):
-            msg = f"function must be something to call, not {function!r}"
+            msg = f"function must be something to call, not {shown(function)}"
             raise ParameterError(msg)
         if finish is not None and not callable(finish):
-            msg = f"finish must be something to call, not {finish!r}"
+            msg = f"finish must be something to call, not {shown(finish)}"
             raise ParameterError(msg)
         super().__init__(f"callback {getattr(function, '__qualname__', repr(function))}")
         self._function, self._finish = function, finish

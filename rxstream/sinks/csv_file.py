@@ -15,6 +15,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.printable import shown
 from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.output_file import OutputFile
 from rxstream.validation import check_choice
@@ -98,7 +99,7 @@ class csv(FileSink):  # noqa: N801 - used like a function
             or delimiter.isalnum()
             or (delimiter in '"\r\n#.+-')
         ):
-            msg = f"delimiter must be one character that no value has in it, not {delimiter!r}"
+            msg = f"delimiter must be one character that no value has in it, not {shown(delimiter)}"
             raise ParameterError(msg)
         super().__init__(path, rotate=rotate, keep=keep)
         self._table = _Table(iso=iso, gaps=gaps, delimiter=delimiter)

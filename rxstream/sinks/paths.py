@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rxstream.errors import ParameterError, SinkError
+from rxstream.printable import shown
 
 __all__ = ["claim", "explain", "identity", "path_to_write", "release"]
 
@@ -59,7 +60,10 @@ def path_to_write(path: str | os.PathLike[str], *suffixes: str) -> Path:
         raise ParameterError(msg)
     found = Path(text).expanduser()
     if suffixes and found.suffix.lower() not in suffixes:
-        msg = f"the suffix must be one of {', '.join(suffixes)}, not {found.suffix!r} ({text!r})"
+        msg = (
+            f"the suffix must be one of {', '.join(suffixes)}, not {shown(found.suffix)} "
+            f"({shown(text)})"
+        )
         raise ParameterError(msg)
     try:
         _check_place(found, text)
@@ -70,7 +74,7 @@ def path_to_write(path: str | os.PathLike[str], *suffixes: str) -> Path:
 
 def _check_place(path: Path, text: str) -> None:
     if path.is_dir():
-        msg = f"{text!r} is a folder; give the path of a file in it"
+        msg = f"{shown(text)} is a folder; give the path of a file in it"
         raise ParameterError(msg)
     if not path.parent.is_dir():
         msg = f"there is no folder {str(path.parent)!r} to write {path.name!r} to; make it first"
@@ -84,7 +88,7 @@ def _check_place(path: Path, text: str) -> None:
         place = path
     if not os.access(place, os.W_OK):
         name = str(place.absolute())
-        msg = f"{name!r} cannot be written; choose another folder, or change its permissions"
+        msg = f"{shown(name)} cannot be written; choose another folder, or change its permissions"
         raise ParameterError(msg)
 
 

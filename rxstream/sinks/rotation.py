@@ -10,7 +10,7 @@ import numpy as np
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
-from rxstream.printable import get_logger
+from rxstream.printable import get_logger, shown
 from rxstream.validation import is_whole
 
 __all__ = ["Rotation"]
@@ -55,14 +55,14 @@ class Rotation:
         in_time: bool = False,
     ) -> None:
         if rotate is None and keep is not None:
-            msg = f"keep={keep!r} needs rotate=: how long each file is [s]"
+            msg = f"keep={shown(keep)} needs rotate=: how long each file is [s]"
             raise ParameterError(msg)
         if keep is not None and not is_whole(keep, 1):
-            msg = f"keep must be a whole number of files >= 1, not {keep!r}"
+            msg = f"keep must be a whole number of files >= 1, not {shown(keep)}"
             raise ParameterError(msg)
         self._span = None if rotate is None else to_span(rotate, "rotate")
         if self._span is not None and self._span < _MIN_SPAN:
-            msg = f"rotate must be at least 1 s, not {rotate!r}"
+            msg = f"rotate must be at least 1 s, not {shown(rotate)}"
             raise ParameterError(msg)
         self._path, self._keep, self._in_time = path, keep, in_time
         self._suffix = path.suffix if suffix is None else path.name[-len(suffix) :]

@@ -12,6 +12,7 @@ from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.optional import import_optional
+from rxstream.printable import shown
 from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.frame_times import FrameTimes
 from rxstream.sinks.video_codecs import CODECS, CONTAINERS
@@ -96,14 +97,14 @@ class video(FileSink):  # noqa: N801 - used like a function
         super().__init__(path)
         self._container = CONTAINERS[self.path.suffix.lower()]
         if rate is not None and not is_positive(rate):
-            msg = f"rate must be > 0 Hz, not {rate!r}"
+            msg = f"rate must be > 0 Hz, not {shown(rate)}"
             raise ParameterError(msg)
         self._rate, self._letters = rate, codec or self._container.default
         known = isinstance(codec, str | None) and CODECS.get(self._letters.upper())
         if not known or known.encoder not in self._container.codecs.split() or codec == "":
             fit = [c for c, one in CODECS.items() if one.encoder in self._container.codecs.split()]
             msg = (
-                f"{self.name}: cannot write codec {codec!r} to a {self.path.suffix} file; "
+                f"{self.name}: cannot write codec {shown(codec)} to a {self.path.suffix} file; "
                 f"there are {', '.join(fit)}"
             )
             raise ParameterError(msg)
@@ -136,7 +137,7 @@ class video(FileSink):  # noqa: N801 - used like a function
         try:
             av.codec.Codec(self._codec.encoder, "w")
         except ValueError as error:
-            msg = f"{self.name}: this build of PyAV cannot write codec {self._letters!r}"
+            msg = f"{self.name}: this build of PyAV cannot write codec {shown(self._letters)}"
             raise ParameterError(msg) from error
         height, width = (n + n % 2 for n in info.shape[:2])
 

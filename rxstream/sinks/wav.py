@@ -14,6 +14,7 @@ from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.optional import import_optional
+from rxstream.printable import shown
 from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.flac import FlacFile
 from rxstream.sinks.pcm import ENCODINGS
@@ -100,7 +101,7 @@ class wav(FileSink):  # noqa: N801 - used like a function
         flac = self.path.suffix.lower() == ".flac"
         possible = sorted({*_FLAC.values()} if flac else ENCODINGS)
         if subtype is not None and subtype not in possible:
-            msg = f"subtype must be one of {', '.join(possible)}, not {subtype!r}"
+            msg = f"subtype must be one of {', '.join(possible)}, not {shown(subtype)}"
             raise ParameterError(msg)
         self._subtype = subtype
         # now, and not with the first chunk

@@ -13,6 +13,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.step_error import step_error
 from rxstream.steps.stream import Stream
@@ -144,7 +145,7 @@ def stream_names(others: Sequence[Any], operator: str) -> list[str | None]:
         raise ParameterError(msg)
     for other in others:
         if not isinstance(other, Observable):
-            msg = f"{operator}: {other!r:.80} is no stream of chunks; options need their names"
+            msg = f"{operator}: {shown(other, 80)} is no stream of chunks; options need their names"
             raise ParameterError(msg)
     return [stream_name(other) for other in others]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 
 __all__ = ["belongs_to_caller", "no_chunk", "step_error"]
 
@@ -61,5 +62,7 @@ def no_chunk(item: object) -> ParameterError:
     else:
         remedy = "make chunks of it: Chunk.regular(samples, info, start=...) or Chunk.stamped"
     kind = type(item).__name__
-    msg = f"rxstream operators take chunks, and this one was given {kind} {item!r:.60}; {remedy}"
+    msg = (
+        f"rxstream operators take chunks, and this one was given {kind} {shown(item, 60)}; {remedy}"
+    )
     return ParameterError(msg)

@@ -13,6 +13,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time
 from rxstream.errors import NotRewindableError, ParameterError
+from rxstream.printable import shown
 from rxstream.steps.heartbeats import WithoutHeartbeats
 from rxstream.steps.observers import subscribe_guarded
 from rxstream.steps.pull import BaseReader, StreamReader, iterate_stream
@@ -108,7 +109,7 @@ class Stream(Observable[T]):
             msg = f"{self.chain}: subscribe takes an observer: make one, {on_next.__name__}(...)"
             raise ParameterError(msg)
         if on_next is not None and not callable(on_next) and not hasattr(on_next, "on_next"):
-            msg = f"{self.chain}: subscribe takes a function or an observer, not {on_next!r}"
+            msg = f"{self.chain}: subscribe takes a function or an observer, not {shown(on_next)}"
             raise ParameterError(msg)
         on_subscribe = getattr(on_next, "on_subscribe", None)
         if on_subscribe is not None:
@@ -150,7 +151,8 @@ class Stream(Observable[T]):
                 result = operator(result)
                 if result is None or isinstance(result, Chunk):
                     msg = (
-                        f"pipe: {name_of(operator)} is no operator, it returned {result!r:.80}: "
+                        f"pipe: {name_of(operator)} is no operator, it returned "
+                        f"{shown(result, 80)}: "
                         "give a function to ops.map_data, reactivex's map, or subscribe"
                     )
                     raise ParameterError(msg)
@@ -189,7 +191,7 @@ class Stream(Observable[T]):
     def last(self, seconds: Any = None) -> Any:
         """Raise `NotRewindableError` for a length of time; for a predicate, see RxPY's `last`."""
         if seconds is not None and not callable(seconds):
-            self._refuse(f"last({seconds!r})")
+            self._refuse(f"last({shown(seconds)})")
         return self.pipe(rxo.last(seconds))
 
     def between(self, t0: Time, t1: Time) -> Chunk:
@@ -302,7 +304,7 @@ def _check_operator(operator: object) -> None:
         msg = f"pipe: call it, ops.{name_of(operator)}(...)"
         raise ParameterError(msg)
     if isinstance(operator, Observable) or not callable(operator):
-        msg = f"pipe takes operators, e.g. ops.rms(0.1), not {operator!r:.80}"
+        msg = f"pipe takes operators, e.g. ops.rms(0.1), not {shown(operator, 80)}"
         raise ParameterError(msg)
 
 

@@ -6,8 +6,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from rxstream.data.stream_info import DeviceCounter
+from rxstream.data.stream_info import DeviceCounter, is_rate
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.validation import is_number, is_positive, is_whole
 
 __all__ = ["ClockSettings", "OnStep"]
@@ -87,7 +88,7 @@ class ClockSettings:
                 value = value.item()
                 object.__setattr__(self, name, value)
             if not good(value):
-                msg = f"{name} must be {wanted}, not {value!r}"
+                msg = f"{name} must be {wanted}, not {shown(value)}"
                 raise ParameterError(msg)
 
 
@@ -108,7 +109,7 @@ def _is_range(value: Any) -> bool:
 
 
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("rate", lambda v: v is None or is_positive(v), "> 0 Hz, or None for irregular samples"),
+    ("rate", lambda v: v is None or is_rate(v), "> 0 Hz, or None for irregular samples"),
     (
         "quantum",
         lambda v: v is None or is_whole(v, 1),

@@ -11,6 +11,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Time
 from rxstream.data.timed import interval_of, trim_to
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import Stream
@@ -161,7 +162,8 @@ class _WarmupFilter:
         if interval is None:
             msg = (
                 f"past(warmup=...).pipe: what operator {self._number} gives has no time "
-                f"({item!r:.80}), so whether it is of the warm-up is not known; end the pipe where "
+                f"({shown(item, 80)}), so whether it is of the warm-up is not known; end "
+                "the pipe where "
                 "results still have one: past(...).pipe(...).pipe(this_operator, ...)"
             )
             raise ParameterError(msg)

@@ -10,6 +10,7 @@ from reactivex import abc
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, Time, format_time, to_ns, to_span
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.printable import shown
 from rxstream.steps.stream import Stream
 from rxstream.validation import check_choice
 from rxstream.window.log import Log, Policy
@@ -209,10 +210,10 @@ class Rewindable(Stream[Chunk]):
         t1 = None if end is None else to_ns(end)
         warm = to_span(warmup, "warmup", zero=True)
         if back is not None and t0 is not None:
-            msg = f"past takes seconds or start=, not both: {seconds!r} and {start!r}"
+            msg = f"past takes seconds or start=, not both: {shown(seconds)} and {shown(start)}"
             raise ParameterError(msg)
         if warm and back is None and t0 is None:
-            msg = f"past(warmup={warmup!r}) needs seconds or start=, before which it lies"
+            msg = f"past(warmup={shown(warmup)}) needs seconds or start=, before which it lies"
             raise ParameterError(msg)
         return Replay(self.log, back=back, start=t0, end=t1, warmup=warm, cut=cut)
 

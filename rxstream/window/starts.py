@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from rxstream.data.clock import Duration, Time, to_ns, to_span
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.validation import checked_name
 from rxstream.window.log import Log, Policy
 
@@ -36,7 +37,7 @@ class StartPosition:
             Unless exactly one of them is given, and is a duration or a time.
         """
         if (seconds is None) == (to is None):
-            msg = f"rewind takes seconds or to=, one of them, not {seconds!r} and {to!r}"
+            msg = f"rewind takes seconds or to=, one of them, not {shown(seconds)} and {shown(to)}"
             raise ParameterError(msg)
         back = None if seconds is None else to_span(seconds, "rewind", zero=True)
         return replace(self, back=back, to=None if to is None else to_ns(to))

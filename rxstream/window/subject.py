@@ -13,6 +13,7 @@ from reactivex.subject import Subject
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.validation import checked_name, is_whole
 from rxstream.window.janitor import janitor
 from rxstream.window.log import Log
@@ -40,7 +41,7 @@ _all: "weakref.WeakSet[TimeWindowSubject]" = weakref.WeakSet()
 def check_bytes(max_bytes: int) -> None:
     """Raise `ParameterError` if ``max_bytes`` is not a whole number >= 1."""
     if not is_whole(max_bytes, 1):
-        msg = f"max_bytes must be a whole number >= 1, not {max_bytes!r}"
+        msg = f"max_bytes must be a whole number >= 1, not {shown(max_bytes)}"
         raise ParameterError(msg)
 
 

@@ -16,7 +16,7 @@ BROKEN = {
     "nothing": ("p_nothing:Source", "", "AttributeError"),
     "number": ("p_number:Source", "Source = 5", "is no class, but 5"),
     "module": ("p_module", "", "is no class, but <module"),
-    "malformed": ("no module at all", None, "AttributeError"),
+    "malformed": ("no module at all", None, "cannot be loaded ("),
     "no_info": ("p_no_info:Source", "class Source:\n def open(self, e, f): ...", "it needs `info`"),
     "wrong_info": (
         "p_wrong_info:Source",

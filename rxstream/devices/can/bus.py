@@ -27,7 +27,7 @@ from rxstream.errors import (
 )
 from rxstream.formats.can import CAN_DTYPE, pack
 from rxstream.formats.can_decode import StreamDecoder
-from rxstream.printable import get_logger
+from rxstream.printable import get_logger, shown
 
 __all__ = ["BusReader", "forward_pieces", "open_bus"]
 
@@ -219,7 +219,7 @@ def open_bus(
         If the bus is taken or not there.
     """
     if interface is not None and interface not in can.VALID_INTERFACES:
-        msg = f"python-can has no interface {interface!r}; there are {_listed(can)}"
+        msg = f"python-can has no interface {shown(interface)}; there are {_listed(can)}"
         raise ParameterError(msg)
     try:
         return can.Bus(channel=channel, interface=interface, **options)

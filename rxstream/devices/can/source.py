@@ -20,6 +20,7 @@ from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag
 from rxstream.formats.can_decode import Decoder, StreamDecoder
 from rxstream.optional import import_optional
+from rxstream.printable import shown
 from rxstream.validation import check_choice
 
 __all__ = ["CAN_DTYPE", "Can", "CanFlag"]
@@ -111,7 +112,7 @@ class Can:
         for name in ("bitrate", "data_bitrate"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and value > 0):
-                msg = f"{name} must be a number of bits per second > 0, not {value!r}"
+                msg = f"{name} must be a number of bits per second > 0, not {shown(value)}"
                 raise ParameterError(msg)
         if self.data_bitrate is not None and not self.fd:
             msg = f"data_bitrate={self.data_bitrate} is for CAN FD: add fd=True, or leave it out"
@@ -120,18 +121,18 @@ class Can:
         self._check_kind()
         _filters(self.filters)
         if self.signals is not None and self.decode is None:
-            msg = f"signals={self.signals!r} needs the database they are in: add decode="
+            msg = f"signals={shown(self.signals)} needs the database they are in: add decode="
             raise ParameterError(msg)
         if self.decode is not None:
             object.__setattr__(self, "_decoder", Decoder(self.decode, self.signals))
 
     def _check_kind(self) -> None:
         if self.path is not None and self.channel is not None:
-            msg = f"give channel or path, not both: {self.channel!r} and {self.path!r}"
+            msg = f"give channel or path, not both: {shown(self.channel)} and {self.path!r}"
             raise ParameterError(msg)
         if self._file is None:
             if self.start is not None:
-                msg = f"start={self.start!r} is for log files; a bus is live"
+                msg = f"start={shown(self.start)} is for log files; a bus is live"
                 raise ParameterError(msg)
             return
         if self.start is not None:
@@ -140,7 +141,10 @@ class Can:
         for name in _BUS_ONLY:
             value = getattr(self, name)
             if value not in (fields[name].default, {}):
-                msg = f"{name}={value!r} is for a bus; {self._file!r} is a log file: leave it out"
+                msg = (
+                    f"{name}={shown(value)} is for a bus; {self._file!r} is a log file: leave "
+                    "it out"
+                )
                 raise ParameterError(msg)
 
     @property
@@ -218,7 +222,7 @@ class Can:
 def _filters(filters: Sequence[int | Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the filters as dicts of python-can."""
     if isinstance(filters, str | Mapping) or not isinstance(filters, Iterable):
-        msg = f"filters must be a list of identifiers or dicts, not {filters!r}"
+        msg = f"filters must be a list of identifiers or dicts, not {shown(filters)}"
         raise ParameterError(msg)
     made: list[Mapping[str, Any]] = []
     for wanted in filters:
@@ -230,7 +234,8 @@ def _filters(filters: Sequence[int | Mapping[str, Any]]) -> list[Mapping[str, An
             made.append({"can_id": int(wanted), "can_mask": mask, "extended": long})
         else:
             msg = (
-                f"filters: {wanted!r} is neither an identifier from 0 to 0x1FFFFFFF nor a dict "
+                f"filters: {shown(wanted)} is neither an identifier from 0 to 0x1FFFFFFF "
+                "nor a dict "
                 "with can_id and can_mask"
             )
             raise ParameterError(msg)

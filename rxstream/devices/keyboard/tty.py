@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from rxstream.devices.keyboard.decode import Decoder
 from rxstream.errors import DeviceBusyError, DeviceLostError, DeviceNotFoundError
+from rxstream.printable import shown
 
 __all__ = ["Terminal", "find_terminal", "open_terminal"]
 
@@ -163,7 +164,7 @@ def open_terminal(tty: str | int | None, *, signals: bool, echo: bool) -> Termin
                 raise
         if owned:
             os.close(fd)
-    what = "this program has no terminal" if tty is None else f"{tty!r} is no terminal"
+    what = "this program has no terminal" if tty is None else f"{shown(tty)} is no terminal"
     msg = f"keyboard: {what}; {_REMEDY}"
     raise DeviceNotFoundError(msg)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.validation import check_choice
 
 __all__ = ["Delay", "DelayKind", "Drops", "Stalls", "block_of", "require"]
@@ -22,7 +23,7 @@ def require(name: str, value: float, *, zero: bool = True, remedy: str = "") -> 
     """Raise `ParameterError` unless ``value`` is finite and ``>= 0`` (``> 0`` without `zero`)."""
     if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
         least = ">= 0" if zero else "> 0"
-        msg = f"{name} must be {least} and finite, not {value!r}{remedy and '; ' + remedy}"
+        msg = f"{name} must be {least} and finite, not {shown(value)}{remedy and '; ' + remedy}"
         raise ParameterError(msg)
 
 
@@ -111,7 +112,10 @@ class Drops:
     def __post_init__(self) -> None:
         require("Drops.every", self.every, zero=False)
         if not 1 <= self.least <= self.most:
-            msg = f"Drops need 1 <= least <= most, not least={self.least!r}, most={self.most!r}"
+            msg = (
+                f"Drops need 1 <= least <= most, not least={shown(self.least)}, "
+                f"most={shown(self.most)}"
+            )
             raise ParameterError(msg)
         check_choice(self.unit, DropUnit, "Drops.unit")
 

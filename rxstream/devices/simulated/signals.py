@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag
 from rxstream.formats.keys import KEY_DTYPE
+from rxstream.printable import shown
 
 __all__ = ["Signal", "SignalName", "can_frames", "frame_number", "make_values", "typed_keys"]
 
@@ -72,7 +73,7 @@ def make_values(
     """
     if name not in get_args(SignalName):
         known = ", ".join(get_args(SignalName))
-        msg = f"signal {name!r} is unknown; take one of {known}, or give a function"
+        msg = f"signal {shown(name)} is unknown; take one of {known}, or give a function"
         raise ParameterError(msg)
     if name == "video":
         return _video(index, shape, dtype)
@@ -139,7 +140,9 @@ def _scaled(values: NDArray[np.float64], dtype: np.dtype[Any], name: str) -> NDA
         return np.rint(values * np.iinfo(dtype).max).astype(dtype)
     if dtype.kind == "u":
         return np.rint((values + 1) / 2 * np.iinfo(dtype).max).astype(dtype)
-    msg = f"signal {name!r} cannot be written as {dtype}; give a function of the sample numbers"
+    msg = (
+        f"signal {shown(name)} cannot be written as {dtype}; give a function of the sample numbers"
+    )
     raise ParameterError(msg)
 
 

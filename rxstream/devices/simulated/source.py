@@ -20,6 +20,7 @@ from rxstream.devices.simulated.simulation import Simulation
 from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE
 from rxstream.formats.keys import KEY_DTYPE
+from rxstream.printable import shown
 from rxstream.validation import is_whole
 
 __all__ = ["Simulated"]
@@ -123,32 +124,34 @@ class Simulated:
         require("frequency", self.frequency)
         require("resolution", self.resolution, zero=False)
         if self.stamps not in (None, "own", "host"):
-            msg = f"stamps must be None, 'own' or 'host', not {self.stamps!r}"
+            msg = f"stamps must be None, 'own' or 'host', not {shown(self.stamps)}"
             raise ParameterError(msg)
         if self.duration is not None:
             require("duration", self.duration, zero=False)
         if self.blocksize is not None and self.blocksize < 1:
-            msg = f"blocksize must be >= 1, not {self.blocksize!r}"
+            msg = f"blocksize must be >= 1, not {shown(self.blocksize)}"
             raise ParameterError(msg)
         if any(n < 1 for n in self.shape):
-            msg = f"shape must be of numbers >= 1, not {self.shape!r}"
+            msg = f"shape must be of numbers >= 1, not {shown(self.shape)}"
             raise ParameterError(msg)
         if self.channels and (not self.shape or len(self.channels) != self.shape[-1]):
-            msg = f"{len(self.channels)} channel labels do not fit the shape {self.shape!r}"
+            msg = f"{len(self.channels)} channel labels do not fit the shape {shown(self.shape)}"
             raise ParameterError(msg)
         for name, most in (("ppm", 1e5), ("drift", 1e3), ("wander", 1e3)):
             if not abs(getattr(self, name)) <= most:
-                msg = f"{name} must be within -{most:g} to {most:g}, not {getattr(self, name)!r}"
+                msg = (
+                    f"{name} must be within -{most:g} to {most:g}, not {shown(getattr(self, name))}"
+                )
                 raise ParameterError(msg)
         if not is_whole(self.seed, 0):
-            msg = f"seed must be an integer >= 0, not {self.seed!r}"
+            msg = f"seed must be an integer >= 0, not {shown(self.seed)}"
             raise ParameterError(msg)
         before = 0.0
         for at, lasts in self.unplugs:
             if not (before < at < math.inf and 0 < lasts < math.inf):
                 msg = (
                     "unplugs must be pairs (at, for how long) of seconds > 0, one after the "
-                    f"other, not {self.unplugs!r}"
+                    f"other, not {shown(self.unplugs)}"
                 )
                 raise ParameterError(msg)
             before = at + lasts

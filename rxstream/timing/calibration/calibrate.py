@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.timing.calibration.matching import MIN_EVENTS, candidates, check_single, refine, vote
 from rxstream.validation import is_positive
 
@@ -129,7 +130,7 @@ def calibrate_latency(
     """
     for name, value in (("tolerance", tolerance), ("jitter", jitter)):
         if not is_positive(value):
-            msg = f"{name} must be > 0 seconds, not {value!r}"
+            msg = f"{name} must be > 0 seconds, not {shown(value)}"
             raise ParameterError(msg)
     first, second = _times("a", a), _times("b", b)
     zero = int(first[0])
@@ -177,7 +178,7 @@ def onset_times(chunk: Chunk[Any], threshold: float, holdoff: Duration = 0.1) ->
     """
     quiet = to_span(holdoff, "holdoff")
     if not is_positive(threshold):
-        msg = f"threshold must be a number > 0, not {threshold!r}"
+        msg = f"threshold must be a number > 0, not {shown(threshold)}"
         raise ParameterError(msg)
     data = chunk.data
     if data.ndim > 2 or data.dtype.kind not in "biuf":

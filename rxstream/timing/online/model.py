@@ -4,6 +4,7 @@ from math import inf
 
 from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.timing.online.bounds import LowerBounds
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.envelope import LowerEnvelope
@@ -61,7 +62,10 @@ class ClockModel:
 
     def __init__(self, settings: ClockSettings) -> None:
         if not isinstance(settings, ClockSettings):
-            msg = f"ClockModel needs ClockSettings, as ClockSettings(rate=48e3), not {settings!r}"
+            msg = (
+                "ClockModel needs ClockSettings, as ClockSettings(rate=48e3), not "
+                f"{shown(settings)}"
+            )
             raise ParameterError(msg)
         rate, quantum = settings.rate, settings.quantum
         self._settings = settings
