@@ -184,7 +184,7 @@ class ArrivalGrid(Placer):
 class ClockModelled(Placer):
     """Regular samples on the line that the clock model finds under their arrivals."""
 
-    __slots__ = ("_model", "_own", "_pushed", "_starts")
+    __slots__ = ("_model", "_own", "_pushed", "_stamped", "_starts")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
@@ -192,6 +192,7 @@ class ClockModelled(Placer):
         super().__init__(info, settings, progress, loss)
         self._model = ClockModel(settings)
         self._own = OwnClockCheck(progress.reports, live=progress.live)
+        self._stamped = False  # whether it has had stamps of the device
         self._pushed = 0  # readings that the model has had
         self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each
 
@@ -213,8 +214,14 @@ class ClockModelled(Placer):
         if reading.counter is not None:
             # a way that counts losses itself may come after this one
             self._loss.follow(reading.counter, arrival)
+        # the model begins anew with the first stamp, and the device does not
+        anew = own is not None and not self._stamped and self._pushed > 0
         stamp = self._push(reading, n, arrival, own)
         first, last, period, uncertainty, lost, reason, state, events = stamp
+        if own is not None:
+            self._stamped = True
+            if anew and reason == "restart":
+                lost = reason = None
         if reading.lost:
             lost, reason = max(reading.lost, lost or 0), reading.reason
         start = self._progress.continued(first, reason)

@@ -162,13 +162,13 @@ class Stamper:
         if progress.overrun:
             progress.overrun -= 1
         stamps = reading.device_time
-        if type(stamps) is not self._stamps:
-            self._stamps, self._placer = type(stamps), self._choose(stamps)
         if stamps is not None:
             if type(stamps) is np.ndarray and stamps.dtype is _INT64 and stamps.shape == (n,):
                 stamps = stamps.copy()  # a driver may use it again
             elif type(stamps) is not int:
                 stamps = self._check.stamps(stamps, n)
+        if type(stamps) is not self._stamps:
+            self._stamps, self._placer = type(stamps), self._choose(stamps)
         axis, start, end, lost, reason, state, events = self._placer.place(
             reading, n, arrival, stamps
         )
@@ -235,7 +235,7 @@ class Stamper:
         """
         info, regular = self._info, self._info.period is not None
         corrected, host = self._mode == "corrected", info.device_clock == "host"
-        single = isinstance(stamps, int | np.integer)
+        single = isinstance(stamps, int)
         now = self._placer if self._placers else None
         if isinstance(now, HostStamps) or (
             isinstance(now, DriverSmoothed) and (single or stamps is None)
