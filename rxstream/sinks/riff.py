@@ -1,9 +1,9 @@
 """WAV files whose head is true at every moment: RIFF, and RF64 from 4 GiB on.
 
-The standard library's `wave` writes at most 4 GiB and no floats. libsndfile writes RF64, but its head
-is brought up to date by commands that soundfile does not offer, and is then one that `wave` does
-not read before Python 3.12. The layout, with a chunk kept free for lengths of 64 bits, is EBU Tech
-3306.
+The standard library's `wave` writes at most 4 GiB and no floats. libsndfile writes RF64, but its
+head is brought up to date by commands that soundfile does not offer, and is then one that `wave`
+does not read before Python 3.12. The layout, with a chunk kept free for lengths of 64 bits, is EBU
+Tech 3306.
 """
 
 import struct
