@@ -44,10 +44,7 @@ class Janitor:
             self._calls[key] = weakref.WeakMethod(method), every
             self._due[key] = time.monotonic() + every
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="rxstream-janitor", daemon=True
-                )
-                self._thread.start()
+                self._start()
             self._change.notify()
 
         def cancel() -> None:
@@ -64,6 +61,16 @@ class Janitor:
             thread.join(1.0)
 
         return cancel
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="rxstream-janitor", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The system has no more threads, or the program ends: the next call tries again.
+            _logger.warning("rxstream: idle windows are not trimmed: %s", error)
+            return
+        self._thread = thread
 
     def _forget(self, key: int) -> None:
         self._calls.pop(key, None)
@@ -91,7 +98,7 @@ class Janitor:
 def _call(method: Callable[[], bool] | None) -> bool:
     try:
         return method is not None and method()
-    except Exception:
+    except BaseException:
         # other calls still need the thread
         _logger.exception("rxstream: %r raised and is not called again", method)
         return False

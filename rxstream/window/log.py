@@ -7,6 +7,7 @@ that falls out of it obeys its policy, and gets what it missed as a gap.
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil, log10
 from threading import get_ident
 from typing import Literal, TypeAlias
 
@@ -125,14 +126,12 @@ class Log:
             if full:
                 self._trim(limit)
                 held = self._blocking and self._is_full(limit)
-        try:
-            if idle:
-                _wake_all(idle)
-        finally:
-            if held:
-                self._wait_for_blocking(limit)
-            if full and self._short:
-                self._report_short()
+        if idle:
+            _wake_all(idle)
+        if held:
+            self._wait_for_blocking(limit)
+        if full and self._short:
+            self._report_short()
 
     def end(self, error: Exception | None = None) -> None:
         """Let every reader finish what is there and then end, with ``error`` if there is one."""
@@ -219,10 +218,12 @@ class Log:
         if self._report is None:
             return
         held, span = self.held, self.span / 1e9
-        wanted = self.max_bytes * span / held if held else float("inf")
+        larger = ""
+        if held:
+            larger = f", as max_bytes={_rounded_up(self.max_bytes * span / held):_}"
         msg = (
             f"{self.name}: max_bytes, {self.max_bytes / 1e6:.3g} MB, holds {held:.3g} s of the "
-            f"{span:g} s of history; make it max_bytes={wanted:.2g}, or the history shorter"
+            f"{span:g} s of history; make it more{larger}, or the history shorter"
         )
         self._report(ShortHistoryError(msg))
 
@@ -454,6 +455,12 @@ def _cut(chunks: list[Chunk], begin: int) -> list[Chunk]:
     if found and found[0].covered_from < begin:
         found[0] = found[0].between(begin, found[0].end)
     return found
+
+
+def _rounded_up(number: float) -> int:
+    """Return a number >= 1 with no more than two digits that are not 0, and no less than it."""
+    unit: int = 10 ** max(0, int(log10(number)) - 1)
+    return ceil(number / unit) * unit
 
 
 def _time_of(place: Place) -> int:

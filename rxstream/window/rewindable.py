@@ -74,7 +74,11 @@ class Rewindable(Stream[Chunk]):
         start.check(self.log)
 
     def rewind(self, seconds: Duration | None = None, *, to: Time | None = None) -> "WindowView":
-        """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live."""
+        """Begin ``seconds`` [s] before the newest sample, or at the time ``to``, and go on live.
+
+        Where that is no longer held it begins with a `Gap`; where it is still to come, at that
+        time.
+        """
         return WindowView(self, self._start.rewound(seconds, to))
 
     def on_lag(self, policy: Policy, *, name: str | None = None) -> "WindowView":

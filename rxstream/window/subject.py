@@ -14,6 +14,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
+from rxstream.steps.step_error import no_chunk
 from rxstream.validation import checked_name, is_whole
 from rxstream.window.janitor import janitor
 from rxstream.window.log import Log
@@ -125,9 +126,13 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
             If it begins before the end of the one before it: it goes back, or comes twice.
         DisposedException
             After `dispose`, as any Subject of RxPY.
+        ParameterError
+            If it is no chunk.
         """
         if self.is_disposed:
             raise DisposedException
+        if not isinstance(value, Chunk):
+            raise no_chunk(value)
         self._log.append(value)
         if self._unwatch is None:
             self._watch()

@@ -175,7 +175,12 @@ class SubscriberWorker(Disposable):
             pass
 
     def _wake_scheduler(self) -> None:
-        if self._scheduler is None or self._gone or self._log.forgotten:
+        # as above
+        if not self._log.forgotten:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._scheduler is None or self._gone:
             return
         try:
             self._scheduler.schedule(_Turn(self))
@@ -185,7 +190,7 @@ class SubscriberWorker(Disposable):
     def take_turn(self) -> None:
         """Deliver one batch on the scheduler, so that others on it have a turn."""
         if not self._gone and self._deliver_batch():
-            self._wake_scheduler()
+            self._schedule()
 
     def _deliver_batch(self) -> bool:
         """Deliver the next chunks; return False if there were none, or at the end."""
@@ -193,6 +198,9 @@ class SubscriberWorker(Disposable):
             chunks = self._log.take(self.cursor)
         except Exception as error:  # noqa: BLE001 - a LagError goes where stream errors go
             self._finish(error)
+            return False
+        except BaseException as error:  # noqa: BLE001 - ^C
+            self._cut_off(error)
             return False
         if chunks is None:
             self._finish(self._log.error)

@@ -153,8 +153,8 @@ def test_a_short_history_is_reported_once_with_figures_and_remedy() -> None:
     (error,) = reported
     assert isinstance(error, ShortHistoryError)
     assert str(error) == (
-        "mic: max_bytes, 0.1 MB, holds 1.38 s of the 60 s of history; make it max_bytes=4.3e+06, "
-        "or the history shorter"
+        "mic: max_bytes, 0.1 MB, holds 1.38 s of the 60 s of history; make it more, as "
+        "max_bytes=4_400_000, or the history shorter"
     )
     assert subject.log.nbytes <= 100_000
     subject.on_completed()
@@ -333,4 +333,20 @@ def test_its_subscribers_on_a_scheduler_end() -> None:
 
     assert eventually(freed)
     assert got == [0]
+    loop.dispose()
+
+
+def test_its_subscribers_on_a_scheduler_get_what_is_there() -> None:
+    """More than one batch, and the loop is busy while the subject is forgotten."""
+    loop, got, go = EventLoopScheduler(), list[int](), threading.Event()
+    subject = TimeWindowSubject(60.0)
+    loop.schedule(lambda *_: go.wait(10))
+    subject.subscribe(lambda chunk: got.append(chunk.index), scheduler=loop)
+    for k in range(500):
+        subject.on_next(ramp(k, 1))
+    subject.log.forget()
+    go.set()
+    assert eventually(lambda: got == list(range(500)))
+    assert eventually(lambda: subject.log.cursors() == [])
+    subject.on_completed()
     loop.dispose()

@@ -142,3 +142,9 @@ def test_what_goes_back_is_refused_and_changes_nothing() -> None:
     assert values([subject.between(5 * MS, 25 * MS)]) == list(range(5, 25))
     assert values([subject.at(29 * MS)]) == [29]
     subject.on_completed()
+
+
+@pytest.mark.parametrize("item", [5, None, [ramp(0, 1)], "chunk"])
+def test_it_takes_chunks(item: Any) -> None:
+    with pytest.raises(ParameterError, match="take chunks"):
+        TimeWindowSubject(60.0).on_next(item)
