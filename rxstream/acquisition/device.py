@@ -455,12 +455,14 @@ class Device(Rewindable):
         ParameterError
             If ``t1`` is before ``t0``.
         """
+        log = self.log
         try:
-            return super().between(t0, t1)
+            return log.between(t0, t1)
         except ChunkError:
-            if self.log.newest() is not None:
-                raise
-        return Chunk.empty(self.info, self._clock.now())
+            if log.newest() is None:
+                return Chunk.empty(self.info, self._clock.now())
+        # the first chunk has come just now
+        return log.between(t0, t1)
 
 
 def _is_past(start: StartPosition, log: Log) -> bool:

@@ -1,5 +1,6 @@
 """Say once that something waits for a device that nobody opens."""
 
+import threading
 import weakref
 from collections.abc import Callable
 
@@ -30,15 +31,18 @@ class WaitingNotice:
         self._name, self._describe = name, weakref.WeakMethod(describe)
         self._cancel: Callable[[], None] | None = None
         self._said = False
+        self._guard = threading.Lock()
 
     def begin(self) -> None:
         """Note that something waits."""
-        if self._cancel is None and not self._said:
-            self._cancel = janitor.watch(self._warn, _PATIENCE)
+        with self._guard:  # of two at once one would not be cancelled
+            if self._cancel is None and not self._said:
+                self._cancel = janitor.watch(self._warn, _PATIENCE)
 
     def end(self) -> None:
         """Note that the device is opened; a later session is told of anew."""
-        cancel, self._cancel, self._said = self._cancel, None, False
+        with self._guard:
+            cancel, self._cancel, self._said = self._cancel, None, False
         if cancel is not None:
             cancel()
 
