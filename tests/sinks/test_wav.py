@@ -192,6 +192,29 @@ def test_a_forked_child_that_ends_writes_nothing(name: str, tmp_path: Path) -> N
     assert np.array_equal(data, np.arange(20_000).astype("i2"))
 
 
+def test_a_file_beyond_4_gib(tmp_path: Path) -> None:
+    """Real, but for most of it: a hole in the file, which takes no room on the disk."""
+    chunk, path, whole = sound("int16"), tmp_path / "a.wav", 1_100_000_000
+    with wav(path) as sink:
+        sink.on_next(chunk)
+        file: Any = sink._writer._file  # type: ignore[union-attr]
+        file._file.truncate(file._begin + 4 * (whole - 1000))
+        sink._dirty = True
+        sink._flush()
+        assert soundfile.info(path).frames == whole - 1000
+        sink.on_next(chunk)
+        sink._flush()
+        assert soundfile.info(path).frames == whole
+    with path.open("rb") as raw:
+        assert raw.read(4) == b"RF64"
+    assert path.stat().st_size > 1 << 32
+    with soundfile.SoundFile(path) as found:
+        assert found.frames == whole
+        assert np.array_equal(found.read(1000, dtype="int16"), chunk.data)
+        found.seek(whole - 1000)
+        assert np.array_equal(found.read(dtype="int16"), chunk.data)
+
+
 # -- what cannot be ---------------------------------------------------------------------------
 
 
