@@ -70,8 +70,9 @@ class Device(Rewindable):
     path_delay
         Known least delay from a sample to its arrival [s]; it does not show in the data.
     reconnect
-        When the device is lost, open it again: ``True``, a fixed wait [s], or a `Backoff`. The
-        stream goes on with a ``Gap(reason="disconnect")``. None: the loss is an error.
+        When the device is lost, by whatever its driver raises, open it again: ``True``, a fixed
+        wait [s], or a `Backoff`. The stream goes on with a ``Gap(reason="disconnect")``. None: the
+        loss is an error. Each loss is logged, and `error` says why.
     clock
         Clock that gives the time of arrival.
 
