@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from rxstream.data.gap import Gap
+from rxstream.errors import SinkError
 from rxstream.sinks.output_file import OutputFile
+from rxstream.sinks.paths import explain, identity
 
 __all__ = ["FrameTimes"]
 
@@ -23,10 +25,20 @@ class FrameTimes:
     ----------
     path
         Path of the file; an existing one is replaced.
+
+    Raises
+    ------
+    SinkError
+        If it cannot be written, here and by all methods.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = OutputFile.begin(path, _lines([_HEADER]))
+        self._path = path
+        try:
+            self._file = OutputFile.begin(path, _lines([_HEADER]))
+        except OSError as error:
+            raise explain(error, path) from error
+        self._identity = identity(path)
         # rows of frames that are not in the video yet
         self._rows: deque[tuple[object, ...]] = deque()
         self._count = 0
@@ -47,17 +59,34 @@ class FrameTimes:
             for _ in rows:
                 self._rows.popleft()
 
+    def check_there(self) -> None:
+        """Raise `SinkError` if the file was removed, moved or replaced."""
+        if identity(self._path) != self._identity:
+            msg = (
+                f"{self._path}: was removed, moved or replaced while it was written; make a new "
+                "sink, and leave its files there"
+            )
+            raise SinkError(msg)
+
     def add_last(self, gaps: Sequence[Gap]) -> None:
         """Write a row for gaps after the last frame."""
         if gaps:
             self._put([("", "", *_cells(gaps))])
+
+    def remove(self) -> None:
+        """Close and delete the file, where there is no video."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def _put(self, rows: list[tuple[object, ...]]) -> None:
-        self._file.append(_lines(rows))
+        try:
+            self._file.append(_lines(rows))
+        except OSError as error:
+            raise explain(error, self._path) from error
 
 
 def _lines(rows: list[tuple[object, ...]]) -> bytes:

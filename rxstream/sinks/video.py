@@ -122,7 +122,7 @@ class video(FileSink):  # noqa: N801 - used like a function
         return self.path, self.times_path
 
     def open_file(self, path: Path, chunk: Chunk) -> FileWriter:
-        """Check that these are frames; the files are made with the first one."""
+        """Check that these are frames, and make the files with the first one."""
         info = chunk.info
         color = len(info.shape) == 3 and info.shape[2] in (1, 3)
         if info.dtype != np.uint8 or not (color or len(info.shape) == 2) or 0 in info.shape:
@@ -145,7 +145,10 @@ class video(FileSink):  # noqa: N801 - used like a function
             codec = self._letters, self._codec
             return VideoFile(av, path, self._container, codec, rate, (height, width))
 
-        return _Writer(open_video, self.times_path, info)
+        writer = _Writer(open_video, self.times_path, info)
+        if len(chunk):
+            writer.begin()
+        return writer
 
     def _check_rate(self, rate: float) -> None:
         most = min(self._codec.max_rate, self._container.max_rate)
@@ -180,6 +183,17 @@ class _Writer:
         """Frames that can be read, and their times."""
         return 0 if self._times is None else self._times.frames
 
+    def begin(self) -> tuple[VideoFile, FrameTimes]:
+        """Make both files, unless they are there."""
+        if self._video is None or self._times is None:
+            times = FrameTimes(self._times_path)
+            try:
+                self._video, self._times = self._open(), times
+            except BaseException:
+                times.remove()
+                raise
+        return self._video, self._times
+
     def write(self, chunk: Chunk) -> None:
         gaps, done = chunk.gap_positions, 0
         for i, (time, data) in enumerate(zip(chunk.time.tolist(), chunk.data, strict=True)):
@@ -191,26 +205,23 @@ class _Writer:
 
     def flush(self) -> None:
         if self._video is not None and self._times is not None:
+            self._times.check_there()
             self._video.flush()
             self._times.flush(self._video.samples)
 
     def close(self) -> None:
         video, times = self._video, self._times
-        if video is None:
+        if video is None or times is None:
             return
         try:
             video.close()
         finally:
-            if times is not None:
-                self._close_times(video, times)
+            self._close_times(video, times)
 
     def _put(self, time: int, data: NDArray[np.uint8]) -> None:
-        if self._video is None:
-            self._video = self._open()
-        if self._times is None:
-            self._times = FrameTimes(self._times_path)
-        self._video.write(_even(data), self._pixels)
-        self._times.add_frame(time, self._gaps)
+        video, times = self.begin()
+        video.write(_even(data), self._pixels)
+        times.add_frame(time, self._gaps)
         self._gaps.clear()
 
     def _close_times(self, video: VideoFile, times: FrameTimes) -> None:

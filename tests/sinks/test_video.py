@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from videos import HEIGHT, WIDTH, LiveTcp, frame, make_video, number_of
 
 from rxstream import Chunk, Device, Gap, StreamInfo, concat
 from rxstream.devices.camera import Camera
-from rxstream.errors import ChunkError, ParameterError, SubscriberError
+from rxstream.errors import ChunkError, ParameterError, SinkError, SubscriberError
 from rxstream.sinks import csv as csv_sink
 from rxstream.sinks.video import video
 
@@ -151,6 +152,31 @@ def test_both_files_have_one_writer(tmp_path: Path) -> None:
             video(tmp_path / "clip.avi").on_next(chunk(0, 1))
         sink.on_next(chunk(1, 1))
     assert len(rows(sink.path)) == len(frames(sink.path)[0]) == 2
+
+
+@pytest.mark.parametrize("which", ["path", "times_path"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_removed_ends_the_sink(tmp_path: Path, which: str, replaced: bool) -> None:
+    sink = video(tmp_path / "clip.mkv")
+    sink.on_next(chunk(0, 1))
+    path: Path = getattr(sink, which)
+    path.unlink()
+    if replaced:
+        path.write_text("of somebody else")
+    assert sink.wait(10)  # nothing more comes, and it is noticed
+    assert re.match(rf"{path}: was removed, moved or replaced", str(sink.error))
+    if replaced:
+        assert path.read_text() == "of somebody else"
+
+
+def test_without_a_place_for_the_times_there_is_no_video(tmp_path: Path) -> None:
+    sink = video(tmp_path / "clip.avi")
+    sink.times_path.mkdir()
+    with pytest.raises(
+        SinkError, match=r"clip\.avi\.times\.csv: cannot be written: Is a directory"
+    ):
+        sink.on_next(chunk(0, 1))
+    assert list(tmp_path.iterdir()) == [sink.times_path]
 
 
 def test_rate_and_codec(tmp_path: Path) -> None:
