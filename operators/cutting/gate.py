@@ -25,8 +25,8 @@ __all__ = ["gate"]
 
 
 class _Gate:
-    __slots__ = ("_after", "_before", "_buffer", "_decided", "_emitted_to", "_end", "_stamps",
-                 "_state")  # fmt: skip
+    __slots__ = ("_after", "_before", "_buffer", "_decided", "_emitted_to", "_end",
+                 "_left_out", "_stamps", "_state")  # fmt: skip
 
     def __init__(self, state: GateState, before: int, after: int) -> None:
         self._state, self._before, self._after = state, before, after
@@ -35,6 +35,8 @@ class _Gate:
         self._emitted_to: int | None = None  # time up to which chunks are out [ns]
         self._end = 0  # of the stream so far [ns]
         self._stamps = EqualStamps()
+        # number of the first sample left out since one has passed, or since the last gap
+        self._left_out: int | None = None
 
     def push(self, chunk: Chunk) -> list[Chunk]:
         emitted_to = self._emitted_to
@@ -52,7 +54,11 @@ class _Gate:
             and (passes.all() or not passes.any())
         ):
             self._emitted_to = chunk.end
-            return [chunk] if len(chunk) and passes[0] else _without_samples(chunk)
+            buffer.skip(chunk)
+            if not len(chunk) or not passes[0]:
+                return self._without_samples(chunk)
+            self._left_out = None
+            return [chunk]
         base = buffer.stop
         buffer.append(chunk)
         mask = np.zeros(buffer.stop - self._decided, bool)
@@ -135,7 +141,11 @@ class _Gate:
                 until = max(axis.at(1), axis.at(0) + 1)
             if i < j or emitted_to < until:
                 piece = buffer.between(emitted_to, until, i, j)
-                out += [piece] if i < j and mask[i - done] else _without_samples(piece)
+                if i < j and mask[i - done]:
+                    out.append(piece)
+                    self._left_out = None
+                else:
+                    out += self._without_samples(piece)
             emitted_to = until
         self._decided, self._emitted_to = stop, emitted_to
         buffer.trim(stop)
@@ -147,26 +157,25 @@ class _Gate:
             ]
         return out
 
+    def _without_samples(self, chunk: Chunk) -> list[Chunk]:
+        """Return the same time and gaps as chunks without samples.
 
-def _without_samples(chunk: Chunk) -> list[Chunk]:
-    """Return the same time and gaps as chunks without samples.
-
-    There is one for each gap and each stretch, because samples left out count in the index, which
-    is that of the first one left out: the same however the stretch was cut.
-    """
-    if not len(chunk):
-        return [chunk]
-    info = chunk.info
-    if not chunk.gap_positions:
-        return [Chunk.empty(info, chunk.start, chunk.end, index=chunk.index)]
-    out: list[Chunk] = []
-    for gaps, piece in split_at_gaps(chunk):
-        if gaps:
-            marks = tuple(GapAt(0, gap) for gap in gaps)
-            out.append(Chunk.empty(info, piece.start, index=piece.index, gap_positions=marks))
-        if piece.start < piece.end:
-            out.append(Chunk.empty(info, piece.start, piece.end, index=piece.index))
-    return out
+        There is one for each gap and each stretch, because samples left out count in the index. Of
+        a stretch it is that of the first one left out, the same however the stretch was cut.
+        """
+        info = chunk.info
+        out: list[Chunk] = []
+        for gaps, piece in split_at_gaps(chunk) if chunk.gap_positions else (([], chunk),):
+            if gaps:
+                self._left_out = None
+                marks = tuple(GapAt(0, gap) for gap in gaps)
+                out.append(Chunk.empty(info, piece.start, index=piece.index, gap_positions=marks))
+            index = piece.index if self._left_out is None else self._left_out
+            if len(piece):
+                self._left_out = index
+            if piece.start < piece.end or (not gaps and not len(chunk)):
+                out.append(Chunk.empty(info, piece.start, piece.end, index=index))
+        return out
 
 
 def _test(given: Any, name: str) -> Test | None:

@@ -22,7 +22,7 @@ from rxstream.timing.settings import ClockSettings, OnStep
 __all__ = ["timestamp_correct"]
 
 # After these the clock model begins anew.
-_RESTARTS = ("disconnect", "restart")
+_RESTARTS = ("disconnect", "restart", "suspended")
 
 # Settings of the clock model; it is not used for stamps on the host clock.
 _MODEL_SETTINGS = (
@@ -160,7 +160,7 @@ class _TimestampCorrect:
         lost, self._pending = self._pending, None
         if lost is not None and (lost.lost is None or lost.reason in _RESTARTS):
             # A loss of unknown or only estimated size: the clock model has to find its line anew.
-            stamper.restart(lost.reason)
+            stamper.restart(lost.reason, lost.lost)
             lost = None
         if _has_stamps(self._pieces[0]):
             self._check_stamped(self._pieces[0].info)

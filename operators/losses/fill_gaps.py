@@ -114,7 +114,13 @@ class FillGaps:
         """Return a stretch with its new index, after the ``gaps`` that stay."""
         if not gaps and not self._shift:
             return chunk
-        return chunk._replace(index=chunk.index + self._shift, gap_positions=gaps)
+        start = chunk.start
+        if gaps:  # between gaps lies time without samples, which the chunk covers
+            reach = gaps[0].gap.end
+            for _, gap in gaps:
+                reach = max(reach, gap.end) if gap.start <= reach else reach
+            start = min(start, reach)
+        return chunk._replace(start=start, index=chunk.index + self._shift, gap_positions=gaps)
 
     def _fill(self, after: Chunk) -> tuple[list[Chunk], tuple[GapAt, ...]]:
         """Return chunks that fill gaps of the run, and the gaps that stay after the last of them.

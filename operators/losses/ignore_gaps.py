@@ -13,21 +13,28 @@ __all__ = ["ignore_gaps"]
 
 
 class _IgnoreGaps:
-    __slots__ = ()
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        # What was lost shows at the next sample, not before, however a gap was cut; until then the
+        # number is that of the first one lost.
+        self._next: int | None = None
 
     def push(self, chunk: Chunk) -> list[Chunk]:
-        if not chunk.gap_positions:
+        if len(chunk) and not chunk.gap_positions:
+            self._next = chunk.next_index
             return [chunk]
+        if self._next is None:
+            self._next = chunk.first_index
         pieces = [piece for _, piece in split_at_gaps(chunk)]
         out: list[Chunk] = []
-        start, index = chunk.covered_from, chunk.first_index
+        start = chunk.covered_from
         for piece in pieces:
             if len(piece) or piece is pieces[-1]:
                 # Each chunk begins where the last one ended, so that no time seems to be missing.
-                # What was lost shows at the next sample, not before, however a gap was cut.
-                index = piece.index if len(piece) else index
+                index = piece.index if len(piece) else self._next
                 out.append(piece._replace(start=start, index=index))
-                start, index = piece.end, index + len(piece)
+                start, self._next = piece.end, index + len(piece)
         return out
 
     def flush(self) -> tuple[()]:

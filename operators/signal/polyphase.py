@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, StridedAxis, join_axes
+from rxstream.data.axis import (
+    Axis,
+    IrregularAxis,
+    RegularAxis,
+    StridedAxis,
+    join_axes,
+    strictly_increasing,
+)
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.errors import ChunkError
@@ -149,11 +156,11 @@ class PolyphaseResampler:
         if count <= 0:
             stream.emit(end)
             return
-        end = max(end, stream.emitted_to)
+        end = max(end, stream.emitted_to + count)
         axis = self._axis(buffer, first, count)
         if axis.at(count - 1) >= end:
             # the last sample lasts longer than the stretch, so results may lie after its end
-            axis = IrregularAxis(np.minimum(axis.times(), end - 1))
+            axis = IrregularAxis(strictly_increasing(np.minimum(axis.times(), end - 1), end))
         stream.emit(end, axis, self._filtered(buffer, first, count))
         stream.next += count
         self._given = stop

@@ -168,10 +168,18 @@ class ChunkBuffer(Generic[S]):
                 self._add_part(part, position)
             position += part.count
 
+    def skip(self, chunk: Chunk[S]) -> None:
+        """Note the numbers of a chunk that is not added."""
+        self._number(self.stop, chunk.next_index - self.stop)
+
     def _number(self, position: int, offset: int) -> None:
         """Note that samples from ``position`` on have numbers ``offset`` higher than it."""
-        if not self._offsets or self._offset != offset:
-            self._offset = offset
+        if self._offsets and self._offset == offset:
+            return
+        self._offset = offset
+        if self._offsets and self._offsets[-1][0] == position:
+            self._offsets[-1] = position, offset
+        else:
             self._offsets.append((position, offset))
 
     def find(self, t: int) -> int:

@@ -89,9 +89,7 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
         join_axes(item.axis for item in items),
         start,
         before.end,
-        first.first_index + sum(gap.lost or 0 for _, gap in gap_positions)
-        if index is None
-        else index,
+        before.index if index is None else index,
         like.info,
         tuple(gap_positions),
     )
