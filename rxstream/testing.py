@@ -51,7 +51,7 @@ __all__ = [
 Operator: TypeAlias = Callable[[Observable[Chunk]], Observable[Any]]
 
 _STRUCTURED = np.dtype([("id", np.uint32), ("value", np.float64), ("raw", np.uint8, (4,))])
-_WHYS = ("overrun", "dropped", "lag", "disconnect", "restart")
+_WHYS = ("overrun", "dropped", "lag", "disconnect", "restart", "suspended")
 
 
 def infos(*, regular: bool = True, floating: bool = False) -> st.SearchStrategy[StreamInfo]:

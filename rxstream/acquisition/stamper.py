@@ -110,10 +110,10 @@ class Stamper:
         """State of the clock model: warming, locked, suspect, reacquiring; raw without one."""
         return self._placer.state
 
-    def restart(self, reason: GapReason) -> None:
-        """Expect a hole for this reason before the next reading."""
+    def restart(self, reason: GapReason, lost: int | None = None) -> None:
+        """Expect a hole for this reason before the next reading, of ``lost`` samples if known."""
         self._progress.pending = reason
-        self._lost_asleep = None
+        self._lost_asleep = lost
         self._loss.restart()
         for placer in self._placers.values():
             placer.restart()
@@ -214,8 +214,7 @@ class Stamper:
                 lost = reading.lost
                 if lost is None:
                     lost = self._loss.after_sleep(reading.counter, n, arrival)
-                self.restart("suspended")
-                self._lost_asleep = lost
+                self.restart("suspended", lost)
             self._slept_before = slept
         return arrival
 

@@ -21,7 +21,7 @@ _MAX_DELAYS = 1024
 _SETTLING_TIME = 2_000_000_000
 
 # After these the clock model begins anew, and with it the settling.
-_RESTARTS = ("disconnect", "restart")
+_RESTARTS = ("disconnect", "restart", "suspended")
 
 
 @dataclass(frozen=True, slots=True)

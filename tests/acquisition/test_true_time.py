@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import MS, Manual
+from fakes import MS, Manual, eventually
 from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Chunk, Device, DeviceCounter, Reading, StreamInfo, concat
@@ -165,6 +165,7 @@ def test_a_late_return_is_in_the_uncertainty_until_times_are_right_again() -> No
         for k in range(60):
             emit(first, max(0, 0.06 - 0.02 * k) + k % 7 * 1e-4)
             first += 80 + 240 * (k in (5, 30))
+        assert eventually(lambda: len(got) == 260)
     back = got[200:]
     error = np.array([c.axis.at(79) - t for c, t in zip(back, taken[200:], strict=True)])
     uncertainty = np.array([c.uncertainty for c in back])
