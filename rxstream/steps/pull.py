@@ -156,7 +156,7 @@ class _HandOver(Generic[T]):
         self._thread = threading.Thread(
             target=self._run, args=(source,), name="rxstream-hand-over", daemon=True
         )
-        _hand_overs.add(self)
+        _remember(self)
         self._thread.start()
 
     def stop_waiting(self) -> None:
@@ -241,7 +241,19 @@ class _HandOver(Generic[T]):
             self._thread.join(1.0)
 
 
-_hand_overs: "weakref.WeakSet[_HandOver[Any]]" = weakref.WeakSet()
+class _Pulled(threading.local):
+    """The hand-overs that this thread pulls from, by their identity."""
+
+    def __init__(self) -> None:
+        self.refs: dict[int, weakref.ref[_HandOver[Any]]] = {}
+
+
+_pulled = _Pulled()
+
+
+def _remember(hand_over: _HandOver[Any]) -> None:
+    refs, key = _pulled.refs, id(hand_over)
+    refs[key] = weakref.ref(hand_over, lambda _: refs.pop(key, None))
 
 
 def release_own_readers() -> None:
@@ -250,8 +262,9 @@ def release_own_readers() -> None:
     So a device can be closed inside a loop over a pipeline behind it: what is left of its window
     waits for the loop then.
     """
-    for hand_over in list(_hand_overs):
-        if hand_over.is_pulled_here():
+    for ref in list(_pulled.refs.values()):
+        hand_over = ref()
+        if hand_over is not None:
             hand_over.stop_waiting()
 
 

@@ -334,6 +334,9 @@ def raising_subscribers() -> int:
         device.subscribe(raises, scheduler=ImmediateScheduler())
         device.pipe(ops.rechunk(1), rxo.map(raises)).subscribe(lambda _: None)
         source.emit(frame)
+        source.emit(frame)
+        while device.log.cursors():
+            time.sleep(0.001)
     # faults keeps errors, 100 at most; of these none with frames
     return allowed(MB, frame.nbytes, 2) + 3 * 8 * MB
 
