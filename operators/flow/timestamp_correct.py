@@ -18,6 +18,7 @@ from rxstream.operators.flow.timestamp_hold import HeldChunks
 from rxstream.steps.lift import lift
 from rxstream.steps.stream import Stream, label
 from rxstream.timing.settings import ClockSettings, OnStep
+from rxstream.timing.stamp import ClockEvent
 
 __all__ = ["timestamp_correct"]
 
@@ -167,7 +168,9 @@ class _TimestampCorrect:
         reading = _reading(self._pieces, lost)
         self._pieces = []
         stamped = stamper.stamp(reading, reading.data, reading.arrival or 0)
-        found, stamper.found = stamper.found, []
+        # stamps that were set aside have been reported by their device
+        found = [event for event in stamper.found if isinstance(event, ClockEvent)]
+        stamper.found = []
         if stamped is None:  # pragma: no cover - only for readings without samples
             return []
         self._last = stamped

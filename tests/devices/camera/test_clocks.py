@@ -29,7 +29,7 @@ def run(clock: FrameClock, positions: np.ndarray, arrivals: np.ndarray) -> np.nd
         timed += clock.push(Frame(DATA, float(position), int(arrival)))
     timed += clock.flush()
     assert len(timed) == len(positions)
-    assert [p.position for p, _ in timed] == list(positions)
+    np.testing.assert_array_equal([frame.position for frame, _ in timed], positions)
     times = np.array([time for _, time in timed])
     assert (np.diff(times) > 0).all()
     return times
@@ -145,6 +145,29 @@ def test_a_recording_begins_at_its_start() -> None:
     position = np.array([0.0, 33.4, 33.4, 100.0])
     times = run(RecordedClock(T0), position, np.zeros(4))
     assert (times - T0).tolist() == [0, 33_400_000, 33_400_001, 100 * MS]
+
+
+def test_recordings_joined_keep_their_distances(caplog: pytest.LogCaptureFixture) -> None:
+    once = np.arange(50) * 40.0
+    # again from the beginning; then five frames hours ahead, and on
+    position = np.concatenate([once, once, 9.8e6 + once[:5], 2040.0 + once])
+    times = run(RecordedClock(T0, "a.ts"), position, np.zeros(len(position)))
+    steps = np.diff(times)
+    assert (steps[:99] == 40 * MS).all()
+    assert (steps[100:] == 40 * MS).all()
+    (record,) = caplog.records
+    assert "a.ts: the time 0 s comes after 1.96 s" in record.getMessage()
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e300, -1e300, 9.3e12])
+def test_a_frame_without_a_position_comes_one_frame_later(
+    wrong: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    position = np.arange(20) * 40.0
+    position[[7, 12]] = wrong
+    times = run(RecordedClock(T0), position, np.zeros(20))
+    assert (times - T0).tolist() == [40 * MS * k for k in range(20)]
+    assert len(caplog.records) == 1
 
 
 def test_a_camera_has_the_stamp_of_the_kernel() -> None:

@@ -105,3 +105,49 @@ def test_the_user_knows_better() -> None:
 def test_when_silence_is_certain() -> None:
     assert BusClock("socketcan", "host").quiet(EPOCH) == EPOCH
     assert BusClock("pcan", "device").quiet(EPOCH) == EPOCH - SECOND // 2
+
+
+WRONG_STAMPS = {
+    "nan": float("nan"),
+    "infinite": float("inf"),
+    "beyond int64": 1e11,
+    "a day ahead": lambda own: own + 86_400.0,
+    "a day back": lambda own: own - 86_400.0,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_STAMPS)
+@pytest.mark.parametrize("interface", ["socketcan", "pcan"])
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_wrong_stamp_leaves_the_others_as_they_are(
+    wrong: str, interface: str, batch: int
+) -> None:
+    true = EPOCH + np.arange(0, 60 * SECOND, SECOND // 50)
+    own, value = (true + AHEAD) / 1e9, WRONG_STAMPS[wrong]
+    usual = run(BusClock(interface, clock=clock()), true, own, batch)
+    bad, bus = own.copy(), BusClock(interface, clock=clock())
+    places = [700, 1203, 1709, 2111]
+    for i in places:
+        bad[i] = value(own[i]) if callable(value) else value
+    times = run(bus, true, bad, batch)
+    arrivals = np.maximum.accumulate(true + late(len(true)))
+    others = np.setdiff1d(np.arange(len(true)), places)
+    assert np.abs(times - usual)[others].max() < 1_000_000
+    assert (times <= arrivals).all()
+    # a stamp of the wall clock that lies back is left to who sees the whole stream
+    if not (interface == "socketcan" and wrong == "a day back"):
+        assert (np.abs(times - true)[places] <= np.abs(arrivals - true)[places]).all()
+        assert len(bus.reports.new) == 1
+
+
+@pytest.mark.parametrize("interface", ["socketcan", "pcan"])
+def test_a_first_stamp_that_is_none_decides_nothing(interface: str) -> None:
+    true = EPOCH + np.arange(0, 10 * SECOND, SECOND // 100)
+    own = (true + AHEAD) / 1e9
+    usual = BusClock(interface, clock=clock())
+    run(usual, true, own)
+    own[:7] = np.nan
+    bus = BusClock(interface, clock=clock())
+    times = run(bus, true, own)
+    assert bus.kind == usual.kind
+    assert np.abs(times - true)[100:].max() < 6_000_000

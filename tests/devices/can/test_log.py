@@ -184,6 +184,37 @@ def test_times_that_go_back_are_reported(tmp_path: Path) -> None:
     assert (np.diff(chunk.time) > 0).all()
 
 
+PLACES = [[1], [40], [41, 42, 43], [38, 39, 40, 41], [0], [99], [0, 50, 99]]
+# A first or a last time that lies behind might be true.
+GARBLED = [(text, at) for text in ("nan", "inf", "9e9", "1e11", "-1e12") for at in PLACES]
+GARBLED += [("5.0", at) for at in PLACES[:4]]
+
+
+@pytest.mark.parametrize(("garbled", "at"), GARBLED)
+def test_garbled_times_of_a_log_move_no_others(
+    tmp_path: Path, garbled: str, at: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MAX_MESSAGES", 32)  # 40 is where the second reading begins
+    seconds = [f"{START + i / 1000:.6f}" for i in range(100)]
+    for i in at:
+        seconds[i] = garbled
+    path = tmp_path / "drive.log"
+    path.write_text("".join(f"({second}) can0 123#01\n" for second in seconds))
+    device = Device(Can(path))
+    with device:
+        chunks = list(device.reader())
+        faults = [str(fault) for fault in device.faults]
+    chunk = concat(chunks)
+    assert len(chunk) == 100
+    assert (np.diff(chunk.time) > 0).all()
+    error = np.abs(chunk.time - round(START * 1e9) - np.arange(100) * 1_000_000)
+    others = np.setdiff1d(np.arange(100), at)
+    assert error[others].max() <= 1000
+    assert error[at].max() < 1_100_000 * len(at)
+    assert chunk.gaps == ()
+    assert len([fault for fault in faults if "out of line" in fault]) == 1
+
+
 def test_decoded_while_it_is_read(tmp_path: Path) -> None:
     items = [
         can.Message(
