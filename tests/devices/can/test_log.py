@@ -201,8 +201,9 @@ def test_garbled_times_of_a_log_move_no_others(
     path = tmp_path / "drive.log"
     path.write_text("".join(f"({second}) can0 123#01\n" for second in seconds))
     device = Device(Can(path))
+    reader = device.reader()
     with device:
-        chunks = list(device.reader())
+        chunks = list(reader)
         faults = [str(fault) for fault in device.faults]
     chunk = concat(chunks)
     assert len(chunk) == 100
