@@ -27,6 +27,9 @@ T = TypeVar("T")
 # Bytes that may wait for whoever pulls when one more item comes: of large ones, frames, one waits.
 _MAX_BYTES = 1 << 20
 
+# Longest wait for a source that emits while it is subscribed to, and is silent [s].
+_MAX_WAIT = 1.0
+
 
 class BaseReader(Generic[T]):
     """Takes items when asked. Iterating gives them as they come. A context manager."""
@@ -170,8 +173,8 @@ class _HandOver(Generic[T]):
         return threading.get_ident() == self._puller
 
     def wait_subscribed(self) -> None:
-        """Wait until it is subscribed, or the source emits already."""
-        self._begun.wait()
+        """Wait until it is subscribed, or the source emits; for a silent source a second."""
+        self._begun.wait(_MAX_WAIT)
 
     def _run(self, source: Observable[T]) -> None:
         # A cold source gives everything while it is subscribed to, so that needs a thread.

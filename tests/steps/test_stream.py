@@ -301,3 +301,18 @@ def test_a_task_cancelled_at_once_leaves_no_subscription() -> None:
     while source.observers and time.monotonic() < deadline:
         threading.Event().wait(0.001)
     assert not source.observers
+
+
+def test_a_cold_source_that_is_silent_holds_nobody() -> None:
+    release = threading.Event()
+
+    def silent(observer: Any, _scheduler: Any = None) -> Any:
+        release.wait(20)
+        observer.on_next(ramp(0, 1))
+        observer.on_completed()
+
+    with rx.create(silent).pipe(ops.rechunk(1)).reader() as reader:
+        with pytest.raises(TimeoutError):
+            reader.read(timeout=0)
+        release.set()
+        assert [len(chunk) for chunk in reader] == [1]
