@@ -34,7 +34,7 @@ class Numbered:
     def __init__(self, dice: random.Random) -> None:
         rate = dice.choice([None, 50_000.0])
         self.info = StreamInfo("numbered", rate=rate, dtype=np.int64)
-        self._pause, self._most = dice.choice([0.0002, 0.001, 0.003]), dice.choice([1, 7, 40])
+        self._pause, self._most = dice.choice([0.0002, 0.001, 0.003]), dice.choice([1, 7, 100, 5000])
         self.sessions = 0
 
     def open(self, emit: Emit, _fail: Fail) -> Close:
@@ -56,7 +56,7 @@ class Numbered:
     def _run(self, emit: Emit, stop: threading.Event, number: int) -> None:
         k = 0
         while not stop.is_set():
-            n = 1 + k % self._most
+            n = 1 + 7919 * k * k % self._most
             emit(np.arange(number, number + n))
             number, k = number + n, k + 1
             stop.wait(self._pause)
