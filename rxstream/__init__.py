@@ -19,7 +19,7 @@ from rxstream.acquisition.signals import close_on_signals
 from rxstream.acquisition.source import Source
 from rxstream.data.chunk import Chunk
 from rxstream.data.clip import Clip, Missing
-from rxstream.data.clock import format_time
+from rxstream.data.clock import format_time, host_time
 from rxstream.data.concat import concat
 from rxstream.data.flow import Flow
 from rxstream.data.gap import Gap
@@ -57,6 +57,7 @@ __all__ = [
     "errors",
     "failed",
     "format_time",
+    "host_time",
     "lift",
     "lift_multi",
     "poll",
