@@ -57,7 +57,8 @@ class ClipBuffer:
         """Take a delivered chunk; what no clip needs is not kept."""
         self._order.check(chunk)
         self._info = chunk.info
-        if self._low is None:
+        # one that covers nothing says nothing, as in the window
+        if self._low is None or _is_void(chunk):
             return
         if self.upto < self._need:
             # the first one delivered: the window may hold what was before it

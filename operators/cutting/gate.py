@@ -132,6 +132,9 @@ class _Gate:
             stop = max(buffer.find(horizon), done + (int(passed[-1]) + 1 if len(passed) else 0))
         mask = mask[: stop - done]
         edges = [done, *(np.flatnonzero(mask[1:] != mask[:-1]) + done + 1).tolist(), stop]
+        # a chunk has no place for a jump of the numbers
+        jumps = {at for at, _ in buffer.jumps if done < at < stop}
+        edges = sorted({*edges, *jumps}) if jumps else edges
         out: list[Chunk] = []
         for i, j in pairwise(edges):
             # A stretch covers the time up to the first sample of the next one.

@@ -189,11 +189,16 @@ def _reported(joined: Stream[Any], report: Report) -> Stream[Aligned]:
 
 
 def _offsets(offset: Any, count: int) -> list[int]:
-    values = list(offset) if isinstance(offset, Iterable) else [offset] * count
+    values = list(offset) if _are_several(offset) else [offset] * count
     if len(values) != count:
         msg = f"align: {len(values)} offsets for {count} streams; give one, or one for each"
         raise ParameterError(msg)
     return [_shift(value) for value in values]
+
+
+def _are_several(offset: Any) -> bool:
+    # numpy has arrays that hold one number and are iterable by their type alone
+    return isinstance(offset, Iterable) and getattr(offset, "ndim", 1) > 0
 
 
 def _shift(value: Any) -> int:

@@ -36,6 +36,9 @@ __all__ = ["decimate"]
 
 Kind = Literal["fir", "iir"]
 
+# Twenty taps for each sample that is left out, and arrays of a size that can be made.
+_MOST_LEFT_OUT, _MAX_ORDER = 100_000, 2_000_000
+
 
 class _Filtered:
     """A `Step`: a filter, then every ``q``-th sample of its output."""
@@ -118,8 +121,8 @@ def decimate(
     [0.48] 100.0
     [] 100.0
     """
-    if not is_whole(q, 2):
-        msg = f"decimate: q must be a whole number >= 2, not {shown(q)}"
+    if not is_whole(q, 2) or q > _MOST_LEFT_OUT:
+        msg = f"decimate: q must be a whole number from 2 to {_MOST_LEFT_OUT}, not {shown(q)}"
         raise ParameterError(msg)
     # numpy's small integers overflow in the arithmetic below
     q = int(q)
@@ -127,8 +130,8 @@ def decimate(
     check_choice(initial, Initial, "initial")
     if order is None:
         order = 20 * q if kind == "fir" else 8
-    if not is_whole(order, 1):
-        msg = f"decimate: order must be a whole number >= 1, not {shown(order)}"
+    if not is_whole(order, 1) or order > _MAX_ORDER:
+        msg = f"decimate: order must be a whole number from 1 to {_MAX_ORDER}, not {shown(order)}"
         raise ParameterError(msg)
     signal = load_scipy()
     if kind == "iir":

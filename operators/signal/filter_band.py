@@ -29,6 +29,9 @@ from rxstream.validation import check_choice, is_positive, is_whole
 
 __all__ = ["filter_band"]
 
+# Of higher orders even the sections are not stable in float64.
+_MAX_ORDER = 100
+
 Kind = Literal["butter", "cheby1", "cheby2", "ellip", "bessel"]
 
 
@@ -115,8 +118,10 @@ def filter_band(
     0.514
     """
     _check_edges(low, high)
-    if not is_whole(order, 1):
-        msg = f"filter_band: order must be a whole number >= 1, not {shown(order)}"
+    if not is_whole(order, 1) or order > _MAX_ORDER:
+        msg = (
+            f"filter_band: order must be a whole number from 1 to {_MAX_ORDER}, not {shown(order)}"
+        )
         raise ParameterError(msg)
     check_choice(kind, Kind, "kind")
     for name, value in (("ripple", ripple), ("attenuation", attenuation)):

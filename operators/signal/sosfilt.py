@@ -122,7 +122,7 @@ def _checked(sos: Any) -> NDArray[np.float64]:
     """Return a user's sections as an array ``(sections, 6)``."""
     try:
         sections = np.array(sos, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         sections = np.empty(0)
     if sections.ndim != 2 or sections.shape[1] != 6 or not len(sections):
         msg = (

@@ -104,7 +104,7 @@ def spectrogram(
     if isinstance(shape, str | tuple):
         try:
             signal.get_window(shape, 8)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, IndexError) as error:
             msg = (
                 f"spectrogram: window={shown(window)} is none that scipy.signal.get_window "
                 f"has: {error}"
@@ -119,7 +119,7 @@ def _weights(window: Any) -> NDArray[np.float64]:
     """Return a user's weights as an array ``(n,)``."""
     try:
         weights = np.array(window, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         weights = np.empty(0)
     if weights.ndim != 1 or len(weights) < 2 or not np.isfinite(weights).all():
         msg = (

@@ -13,12 +13,11 @@ from rxstream.data.axis import IrregularAxis, RegularAxis, join_axes, max_uncert
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap, GapAt, GapReason
 from rxstream.data.interpolation import check_line, sample_at
-from rxstream.data.stream_info import StreamInfo
+from rxstream.data.stream_info import StreamInfo, is_rate
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
 from rxstream.steps.result_stream import ResultStream
 from rxstream.steps.split import split_at_gaps
-from rxstream.validation import is_number
 
 __all__ = ["GridResampler", "as_fraction", "checked_rate"]
 
@@ -231,9 +230,9 @@ def _after(last: Chunk, piece: Chunk) -> Chunk:
     )
 
 
-def checked_rate(rate: object, operator: str = "resample") -> float:
+def checked_rate(rate: Any, operator: str = "resample") -> float:
     """Return a rate [Hz] as a float, if points at it lie at least 1 ns apart."""
-    if is_number(rate) and 0 < rate <= 1e9:
+    if is_rate(rate):
         return float(rate)
-    msg = f"{operator}: rate must be > 0 Hz and at most 1e9 Hz, not {shown(rate)}"
+    msg = f"{operator}: rate must be > 0 Hz, from one sample a year to 1e9 Hz, not {shown(rate)}"
     raise ParameterError(msg)

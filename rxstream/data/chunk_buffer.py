@@ -49,7 +49,6 @@ class ChunkBuffer(Generic[S]):
     __slots__ = (
         "_growing",
         "_head",
-        "_jumps",
         "_offset",
         "_offsets",
         "_overlap",
@@ -59,6 +58,7 @@ class ChunkBuffer(Generic[S]):
         "end",
         "gap_positions",
         "info",
+        "jumps",
         "low",
         "stop",
     )  # fmt: skip
@@ -74,8 +74,8 @@ class ChunkBuffer(Generic[S]):
         self._growing: RegularAxis | None = None  # the newest part, if it can
         self._offsets: list[tuple[int, int]] = []  # (position, index - position) from there on
         self._offset = 0  # the newest
-        # (position, by how much the numbers jump there without a gap)
-        self._jumps: list[tuple[int, int]] = []
+        self.jumps: list[tuple[int, int]] = []
+        """Where numbers jump without a gap, and by how much."""
         self.info: StreamInfo | None = None
         self.low = self.end = 0
         self.stop = 0
@@ -151,7 +151,7 @@ class ChunkBuffer(Generic[S]):
         position = self.stop
         jump = chunk.first_index - position - self._offset
         if jump and self._offsets:
-            self._jumps.append((position, jump))
+            self.jumps.append((position, jump))
         self._number(position, chunk.index - position)
         for at, gap in chunk.gap_positions:
             add_gap(self.gap_positions, position + at, gap)
@@ -245,7 +245,7 @@ class ChunkBuffer(Generic[S]):
         Of a chunk without samples this is the index, however the stream came in chunks: whether
         some were left out, only the next sample shows.
         """
-        jumps = self._jumps
+        jumps = self.jumps
         return self.index(position) - sum(by for at, by in jumps if at == position)
 
     def data(self, i: int, j: int) -> NDArray[S]:
@@ -340,5 +340,5 @@ class ChunkBuffer(Generic[S]):
             self.gap_positions = [item for item in self.gap_positions if item.position >= position]
         while len(self._offsets) > 1 and self._offsets[1][0] <= position:
             self._offsets.pop(0)
-        while self._jumps and self._jumps[0][0] < position:
-            self._jumps.pop(0)
+        while self.jumps and self.jumps[0][0] < position:
+            self.jumps.pop(0)

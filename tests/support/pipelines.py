@@ -14,7 +14,7 @@ from rxstream import operators as ops
 from rxstream.errors import RxStreamError
 from rxstream.testing import assert_live_equals_replay, assert_same, run_operator
 
-__all__ = ["Pipeline", "breaks", "random_pipeline", "smallest"]
+__all__ = ["Operator", "Pipeline", "breaks", "random_pipeline", "smallest"]
 
 Random: TypeAlias = np.random.Generator
 # Results of these begin where they decide; of the others, where the chunks they are given do.
@@ -212,13 +212,20 @@ def _same(one: list[Any] | str, other: list[Any] | str, *, joined: bool) -> None
     if isinstance(one, str) or isinstance(other, str):
         assert one == other, f"{one!s:.300} is not {other!s:.300}"
         return
-    if joined and not any(map(_has_content, (*one, *other))):
-        return  # what number the next sample would have, nobody knows
-    assert_same(one, other, joined=joined)
+    if not any(map(_is_chunk, one)) or not any(map(_is_chunk, other)):
+        assert_same(one, other, joined=joined)
+        return
+    assert_same(*map(_numbered, (one, other)), joined=joined)
 
 
-def _has_content(item: Any) -> bool:
-    return not isinstance(item, Chunk) or len(item) > 0
+def _is_chunk(item: Any) -> bool:
+    return isinstance(item, Chunk)
+
+
+def _numbered(items: list[Any]) -> list[Any]:
+    """Return chunks without a number up to the first sample: what it will be, nobody knows."""
+    first = next((k for k, item in enumerate(items) if len(item)), len(items))
+    return [item._replace(index=0) if k < first else item for k, item in enumerate(items)]
 
 
 def breaks(pipeline: Pipeline, seed: int) -> str | None:

@@ -97,7 +97,7 @@ def random_stream(
     begin
         Time of its start [ns].
     loose
-        Whether numbers may jump and go back without a gap, as behind a gate and in a new session.
+        Whether numbers may jump without a gap, as behind a gate.
     """
     shape, dtype = LAYOUTS[layout]
     rate = None if kind == "irregular" else float(rng.choice(_RATES))
@@ -118,8 +118,6 @@ def random_stream(
         if chance < 0.3:
             gap = _gap(rng, info, t)
             t, index = gap.end, index + (gap.lost or 0)
-            if gap.reason == "restart":
-                index = 0
         elif loose and chance < 0.4:
             silent = int(rng.choice((1, 10**6, 10**8)))
             out.append(Chunk.empty(info, t, t + silent, index=index))
@@ -129,19 +127,18 @@ def random_stream(
 
 
 def random_cuts(rng: np.random.Generator, chunks: Sequence[Chunk[Any]]) -> list[list[Chunk[Any]]]:
-    """Return the same stream in other chunks: whole, cut by samples, by times, by single samples.
+    """Return the same stream in other chunks: whole, cut by samples and times, by single samples.
 
     A chunk has no place for a jump of the numbers, so none goes across one.
     """
-    out: list[list[Chunk[Any]]] = [[], [], [], [], []]
+    out: list[list[Chunk[Any]]] = [[], [], []]
     for stretch in _without_jumps(chunks):
         count = sum(map(len, stretch))
-        by_samples = recut(stretch, rng.integers(0, count + 1, 4).tolist())
         by_time = recut_by_time(stretch, rng.random(4).tolist())
-        single = recut(by_time, range(count + 1))
-        both = recut_by_time(by_samples, rng.random(3).tolist())
+        both = [*recut(by_time, rng.integers(0, count + 1, 4).tolist())]
+        both = recut_by_time(both, rng.random(2).tolist()) if rng.random() < 0.5 else both
         for cut, more in zip(
-            out, ([concat(stretch)], by_samples, by_time, single, both), strict=True
+            out, ([concat(stretch)], both, recut(by_time, range(count + 1))), strict=True
         ):
             cut += more
     return out
