@@ -72,7 +72,10 @@ class TextLog:
         if not self._text.closed:
             self._text.flush()
         if lines := self._lines.take():
-            self._file.append(gzip.compress(lines, mtime=0) if self._zipped else lines)
+            if self._zipped:
+                self._file.append(gzip.compress(lines, mtime=0))
+            else:
+                self._file.append_lines(lines)
 
     def end(self) -> None:
         """Write what was taken, and the format's last line."""

@@ -18,7 +18,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown
 from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.output_file import OutputFile
-from rxstream.validation import check_choice
+from rxstream.validation import check_choice, check_flag
 
 __all__ = ["csv"]
 
@@ -102,6 +102,7 @@ class csv(FileSink):  # noqa: N801 - used like a function
             msg = f"delimiter must be one character that no value has in it, not {shown(delimiter)}"
             raise ParameterError(msg)
         super().__init__(path, rotate=rotate, keep=keep)
+        check_flag(iso, f"{self.name}: iso")
         self._table = _Table(iso=iso, gaps=gaps, delimiter=delimiter)
 
     def open_file(self, path: Path, chunk: Chunk) -> FileWriter:
@@ -126,7 +127,7 @@ class _CsvFile:
         """Write a row for each sample."""
         for text, rows in self._table.lines(chunk):
             # a surrogate that a text of a device may hold cannot be encoded
-            self._file.append(text.encode("utf-8", "backslashreplace"))
+            self._file.append_lines(text.encode("utf-8", "backslashreplace"))
             self.samples += rows
 
     def flush(self) -> None:

@@ -84,7 +84,7 @@ class FrameTimes:
 
     def _put(self, rows: list[tuple[object, ...]]) -> None:
         try:
-            self._file.append(_lines(rows))
+            self._file.append_lines(_lines(rows))
         except OSError as error:
             raise explain(error, self._path) from error
 

@@ -6,6 +6,9 @@ from typing import Any, Self
 
 __all__ = ["OutputFile"]
 
+# what the kernel writes at once [bytes]; some have larger pages, which this divides
+_PAGE = 4096
+
 
 class OutputFile:
     """A file without a buffer: what `write` has taken, a program that is killed has written.
@@ -40,7 +43,9 @@ class OutputFile:
             file.append(head)
         except OSError:
             file.close()
-            path.unlink(missing_ok=True)
+            # not a device of the system
+            if path.is_file():
+                path.unlink()
             raise
         return file
 
@@ -72,6 +77,31 @@ class OutputFile:
             self.write(data)
         except OSError:
             # what is no regular file cannot be cut
+            with suppress(OSError):
+                self.truncate(before)
+            raise
+
+    def append_lines(self, lines: bytes) -> None:
+        """Append whole lines, all or none, so that a kill hardly ever cuts one.
+
+        A kill ends a write between two pages of the file, which may take long when the machine is
+        busy. So a write has lines of one page only, but for the line that lies on two of them.
+
+        Raises
+        ------
+        OSError
+            If not all of them could be written.
+        """
+        before, done = self.size, 0
+        try:
+            while done < len(lines):
+                room = done + _PAGE - self.size % _PAGE
+                end = len(lines) if room >= len(lines) else lines.rfind(b"\n", done, room) + 1
+                if end <= done:
+                    end = lines.find(b"\n", room) + 1 or len(lines)
+                self.write(lines[done:end])
+                done = end
+        except OSError:
             with suppress(OSError):
                 self.truncate(before)
             raise
