@@ -308,6 +308,10 @@ def test_what_is_counted_is_readable_at_every_moment(
             assert [one.time for one in file.decode(video=0)] == pytest.approx(np.arange(n) / 25)
         assert probed_times(copy) == pytest.approx(np.arange(n) / 25)
         assert len(rows(path)) == n
+        with Device(Camera(copy, pace="max")) as camera:
+            seen = [stripes_number(data) for one in camera.reader(rewind=10) for data in one.data]
+        assert seen == list(range(n))
+        assert list(camera.faults) == []
 
     with video(path, codec=codec) as sink:
         # one frame, some, and more than a cluster or fragment has
