@@ -29,6 +29,7 @@ from reactivex import operators as rxo
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
+from rxstream.data.checked import same_values
 from rxstream.data.chunk import Chunk
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
@@ -238,7 +239,7 @@ def _equal(x: Any, y: Any) -> bool:
     if is_dataclass(x) and not isinstance(x, type) and type(x) is type(y):
         return all(_equal(getattr(x, f.name), getattr(y, f.name)) for f in fields(x))
     if isinstance(x, np.ndarray | np.generic):
-        return bool(np.array_equal(x, y))
+        return same_values(np.asarray(x), np.asarray(y))
     return bool(x == y) or (isinstance(x, float) and x != x and y != y)
 
 

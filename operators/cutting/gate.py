@@ -142,6 +142,8 @@ class _Gate:
             if j < stop:
                 axis = buffer.axis(j - 1, j + 1)
                 until = max(axis.at(1), axis.at(0) + 1)
+            elif i < j:  # the gate may close at the very stamp of what passes
+                until = max(horizon, buffer.axis(j - 1, j).at(0) + 1)
             if i < j or emitted_to < until:
                 piece = buffer.between(emitted_to, until, i, j)
                 if i < j and mask[i - done]:
