@@ -30,7 +30,7 @@ from rxstream.errors import (
     RxStreamError,
 )
 from rxstream.printable import get_logger, shown
-from rxstream.steps.delivery import is_delivering
+from rxstream.steps.delivery import current_delivery
 from rxstream.steps.observers import is_ending
 from rxstream.steps.pull import release_own_readers
 from rxstream.validation import check_choice, checked_name
@@ -48,6 +48,9 @@ _logger = get_logger(__name__)
 # Wait of `open` for a driver that opens or closes elsewhere [s]. Drivers take up to a few seconds;
 # after this one is taken to hang.
 _TURN_TIMEOUT = 30.0
+
+# How often `close` looks what it waits for [s].
+_LOOK = 0.05
 
 _all: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
@@ -105,20 +108,26 @@ class Device(Rewindable):
         check_choice(timestamps, Timestamps, "timestamps")
         check_bytes(max_bytes)
         self.source = source
-        self.name = checked_name(name, "Device: name") if name else source.info.name
+        given = "" if name is None else checked_name(name, "Device: name")
+        self.name = given or source.info.name
         self._history = to_span(history, "history")
         self._max_bytes, self._timestamps = max_bytes, timestamps
         self._path_delay = to_span(path_delay, "path_delay", zero=True)
         self._backoff = Backoff.of(reconnect)
+        if not isinstance(clock, HostClock):
+            msg = f"clock must be a HostClock, not {shown(clock)}"
+            raise ParameterError(msg)
         self._clock = clock
         self._guard = threading.RLock()  # protects what follows; nothing foreign is called in it
         self._life = threading.RLock()  # held while the driver opens or closes: one at a time
         self._connection: Connection | None = None
         self._opening: Connection | None = None  # the one whose driver is opening
         self._last: Connection | None = None  # the last one that was closed
+        self._closing = False  # its driver closes
         self._error: Exception | None = None  # of the last one, or of another process
         self._inherited = False  # it was used in the process that has forked this one
         self._entries = 0  # of `with`
+        self._opened_in: object = None  # the call of a subscriber
         self._calls = 0  # of `wait` before it was ever opened
         self._meter = Meter()
         self._faults = Faults(self.name)
@@ -218,6 +227,7 @@ class Device(Rewindable):
             self._connection, self._subject = connection, subject
             self._meter = connection.ingest.meter
             self._error, self._inherited = None, False
+        self._opened_in = current_delivery()
         self._waiting.end()
         close_at_exit(self)
         return connection
@@ -243,20 +253,29 @@ class Device(Rewindable):
         wait = to_span(drain, "drain", zero=True) / 1e9
         error = self._stop()
         release_own_readers()
-        if not is_delivering():
+        if not self._in_subscriber():
             self._drain(wait)
         if error is not None:
             raise error
 
+    def _in_subscriber(self) -> bool:
+        """Whether this thread is in a subscriber, and in one that has not opened it itself."""
+        here = current_delivery()
+        return here is not None and here != self._opened_in
+
     def _stop(self) -> Exception | None:
         """Stop the hardware, unless that is done; return what the driver raised."""
-        # a close under way may wait for the subscriber that this thread is in
-        if not self._life.acquire(timeout=0 if is_delivering() else DRIVER_TIMEOUT):
-            opening = self._opening
-            if opening is not None:
-                opening.give_up()
-                _logger.warning("%s: closed as soon as its driver has opened it", self.name)
-            return None
+        deadline = time.monotonic() + DRIVER_TIMEOUT
+        while not self._life.acquire(timeout=_LOOK):
+            # a close under way may wait for the subscriber that this thread is in
+            if self._closing and self._in_subscriber():
+                return None
+            if time.monotonic() > deadline:
+                opening = self._opening
+                if opening is not None:
+                    opening.give_up()
+                    _logger.warning("%s: closed as soon as its driver has opened it", self.name)
+                return None
         try:
             return self._shut()
         finally:
@@ -270,10 +289,11 @@ class Device(Rewindable):
             self._last = connection
             if self._next is connection.subject:
                 self._next = self._new_subject()
+        self._closing = True
         try:
             return connection.shut(DRIVER_TIMEOUT)
         finally:
-            self._error = connection.error
+            self._closing, self._error = False, connection.error
             connection.subject.on_completed()
 
     def _drain(self, wait: float) -> None:

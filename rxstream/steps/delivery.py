@@ -7,11 +7,11 @@ must not: another subscriber may wait for a lock that this one holds, as that of
 import threading
 from types import TracebackType
 
-__all__ = ["delivering", "is_delivering"]
+__all__ = ["current_delivery", "delivering"]
 
 
 class _Here(threading.local):
-    depth = 0
+    depth = serial = 0
 
 
 _here = _Here()
@@ -23,16 +23,19 @@ class _Delivering:
     Examples
     --------
     >>> with delivering:
-    ...     is_delivering()
-    True
-    >>> is_delivering()
+    ...     current_delivery() is None
     False
+    >>> current_delivery() is None
+    True
     """
 
     __slots__ = ()
 
     def __enter__(self) -> None:
-        _here.depth += 1
+        here = _here
+        if not here.depth:
+            here.serial += 1
+        here.depth += 1
 
     def __exit__(
         self,
@@ -47,6 +50,6 @@ delivering = _Delivering()
 """The context: ``with delivering: observer.on_next(chunk)``."""
 
 
-def is_delivering() -> bool:
-    """Whether the calling thread is inside a subscriber."""
-    return _here.depth > 0
+def current_delivery() -> tuple[int, int] | None:
+    """Return what tells the call of a subscriber apart that this thread is in; None outside."""
+    return (threading.get_ident(), _here.serial) if _here.depth else None

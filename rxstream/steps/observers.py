@@ -21,6 +21,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
 from rxstream.printable import get_logger
+from rxstream.steps.delivery import delivering
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
 __all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
@@ -135,7 +136,8 @@ class Subscriber(_Guarded):
             self.dispose()
             return
         try:
-            self._next(value)
+            with delivering:
+                self._next(value)
         except BaseException as error:  # noqa: BLE001 - an exit of a thread that is not its own too
             self._cut_off(error)
 
@@ -145,13 +147,15 @@ class Subscriber(_Guarded):
             self.dispose()
             raise error
         try:
-            super().on_error(error)
+            with delivering:
+                super().on_error(error)
         except BaseException as raised:  # noqa: BLE001 - as above
             self._cut_off(raised)
 
     def on_completed(self) -> None:
         try:
-            super().on_completed()
+            with delivering:
+                super().on_completed()
         except BaseException as error:  # noqa: BLE001 - as above
             self._cut_off(error)
 

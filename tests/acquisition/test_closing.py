@@ -253,6 +253,47 @@ def test_a_subscriber_of_two_devices_closes_both_at_once() -> None:
     assert took[0] < 2
 
 
+def test_a_subscriber_behind_threads_of_its_own_closes_both_at_once() -> None:
+    sources = [Manual(), Manual()]
+    a, b = (Device(source, name=name) for source, name in zip(sources, "ab", strict=True))
+    took = list[float]()
+
+    def stop(_item: Any) -> None:
+        begin = time.monotonic()
+        a.close()
+        b.close()
+        took.append(time.monotonic() - begin)
+
+    with a, b:
+        a.pipe(ops.map_parallel(len), ops.map_parallel(str)).subscribe(stop)
+        sources[0].emit(np.arange(10))
+        assert eventually(lambda: took)
+    assert took[0] < 2
+
+
+def test_a_subscriber_that_opens_a_device_has_it_whole_when_it_closes_it() -> None:
+    """E.g. to record for some seconds at a key: the file is to be complete after its block."""
+    keys, source, got = Manual(), Manual(), list[int]()
+    seen = list[int]()
+
+    def slow(chunk: Chunk[Any]) -> None:
+        time.sleep(0.05)
+        got.append(len(chunk))
+
+    def record(_key: Any) -> None:
+        with Device(source) as device:
+            device.subscribe(slow)
+            for _ in range(4):
+                source.emit(np.arange(10))
+        seen.append(len(got))
+
+    with Device(keys) as keyboard:
+        keyboard.subscribe(record)
+        keys.emit(np.arange(1))
+        assert eventually(lambda: seen)
+    assert seen == [4]
+
+
 def test_a_subscriber_closes_it_while_it_catches_up() -> None:
     """The source's thread waits for its turn then, and the driver's close for that thread."""
     waits = threading.Event()

@@ -37,7 +37,7 @@ class Life:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
         dice = self.dice
-        tries = dice.choice([None, None, None, 3])
+        self.tries = tries = dice.choice([None, None, None, 3])
         rate = dice.choice([5000.0, None])
         self.driver = Hostile(seed, rate, dice.randrange(12), PATIENCE)
         backoff = Backoff(first=0.001, most=0.004, tries=tries, timeout=PATIENCE)
@@ -56,15 +56,27 @@ class Life:
         self.device.subscribe(book.take, book.fail, book.complete, scheduler=scheduler)
 
     def open(self) -> None:
-        """Open it, however often the driver refuses."""
+        """Open it, at times in several threads at once."""
         self.subscribe()
+        others = [threading.Thread(target=self._open) for _ in range(self.dice.choice([0, 0, 2]))]
+        for thread in others:
+            thread.start()
+        self._open()
+        for thread in others:
+            thread.join(20)
+            if thread.is_alive():
+                self.wrong.append("open hangs")
+
+    def _open(self) -> None:
+        """Open it, however often the driver refuses."""
         while True:
             try:
                 self.device.open()
             except DeviceBusyError as error:
                 # it waits no longer for what hangs in another thread
                 if "its driver is still" in str(error):
-                    if all("ing" not in one.state for one in self.driver.openings):
+                    hangs = any("ing" in one.state for one in self.driver.openings)
+                    if not hangs and not self.driver.release.is_set():
                         self.wrong.append("busy, but nothing hangs")
                     self.driver.release.set()
             except (Exception, SystemExit, GeneratorExit, CancelledError):  # the driver's
@@ -119,6 +131,8 @@ class Life:
             if not eventually(lambda: self.book.samples > before, 10):
                 self.wrong.append("open, but nothing comes")
         elif state == "failed":
+            if self.tries is None:
+                self.wrong.append(f"failed, though it may try for ever: {device.error}")
             if device.error is None or str(device.error) not in str(device.stats()):
                 self.wrong.append(f"failed, and does not say why: {device.stats()}")
             if not self.book.ended.wait(10) or self.book.error is not device.error:

@@ -90,6 +90,7 @@ class Hostile:
                 if other.state != "closed":
                     self._note_beside(one, other)
             self.openings.append(one)
+            self._next += 1  # lost while it was gone
         try:
             self._open(one)
         except BaseException:
