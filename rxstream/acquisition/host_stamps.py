@@ -19,6 +19,9 @@ __all__ = ["JITTER", "DriverSmoothed", "HostStamps"]
 JITTER = 1_000_000
 """Stamps that go back, or come after arrival, by less are noise of the adapter's mapping [ns]."""
 
+# A sound driver's stamps scatter to both sides, by up to a block or two: one that lies after its
+# arrival by less may still help to find the line [ns].
+_SCATTER = 100_000_000
 # A live driver's stamp is no older than this when its block comes [ns].
 _OLDEST_BLOCK = 60_000_000_000
 # Nobody's clock has shown the first year of the epoch since: such a stamp counts from a zero of its
@@ -243,7 +246,7 @@ class DriverSmoothed(Placer):
         progress = self._progress
         if isinstance(stamp, int):
             delay, live = arrival - stamp - length, progress.live
-            good = stamp <= arrival + JITTER and delay < _OLDEST_BLOCK
+            good = stamp <= arrival + _SCATTER and delay < _OLDEST_BLOCK
             if good if live else NEVER < stamp < FOREVER:
                 if self._delay is None or delay < self._delay:
                     self._delay = delay

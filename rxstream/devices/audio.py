@@ -1,8 +1,10 @@
 """audio: a sound card input through PortAudio (``pip install 'rxstream[audio]'``)."""
 
+import math
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -198,7 +200,7 @@ def _unpack(raw: Any, channels: int) -> NDArray[np.int32]:
     return out.view("<i4")[..., 0]
 
 
-def _clock_of(stream: Any) -> Any:
+def _clock_of(stream: Any) -> Callable[[float], int | None]:
     """Return a function from PortAudio's seconds to host time [ns], or to None.
 
     PortAudio does not document its clock: ALSA's is the wall clock on Debian, CoreAudio's is
@@ -209,12 +211,17 @@ def _clock_of(stream: Any) -> Any:
     # a driver without a clock reports 0
     if not stamp:
         return lambda _: None
+
+    def own(stamp: int) -> int:
+        return host_clock.from_clock(stamp, lambda: round(stream.time * 1e9))
+
+    # measured for each block: one of its own may stand still while the computer sleeps
+    mapped: Callable[[int], int] = own
     if abs(stamp - wall) < _SAME_CLOCK:
-        return lambda s: host_clock.from_realtime(round(s * 1e9)) if s else None
-    if abs(stamp - steady) < _SAME_CLOCK:
-        return lambda s: host_clock.from_monotonic(round(s * 1e9)) if s else None
-    offset = host_clock.now() - round(stamp * 1e9)
-    return lambda s: round(s * 1e9) + offset if s else None
+        mapped = host_clock.from_realtime
+    elif abs(stamp - steady) < _SAME_CLOCK:
+        mapped = host_clock.from_monotonic
+    return lambda s: mapped(round(s * 1e9)) if s and math.isfinite(s) else None
 
 
 def _inputs(sd: Any) -> dict[int, str]:

@@ -60,11 +60,13 @@ def test_a_wrong_stamp_of_a_live_device_changes_no_other_time(kind: Kind, wrong:
     assert any(str(v) in str(found.reports[0]) for v in (value, bad[stamped[0]]))
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.parametrize("place", ["first", "middle", "last"])
+# Nothing shows that the last stamp of a reading is ahead before it is out.
+IN_RECORDING = [(w, p) for w in WRONG for p in ("first", "middle", "last")]
+IN_RECORDING = [(w, p) for w, p in IN_RECORDING if not (p == "last" and "ahead" in w)]
+
+
+@pytest.mark.parametrize(("wrong", "place"), IN_RECORDING)
 def test_a_wrong_stamp_in_a_recording_lies_between_its_neighbours(wrong: str, place: str) -> None:
-    if place == "last" and "ahead" in wrong:
-        pytest.skip("nothing shows it to be wrong before it is out")
     kind = Kind("host", False, 5, False)
     samples = [r * 5 + {"first": 0, "middle": 2, "last": 4}[place] for r in (20, 41)]
     bad = {i: WRONG[wrong](right_stamp(kind, i)) for i in samples}

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from pulse import RATE, PrivatePulse, noise
 
 from rxstream import Chunk, Device, concat
 from rxstream import operators as ops
+from rxstream.data.clock import now_ns
+from rxstream.devices import audio
 from rxstream.devices.audio import Audio
 from rxstream.errors import (
     DeviceBusyError,
@@ -305,3 +308,30 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
 def test_bad_options_are_named(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         Audio(**options)
+
+
+class FakeStream:
+    """Only the clock of a stream of PortAudio: JACK's and CoreAudio's cannot be had here."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+
+    @property
+    def time(self) -> float:
+        return float(self.clock())
+
+
+@pytest.mark.parametrize("clock", [time.time, time.monotonic, lambda: time.monotonic() % 100 + 5])
+def test_stamps_of_every_clock_of_portaudio_become_host_time(clock: Any) -> None:
+    to_host = audio._clock_of(FakeStream(clock))
+    before, stamp = now_ns(), clock()
+    assert abs(to_host(stamp) - before) < 50_000_000
+    assert to_host(0.0) is to_host(float("nan")) is to_host(float("inf")) is None
+
+
+def test_a_clock_that_stood_still_is_followed() -> None:
+    zero = time.monotonic()
+    stream = FakeStream(lambda: time.monotonic() - zero + 1000.0)
+    to_host = audio._clock_of(stream)
+    stream.clock = lambda: time.monotonic() - zero + 1000.0 - 600.0  # ten minutes of sleep
+    assert abs(to_host(stream.time) - now_ns()) < 50_000_000
