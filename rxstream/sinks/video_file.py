@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -95,10 +96,7 @@ class VideoFile:
 
     def flush(self) -> None:
         """Make all frames readable."""
-        if self._waiting:
-            self._out.set_tail(self._tail())
-        self.samples = self._muxed
-        self._patch_head()
+        self._guard(self._flush)
 
     def close(self) -> None:
         """Complete the file, or after an error leave it as it is."""
@@ -145,12 +143,19 @@ class VideoFile:
         self._muxed += 1
         self.samples = max(self.samples, self._muxed - len(self._waiting))
 
+    def _flush(self) -> None:
+        if self._waiting:
+            self._out.set_tail(self._tail())
+        self.samples = self._muxed
+        self._patch_head()
+
     def _finish(self) -> None:
         self._muxer.close()
         self._out.push()
         self.samples = self._muxed
 
-    def _guard(self, write: Any, *arguments: Any) -> None:
+    def _guard(self, write: Callable[..., None], *arguments: Any) -> None:
+        """Call a function that writes; after an error of it nothing is written any more."""
         try:
             write(*arguments)
         except BaseException:

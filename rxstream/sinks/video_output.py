@@ -72,10 +72,11 @@ class VideoOutput:
         self._piece.clear()
         if self._failed or not piece:
             return piece
-        end = max(self._end, self._position + len(piece))
-        self._put(self._position, piece, end)
-        self._position += len(piece)
-        if end != self._end:
+        end = self._position + len(piece)
+        grows = end > self._end
+        self._put(self._position, piece, cut=grows)
+        self._position = end
+        if grows:
             self._end, self._tail = end, b""
         return piece
 
@@ -88,7 +89,7 @@ class VideoOutput:
             As of `push`.
         """
         if not self._failed:
-            self._put(self._end, tail, self._end + len(tail))
+            self._put(self._end, tail, cut=True)
             self._tail = tail
 
     def patch(self, position: int, data: bytes) -> None:
@@ -102,15 +103,15 @@ class VideoOutput:
         self._failed = True
         self._file.close()
 
-    def _put(self, position: int, data: bytes, end: int) -> None:
-        """Write at a position, in one call as a rule; let the file end at ``end`` if it grows."""
+    def _put(self, position: int, data: bytes, *, cut: bool) -> None:
+        """Write at a position, in one call as a rule; cut off what is behind it."""
         try:
             self._file.seek(position)
             rest = memoryview(data)
             while rest:
                 rest = rest[self._file.write(rest) :]
-            if end != self._end:
-                self._file.truncate(end)
+            if cut:
+                self._file.truncate(position + len(data))
         except OSError:
             self._failed = True
             self._restore()
