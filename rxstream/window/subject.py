@@ -131,7 +131,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         """
         if self.is_disposed:
             raise DisposedException
-        if not isinstance(value, Chunk):
+        if type(value) is not Chunk and not isinstance(value, Chunk):
             raise no_chunk(value)
         self._log.append(value)
         if self._unwatch is None:
