@@ -1,6 +1,5 @@
 """A device: a hot, rewindable Observable of chunks with an open/close life."""
 
-import asyncio
 import os
 import threading
 import time
@@ -10,11 +9,12 @@ from typing import Self
 from reactivex import abc
 
 from rxstream.acquisition.backoff import Backoff
+from rxstream.acquisition.blocks import Blocks
 from rxstream.acquisition.connection import DRIVER_TIMEOUT, Connection
 from rxstream.acquisition.faults import Faults
 from rxstream.acquisition.ingest import named
 from rxstream.acquisition.shutdown import close_at_exit, forget_at_exit
-from rxstream.acquisition.source import Source, is_live
+from rxstream.acquisition.source import Source, check_source, is_live
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats
 from rxstream.acquisition.waiting import WaitingNotice
@@ -55,7 +55,7 @@ _LOOK = 0.05
 _all: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
 
-class Device(Rewindable):
+class Device(Blocks, Rewindable):
     """A `Source` made hot: one opening, many subscribers, the last seconds kept.
 
     Parameters
@@ -104,7 +104,7 @@ class Device(Rewindable):
         reconnect: Backoff | Duration | bool | None = None,
         clock: HostClock = host_clock,
     ) -> None:
-        _check_source(source)
+        check_source(source)
         check_choice(timestamps, Timestamps, "timestamps")
         check_bytes(max_bytes)
         self.source = source
@@ -126,7 +126,6 @@ class Device(Rewindable):
         self._closing = False  # its driver closes
         self._error: Exception | None = None  # of the last one, or of another process
         self._inherited = False  # it was used in the process that has forked this one
-        self._entries = 0  # of `with`
         self._opened_in: object = None  # the call of a subscriber
         self._calls = 0  # of `wait` before it was ever opened
         self._meter = Meter()
@@ -135,15 +134,13 @@ class Device(Rewindable):
         self._waiting = WaitingNotice(self.name, self._describe_waiting)
         # a file is read as fast as its slowest reader takes it; a live device waits for nobody
         self._start = StartPosition(policy="gap" if is_live(source) else "block")
-        super().__init__()
+        Blocks.__init__(self)
+        Rewindable.__init__(self)
         _all.add(self)
 
     def _new_subject(self) -> TimeWindowSubject:
         return TimeWindowSubject(
-            self._history / 1e9,
-            max_bytes=self._max_bytes,
-            name=self.name,
-            report=self.report_fault,
+            self._history / 1e9, max_bytes=self._max_bytes, name=self.name, report=self.report_fault
         )
 
     def report_fault(self, error: RxStreamError) -> None:
@@ -331,36 +328,6 @@ class Device(Rewindable):
         finally:
             self._calls -= 1
 
-    def __enter__(self) -> Self:
-        self.open()
-        with self._guard:
-            self._entries += 1
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        with self._guard:
-            self._entries -= 1
-            inner = self._entries > 0
-        if not inner:
-            self.close()
-
-    async def __aenter__(self) -> Self:
-        """Open it in another thread, so that the event loop goes on."""
-        opening = asyncio.get_running_loop().run_in_executor(None, self.__enter__)
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(self._leave_cancelled)
-            raise
-
-    def _leave_cancelled(self, opening: "asyncio.Future[Self]") -> None:
-        if not opening.cancelled() and opening.exception() is None:
-            threading.Thread(target=self.__exit__, name=f"rxstream-{self.name}-closer").start()
-
-    async def __aexit__(self, *_error: object) -> None:
-        """Close it in another thread: subscribers on this event loop can go on."""
-        await asyncio.get_running_loop().run_in_executor(None, self.__exit__)
-
     @property
     def faults(self) -> Faults:
         """The last 100 faults, and an Observable of those to come; see `Faults`.
@@ -395,7 +362,7 @@ class Device(Rewindable):
         used = self._connection is not None or self._subject is not self._next
         self._guard, self._life = threading.RLock(), threading.RLock()
         self._connection = self._opening = self._last = None
-        self._entries = 0
+        self.leave_blocks()
         self._meter = Meter()
         self._faults.renew()
         self._waiting = WaitingNotice(self.name, self._describe_waiting)
@@ -492,19 +459,6 @@ def _is_past(start: StartPosition, log: Log) -> bool:
     if start.to is not None:
         return newest is not None and start.to < newest.end
     return start.back is not None
-
-
-def _check_source(source: object) -> None:
-    if isinstance(source, type):
-        remedy = f"make one: {source.__name__}()"
-    elif isinstance(source, str):
-        remedy = f"open it by its name: rxstream.open({shown(source)})"
-    elif not isinstance(source, Source):
-        remedy = "it needs `info` and `open(emit, fail)`"
-    else:
-        return
-    msg = f"{shown(source)} is no source; {remedy}"
-    raise ParameterError(msg)
 
 
 def _forget_parents() -> None:

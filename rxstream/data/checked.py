@@ -9,17 +9,23 @@ from typing_extensions import TypeVar
 
 from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
 from rxstream.data.clock import Time, to_ns
+from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.printable import shown
+from rxstream.validation import is_positive, is_whole
 
-__all__ = ["checked_data", "regular_axis", "same_values", "stamped_axis"]
+__all__ = ["as_array", "check_facts", "checked_data", "regular_axis", "same_values", "stamped_axis"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 
 
 def checked_data(data: NDArray[S], info: StreamInfo) -> NDArray[S]:
     """Return samples as a read-only view; raise ChunkError if ``info`` describes others."""
-    array = np.asarray(data)
+    if not isinstance(info, StreamInfo):
+        msg = f"info must be a StreamInfo, not {shown(info)}"
+        raise ParameterError(msg)
+    array = as_array(data, f"{info.name}: data")
     if array.ndim == 0 or array.shape[1:] != info.shape or array.dtype != info.dtype:
         msg = (
             f"{info.name}: data is {array.shape} {array.dtype}, "
@@ -42,6 +48,9 @@ def regular_axis(
         If neither ``period`` nor ``info`` gives a distance of at least 1 ns.
     """
     step = period or info.period
+    if step and not is_positive(step):
+        msg = f"{info.name}: period must be a distance > 0 [ns], not {shown(period)}"
+        raise ParameterError(msg)
     if not step:
         msg = f"{info.name} has no rate; give period=, or use Chunk.stamped"
         raise ParameterError(msg)
@@ -66,7 +75,7 @@ def stamped_axis(
         If stamps go back, are not ``count``, lie outside ``start`` and ``end``, or are more than
         there are nanoseconds between these.
     """
-    stamps = np.array(time, dtype=np.int64)
+    stamps = _stamps(time)
     if stamps.shape != (count,):
         msg = f"{count} samples need time of shape ({count},), not {stamps.shape}"
         raise ChunkError(msg)
@@ -92,6 +101,40 @@ def stamped_axis(
             raise ChunkError(msg)
     stamps.flags.writeable = False
     return IrregularAxis(stamps, uncertainty), t0, t1
+
+
+def _stamps(time: Any) -> NDArray[np.int64]:
+    """Return times [ns] as an array of its own; raise ParameterError if they are none."""
+    found = as_array(time, "time")
+    too_large = found.dtype.kind == "u" and found.size and found.max() >= 1 << 63
+    if (found.dtype.kind not in "iu" and found.size) or too_large:
+        msg = f"time must be int nanoseconds (n,), not {shown(time)}"
+        raise ParameterError(msg)
+    return np.array(found, dtype=np.int64)
+
+
+def as_array(value: Any, name: str) -> NDArray[Any]:
+    """Return something as an array; raise ParameterError if that is not possible."""
+    try:
+        return np.asarray(value)
+    # numpy raises nearly anything
+    except Exception as error:
+        msg = f"{name} must be an array, not {shown(value)}"
+        raise ParameterError(msg) from error
+
+
+def check_facts(index: object, gap: object, uncertainty: Any) -> None:
+    """Raise ParameterError if one of what is said of samples cannot be."""
+    if not is_whole(index):
+        msg = f"index must be the number of a sample, not {shown(index)}"
+        raise ParameterError(msg)
+    if gap is not None and not isinstance(gap, Gap):
+        msg = f"gap must be a Gap, or None, not {shown(gap)}"
+        raise ParameterError(msg)
+    given = isinstance(uncertainty, float | np.floating) or is_whole(uncertainty)
+    if not given or uncertainty < 0:
+        msg = f"uncertainty must be >= 0 ns, or NaN, not {shown(uncertainty)}"
+        raise ParameterError(msg)
 
 
 def same_values(a: NDArray[Any], b: NDArray[Any]) -> bool:

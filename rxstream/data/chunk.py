@@ -8,13 +8,21 @@ from numpy.typing import DTypeLike, NDArray
 from typing_extensions import TypeVar
 
 from rxstream.data.axis import NO_TIMES, Axis, Evidence, max_uncertainty
-from rxstream.data.checked import checked_data, regular_axis, same_values, stamped_axis
+from rxstream.data.checked import (
+    as_array,
+    check_facts,
+    checked_data,
+    regular_axis,
+    same_values,
+    stamped_axis,
+)
 from rxstream.data.clock import Time, format_time, to_ns
 from rxstream.data.copies import own_axis, own_data
 from rxstream.data.gap import Gap, GapAt, cut_gaps
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown
+from rxstream.validation import is_time, is_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +97,7 @@ class Chunk(Generic[S]):
             If the data is not of the shape and dtype that ``info`` says.
         """
         view = checked_data(data, info)
+        check_facts(index, gap, uncertainty)
         axis = regular_axis(info, to_ns(start), period, len(view), uncertainty)
         end = axis.at(len(view))
         return cls(view, axis, axis.origin, end, index, info, (GapAt(0, gap),) if gap else ())
@@ -130,6 +139,7 @@ class Chunk(Generic[S]):
         [5, 6, 7, 9]
         """
         view = checked_data(data, info)
+        check_facts(index, gap, uncertainty)
         axis, t0, t1 = stamped_axis(time, len(view), start, end, uncertainty)
         return cls(view, axis, t0, t1, index, info, (GapAt(0, gap),) if gap else ())
 
@@ -395,8 +405,13 @@ class Chunk(Generic[S]):
         ChunkError
             If the number of samples is another.
         """
-        if len(data) != len(self._data):
-            msg = f"with_data: {len(self._data)} samples before, {len(data)} after"
+        data = as_array(data, "with_data: data")
+        if info is not None and not isinstance(info, StreamInfo):
+            msg = f"with_data: info must be a StreamInfo, or None, not {shown(info)}"
+            raise ParameterError(msg)
+        if not data.ndim or len(data) != len(self._data):
+            count = len(data) if data.ndim else "none"
+            msg = f"with_data: {len(self._data)} samples before, {count} after"
             raise ChunkError(msg)
         view = data.view()
         view.flags.writeable = False
@@ -404,6 +419,9 @@ class Chunk(Generic[S]):
 
     def shifted(self, by: int) -> "Chunk[S]":
         """Return the same samples and gaps at times later by ``by`` [ns]; less than 0: earlier."""
+        if not is_whole(by) or not (is_time(self._start + by) and is_time(self._end + by)):
+            msg = f"shifted: by must be whole nanoseconds within int64, not {shown(by)}"
+            raise ParameterError(msg)
         return self._replace(
             axis=self._axis.shifted(by), start=self._start + by, end=self._end + by,
             gap_positions=tuple(GapAt(at, gap.shifted(by)) for at, gap in self._gap_positions),
@@ -411,6 +429,9 @@ class Chunk(Generic[S]):
 
     def with_gap(self, gap: Gap) -> "Chunk[S]":
         """Return it with one more gap right before the first sample."""
+        if not isinstance(gap, Gap):
+            msg = f"with_gap takes a Gap, not {shown(gap)}"
+            raise ParameterError(msg)
         return self._replace(gap_positions=(GapAt(0, gap), *self._gap_positions))
 
     def copy(self) -> "Chunk[S]":

@@ -286,6 +286,9 @@ def format_time(stamp: int) -> str:
     >>> format_time(1_500_000)
     '00:00:00.001500'
     """
-    seconds, rest = divmod(stamp, 1_000_000_000)
+    if not is_whole(stamp):
+        msg = f"format_time takes int nanoseconds since the epoch, not {shown(stamp)}"
+        raise ParameterError(msg)
+    seconds, rest = divmod(int(stamp), 1_000_000_000)
     day = seconds % 86_400
     return f"{day // 3600:02}:{day // 60 % 60:02}:{day % 60:02}.{rest // 1000:06}"

@@ -11,7 +11,7 @@ from rxstream.data.axis import join_axes
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.stream_info import StreamInfo
-from rxstream.errors import ChunkError
+from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown
 
 __all__ = ["concat", "overlapping", "unlike"]
@@ -56,7 +56,10 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
         If there is none, if they are of different shape or dtype, or if one begins before the
         one before it ends.
     """
-    items = list(chunks)
+    items = list(chunks) if isinstance(chunks, Iterable) else [chunks]
+    if isinstance(chunks, Chunk) or not all(isinstance(item, Chunk) for item in items):
+        msg = f"concat takes chunks, e.g. concat([a, b]), not {shown(chunks)}"
+        raise ParameterError(msg)
     if not items:
         msg = "concat needs at least one chunk"
         raise ChunkError(msg)

@@ -4,11 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
+from rxstream.errors import ParameterError
+from rxstream.printable import shown
+from rxstream.validation import check_choice, is_time, is_whole
+
 __all__ = ["Gap", "GapAt", "GapReason", "add_gap", "cut_gaps"]
 
 GapReason: TypeAlias = Literal[
     "overrun", "dropped", "lag", "disconnect", "restart", "suspended", "overlap", "unmatched"
 ]
+
+# Numbers of samples are int64, with room for a sum of some.
+_MAX_LOST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,18 @@ class Gap:
     lost: int | None
     reason: GapReason
     whole: "Gap | None" = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not is_time(self.start) or not is_time(self.end):
+            msg = f"Gap: start and end must be int [ns], not {shown(self.start)}, {shown(self.end)}"
+            raise ParameterError(msg)
+        if self.lost is not None and not (is_whole(self.lost, 0) and self.lost < _MAX_LOST):
+            msg = f"Gap: lost must be a number of samples, or None, not {shown(self.lost)}"
+            raise ParameterError(msg)
+        check_choice(self.reason, GapReason, "Gap: reason")
+        if self.whole is not None and not isinstance(self.whole, Gap):
+            msg = f"Gap: whole must be a Gap, or None, not {shown(self.whole)}"
+            raise ParameterError(msg)
 
     @property
     def duration(self) -> float:

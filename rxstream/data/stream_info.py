@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from rxstream.data.gap import GapReason
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
-from rxstream.validation import check_choice, checked_name, is_positive, is_whole
+from rxstream.validation import (
+    check_choice,
+    checked_dtype,
+    checked_name,
+    checked_shape,
+    is_positive,
+    is_whole,
+)
 
 __all__ = ["RATE_RANGE", "DeviceCounter", "Reading", "StreamInfo", "is_rate"]
 
@@ -136,15 +143,11 @@ class StreamInfo:
         if not isinstance(labels, list | tuple) or not all(isinstance(x, str) for x in labels):
             msg = f"channels must be labels, e.g. ('left', 'right'), not {shown(labels)}"
             raise ParameterError(msg)
-        shape = tuple(self.shape)
-        if not all(is_whole(n, 0) for n in shape):
-            msg = (
-                "shape must be the sizes of one sample, e.g. (480, 640, 3), not "
-                f"{shown(self.shape)}"
-            )
+        if not isinstance(self.extra, Mapping):
+            msg = f"extra must be a mapping, e.g. {{'serial': 5}}, not {shown(self.extra)}"
             raise ParameterError(msg)
-        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
-        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "shape", checked_shape(self.shape, "shape"))
+        object.__setattr__(self, "dtype", checked_dtype(self.dtype, "dtype"))
         object.__setattr__(self, "channels", tuple(checked_name(x, "channel") for x in labels))
         object.__setattr__(self, "extra", _freeze(self.extra))
 
@@ -167,6 +170,9 @@ class StreamInfo:
 
     def like(self, data: NDArray[Any], **changes: Any) -> "StreamInfo":
         """Return it with the shape and dtype of ``data`` ``(n, *shape)``, and ``changes``."""
+        if not isinstance(data, np.ndarray) or not data.ndim:
+            msg = f"{self.name}: samples must be an array (n, ...), not {shown(data)}"
+            raise ParameterError(msg)
         if data.shape[1:] != self.shape:
             changes.setdefault("channels", ())
         return replace(self, shape=data.shape[1:], dtype=data.dtype, **changes)

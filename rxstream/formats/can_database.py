@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +69,7 @@ def load_database(database: Any) -> Any:
         )
         raise ParameterError(msg)
     text = isinstance(database, str) and "\n" in database
-    if not text and not Path(database).is_file():
+    if not text and not os.path.isfile(database):
         msg = f"decode: there is no file {os.fspath(database)!r}; give the path of a DBC"
         raise ParameterError(msg)
     what = "the text" if text else repr(os.fspath(database))

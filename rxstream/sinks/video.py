@@ -99,7 +99,8 @@ class video(FileSink):  # noqa: N801 - used like a function
         if rate is not None and not is_positive(rate):
             msg = f"rate must be > 0 Hz, not {shown(rate)}"
             raise ParameterError(msg)
-        self._rate, self._letters = rate, codec or self._container.default
+        text = codec if isinstance(codec, str) else ""
+        self._rate, self._letters = rate, text or self._container.default
         known = isinstance(codec, str | None) and CODECS.get(self._letters.upper())
         if not known or known.encoder not in self._container.codecs.split() or codec == "":
             fit = [c for c, one in CODECS.items() if one.encoder in self._container.codecs.split()]

@@ -100,7 +100,7 @@ class wav(FileSink):  # noqa: N801 - used like a function
         super().__init__(path, rotate=rotate, keep=keep, fills_gaps=self._fill)
         flac = self.path.suffix.lower() == ".flac"
         possible = sorted({*_FLAC.values()} if flac else ENCODINGS)
-        if subtype is not None and subtype not in possible:
+        if subtype is not None and not (isinstance(subtype, str) and subtype in possible):
             msg = f"subtype must be one of {', '.join(possible)}, not {shown(subtype)}"
             raise ParameterError(msg)
         self._subtype = subtype

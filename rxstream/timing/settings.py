@@ -94,11 +94,15 @@ class ClockSettings:
 
 # A device that is off by 3 % is no clock; see `_STEEPEST` in `envelope`.
 _MAX_SKEW = 0.03
+# Less than any clock keeps.
+_LEAST_SKEW = 1e-12
+# A century [s]: as long as any duration may be.
+_LONGEST = 36_525 * 86_400.0
 _FRACTION = "a fraction (50 ppm is 50e-6)"
 
 
 def _is_at_least_0(value: Any) -> bool:
-    return is_number(value) and value >= 0
+    return is_number(value) and 0 <= value <= _LONGEST
 
 
 def _is_range(value: Any) -> bool:
@@ -112,7 +116,7 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("rate", lambda v: v is None or is_rate(v), "> 0 Hz, or None for irregular samples"),
     (
         "quantum",
-        lambda v: v is None or is_whole(v, 1),
+        lambda v: v is None or (is_whole(v, 1) and v < 1 << 31),
         "a whole number of samples, or None if unknown",
     ),
     (
@@ -120,13 +124,21 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         lambda v: v is None or isinstance(v, DeviceCounter),
         "an rxstream.DeviceCounter, or None",
     ),
-    ("path_delay", _is_at_least_0, ">= 0 seconds"),
+    ("path_delay", _is_at_least_0, ">= 0 seconds, at most a century"),
     ("skew", lambda v: is_number(v) and abs(v) < _MAX_SKEW, f"{_FRACTION} within ±{_MAX_SKEW}"),
-    ("skew_tol", lambda v: is_positive(v) and v < _MAX_SKEW, f"{_FRACTION}, > 0, < {_MAX_SKEW}"),
+    (
+        "skew_tol",
+        lambda v: is_number(v) and _LEAST_SKEW <= v < _MAX_SKEW,
+        f"{_FRACTION}, >= {_LEAST_SKEW}, < {_MAX_SKEW}",
+    ),
     ("drift", is_positive, "> 0 per second (a crystal has 5e-9)"),
     ("window", _is_range, "(shortest, longest) seconds, 0 < shortest <= longest"),
-    ("on_step", lambda v: v in get_args(OnStep), "'auto', 'gap' or 'latency'"),
+    (
+        "on_step",
+        lambda v: isinstance(v, str) and v in get_args(OnStep),
+        "'auto', 'gap' or 'latency'",
+    ),
     ("p_false", lambda v: is_positive(v) and v < 0.1, "a probability > 0 and < 0.1"),
     ("restart_gap", is_positive, "> 0 seconds"),
-    ("hold", _is_at_least_0, ">= 0 seconds"),
+    ("hold", _is_at_least_0, ">= 0 seconds, at most a century"),
 )

@@ -108,7 +108,9 @@ class Rewindable(Stream[Chunk]):
         if policy is not None:
             check_choice(policy, Policy, "policy")
             start = replace(start, policy=policy)
-        return self.attach_reader(replace(start, name=name or start.name or "reader"))
+        return self.attach_reader(
+            replace(start, name=start.name or "reader" if name is None else name)
+        )
 
     # -- looking back -------------------------------------------------------------------------
 

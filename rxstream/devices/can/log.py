@@ -113,7 +113,7 @@ class LogReader:
 
     def _read_first(self) -> None:
         """Read the first message; a file that is no log fails here, when it is opened."""
-        if not Path(self._path).is_file():
+        if not os.path.isfile(self._path):
             msg = f"can: there is no file {self._path!r}; give the path of a log"
             raise DeviceNotFoundError(msg)
         try:

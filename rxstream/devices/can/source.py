@@ -221,7 +221,7 @@ class Can:
 
 def _filters(filters: Sequence[int | Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the filters as dicts of python-can."""
-    if isinstance(filters, str | Mapping) or not isinstance(filters, Iterable):
+    if isinstance(filters, str | Mapping | np.ndarray) or not isinstance(filters, Iterable):
         msg = f"filters must be a list of identifiers or dicts, not {shown(filters)}"
         raise ParameterError(msg)
     made: list[Mapping[str, Any]] = []

@@ -1,6 +1,5 @@
 """Faults of a simulated device: delays, stalls, losses."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
-from rxstream.validation import check_choice
+from rxstream.validation import check_choice, check_flag, is_number, is_whole
 
 __all__ = ["Delay", "DelayKind", "Drops", "Stalls", "block_of", "require"]
 
@@ -19,11 +18,16 @@ DelayKind: TypeAlias = Literal["exponential", "lognormal", "uniform"]
 DropUnit: TypeAlias = Literal["blocks", "samples"]
 
 
+# Greatest number of an option: with it, times in nanoseconds are still exact.
+_MOST = 1e15
+
+
 def require(name: str, value: float, *, zero: bool = True, remedy: str = "") -> None:
-    """Raise `ParameterError` unless ``value`` is finite and ``>= 0`` (``> 0`` without `zero`)."""
-    if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
+    """Raise `ParameterError` unless ``value`` is 0 (with `zero`), or above it and below 1e15."""
+    if not is_number(value) or not (value > 0 or (zero and value == 0)) or value > _MOST:
         least = ">= 0" if zero else "> 0"
-        msg = f"{name} must be {least} and finite, not {shown(value)}{remedy and '; ' + remedy}"
+        msg = f"{name} must be {least} and at most {_MOST:g}, not {shown(value)}"
+        msg += f"; {remedy}" if remedy else ""
         raise ParameterError(msg)
 
 
@@ -111,7 +115,9 @@ class Drops:
 
     def __post_init__(self) -> None:
         require("Drops.every", self.every, zero=False)
-        if not 1 <= self.least <= self.most:
+        check_flag(self.reported, "Drops.reported")
+        whole = is_whole(self.least, 1) and is_whole(self.most, 1)
+        if not whole or not self.least <= self.most < _MOST:
             msg = (
                 f"Drops need 1 <= least <= most, not least={shown(self.least)}, "
                 f"most={shown(self.most)}"

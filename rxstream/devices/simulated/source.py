@@ -1,16 +1,15 @@
 """simulated: a device that knows the truth (needs no hardware and no extra)."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rxstream.acquisition.source import Close, Emit, Fail
-from rxstream.data.clock import Duration, to_span
+from rxstream.data.clock import Duration, to_ns, to_span
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.devices.simulated.delivery import Truth
 from rxstream.devices.simulated.live import PlugState
@@ -21,7 +20,19 @@ from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE
 from rxstream.formats.keys import KEY_DTYPE
 from rxstream.printable import shown
-from rxstream.validation import is_whole
+from rxstream.validation import (
+    check_choice,
+    check_flag,
+    checked_dtype,
+    checked_shape,
+    is_number,
+    is_positive,
+    is_whole,
+)
+
+_Stamps: TypeAlias = Literal["own", "host"]
+# More samples in a reading would take minutes of a sound card.
+_MAX_BLOCK = 1 << 24
 
 __all__ = ["Simulated"]
 
@@ -105,15 +116,15 @@ class Simulated:
     unplugs: tuple[tuple[float, float], ...] = ()
     duration: float | None = None
     counter: DeviceCounter | None = None
-    stamps: Literal["own", "host"] | None = None
+    stamps: _Stamps | None = None
     resolution: float = 1e-6
     _plug: PlugState = field(default_factory=PlugState, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check()
         set_ = partial(object.__setattr__, self)
-        set_("shape", tuple(int(n) for n in self.shape))
-        set_("dtype", np.dtype(self.dtype))
+        set_("shape", checked_shape(self.shape, "shape", 1))
+        set_("dtype", checked_dtype(self.dtype, "dtype"))
         set_("seed", int(self.seed))
         # a function is called at opening only: it is the user's
         if not callable(self.signal):
@@ -123,38 +134,48 @@ class Simulated:
         require("rate", self.rate, zero=False, remedy="for events at random use irregular=True")
         require("frequency", self.frequency)
         require("resolution", self.resolution, zero=False)
-        if self.stamps not in (None, "own", "host"):
-            msg = f"stamps must be None, 'own' or 'host', not {shown(self.stamps)}"
-            raise ParameterError(msg)
+        if self.stamps is not None:
+            check_choice(self.stamps, _Stamps, "stamps")
+        check_flag(self.irregular, "irregular")
         if self.duration is not None:
             require("duration", self.duration, zero=False)
-        if self.blocksize is not None and self.blocksize < 1:
-            msg = f"blocksize must be >= 1, not {shown(self.blocksize)}"
+        size = self.blocksize
+        if size is not None and not (is_whole(size, 1) and size < _MAX_BLOCK):
+            msg = f"blocksize must be a whole number >= 1, not {shown(size)}"
             raise ParameterError(msg)
-        if any(n < 1 for n in self.shape):
-            msg = f"shape must be of numbers >= 1, not {shown(self.shape)}"
+        shape = checked_shape(self.shape, "shape", 1)
+        if not isinstance(self.channels, list | tuple):
+            msg = f"channels must be labels, e.g. ('left', 'right'), not {shown(self.channels)}"
             raise ParameterError(msg)
-        if self.channels and (not self.shape or len(self.channels) != self.shape[-1]):
+        if self.channels and (not shape or len(self.channels) != shape[-1]):
             msg = f"{len(self.channels)} channel labels do not fit the shape {shown(self.shape)}"
             raise ParameterError(msg)
         for name, most in (("ppm", 1e5), ("drift", 1e3), ("wander", 1e3)):
-            if not abs(getattr(self, name)) <= most:
-                msg = (
-                    f"{name} must be within -{most:g} to {most:g}, not {shown(getattr(self, name))}"
-                )
+            value = getattr(self, name)
+            if not is_number(value) or abs(value) > most:
+                msg = f"{name} must be within -{most:g} to {most:g}, not {shown(value)}"
                 raise ParameterError(msg)
         if not is_whole(self.seed, 0):
             msg = f"seed must be an integer >= 0, not {shown(self.seed)}"
             raise ParameterError(msg)
+        self._check_faults()
+
+    def _check_faults(self) -> None:
+        for name, kind in (("delay", Delay), ("stalls", Stalls), ("drops", Drops)):
+            value = getattr(self, name)
+            if not isinstance(value, kind) and (value is not None or kind is Delay):
+                msg = f"{name} must be {kind.__name__}(...), not {shown(value)}"
+                raise ParameterError(msg)
         before = 0.0
-        for at, lasts in self.unplugs:
-            if not (before < at < math.inf and 0 < lasts < math.inf):
+        for pair in self.unplugs if isinstance(self.unplugs, list | tuple) else [None]:
+            fits = isinstance(pair, list | tuple) and len(pair) == 2 and all(map(is_positive, pair))
+            if not fits or not pair[0] > before:
                 msg = (
                     "unplugs must be pairs (at, for how long) of seconds > 0, one after the "
                     f"other, not {shown(self.unplugs)}"
                 )
                 raise ParameterError(msg)
-            before = at + lasts
+            before = pair[0] + pair[1]
 
     # -- presets ------------------------------------------------------------------------------
 
@@ -298,7 +319,11 @@ class Simulated:
         ParameterError
             If the signal function returns anything but ``(n, *shape)`` of ``dtype``.
         """
-        return Simulation(self).values(np.asarray(index, np.int64))
+        numbers = np.asarray(index)
+        if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and numbers.size):
+            msg = f"data: index must be whole numbers (n,), not {shown(index)}"
+            raise ParameterError(msg)
+        return Simulation(self).values(numbers.astype(np.int64))
 
     def readings(self, seconds: Duration | None = None, *, start: int = 0) -> Iterator[Reading]:
         """Return readings in virtual time: those of `open`, but without waiting.
@@ -320,6 +345,7 @@ class Simulated:
         3599.0
         """
         until = None if seconds is None else to_span(seconds, "seconds")
+        start = to_ns(start)
         simulation = Simulation(self)
         truth = self._plug.truth = simulation.truth(start)
         return simulation.readings(truth, until)

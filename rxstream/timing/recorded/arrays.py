@@ -10,6 +10,7 @@ from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
 from rxstream.timing.recorded.passes import CorrectedTimes, Evidence, run_offline, run_online
 from rxstream.timing.settings import ClockSettings
+from rxstream.validation import check_flag
 
 __all__ = ["CorrectedTimes", "correct_arrays"]
 
@@ -107,6 +108,7 @@ def correct_arrays(
         arrivals = np.maximum.accumulate(high)
     if numbers is not None and counter_spec is None:
         counter_spec = _kind_of(numbers, arrivals, counts, rate)
+    check_flag(online, "online")
     known = {field.name for field in fields(ClockSettings)} - {"hold"}
     for name in settings.keys() - known:
         why = "is for operators" if name == "hold" else "is no setting of the clock model"
