@@ -179,7 +179,8 @@ class Connection:
                 if info is not None:
                     self.ingest.info = named(info, self._name)
                 self._opening, self._opened_at = opening, time.monotonic()
-                self.state, self.error = "open", None
+                if self.state == "closed":
+                    self.state = "open"
                 return True
         self._close(opening, DRIVER_TIMEOUT)
         return False
@@ -329,9 +330,13 @@ class Connection:
         if call.error is not None:
             return wrap_error(self._name, call.error)
         if self._begin(opening, found[0]):
+            opening.start(self._return)
             _logger.warning("%s: open again", self._name)
-            opening.start()
         return None
+
+    def _return(self) -> None:
+        with self._guard:
+            self.state, self.error = "open", None
 
     def _wait_for(self, call: DriverCall, timeout: float) -> bool:
         """Wait for a call of the driver; not for long once the device is to be closed."""

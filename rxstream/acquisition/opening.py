@@ -92,13 +92,21 @@ class Opening:
             close()
         return info
 
-    def start(self) -> None:
-        """Process what came before `open` has returned."""
+    def start(self, begin: Callable[[], None] | None = None) -> None:
+        """Process what came before `open` has returned.
+
+        Parameters
+        ----------
+        begin
+            Called first: what is emitted from then on is processed before the emitter goes on.
+        """
         if not self._take_turn():
             return
         try:
             with self._guard:
                 early, self._early = self._early or [], None
+            if begin is not None:
+                begin()
             for item, arrival in early:
                 self._process(item, arrival)
         finally:

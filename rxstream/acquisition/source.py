@@ -6,14 +6,16 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from numpy.typing import NDArray
 
 from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.errors import ParameterError
+from rxstream.printable import shown
 
-__all__ = ["Close", "Emit", "Fail", "Source", "discover", "is_live"]
+__all__ = ["Close", "Emit", "Fail", "Source", "check_source", "discover", "is_live"]
 
 Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
 """Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
 
 Fail: TypeAlias = Callable[[Exception], None]
-"""Takes an error: `OverrunError` is survived and reported, `EndOfStream` completes the stream."""
+"""Takes an error: `OverrunError` and `StampError` are survived, `EndOfStream` ends the stream."""
 
 Close: TypeAlias = Callable[[], None]
 """Stops the hardware; when it has returned, nothing more is emitted."""
@@ -62,3 +64,17 @@ def discover(kind: Any) -> Sequence[Any] | None:
     """
     look = getattr(kind, "discover", None)
     return None if look is None else tuple(look())
+
+
+def check_source(source: object) -> None:
+    """Raise `ParameterError` if something is no source; name what would make it one."""
+    if isinstance(source, type):
+        remedy = f"make one: {source.__name__}()"
+    elif isinstance(source, str):
+        remedy = f"open it by its name: rxstream.open({shown(source)})"
+    elif not isinstance(source, Source):
+        remedy = "it needs `info` and `open(emit, fail)`"
+    else:
+        return
+    msg = f"{shown(source)} is no source; {remedy}"
+    raise ParameterError(msg)
