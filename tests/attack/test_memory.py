@@ -25,14 +25,21 @@ def drawn() -> list[str]:
     return sorted(random.Random(first_seed()).sample(sorted(CASES), trials(len(CASES))))
 
 
+def run(*arguments: str | Path) -> dict[str, int]:
+    """Run a load in a process of its own; return how much that grew, and what it may."""
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", *arguments],
+        capture_output=True, text=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(PROGRAM.parent), *sys.path])},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    found: dict[str, int] = json.loads(result.stdout)
+    return found
+
+
 @pytest.mark.parametrize("load", drawn())
 def test_memory_is_bounded(load: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", PROGRAM, load],
-        capture_output=True, text=True, timeout=LIMIT, check=True, stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    found = json.loads(result.stdout)
+    found = run(PROGRAM, load)
     assert 0 <= found["grown"] <= found["allowed"], load
 
 
@@ -44,10 +51,5 @@ def test_the_measure_sees_what_is_held() -> None:
         "def hold():\n    kept.append(np.ones(100 * m.MB, np.uint8))\n    return m.allowed()\n"
         "m.case(hold)\nm.main('hold')\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        capture_output=True, text=True, timeout=LIMIT, check=True, stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(PROGRAM.parent), *sys.path])},
-    )  # fmt: skip
-    found = json.loads(result.stdout)
+    found = run("-c", code)
     assert found["grown"] > 90_000_000 > found["allowed"]
