@@ -99,7 +99,7 @@ class _DetectGaps:
         if not gaps and end <= (start or 0):
             return []
         self._emitted_to = end
-        return [_empty(chunk.info, start or 0, end, chunk.index, gaps)]
+        return [_empty(chunk.info, min(start or 0, end), end, chunk.index, gaps)]
 
     def _pass(self, gaps: Sequence[Gap]) -> list[Gap]:
         """Return the marked gaps with no hole before them; hold the others."""

@@ -32,4 +32,6 @@ def split_at_gaps(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
         piece = chunk[a:b]
         end = groups[b][0].start if b in groups and a < b else chunk.end
         begin = piece.start if a else start
+        if 0 < a == n:  # after a gap at the very end, time without samples
+            begin = min(groups[a][-1].end, end)
         yield groups.get(a, []), piece._replace(start=begin, end=end, gap_positions=())

@@ -84,7 +84,8 @@ def test_what_is_missing_is_found(kept: list[bool], numbered: bool, cuts: list[i
 def test_it_finds_again_what_drop_gaps_took_away(chunks: list[Chunk[Any]]) -> None:
     out, found = check(run_operator(ops.ignore_gaps(), chunks))
     whole = concat(chunks)
-    inner = [(p, gap) for p, gap in whole.gap_positions if p > 0]
+    # how many are lost shows by the number of the next sample
+    inner = [(p, gap) for p, gap in whole.gap_positions if 0 < p < len(whole)]
     assert sum(gap.lost or 0 for gap in found) == sum(gap.lost or 0 for _, gap in inner)
     assert np.array_equal(concat(out).time, whole.time)
     half = (whole.info.period or 0) / 2
