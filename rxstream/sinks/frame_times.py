@@ -15,6 +15,8 @@ from rxstream.sinks.paths import explain, identity
 
 __all__ = ["FrameTimes"]
 
+# rows written at a time, so that a disk that fills up takes some of very many
+_MAX_ROWS = 100
 _HEADER = ("frame", "time_ns", "gap", "lost", "gap_start_ns", "gap_end_ns")
 
 
@@ -52,8 +54,8 @@ class FrameTimes:
 
     def flush(self, frames: int) -> None:
         """Write the rows of the first frames, which can be read."""
-        rows = list(islice(self._rows, max(0, frames - self.frames)))
-        if rows:
+        while self.frames < min(frames, self._count):
+            rows = list(islice(self._rows, min(frames - self.frames, _MAX_ROWS)))
             self._put(rows)
             self.frames += len(rows)
             for _ in rows:
