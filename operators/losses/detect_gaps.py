@@ -227,8 +227,8 @@ class _DetectGaps:
         Irregular samples may have been lost anywhere since the last one, but most likely where no
         chunk says that nothing came. Else it is put right before the sample that shows it.
         """
-        if self._period is None and self._end < chunk.start:
-            return self._end, chunk.start
+        if self._period is None and self._end < chunk.covered_from:
+            return self._end, chunk.covered_from
         return after, after
 
     def _fill_holes(self, marked: list[Gap], after: int) -> tuple[list[Gap], list[int]]:

@@ -183,7 +183,7 @@ class GridResampler:
             stream.next, self._hole = b, None
         if decided > stream.next and self._hole is None:
             self._hole = grid.at(stream.next)
-        end = min(stream.end, grid.at(stream.next)) if self._hole is None else self._hole
+        end = min(stream.end, grid.at(stream.next) if self._hole is None else self._hole)
         stream.emit(end, join_axes(axes), data if count else None, tuple(gap_positions), index)
 
     def _missing(self, end: int, stop: int, reason: GapReason) -> Gap:

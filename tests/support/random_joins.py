@@ -63,10 +63,11 @@ def random_join(seed: int) -> Join:
         ports[0] = random_stream(
             rng, "irregular", "scalar", name="s0", begin=begins[0], loose=False
         )
-    method = str(rng.choice(("nearest", "previous", "linear")))
+    method: Any = str(rng.choice(("nearest", "previous", "linear")))
     tolerance, span = float(rng.choice((0, 0.002, 0.05))), float(rng.choice((0.02, 0.1)))
     if kind == "align":
         text = f"align({method!r}, {tolerance})"
+        make: Callable[..., Any]
         make = lambda *others: ops.align(  # noqa: E731
             *others, method=method, tolerance=tolerance, lateness=LONG
         )
@@ -148,7 +149,9 @@ def breaks_join(join: Join, seed: int) -> str | None:
         first = _play(join, join.ports, None)
         law = "the order of arrival does not matter"
         _same(join, _play(join, join.ports, rng), first)
-        cuts = [random_cuts(rng, port) if port else [[]] * 3 for port in join.ports]
+        cuts: list[list[list[Chunk[Any]]]] = [
+            random_cuts(rng, port) if port else [[]] * 3 for port in join.ports
+        ]
         for k in range(3):
             law = f"results do not depend on the cut (cut {k})"
             _same(join, _play(join, [cut[k] for cut in cuts], rng), first)
