@@ -58,6 +58,8 @@ _all: "weakref.WeakSet[Device]" = weakref.WeakSet()
 class Device(Blocks, Rewindable):
     """A `Source` made hot: one opening, many subscribers, the last seconds kept.
 
+    ``with`` and ``async with`` open it; of blocks inside each other the outermost closes it.
+
     Parameters
     ----------
     source
