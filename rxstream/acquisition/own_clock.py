@@ -15,6 +15,9 @@ from rxstream.data.clock import FOREVER, NEVER
 
 __all__ = ["OwnClockCheck"]
 
+# A stamp may be ahead of the least delay so far by this [ns], as the least so far may be none. One
+# that is further ahead and true costs nothing but its reading, which comes by arrival.
+_AHEAD = 100_000_000
 # Largest error of a device's clock; see `_STEEPEST` in `timing.online.envelope`.
 _MAX_SKEW = 0.03
 
@@ -28,6 +31,9 @@ class OwnClockCheck:
         Takes the stamps that were wrong.
     live
         Whether arrivals say anything; those of a recording do not.
+    back
+        By how much stamps may go back [ns]: of irregular samples, as those of several channels come
+        out of order.
 
     Examples
     --------
@@ -38,10 +44,10 @@ class OwnClockCheck:
     [True, True, False, True, False, True]
     """
 
-    __slots__ = ("_ahead", "_arrival", "_last", "_live", "_reports", "_waiting")
+    __slots__ = ("_ahead", "_arrival", "_back", "_last", "_live", "_reports", "_waiting")
 
-    def __init__(self, reports: StampReports, *, live: bool) -> None:
-        self._reports, self._live = reports, live
+    def __init__(self, reports: StampReports, *, live: bool, back: int = FAR) -> None:
+        self._reports, self._live, self._back = reports, live, back
         self.restart()
 
     def restart(self) -> None:
@@ -79,7 +85,7 @@ class OwnClockCheck:
     def edges(
         self, own: NDArray[np.int64], arrival: int
     ) -> tuple[tuple[int, int] | None, NDArray[np.bool_] | None]:
-        """Return first and last stamp of a reading, and which of it are wrong.
+        """Return first and latest stamp of a reading, and which of it are wrong.
 
         Parameters
         ----------
@@ -102,16 +108,16 @@ class OwnClockCheck:
             backward = np.flatnonzero(np.diff(own[good]) < -FAR)
             if len(backward):
                 tail = int(good[backward[0] + 1])
-                edges = int(own[good[0]]), int(own[good[backward[0]]])
+                edges = int(own[good[0]]), int(own[good[: backward[0] + 1]].max())
                 strays[tail:] = True
                 believed = self.believes(*edges, arrival)
                 self._waiting = int(own[good[-1]]), arrival
                 return (edges if believed else None), strays
             if len(good) < len(own) and len(good):
                 self._report(int(own[strays][0]))
-                edges = int(own[good[0]]), int(own[good[-1]])
+                edges = int(own[good[0]]), int(own[good].max())
                 return (edges if self.believes(*edges, arrival) else None), strays
-        edges = int(own[0]), int(own[-1])
+        edges = int(own[0]), int(own.max())
         return (edges if self.believes(*edges, arrival) else None), None
 
     def strays(self, own: NDArray[np.int64], arrival: int) -> NDArray[np.bool_]:
@@ -131,10 +137,10 @@ class OwnClockCheck:
         return self._ahead + self._slack(arrival - self._arrival)
 
     def _slack(self, elapsed: int) -> int:
-        return FAR + round(_MAX_SKEW * max(0, elapsed))
+        return _AHEAD + round(_MAX_SKEW * max(0, elapsed))
 
     def _fits(self, first: int, last: int, arrival: int, before: int, limit: int) -> bool:
-        return first >= before - FAR and (not self._live or last - arrival <= limit)
+        return first >= before - self._back and (not self._live or last - arrival <= limit)
 
     def _report(self, stamp: int) -> None:
         self._reports.add("own", f"device_time {stamp} is out of line with those around it")

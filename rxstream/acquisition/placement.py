@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rxstream.acquisition.evidence import StampReports
 from rxstream.acquisition.own_clock import OwnClockCheck
 from rxstream.acquisition.reported_loss import ReportedLoss
-from rxstream.acquisition.strays import fill_strays
+from rxstream.acquisition.strays import FAR, fill_strays
 from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
 from rxstream.data.clock import FOREVER, NEVER
 from rxstream.data.gap import GapReason
@@ -191,7 +191,8 @@ class ClockModelled(Placer):
     ) -> None:
         super().__init__(info, settings, progress, loss)
         self._model = ClockModel(settings)
-        self._own = OwnClockCheck(progress.reports, live=progress.live)
+        back = FAR if info.period is None else 0
+        self._own = OwnClockCheck(progress.reports, live=progress.live, back=back)
         self._stamped = False  # whether it has had stamps of the device
         self._pushed = 0  # readings that the model has had
         self._starts: deque[int] = deque(maxlen=_REMEMBERED)  # index of the first sample of each

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["FAR", "MAX_RUN", "fill_strays", "find_strays", "shift_forward"]
 
-FAR = 1_000_000_000
+FAR = 500_000_000
 """Stamps that go back by more [ns] are wrong, or their clock was set; less is an overlap."""
 
 MAX_RUN = 8
