@@ -7,7 +7,7 @@ must not: another subscriber may wait for a lock that this one holds, as that of
 import threading
 from types import TracebackType
 
-__all__ = ["current_delivery", "delivering"]
+__all__ = ["current_delivery", "delivering", "is_delivering"]
 
 
 class _Here(threading.local):
@@ -48,6 +48,11 @@ class _Delivering:
 
 delivering = _Delivering()
 """The context: ``with delivering: observer.on_next(chunk)``."""
+
+
+def is_delivering() -> bool:
+    """Whether the calling thread is inside a subscriber."""
+    return _here.depth > 0
 
 
 def current_delivery() -> tuple[int, int] | None:

@@ -21,7 +21,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
 from rxstream.printable import get_logger
-from rxstream.steps.delivery import delivering
+from rxstream.steps.delivery import delivering, is_delivering
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
 __all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
@@ -136,8 +136,12 @@ class Subscriber(_Guarded):
             self.dispose()
             return
         try:
-            with delivering:
+            # a worker has said so for all that it delivers: this runs for each item
+            if is_delivering():
                 self._next(value)
+            else:
+                with delivering:
+                    self._next(value)
         except BaseException as error:  # noqa: BLE001 - an exit of a thread that is not its own too
             self._cut_off(error)
 
