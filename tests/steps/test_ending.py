@@ -10,6 +10,7 @@ import reactivex as rx
 from fakes import Manual, eventually
 from reactivex import operators as rxo
 from reactivex.scheduler import EventLoopScheduler, ImmediateScheduler
+from schedules import dispose_idle
 
 from rxstream import Device
 from rxstream import operators as ops
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.real
 def loop() -> Iterator[EventLoopScheduler]:
     scheduler = EventLoopScheduler()
     yield scheduler
-    scheduler.dispose()
+    dispose_idle(scheduler)
 
 
 class Counted(Device):

@@ -19,6 +19,7 @@ from reactivex.scheduler import (
     NewThreadScheduler,
 )
 from reactivex.subject import Subject
+from schedules import dispose_idle
 
 from rxstream import Chunk, Device, TimeWindowSubject
 from rxstream import operators as ops
@@ -35,7 +36,7 @@ KINDS: tuple[type[BaseException], ...] = (
 def loop() -> Iterator[EventLoopScheduler]:
     scheduler = EventLoopScheduler()
     yield scheduler
-    scheduler.dispose()
+    dispose_idle(scheduler)
 
 
 class Window:
@@ -321,3 +322,15 @@ def test_a_raise_in_a_hot_source_of_rx_goes_downstream() -> None:
     thread.start()
     thread.join()
     assert isinstance(errors[0], SystemExit)
+
+
+def test_a_subscriber_of_what_rx_makes_of_several_streams(window: Window) -> None:
+    """RxPY's own subscription: nobody can tell it from an operator; it is reported and ended."""
+    bad, good = Raising(ValueError), list[Any]()
+    rx.merge(window.subject, rx.never()).subscribe(bad, bad.errors.append)
+    window.subject.subscribe(good.append)
+    window.push(10)
+    assert eventually(lambda: window.reported and len(good) == 10)
+    assert bad.items == 3
+    assert [type(error) for error in bad.errors] == [ValueError]
+    assert eventually(lambda: len(window.subject.log.cursors()) == 1)

@@ -18,12 +18,24 @@ from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import host_clock
 from rxstream.errors import DeviceClosedError, LagError, RxStreamError, SubscriberError
 
-__all__ = ["OPERATIONS", "Schedule"]
+__all__ = ["OPERATIONS", "Schedule", "dispose_idle"]
 
 _SESSION = 1 << 40  # a sample is its number, and that of its session times this
 _KINDS: tuple[type[BaseException], ...] = (
     ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError,
 )  # fmt: skip
+
+
+def dispose_idle(loop: EventLoopScheduler) -> None:
+    """Dispose of a loop when it has nothing to do: what RxPY has in its queues schedules the next.
+
+    Else that raises, in the loop's own thread.
+    """
+    for _ in range(20):
+        passed = threading.Event()
+        loop.schedule(lambda *_, passed=passed: passed.set())  # type: ignore[misc]
+        passed.wait(10)
+    loop.dispose()
 
 
 class Numbered:
@@ -34,7 +46,10 @@ class Numbered:
     def __init__(self, dice: random.Random) -> None:
         rate = dice.choice([None, 50_000.0])
         self.info = StreamInfo("numbered", rate=rate, dtype=np.int64)
-        self._pause, self._most = dice.choice([0.0002, 0.001, 0.003]), dice.choice([1, 7, 100, 5000])
+        self._pause, self._most = (
+            dice.choice([0.0002, 0.001, 0.003]),
+            dice.choice([1, 7, 100, 5000]),
+        )
         self.sessions = 0
 
     def open(self, emit: Emit, _fail: Fail) -> Close:
@@ -366,7 +381,7 @@ class Schedule:
             found.append(f"{raised} raised, but reported: {[str(e) for e in self._reported()]}")
         if not eventually(lambda: not self.device.log.cursors()):
             found.append(f"cursors left: {self.device.log.cursors()}")
-        self.loop.dispose()
+        dispose_idle(self.loop)
         for book in self.books:
             found += [f"{book.name}: {wrong}" for wrong in book.wrong]
             if book.error is not None and not isinstance(book.error, LagError):
