@@ -140,8 +140,8 @@ class SubscriberWorker(Disposable):
         try:
             thread.start()
         except RuntimeError as error:
-            # the system has no more threads
-            self._cut_off(error)
+            # the system has no more threads; who waits for the end gets it here
+            self._finish(error)
             return
         self.thread = thread
 

@@ -334,3 +334,26 @@ def test_a_subscriber_of_what_rx_makes_of_several_streams(window: Window) -> Non
     assert bad.items == 3
     assert [type(error) for error in bad.errors] == [ValueError]
     assert eventually(lambda: len(window.subject.log.cursors()) == 1)
+
+
+@pytest.mark.parametrize("pull", [pull_for, pull_reader, pull_async])
+def test_who_pulls_is_told_that_there_are_no_threads(
+    pull: Callable[[Any], None], window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of a system is not reached in a test: a stand-in refuses the worker's thread."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("rxstream-mic"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    raised: list[BaseException] = []
+    puller = threading.Thread(target=_pull, args=(pull, window.subject.pipe(ops.gaps()), raised))
+    puller.start()
+    assert eventually(lambda: window.subject.log.cursors())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    window.push()
+    puller.join(10)
+    assert not puller.is_alive()
+    assert "can't start new thread" in str(raised[0])
