@@ -145,18 +145,15 @@ class Stamper:
             If a piece of evidence is of the wrong kind.
         """
         n, progress, arrival = len(data), self._progress, reading.arrival
-        if reading.counter is not None or reading.bounds is not None or reading.lost is not None:
-            reading = self._check.check(reading)
         if arrival is None:
             arrival = now
-        elif type(arrival) is not int:
+        elif type(arrival) is not int or arrival.bit_length() > 64:
             arrival = self._check.whole(arrival, "arrival")
         if not 0 <= arrival - self._arrival <= _PAUSE:
             arrival = self._after_pause(reading, n, arrival, now)
         self._arrival, self._now = arrival, now
-        bounds = reading.bounds
-        if bounds is not None and bounds[0] > arrival and progress.live:
-            reading = self._without_bounds(reading, arrival)
+        if reading.counter is not None or reading.bounds is not None or reading.lost is not None:
+            reading = self._checked(reading, arrival)
         if n == 0:
             return self._heartbeat(reading, arrival)
         if progress.overrun:
@@ -179,8 +176,7 @@ class Stamper:
         if events:
             self.found += events
         if self._reports.new:
-            self.found += self._reports.new
-            self._reports.new = []
+            self._report()
         gap_positions: tuple[GapAt, ...] = ()
         before, pending = progress.end, progress.pending
         if before is not None:
@@ -196,7 +192,7 @@ class Stamper:
 
     def _after_pause(self, reading: Reading, n: int, arrival: int, now: int) -> int:
         """Return a time of arrival that can be [ns]; expect a gap if the host slept before it."""
-        before = self._arrival
+        reading, before = self._check.check(reading), self._arrival
         if reading.arrival is not None:
             back = before - arrival if before else 0
             if arrival - now > _ARRIVAL_AHEAD:
@@ -218,13 +214,15 @@ class Stamper:
             self._slept_before = slept
         return arrival
 
-    def _without_bounds(self, reading: Reading, arrival: int) -> Reading:
-        """Return a reading of a live device without bounds that lie after its arrival."""
-        low = 0 if reading.bounds is None else reading.bounds[0]
-        if low - arrival <= JITTER:
+    def _checked(self, reading: Reading, arrival: int) -> Reading:
+        """Return a reading whose evidence, besides stamps, is of the right kind and can be."""
+        reading = self._check.check(reading)
+        bounds = reading.bounds
+        if bounds is None or not self._progress.live or bounds[0] <= arrival + JITTER:
             return reading
-        after = f"Reading.bounds begin at {low}, {(low - arrival) / 1e9:.6g} s after its arrival"
-        self._reports.add("bounds", after)
+        after = (bounds[0] - arrival) / 1e9
+        what = f"Reading.bounds begin at {bounds[0]}, {after:.6g} s after its arrival"
+        self._reports.add("bounds", what)
         return replace(reading, bounds=None)
 
     def _choose(self, stamps: object) -> Placer:
@@ -269,9 +267,14 @@ class Stamper:
             lost = round((start - before) / period)
         return Gap(before, start, lost, reason)
 
+    def _report(self) -> None:
+        self.found += self._reports.new
+        self._reports.new = []
+
     def _heartbeat(self, reading: Reading, arrival: int) -> Chunk | None:
         """Return an empty chunk: no sample until the earliest time that the reading allows."""
         progress = self._progress
+        self._report()
         if self._info.period is not None:
             return None
         end = (arrival if reading.bounds is None else reading.bounds[0]) - self._path_delay

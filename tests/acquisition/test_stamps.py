@@ -302,6 +302,7 @@ def test_a_heartbeat_in_the_future_holds_up_nothing() -> None:
             source.emit(Reading(np.arange(1)))
             if k == 5:
                 source.emit(Reading(np.arange(0), bounds=(START + DAY, START + DAY)))
+                assert [type(fault) for fault in device.faults] == [StampError]
     times = np.concatenate([chunk.time for chunk in got])
     np.testing.assert_array_less(np.abs(times - START - np.arange(10) * PERIOD), 10)
 
