@@ -7,14 +7,15 @@ must not: another subscriber may wait for a lock that this one holds, as that of
 import threading
 from types import TracebackType
 
-__all__ = ["current_delivery", "delivering", "is_delivering"]
+__all__ = ["current_delivery", "delivering", "here"]
 
 
 class _Here(threading.local):
     depth = serial = 0
 
 
-_here = _Here()
+here = _Here()
+"""Of the calling thread: how deep in subscribers it is, and how many calls it has made."""
 
 
 class _Delivering:
@@ -32,7 +33,6 @@ class _Delivering:
     __slots__ = ()
 
     def __enter__(self) -> None:
-        here = _here
         if not here.depth:
             here.serial += 1
         here.depth += 1
@@ -43,18 +43,13 @@ class _Delivering:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _here.depth -= 1
+        here.depth -= 1
 
 
 delivering = _Delivering()
 """The context: ``with delivering: observer.on_next(chunk)``."""
 
 
-def is_delivering() -> bool:
-    """Whether the calling thread is inside a subscriber."""
-    return _here.depth > 0
-
-
 def current_delivery() -> tuple[int, int] | None:
     """Return what tells the call of a subscriber apart that this thread is in; None outside."""
-    return (threading.get_ident(), _here.serial) if _here.depth else None
+    return (threading.get_ident(), here.serial) if here.depth else None

@@ -21,7 +21,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
 from rxstream.printable import get_logger
-from rxstream.steps.delivery import delivering, is_delivering
+from rxstream.steps.delivery import delivering, here
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
 __all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
@@ -137,7 +137,7 @@ class Subscriber(_Guarded):
             return
         try:
             # a worker has said so for all that it delivers: this runs for each item
-            if is_delivering():
+            if here.depth:
                 self._next(value)
             else:
                 with delivering:
