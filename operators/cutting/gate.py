@@ -20,6 +20,7 @@ from rxstream.printable import shown
 from rxstream.steps.in_order import lift_in_order
 from rxstream.steps.split import split_at_gaps
 from rxstream.steps.stream import Stream, label
+from rxstream.validation import is_number
 
 __all__ = ["gate"]
 
@@ -187,10 +188,10 @@ def _test(given: Any, name: str) -> Test | None:
     """Return a threshold or a function as a function of samples."""
     if given is None or callable(given):
         return given  # type: ignore[no-any-return]
-    if not isinstance(given, int | float | np.integer | np.floating) or isinstance(given, bool):
+    if not is_number(given) and not isinstance(given, float | np.floating):
         msg = f"gate: {name} must be a number or a function of samples, not {shown(given)}"
         raise ParameterError(msg)
-    if np.isnan(given):
+    if not is_number(given) and np.isnan(given):
         msg = f"gate: {name} must not be nan"
         raise ParameterError(msg)
 

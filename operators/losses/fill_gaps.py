@@ -183,6 +183,8 @@ def _value(how: Any, info: StreamInfo, name: str) -> NDArray[Any]:
             value = np.array(how, info.dtype)
         else:
             given = np.asarray(how)
+            if given.dtype.kind == "c" and info.dtype.kind != "c":
+                raise TypeError
             with np.errstate(invalid="ignore", over="ignore"):
                 value = given.astype(info.dtype)
             # A float may lose digits, but must not become infinite.

@@ -29,6 +29,8 @@ from rxstream.validation import check_choice, is_positive, is_whole
 
 __all__ = ["filter_band"]
 
+# A period of some thousand years [Hz].
+_LEAST_EDGE = 1e-11
 # Of higher orders even the sections are not stable in float64.
 _MAX_ORDER = 100
 
@@ -169,7 +171,7 @@ def _check_edges(low: Any, high: Any) -> None:
         msg = "filter_band needs low, high, or both [Hz], not None and None"
         raise ParameterError(msg)
     for name, value in (("low", low), ("high", high)):
-        if value is not None and not is_positive(value):
+        if value is not None and not (is_positive(value) and value >= _LEAST_EDGE):
             msg = f"filter_band: {name} must be > 0 Hz and finite, or None, not {shown(value)}"
             raise ParameterError(msg)
     if low is not None and high is not None and low >= high:

@@ -21,6 +21,7 @@ __all__ = ["EvidenceCheck", "StampReports"]
 
 _INT64 = np.dtype(np.int64)
 _COUNT_LIMIT = 1 << 53  # more samples than any device takes; int64 would overflow
+_FARTHEST = 1 << 100  # [ns]; a difference of two is still a float
 _REASONS = get_args(GapReason)
 
 
@@ -80,7 +81,7 @@ class EvidenceCheck:
 
     def whole(self, value: Any, field: str) -> int:
         """Return a time [ns] as int; raise ParameterError if it is none."""
-        if not is_whole(value):
+        if not is_whole(value) or not -_FARTHEST < value < _FARTHEST:
             msg = (
                 f"{self._name}: Reading.{field} is {shown(value)}; give int nanoseconds since the "
                 "epoch, e.g. round(seconds * 1e9)"

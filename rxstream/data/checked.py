@@ -13,7 +13,7 @@ from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown
-from rxstream.validation import is_positive, is_whole
+from rxstream.validation import is_positive, is_time, is_whole
 
 __all__ = ["as_array", "check_facts", "checked_data", "regular_axis", "same_values", "stamped_axis"]
 
@@ -47,9 +47,12 @@ def regular_axis(
     ParameterError
         If neither ``period`` nor ``info`` gives a distance of at least 1 ns.
     """
-    step = period or info.period
-    if step and not is_positive(step):
+    if period is not None and not is_positive(period):
         msg = f"{info.name}: period must be a distance > 0 [ns], not {shown(period)}"
+        raise ParameterError(msg)
+    step = info.period if period is None else float(period)
+    if step and not (step * count < 1 << 63 and is_time(start + round(step * count))):
+        msg = f"{info.name}: {count} samples {step:g} ns apart end beyond int64 nanoseconds"
         raise ParameterError(msg)
     if not step:
         msg = f"{info.name} has no rate; give period=, or use Chunk.stamped"

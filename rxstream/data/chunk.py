@@ -419,9 +419,11 @@ class Chunk(Generic[S]):
 
     def shifted(self, by: int) -> "Chunk[S]":
         """Return the same samples and gaps at times later by ``by`` [ns]; less than 0: earlier."""
-        if not is_whole(by) or not (is_time(self._start + by) and is_time(self._end + by)):
+        fits = is_whole(by) and is_time(self._start + int(by)) and is_time(self._end + int(by))
+        if not fits:
             msg = f"shifted: by must be whole nanoseconds within int64, not {shown(by)}"
             raise ParameterError(msg)
+        by = int(by)
         return self._replace(
             axis=self._axis.shifted(by), start=self._start + by, end=self._end + by,
             gap_positions=tuple(GapAt(at, gap.shifted(by)) for at, gap in self._gap_positions),

@@ -17,7 +17,7 @@ import numpy as np
 
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
-from rxstream.validation import is_whole
+from rxstream.validation import is_number, is_whole
 
 __all__ = [
     "FOREVER",
@@ -168,8 +168,11 @@ def host_time(stamp: float, clock: Callable[[], int] = time.time_ns) -> int:
     >>> abs(host_time(stamp, time.perf_counter_ns) - before) < 1_000_000_000
     True
     """
+    if not callable(clock):
+        msg = f"clock must be a function that returns nanoseconds, not {shown(clock)}"
+        raise ParameterError(msg)
     whole = is_whole(stamp)
-    if whole or (isinstance(stamp, float | np.floating) and math.isfinite(stamp)):
+    if whole or (is_number(stamp) and abs(stamp) < _LONGEST * 1e3):
         time_ns = host_clock.from_clock(int(stamp) if whole else round(float(stamp) * 1e9), clock)
         if NEVER < time_ns < FOREVER:
             return time_ns

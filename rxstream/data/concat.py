@@ -56,8 +56,9 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
         If there is none, if they are of different shape or dtype, or if one begins before the
         one before it ends.
     """
-    items = list(chunks) if isinstance(chunks, Iterable) else [chunks]
-    if isinstance(chunks, Chunk) or not all(isinstance(item, Chunk) for item in items):
+    several = isinstance(chunks, Iterable) and not isinstance(chunks, Chunk | np.ndarray)
+    items = list(chunks) if several else []
+    if not several or not all(isinstance(item, Chunk) for item in items):
         msg = f"concat takes chunks, e.g. concat([a, b]), not {shown(chunks)}"
         raise ParameterError(msg)
     if not items:

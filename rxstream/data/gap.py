@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
 from rxstream.validation import check_choice, is_time, is_whole
@@ -54,6 +56,11 @@ class Gap:
         if self.whole is not None and not isinstance(self.whole, Gap):
             msg = f"Gap: whole must be a Gap, or None, not {shown(self.whole)}"
             raise ParameterError(msg)
+        # numpy's small integers overflow
+        for name in ("start", "end", "lost"):
+            value = getattr(self, name)
+            if isinstance(value, np.integer):
+                object.__setattr__(self, name, int(value))
 
     @property
     def duration(self) -> float:

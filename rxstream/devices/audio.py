@@ -88,6 +88,10 @@ class Audio:
             msg = f"Audio: channels must be >= 1, not {shown(self.channels)}"
             raise ParameterError(msg)
         check_choice(self.dtype, Format, "Audio: dtype")
+        wanted = self.device
+        if wanted is not None and not isinstance(wanted, str | re.Pattern) and not is_whole(wanted):
+            msg = f"Audio: device must be a number, a name, or a pattern, not {shown(wanted)}"
+            raise ParameterError(msg)
         if not is_whole(self.blocksize, 0) or not is_positive(self.latency):
             msg = (
                 f"Audio: blocksize must be >= 0 samples and latency > 0 s, not "

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Duration, to_ns, to_span
-from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
+from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo, is_rate
 from rxstream.devices.simulated.delivery import Truth
 from rxstream.devices.simulated.live import PlugState
 from rxstream.devices.simulated.options import Delay, Drops, Stalls, block_of, require
@@ -132,6 +132,12 @@ class Simulated:
 
     def _check(self) -> None:
         require("rate", self.rate, zero=False, remedy="for events at random use irregular=True")
+        if not is_rate(self.rate):
+            msg = f"rate must be from one sample a year to 1e9 Hz, not {shown(self.rate)}"
+            raise ParameterError(msg)
+        if not isinstance(self.signal, str) and not callable(self.signal):
+            msg = f"signal must be a name or a function of numbers, not {shown(self.signal)}"
+            raise ParameterError(msg)
         require("frequency", self.frequency)
         require("resolution", self.resolution, zero=False)
         if self.stamps is not None:
