@@ -245,9 +245,15 @@ class Connection:
             self._end(error)
             run = partial(self._finish, opening, error)
         helper = threading.Thread(target=run, name=f"rxstream-{self._name}-supervisor", daemon=True)
-        with self._guard:  # who sees it may join it
-            helper.start()
-            self._supervisor = helper
+        try:
+            with self._guard:  # who sees it may join it
+                helper.start()
+                self._supervisor = helper
+        except RuntimeError as lacking:
+            # the system has no more threads, or the program is at its end
+            _logger.error("%s: it is closed when the device is: %s", self._name, lacking)
+            if self.state == "lost":
+                self._end(error)
 
     def _may_return(self, error: Exception) -> bool:
         """Whether a further opening may end otherwise than by the same error."""

@@ -206,6 +206,28 @@ def test_one_that_is_lost_as_soon_as_it_is_open_waits_longer_each_time() -> None
     assert (waits >= 0.05 * 2.0 ** np.arange(3) * 0.9).all(), waits
 
 
+def test_without_a_thread_to_open_it_again_a_loss_is_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if "supervisor" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    source, errors = Manual(), list[Exception]()
+    device = Device(source, reconnect=QUICK)
+    device.subscribe(lambda _: None, errors.append)
+    with device:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        source.fail(DeviceLostError("gone"))
+        assert device.state == "failed"
+    assert [str(error) for error in errors] == ["gone"]
+    assert (source.opened, source.closed) == (1, 1)
+    assert "can't start new thread" in caplog.text
+
+
 def test_failures_are_told_once_and_counted_to_a_hundred() -> None:
     for k in range(150):
         note_failure(f"sink {k}", OSError("disk full") if k else OSError())
