@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxstream import Chunk, StreamInfo
+from rxstream.data.equal_stamps import EqualStamps
 from rxstream.testing import assert_same, recut, recut_by_time, streams
 
 MS = 1_000_000
@@ -53,9 +54,11 @@ def test_as_of_like_pandas(
     right = data.draw(DISTINCT if direction == "nearest" else TIMES)
     a, b = stamped("a", left), stamped("b", right)
     frames = [pd.DataFrame({"t": np.array(c.time), "y": c.data}) for c in (a, b)]
-    merged = pd.merge_asof(
-        frames[0][["t"]], frames[1], on="t", direction=direction, tolerance=tolerance * MS
-    ).dropna()
+    frames[0]["stamp"], frames[1]["partner"] = EqualStamps().of(a), frames[1]["t"]
+    merged = pd.merge_asof(frames[0][["t", "stamp"]], frames[1], on="t", direction=direction)
+    # to a sample before, the distance is that of the stamp
+    back, ahead = merged["stamp"] - merged["partner"], merged["partner"] - merged["t"]
+    merged = merged[np.maximum(back, ahead) <= tolerance * MS].dropna()
     method = "nearest" if direction == "nearest" else "previous"
     pieces = recut([a], cuts), recut_by_time([b], shares)
     got = aligned(pieces, order, method=method, tolerance=tolerance / 1000)
@@ -68,23 +71,29 @@ def test_lines_like_numpy(
 ) -> None:
     a, b = stamped("a", left), stamped("b", right)
     got = aligned((recut_by_time([a], shares), recut([b], cuts)), order, method="linear")
-    known = b.time.tolist()
-    times = [t for t in a.time.tolist() if right and known[0] <= t <= known[-1]]
-    values = np.interp(times, known, b.data).tolist() if times else []
-    check(a, b, times, values, got)
+    check_lines(a, b, nearby(a, b, 10**12), got)
 
 
-def nearby(left: list[int], right: list[int], tolerance: int) -> list[int]:
-    """Return which times have both neighbours near, in the plainest way."""
-    good = []
-    for t in left:
-        exact = t in right
+def nearby(a: Chunk[Any], b: Chunk[Any], tolerance: int) -> list[tuple[int, int]]:
+    """Return which times have both neighbours near, in the plainest way, and where lines are cut.
+
+    A sample that was moved on from a partner's own time has that partner.
+    """
+    good, right = [], b.time.tolist()
+    for t, stamp in zip(a.time.tolist(), EqualStamps().of(a).tolist(), strict=True):
         before = [r for r in right if r <= t]
         after = [r for r in right if r >= t]
-        both = before and after and max(t - before[-1], after[0] - t) <= tolerance
-        if exact or both:
-            good.append(t)
+        if before and before[-1] >= stamp:
+            good.append((t, before[-1]))
+        elif before and after and max(stamp - before[-1], after[0] - t) <= tolerance:
+            good.append((t, t))
     return good
+
+
+def check_lines(a: Chunk[Any], b: Chunk[Any], good: list[tuple[int, int]], got: list[Any]) -> None:
+    """Raise if not exactly the samples of ``a`` came that are ``good``, with values of lines."""
+    values = np.interp([at for _, at in good], b.time, b.data).tolist() if good else []
+    check(a, b, [t for t, _ in good], values, got)
 
 
 @given(TIMES, DISTINCT, st.integers(0, 60), CUTS, ORDER)
@@ -95,9 +104,7 @@ def test_both_ends_of_a_line_are_near(
     got = aligned(
         (recut([a], cuts), recut([b], cuts)), order, method="linear", tolerance=tolerance / 1000
     )
-    times = nearby(a.time.tolist(), b.time.tolist(), tolerance * MS)
-    values = np.interp(times, b.time, b.data).tolist() if times else []
-    check(a, b, times, values, got)
+    check_lines(a, b, nearby(a, b, tolerance * MS), got)
 
 
 @pytest.mark.parametrize("method", ["nearest", "previous", "linear"])
