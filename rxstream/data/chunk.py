@@ -1,7 +1,7 @@
 """The one value that flows: a `Chunk` of samples, its times, and what was lost before them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self, cast
+from typing import Any, Generic, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,23 +18,19 @@ from rxstream.data.checked import (
 )
 from rxstream.data.clock import Time, format_time, to_ns
 from rxstream.data.copies import own_axis, own_data
+from rxstream.data.displayed import Displayed
 from rxstream.data.gap import Gap, GapAt, cut_gaps
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown
 from rxstream.validation import is_time, is_whole
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-    from matplotlib.axes import Axes
-
 __all__ = ["Chunk"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 
 
-class Chunk(Generic[S]):
+class Chunk(Displayed, Generic[S]):
     """Samples with their times; immutable, and cheap to slice.
 
     Make one with `Chunk.regular` or `Chunk.stamped`. A part holds the memory of the whole, and a
@@ -489,32 +485,6 @@ class Chunk(Generic[S]):
             f"{format_time(self._start)} + {self.duration:.6g} s"
         )
         return text + "".join(f", {gap}" for gap in self.gaps) + ">"
-
-    def _repr_html_(self) -> str:
-        from rxstream import display  # it draws chunks, so it imports this module
-
-        return display.chunk_html(self)
-
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw it with matplotlib, gaps shaded; return the axes.
-
-        Without pyplot in a figure of its own; save that by ``axes.figure.savefig("chunk.png")``.
-        """
-        from rxstream import display  # it draws chunks, so it imports this module
-
-        return display.plot_chunk(self, ax)
-
-    def to_pandas(self) -> "pd.DataFrame":
-        """Return a DataFrame indexed by UTC time; a column for each channel or field."""
-        from rxstream import display  # it draws chunks, so it imports this module
-
-        return display.chunk_to_pandas(self)
-
-    def to_xarray(self) -> "xr.DataArray | xr.Dataset":
-        """Return a DataArray (structured samples: a Dataset) with the coordinate ``time``."""
-        from rxstream import display  # it draws chunks, so it imports this module
-
-        return display.chunk_to_xarray(self)
 
 
 def _unpickled(data: NDArray[Any], *rest: Any) -> Chunk:
