@@ -15,7 +15,7 @@ from rxstream.steps.lift import lift
 
 # Blocks of seeds, for the processes of pytest to share.
 _BLOCKS = 20
-_PIPELINES, _JOINS = seeds(5000), seeds(1500)
+_PIPELINES, _JOINS = seeds(5000), seeds(1000)
 
 
 @pytest.mark.parametrize("block", range(_BLOCKS))

@@ -22,7 +22,7 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], Any]] = {
 }
 _RATES = (1000.0, 100.0, 30.0, 12.5, 44_100.0)
 _REASONS: tuple[GapReason, ...] = ("overrun", "dropped", "disconnect", "restart")
-_SIZES = (0, 0, 1, 1, 2, 3, 7, 40)
+_SIZES = (0, 0, 1, 1, 2, 3, 7, 24)
 
 
 def _samples(rng: np.random.Generator, info: StreamInfo, first: int, n: int) -> NDArray[Any]:
