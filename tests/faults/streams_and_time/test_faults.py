@@ -33,14 +33,10 @@ def test_every_program_is_run() -> None:
     assert {path.stem for path in (Path(__file__).parent / "programs").glob("*.py")} == {*PROGRAMS}
 
 
-@pytest.mark.xfail(strict=True, reason="nothing says that share() undoes what a device promises")
 def test_docs_say_what_share_takes_away() -> None:
     assert "share()" in (ROOT / "docs" / "compose.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="nothing says that RxPY's buffer and window lose items (ReactiveX/RxPY#496)"
-)
 def test_docs_say_that_boundaries_of_another_thread_lose() -> None:
     text = (ROOT / "docs" / "compose.md").read_text(encoding="utf-8")
     assert "buffer(boundaries)" in text
