@@ -276,7 +276,7 @@ def test_the_laws_with_another_stream() -> None:
         (lambda: ops.resample(10, lateness=0), "lateness"),
         (lambda: ops.resample(0), "rate must be > 0 Hz.*not 0"),
         (lambda: ops.resample(float("nan")), "rate must be.*not nan"),
-        (lambda: ops.resample(2e9), "at most 1e9 Hz"),
+        (lambda: ops.resample(2e9), "to 1e9 Hz"),
         (lambda: ops.resample("10"), "rate must be"),  # type: ignore[arg-type]
         (lambda: ops.resample(10, method="cubic"), "method must be .*not 'cubic'"),  # type: ignore[arg-type]
         (lambda: ops.resample(10, tolerance=-1), "tolerance"),
