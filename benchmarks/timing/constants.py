@@ -38,7 +38,7 @@ CONSTANTS = {
         "_EARLY_LOSS_SPREADS",
     ),
     "floor": ("_WARM_CHUNKS", "_WARM_SECONDS", "_FIRM", "_REARM", "_BEATING", "_SLOPE_NOISE"),
-    "loss_test": ("_MAX_RUN", "_COMPARED", "_ODDS", "_SIZE_ODDS", "_QUANTUM_SHARE"),
+    "loss_test": ("MAX_RUN", "_COMPARED", "_ODDS", "_SIZE_ODDS", "_QUANTUM_SHARE"),
     "model": ("_FRESH_PART", "_DRAIN_PART"),
 }  # fmt: skip
 

@@ -7,8 +7,12 @@ from rxstream.data.gap import GapReason
 
 __all__ = ["ClockEvent", "EventKind", "Stamp", "State"]
 
-EventKind: TypeAlias = Literal["gap", "overlap", "latency", "restart"]
-State: TypeAlias = Literal["warming", "locked", "suspect", "reacquiring"]
+EventKind: TypeAlias = Literal["gap", "overlap", "latency", "restart", "rate", "unsteady", "steady"]
+State: TypeAlias = Literal["warming", "locked", "suspect", "reacquiring", "arrival"]
+
+
+# An unsteady rate is named where it is this far off the stated one.
+_ANOTHER_RATE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,9 @@ class ClockEvent:
     kind
         ``gap``: samples were lost; ``overlap``: samples came twice, or an earlier gap was none
         (samples that are out keep their numbers); ``latency``: the delay changed for good;
-        ``restart``: the device began anew.
+        ``restart``: the device began anew; ``rate``: samples come at another rate than stated;
+        ``unsteady``: they come at no steady rate, and times are those of arrival from here on;
+        ``steady``: they do again.
     first, last
         What went out between the change and its discovery: from number ``first`` to before
         ``last``. On `Device.faults` these are indices of samples. A `ClockModel` and
@@ -34,6 +40,8 @@ class ClockEvent:
         may be late by that, as the least delay is better known now.
     stream
         Name of the stream; empty where chunks are numbered.
+    rate, stated
+        Samples per second as they come, and as stated [Hz], for ``rate`` and ``unsteady``.
     """
 
     kind: EventKind
@@ -43,10 +51,14 @@ class ClockEvent:
     correction: int
     delay: int = 0
     stream: str = ""
+    rate: float = 0.0
+    stated: float = 0.0
 
     def __str__(self) -> str:
         unit = "sample" if self.stream else "chunk"
         name = f"{self.stream}: " if self.stream else ""
+        if self.kind in ("rate", "unsteady", "steady"):
+            return name + self._of_pace(f"{unit} {self.last}")
         if self.delay > 0:
             rise = f"{self.delay / 1e6:.3f} ms at {unit} {self.first}"
             return f"{name}its delay rose by {rise}; times stay right"
@@ -63,6 +75,17 @@ class ClockEvent:
                 f"{-self.correction / 1e6:.3f} ms"
             )
         return text
+
+    def _of_pace(self, place: str) -> str:
+        rates = f"samples come at {self.rate:.5g} Hz, info says {self.stated:.5g} Hz"
+        if self.kind == "rate":
+            return f"{rates}; times follow the rate found, from {place} on"
+        if self.kind == "steady":
+            return f"its samples come at a steady rate again, from {place} on"
+        if abs(self.rate / self.stated - 1) < _ANOTHER_RATE:
+            rates = "its samples come at no steady rate"
+        remedy = "say rate=None if it is polled or paced by a program"
+        return f"{rates}; from {place} on times are those of arrival; {remedy}"
 
 
 class Stamp(NamedTuple):
@@ -82,6 +105,7 @@ class Stamp(NamedTuple):
     """Why the times do not go on where the last chunk ended, or None where they do."""
     state: State
     """``warming``: the first seconds; ``locked``: normal; ``suspect``: perhaps a loss;
-    ``reacquiring``: the line was begun anew and is not yet sharp."""
+    ``reacquiring``: the line was begun anew and is not yet sharp; ``arrival``: there is no line,
+    and times are those of arrival."""
     events: tuple[ClockEvent, ...]
     """Changes found with this chunk."""

@@ -18,7 +18,7 @@ proves wrong in the first seconds starts the 64 chunks again.
 
 Events, and the evidence for each::
 
-    gap      reported by the device, or skipped by its counter
+    gap      reported by the device, or skipped by its counter; the others only where `Pace.losses`
              a lower bound above the line
              a run of late chunks, improbable as lateness: by whole quanta, or of any size
              found once, when warming ends: late chunks since a step of the line
@@ -35,10 +35,11 @@ from math import ceil, inf
 from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.floor import DelayFloor
-from rxstream.timing.online.losses import LateRun
+from rxstream.timing.online.losses import MAX_RUN, LateRun
+from rxstream.timing.online.pace import Pace, PaceChange
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, EventKind
-from rxstream.timing.tangent import likeliest_step
+from rxstream.timing.tangent import likeliest_step, lower_hull, tangent
 
 __all__ = ["EventDetector"]
 
@@ -67,6 +68,16 @@ _EARLY_LOSS_SPREADS = 6
 # A lower bound must lie above the line by this [s], or this many scales of the delay, to show a
 # loss. (study)
 _BOUND_ABOVE, _BOUND_SCALES = 1e-3, 2
+# A run that is late by less than this part of the scale is no loss of any size: arrivals that
+# wander a little are late by half of it. (trial)
+_LEAST_SCALES = 0.9
+# Chunks that get later and later follow no loss: their line is this much likelier, as a logarithm,
+# than one that keeps its slope; on so many chunks at least. (trial)
+_RAMP_ODDS, _RAMP_CHUNKS = 6.0, 6
+# Where a loss is known to this part of a period, it must be of whole periods. It is known to so
+# many scales of the delay over the number of chunks, and so many uncertainties of the line, and
+# never better than to the last part. (trial)
+_WHOLE, _BLUR_SCALES, _BLUR_WIDTHS, _LEAST_BLUR = 0.15, 3, 2, 0.02
 
 
 class EventDetector:
@@ -79,13 +90,16 @@ class EventDetector:
     """
 
     __slots__ = (
-        "_chunk", "_device", "_floor", "_lost_at", "_outage", "_quantum", "_revocable", "_rose_at",
-        "_settings", "_settled", "events", "lost", "reason",
+        "_chunk", "_device", "_floor", "_lost_at", "_outage", "_pace", "_previous", "_quantum",
+        "_revocable", "_rose_at", "_settings", "_settled", "events", "lost", "reason",
     )  # fmt: skip
 
-    def __init__(self, settings: ClockSettings, device: DeviceTime, floor: DelayFloor) -> None:
+    def __init__(
+        self, settings: ClockSettings, device: DeviceTime, floor: DelayFloor, pace: Pace
+    ) -> None:
         rate, quantum = settings.rate, settings.quantum
-        self._settings, self._device, self._floor = settings, device, floor
+        self._settings, self._device, self._floor, self._pace = settings, device, floor, pace
+        self._previous = 0.0  # excess of the chunk before, in the first seconds [s]
         self._quantum = quantum / rate if quantum and rate else None  # [s]
         self._lost_at = self._rose_at = -inf  # device time of the last loss or rise found [s]
         self._revocable = 0  # quanta of that loss; 0 if it has no quantum
@@ -108,6 +122,20 @@ class EventDetector:
         self._outage = None
         if not self.events or self.events[-1].kind != "restart":
             self._note("restart", self._chunk if since is None else since, None, shift)
+
+    def successor(
+        self, settings: ClockSettings, device: DeviceTime, floor: DelayFloor
+    ) -> "EventDetector":
+        """Return a detector for another rate, which goes on with the present chunk."""
+        new = EventDetector(settings, device, floor, self._pace)
+        new._chunk = self._chunk
+        new.lost, new.reason, new.events = self.lost, self.reason, self.events
+        return new
+
+    def note_pace(self, kind: PaceChange, rate: float, stated: float) -> None:
+        """Report what was found of the rate [Hz]."""
+        at = self._chunk
+        self.events += (ClockEvent(kind, at, at, None, 0, rate=rate, stated=stated),)
 
     def report(self, missing: int) -> None:
         """Report a loss of samples that is certain; negative: samples that came twice."""
@@ -174,12 +202,20 @@ class EventDetector:
         # are surer than a loss of any size. What is left is a longer delay.
         if self._device.numbered:
             self._rise(run, x)
+        elif not self._pace.losses:
+            # As long as nothing is known of the pace, the run may be a loss yet.
+            if self._pace.test.verdict != "unknown":
+                floor.loss_test.forget()
+                if run.lowest > floor.line.scale:
+                    self._pace.contradict()
+        elif run.lowest < self._least_outage() and self._is_drift(run):
+            self._drift(run, x)
         elif run.lowest >= self._least_outage():
             self.restart(run.chunk, run.lowest)
             return True
         elif quantum is not None and run.quanta and rule != "latency":
             self._lose(run, run.quanta * quantum)
-        elif (rule == "gap" or (rule == "auto" and quantum is None)) and self._is_some(run.lowest):
+        elif (rule == "gap" or (rule == "auto" and quantum is None)) and self._is_some(run):
             self._lose_some(run)
         else:
             self._rise(run, x)
@@ -196,6 +232,10 @@ class EventDetector:
         and did not wait.
         """
         least = max(self._least_outage(), _OUTAGE_STEPS * self._device.step)
+        jump, self._previous = excess - self._previous, excess
+        # Chunks of a lower rate than stated get late as well, but one by one.
+        if self._outage is None and jump < least:
+            return False
         if excess < least or self._device.numbered or not fresh:
             self._outage = None
             return False
@@ -206,10 +246,32 @@ class EventDetector:
         self.restart(since, min(shift, excess))
         return True
 
-    def _is_some(self, lost: float) -> bool:
-        """Whether a loss [s] is one of a sample at least."""
-        rate = self._settings.rate
-        return rate is None or lost * rate >= _MIN_LOST
+    def _is_some(self, run: LateRun) -> bool:
+        """Whether a loss is one of a sample at least, and of whole ones where that shows."""
+        rate, floor = self._settings.rate, self._floor
+        if rate is None:
+            return True
+        samples = run.lowest * rate
+        known = _BLUR_SCALES * floor.line.scale / max(run.fresh, 1)
+        blur = rate * (known + _BLUR_WIDTHS * floor.uncertainty(self._device.seconds))
+        whole = blur > _WHOLE or abs(samples - round(samples)) < max(blur, _LEAST_BLUR)
+        return samples >= _MIN_LOST and whole
+
+    def _is_drift(self, run: LateRun) -> bool:
+        """Whether the arrivals have left the line little by little, not at once."""
+        scale = self._floor.line.scale
+        if not run.quanta and run.lowest < _LEAST_SCALES * scale:
+            return True
+        points = [(x, excess) for x, excess, fresh in run.points if fresh]
+        size = len(points)
+        if size < _RAMP_CHUNKS:
+            return False
+        xs, excesses = [x for x, _ in points], [excess for _, excess in points]
+        # with a prior and a limit so wide that the slope is free
+        value, slope = tangent(
+            lower_hull(xs, excesses), sum(xs) / size, size / scale, 0.0, 1e6, 1e6
+        )
+        return slope > 0 and size * (value - min(excesses)) > _RAMP_ODDS * scale
 
     def _early_loss(self) -> LateRun | None:
         """Return the chunks since a loss in the first seconds, before lateness could be judged.
@@ -230,10 +292,11 @@ class EventDetector:
             return None
         if self._device.numbered or rule == "latency" or (quantum and not quanta):
             return None
-        if not self._is_some(lowest):
+        run = LateRun(self._chunk - since + 1, lowest, quanta, fresh, late)
+        if not self._is_some(run):
             return None
         self._floor.relearn(late, lowest)
-        return LateRun(self._chunk - since + 1, lowest, quanta, fresh, late)
+        return run
 
     def _is_too_early(self, excess: float, x: float) -> bool:
         """Whether a chunk is earlier than possible; if so, act on it."""
@@ -256,6 +319,7 @@ class EventDetector:
         device, floor, quantum = self._device, self._floor, self._quantum
         if risen and floor.go_back(x, excess):
             self._rose_at = -inf
+            self._pace.take_back()
             self._note("latency", self._chunk, None, excess)
         elif quantum and not device.numbered and (-excess >= _OVERLAP * quantum or revocable):
             quanta = max(int(-excess / quantum + 1 - floor.loss_test.slack), 1)
@@ -276,6 +340,7 @@ class EventDetector:
                 latency_step.begin(x, value - step, until, half_width)
             else:
                 latency_step.end()
+            self._pace.take_back()
             self._note("latency", self._chunk, None, excess)
 
     def _lose(self, run: LateRun, lost: float) -> None:
@@ -297,6 +362,9 @@ class EventDetector:
         self._gap(run, lost)
 
     def _gap(self, run: LateRun, lost: float) -> None:
+        # Of a run longer than what is kept the beginning is not known.
+        whole = len(run.points) < MAX_RUN
+        self._pace.explain(run.points[0][0] if whole else None, lost)
         self._floor.loss_test.confirm()
         self._lost_at = self._device.seconds
         samples = round(lost * (self._settings.rate or 1.0))
@@ -311,7 +379,18 @@ class EventDetector:
         floor.fill(run.points[:-1], old)
         floor.latency_step.begin(since, value, x + _MEASURE_LATENCY, old.uncertainty(since))
         self._rose_at = x
+        self._pace.move()
         self._note("latency", run.chunk, None, run.lowest)
+
+    def _drift(self, run: LateRun, x: float) -> None:
+        """Act on arrivals that have left the line: follow them if they do not keep to lines."""
+        floor, old = self._floor, self._floor.line
+        if not self._pace.test.bent:
+            floor.loss_test.forget()
+            return
+        floor.shift(x)
+        floor.fill(run.points[:-1], old)
+        self._pace.move()
 
     def _note(self, kind: EventKind, chunk: int, samples: int | None, shift: float) -> None:
         late = round(shift * 1e9)

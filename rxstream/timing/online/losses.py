@@ -20,10 +20,10 @@ from typing import NamedTuple
 from rxstream.timing.online.delays import DelayHistogram, bin_of
 from rxstream.timing.tangent import likeliest_step
 
-__all__ = ["LateRun", "LossTest"]
+__all__ = ["MAX_RUN", "LateRun", "LossTest"]
 
 # Chunks of a run that are kept, and counted as evidence: bounds memory and work. (study)
-_MAX_RUN = 200
+MAX_RUN = 200
 # Newest chunks that the likelihood ratio compares: bounds the work for each chunk.
 _COMPARED = 12
 # Chunks that come more often than this [s] have more chances of a false alarm: `p_false` holds for
@@ -98,7 +98,7 @@ class LossTest:
         self._evidence = (0.0, 0.0, 0.0)
         self._densities: list[float] = []
         self._losses = 0
-        self._recent: deque[tuple[float, float, bool]] = deque(maxlen=_MAX_RUN)
+        self._recent: deque[tuple[float, float, bool]] = deque(maxlen=MAX_RUN)
         self.forget()
 
     def forget(self) -> None:
@@ -166,7 +166,7 @@ class LossTest:
                 continue
             if self._start[i] < 0:
                 self._start[i] = chunk
-            if fresh and self._fresh[i] < _MAX_RUN:
+            if fresh and self._fresh[i] < MAX_RUN:
                 self._fresh[i] += 1
                 self._sums[i] += self._evidence[i]
             enough = self._sums[i] >= self._needed and self._fresh[i] >= _MIN_FRESH[i]

@@ -1,5 +1,6 @@
 """`ClockModel`: from the arrival of chunks to the times of their samples."""
 
+from dataclasses import replace
 from math import inf
 
 from rxstream.data.stream_info import DeviceCounter
@@ -11,6 +12,7 @@ from rxstream.timing.online.envelope import LowerEnvelope
 from rxstream.timing.online.event_detector import EventDetector
 from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.monotonic import MonotonicStamps
+from rxstream.timing.online.pace import Pace
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import Stamp, State
 
@@ -18,6 +20,9 @@ __all__ = ["ClockModel", "Stamp"]
 
 # A chunk that comes after the last one by this part of its length did not wait behind it. (study)
 _FRESH_PART = 0.5
+# A chunk that comes after the last one by less than this part of its length waited behind it, also
+# where the true rate is 4 times the stated one: it says nothing about the rate.
+_WAITED_PART = 0.2
 # After a silence, chunks that come faster than this part of their length have waited in it. (trial,
 # on single samples at 8 kHz) A larger one misses 3 of 582 losses, and errors of cameras grow by a
 # quarter.
@@ -26,6 +31,10 @@ _DRAIN_PART = 0.75
 _SILENCE = 2
 # The uncertainty of a first chunk, in scales of the delay: 95 % of exponential delays are shorter.
 _FIRST_WIDTH = 3
+# Times are never known better than this [s]: no host clock is read more finely.
+_LEAST_WIDTH = 1e-6
+# Uncertainty of a rate that was found, as a fraction: of a slope that is just sure.
+_FOUND_TOLERANCE = 2e-3
 _OWN_STAMPS = DeviceCounter(64, 1e9, "ticks")
 
 
@@ -56,8 +65,9 @@ class ClockModel:
     """
 
     __slots__ = (
-        "_arrival", "_behind", "_clockless", "_detector", "_device", "_drains", "_floor", "_lower",
-        "_origin", "_output", "_renew", "_settings", "_stamped", "_state",
+        "_arrival", "_behind", "_clockless", "_detector", "_device", "_drains", "_floor",
+        "_goes_on", "_lower", "_origin", "_output", "_pace", "_renew", "_settings", "_stamped",
+        "_state", "_stated", "_wide",
     )  # fmt: skip
 
     def __init__(self, settings: ClockSettings) -> None:
@@ -68,10 +78,14 @@ class ClockModel:
             )
             raise ParameterError(msg)
         rate, quantum = settings.rate, settings.quantum
-        self._settings = settings
+        self._settings, self._stated = settings, rate or 0.0
         self._device = DeviceTime(rate, settings.counter, quantum)
         self._floor = DelayFloor(settings, quantum / rate if quantum and rate else None)
-        self._detector = EventDetector(settings, self._device, self._floor)
+        self._pace = Pace()
+        self._detector = EventDetector(settings, self._device, self._floor, self._pace)
+        self._wide = _LEAST_WIDTH
+        # Whether the line begins anew though the stream goes on.
+        self._goes_on = False
         self._lower: LowerBounds | None = None
         self._output = MonotonicStamps(round(settings.path_delay * 1e9))
         self._clockless = rate is None and settings.counter is None
@@ -86,6 +100,16 @@ class ClockModel:
     def state(self) -> str:
         """State of the model; see `Stamp.state`."""
         return self._state
+
+    @property
+    def rate(self) -> float | None:
+        """Samples per second as stated, or as found if that was wrong [Hz]."""
+        return self._settings.rate
+
+    @property
+    def pace(self) -> Pace:
+        """Whether the line gives the times, for inspection."""
+        return self._pace
 
     @property
     def origin(self) -> int | None:
@@ -172,8 +196,13 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         if device.missing:
             detector.report(device.missing)
-        high = since if bounds is None else (bounds[1] - origin) * 1e-9
         x = device.seconds
+        waited = elapsed < _WAITED_PART * device.passed
+        if self._pace.given_up:
+            if not waited:
+                self._follow_pace(x, since - x)
+            return self._by_arrival(count, arrival, bounds)
+        high = since if bounds is None else (bounds[1] - origin) * 1e-9
         excess = high - x - floor.line.at(x)
         fresh = self._is_fresh(elapsed, excess)
         if bounds is None:
@@ -187,11 +216,58 @@ class ClockModel:
         offset = high - x
         floor.add(x, offset, device.step, fresh or bounds is not None)
         last, half_width = floor.at(x), floor.uncertainty(x)
+        if self._settings.rate is not None and not waited:
+            self._follow_pace(x, since - x)
+        if self._pace.by_arrival:
+            return self._by_arrival(count, arrival, bounds)
+        half_width = max(half_width, self._wide)
         if bounds is not None:
             low = (bounds[0] - origin) * 1e-9 - x
             last, half_width = self._middle(x, last, low, offset)
         taken = origin + round((x + last) * 1e9)
         return self._stamp(taken, count, arrival, device.passed, half_width)
+
+    def _follow_pace(self, x: float, late: float) -> None:
+        """Add a chunk at ``x`` [s] that came ``late`` [s] to the test of the rate; act on it."""
+        pace, rate = self._pace, self._settings.rate or 1.0
+        if not pace.add(x, late):
+            return
+        change = pace.decide()
+        if change is None:
+            self._wide = max(_LEAST_WIDTH, pace.half_width(self._floor.at))
+            return
+        found = rate / (1 + pace.test.slope)
+        if change == "rate":
+            self._retune(found)
+        self._detector.note_pace(change, found, self._stated)
+        # A line that was given up begins anew with the next chunk.
+        if change != "unsteady":
+            self._renew = self._goes_on = True
+
+    def _retune(self, rate: float) -> None:
+        """Begin with another rate [Hz]."""
+        settings = replace(
+            self._settings, rate=rate, skew=0.0,
+            skew_tol=max(self._settings.skew_tol, _FOUND_TOLERANCE),
+        )  # fmt: skip
+        quantum = settings.quantum
+        self._settings, self._device = settings, DeviceTime(rate, settings.counter, quantum)
+        self._floor = DelayFloor(settings, quantum / rate if quantum else None)
+        self._detector = self._detector.successor(settings, self._device, self._floor)
+        self._pace.retune()
+
+    def _by_arrival(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:
+        """Stamp a chunk by its arrival alone, or by the middle of its bounds."""
+        detector, test = self._detector, self._pace.test
+        self._state = "arrival"
+        period = 1e9 * (1 + test.slope) / (self._settings.rate or 1.0)
+        last, half_width = arrival, 1e9 * max(test.scatter, _LEAST_WIDTH)
+        if bounds is not None:
+            last, half_width = sum(bounds) // 2, (bounds[1] - bounds[0]) / 2
+        return self._output.stamp(
+            last, count, arrival, 0.0, period, half_width,
+            detector.lost, detector.reason, "arrival", detector.events,
+        )  # fmt: skip
 
     def _is_fresh(self, elapsed: float, excess: float) -> bool:
         """Whether a chunk did not wait behind the one before it.
@@ -220,7 +296,7 @@ class ClockModel:
         floor, again = self._floor, self._origin is not None
         if again:
             floor.restart()
-            self._detector.restart()
+            self._restart_pace(count, arrival)
         self._device.restart(counter)
         self._origin = self._arrival = arrival
         self._lower, self._renew, self._drains = None, False, False
@@ -238,6 +314,16 @@ class ClockModel:
             last -= round(min(floor.line.scale, self._device.step / 2) * 1e9)
         floor.line.add(0.0, high)
         return self._stamp(last, count, arrival, 0.0, half_width)
+
+    def _restart_pace(self, count: int, arrival: int) -> None:
+        """Go on at device time 0, with the same stream or after a restart of the device."""
+        if self._goes_on and self._origin is not None:
+            x = self._device.seconds + count / (self._settings.rate or 1.0)
+            self._pace.test.follow(x, (arrival - self._origin) * 1e-9 - x)
+        else:
+            self._pace.restart()
+            self._detector.restart()
+        self._goes_on = False
 
     def _between(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:
         """Stamp a chunk of a device without any clock: the middle of its bounds."""

@@ -20,6 +20,9 @@ Ints = NDArray[np.int64]
 _MAX_IMPOSSIBLE = 0.05
 # Times and arrivals are compared as floats of seconds [s].
 _ROUNDING = 1e-6
+# A stream that proves to have no clock is taken to have had none for this long before [ns]: as long
+# as the longest memory of the model.
+_BEFORE_VERDICT = 300_000_000_000
 # Window of the second pass, in windows of the first: it looks both ways. (study)
 _WINDOW = 1.5
 # Standard deviation of the slope from window to window: at least this, and this many times what
@@ -78,23 +81,54 @@ def run_online(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     )
 
 
-def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
-    """Stamp each chunk from past and future."""
+def run_offline(
+    settings: ClockSettings, evidence: Evidence, *, retune: bool = True
+) -> CorrectedTimes:
+    """Stamp each chunk from past and future.
+
+    Parameters
+    ----------
+    settings
+        Properties of the stream.
+    evidence
+        What is known of each chunk.
+    retune
+        Whether to begin again with the rate that was found, if it is not the stated one.
+    """
     size = len(evidence.count)
     if not size:
         return run_online(settings, evidence)
     model = ClockModel(settings)
     origins, seconds = np.empty(size, np.int64), np.empty(size)
+    paced = np.ones(size, bool)
     stamps = []
     for i in range(size):
+        before = model.pace.given_up
         stamps.append(evidence.push(model, i))
         origins[i], seconds[i] = model.origin or 0, model.seconds
+        paced[i] = not (before or model.pace.given_up)
     # Without a clock of the device the future says nothing about a chunk.
     if model.origin is None:
         return run_online(settings, evidence)
-    times = _Times(settings, evidence, origins, seconds, model, stamps)
+    if retune and model.rate != settings.rate:
+        found = [e for stamp in stamps for e in stamp.events if e.kind == "rate"]
+        again = run_offline(replace(settings, rate=model.rate), evidence, retune=False)
+        return replace(again, events=(*found, *again.events))
+    _backdate(paced, evidence.arrival)
+    times = _Times(settings, evidence, origins, seconds, model, stamps, paced)
     times.backdate([event for stamp in stamps for event in stamp.events])
     return times.result()
+
+
+def _backdate(paced: NDArray[np.bool_], arrival: Ints) -> None:
+    """Mark the chunks before each verdict that there is no clock, as far as it is likely."""
+    resumed = 0
+    for at in (np.flatnonzero(np.diff(paced)) + 1).tolist():
+        if paced[at]:
+            resumed = at
+        else:
+            since = int(np.searchsorted(arrival, arrival[at] - _BEFORE_VERDICT))
+            paced[max(since, resumed) : at] = False
 
 
 class _Times:
@@ -108,7 +142,9 @@ class _Times:
         seconds: NDArray[np.float64],
         model: ClockModel,
         stamps: list[Stamp],
+        paced: NDArray[np.bool_],
     ) -> None:
+        self._paced = paced
         self._settings, self._evidence, self._model = settings, evidence, model
         self._origin = int(evidence.arrival[0])
         self._stamps = stamps
@@ -122,6 +158,10 @@ class _Times:
     def backdate(self, events: list[ClockEvent]) -> None:
         """Apply events from where they began, not from where they were found."""
         for event in events:
+            # Without a clock lateness is neither a loss nor a longer delay.
+            lateness = event.kind == "latency" or (event.kind == "gap" and event.correction)
+            if lateness and not self._paced[event.first]:
+                continue
             late = slice(event.first, event.last)
             if event.kind == "restart":
                 self._restarts.append(event.first)
@@ -160,9 +200,13 @@ class _Times:
         sized: list[tuple[int, float | None]] = []
         # Device time that goes back (an overlap, a wrong counter) cannot be one line.
         back = (np.flatnonzero(np.diff(self._x) < 0) + 1).tolist()
-        edges = sorted({0, *self._restarts, *back, size})
+        changes = (np.flatnonzero(np.diff(self._paced)) + 1).tolist()
+        edges = sorted({0, *self._restarts, *back, *changes, size})
         for begin, end in pairwise(edges):
             part = slice(begin, end)
+            if not self._paced[begin]:
+                times[part], widths[part] = self._by_arrival(part)
+                continue
             candidates = tuple(
                 replace(candidate, at=candidate.at - begin)
                 for candidate in self._candidates
@@ -188,10 +232,24 @@ class _Times:
         last = np.array([stamp.last + offset for stamp in stamps]) / 1e9
         return last, np.array([stamp.uncertainty for stamp in stamps]) / 1e9
 
+    def _by_arrival(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the arrivals, or the middle of the bounds, and their uncertainty [s]."""
+        evidence, stamps = self._evidence, self._stamps[part]
+        high = (evidence.high[part] - self._origin) / 1e9
+        if evidence.low is not None:
+            low = (evidence.low[part] - self._origin) / 1e9
+            return (low + high) / 2, (high - low) / 2
+        known = [stamp.uncertainty for stamp in stamps if stamp.state == "arrival"]
+        width = float(np.median(known or [stamp.uncertainty for stamp in stamps])) / 1e9
+        return high, np.full(len(stamps), width)
+
     def _scales(self) -> Scales:
         line = self._model.line
         slope_sd = _MIN_SLOPE_SD + _WANDERS * line.wander * line.span
-        return Scales(line.slope, slope_sd, line.floor_scale, _WINDOW * line.span, line.wander)
+        return Scales(
+            line.slope, slope_sd, line.floor_scale, _WINDOW * line.span, line.wander,
+            self._model.pace.test.bent,
+        )  # fmt: skip
 
     def _resize(self, steps: dict[int, float | None]) -> None:
         """Correct the sizes of losses, and turn those that were rises of the delay into latency.

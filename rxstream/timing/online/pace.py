@@ -1,0 +1,167 @@
+"""The stated rate as a hypothesis: whether the line under the arrivals may give the times.
+
+::
+
+                     few chunks look like noise            64 chunks and 2 s: they keep to a line
+    first chunk ---> line ---------------------------------> line, and late chunks may be losses
+                      |  ^                                      |    |  ^
+           a walk, or |  | not any more                         |    |  | 60 s*: a line again
+         another rate v  |                                      |    v  | ("steady")
+                    arrival --------------------------------> arrival, the line is given up
+                              64 chunks and 2 s: they wander,   |      ("unsteady")
+                              or the rate is off by over 20 %   |
+                                                                v
+                                    a line of another rate: begin anew with that ("rate")
+
+    * 2 min after the second time, and so on
+
+What speaks against a line, besides arrivals that wander: the delay rises twice within 100 s, or
+once where the arrivals are restless; or late chunks that cannot be a loss.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from rxstream.timing.online.wander import WanderTest
+
+__all__ = ["Pace", "PaceChange"]
+
+PaceChange: TypeAlias = Literal["rate", "steady", "unsteady"]
+
+# A slope beyond which the line is begun anew with another rate, and one which is no rate of this
+# device at all. Up to the first the line follows by itself.
+_OTHER_RATE, _NO_RATE = 0.01, 0.2
+# A slope beyond which late chunks are no losses until the line is proven: a clock that was stated
+# wrong by this much may be none.
+_UNLIKELY = 1e-3
+# Units that prove a line in spite of its slope, and the ratio of their scales. (trial)
+_PROVEN, _PROVEN_RATIO = 1024, 0.2
+# Ratio of the scales beyond which arrivals are restless, so that one rise of the delay is enough;
+# the second where blocks wander. (trial)
+_RESTLESS, _BENT_RESTLESS = 0.4, 0.1
+# The delay may move once in this time [s].
+_MOVES, _MOVES_IN = 2, 100.0
+# Ratio of the scales that takes a line back, and the time it must have been given up [s]; this is
+# doubled each time.
+_CALM, _WAIT = 0.4, 60.0
+# Half width of the interval where blocks wander, in their largest distance from the line. (trial)
+_BENT_WIDTH = 2.5
+
+
+class Pace:
+    """Whether the line gives the times, or the arrivals themselves do.
+
+    Attributes
+    ----------
+    test
+        What is known of the arrivals.
+    by_arrival
+        Whether times are those of arrival.
+    given_up
+        Whether that is a verdict: the line is not followed any more.
+    losses
+        Whether late chunks may be losses.
+    """
+
+    __slots__ = (
+        "_contradicted", "_moves", "_until", "_wait", "by_arrival", "given_up", "losses", "test",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.test = WanderTest()
+        self.by_arrival = self.given_up = self.losses = self._contradicted = False
+        self._moves: list[float] = []
+        self._wait, self._until = _WAIT, 0.0
+
+    @property
+    def restless(self) -> bool:
+        """Whether arrivals keep to the line less well than those of clocks do."""
+        return self.test.ratio > (_BENT_RESTLESS if self.test.bent else _RESTLESS)
+
+    def restart(self) -> None:
+        """Begin with new points; what is known of the stream stays."""
+        self.test.restart()
+        self._moves.clear()
+        self._until = self._wait if self.given_up else 0.0
+
+    def retune(self) -> None:
+        """Begin with another rate."""
+        self.test = WanderTest()
+        self._moves.clear()
+        self.by_arrival, self.given_up, self.losses = True, False, False
+
+    def move(self) -> None:
+        """Note that the delay has moved for good."""
+        now = self.test.passed
+        self._moves = [moved for moved in self._moves if now - moved < _MOVES_IN]
+        self._moves.append(now)
+        if len(self._moves) >= _MOVES or self.restless:
+            self.contradict()
+
+    def explain(self, since: float | None, lost: float) -> None:
+        """Take the lateness since a device time, or since nobody knows when, for a loss [s]."""
+        if since is None:
+            self.test.restart()
+        else:
+            self.test.forgive(since, lost)
+        self.by_arrival, self.test.doubtful = False, False
+
+    def take_back(self) -> None:
+        """Forget the last move: it was none."""
+        if self._moves:
+            self._moves.pop()
+
+    def contradict(self) -> None:
+        """Note what no clock does."""
+        self._contradicted = True
+        self._moves.clear()
+
+    def add(self, x: float, late: float) -> bool:
+        """Add a chunk at device time ``x`` that came ``late`` after it [s].
+
+        Returns
+        -------
+        bool
+            Whether to `decide`.
+        """
+        return self.test.add(x, late) or self._contradicted
+
+    def half_width(self, floor: Callable[[float], float]) -> float:
+        """Return what the wandering of the blocks adds to the uncertainty of the floor [s]."""
+        return _BENT_WIDTH * self.test.farthest(floor) if self.test.bent else 0.0
+
+    def decide(self) -> PaceChange | None:
+        """Look at what is known now; return what has to be done and reported."""
+        test = self.test
+        slope, known = abs(test.slope), test.verdict != "unknown"
+        if self._contradicted:
+            self._contradicted = False
+            if known:
+                test.verdict = "wanders"
+        if not known:
+            self.by_arrival = test.doubtful
+            return None
+        if not test.firm and not self.given_up:
+            return None
+        if test.verdict == "wanders" or slope > _NO_RATE:
+            return self._give_up()
+        if self.given_up and (test.passed < self._until or test.ratio > _CALM):
+            return None
+        if slope > _OTHER_RATE:
+            if test.sure_slope:
+                return "rate"
+            self.by_arrival, self.losses = True, False
+            return None
+        back, self.given_up, self.by_arrival = self.given_up, False, False
+        proven = test.units > _PROVEN and test.ratio < _PROVEN_RATIO and not test.bent
+        self.losses = slope < _UNLIKELY or proven
+        return "steady" if back else None
+
+    def _give_up(self) -> PaceChange | None:
+        if self.given_up:
+            return None
+        self.given_up = self.by_arrival = True
+        self.losses = False
+        self._wait *= 2
+        self._until = self.test.passed + self._wait / 2
+        return "unsteady"
