@@ -28,7 +28,7 @@ PUBLIC: dict[str, tuple[Callable[[], Any], str]] = {
     "TimeWindowSubject": (lambda: Subject(1.0), "rewind"),
     "Chunk": (lambda: CHUNK, "between"),
     "Gap": (lambda: Gap(0, 1, None, "dropped"), "reason"),
-    "Clip": (lambda: Clip(0, 1, (CHUNK,), {}), "events"),
+    "Clip": (lambda: Clip((1,), (1,), 0, 10), "events"),
     "Reading": (lambda: Reading(np.arange(3)), "device_time"),
     "StreamInfo": (lambda: INFO, "channels"),
     "DeviceCounter": (lambda: DeviceCounter(8), "bits"),

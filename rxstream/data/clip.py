@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import format_time
+from rxstream.errors import ParameterError
 from rxstream.printable import shown
+from rxstream.validation import check_flag, is_time, is_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +82,32 @@ class Clip:
     more: bool = False
 
     def __post_init__(self) -> None:
+        self._check()
+        object.__setattr__(self, "times", tuple(map(int, self.times)))
         object.__setattr__(self, "streams", MappingProxyType(dict(self.streams)))
+
+    def _check(self) -> None:
+        events, times = self.events, self.times
+        pairs = isinstance(events, tuple) and isinstance(times, tuple) and len(events) == len(times)
+        if not pairs or not all(map(is_time, times)):
+            msg = f"Clip: events and times [ns] must be tuples of one length, not {shown(times)}"
+            raise ParameterError(msg)
+        if not is_time(self.start) or not is_time(self.end) or not self.start <= self.end:
+            msg = f"Clip: start <= end must be int [ns], not {shown(self.start)}, {shown(self.end)}"
+            raise ParameterError(msg)
+        streams, missing = self.streams, self.missing
+        if not isinstance(streams, Mapping) or not all(
+            isinstance(name, str) and isinstance(chunk, Chunk) for name, chunk in streams.items()
+        ):
+            msg = f"Clip: streams must be chunks by name, not {shown(streams)}"
+            raise ParameterError(msg)
+        if not isinstance(missing, tuple) or not all(isinstance(x, Missing) for x in missing):
+            msg = f"Clip: missing must be a tuple of Missing, not {shown(missing)}"
+            raise ParameterError(msg)
+        if not is_whole(self.part, 0):
+            msg = f"Clip: part must be the number of a piece, not {shown(self.part)}"
+            raise ParameterError(msg)
+        check_flag(self.more, "Clip: more")
 
     def __reduce__(self) -> tuple[Any, ...]:
         parts = self.start, self.end, dict(self.streams), self.missing, self.part, self.more

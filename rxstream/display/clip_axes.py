@@ -78,7 +78,8 @@ def plot_clip(clip: Clip, axes: "Axes | Sequence[Axes] | None" = None) -> "list[
         msg = f"plot needs {len(names)} axes, for {', '.join(names)}, not {len(rows)}"
         raise ParameterError(msg)
     origin = clip.times[0] if clip.times else clip.start
-    shown = clip.start, clip.end
+    # an axis has a length, also of a clip of one instant
+    shown = clip.start, max(clip.end, clip.start + 1)
     scale: TimeScale = lambda times: (times - origin) / 1e9  # noqa: E731
     for name, chunk, ax in zip(names, chunks, rows, strict=True):
         if chunk is None or not len(chunk):
