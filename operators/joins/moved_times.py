@@ -16,7 +16,7 @@ class MovedTimes:
     --------
     >>> from rxstream.data.stream_info import StreamInfo
     >>> keys, moved = StreamInfo("keys", None, (), np.int64), MovedTimes()
-    >>> moved.add(0, Chunk.stamped(np.arange(4), [5, 7, 7, 9], keys))
+    >>> moved.add(0, Chunk.stamped(np.arange(4), [5, 7, 7, 20], keys))
     >>> moved.between(0, 2), moved.between(2, 4).tolist()
     (None, [1, 0])
     """

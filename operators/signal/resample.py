@@ -70,8 +70,8 @@ def resample(
         multiple of the rate before that is equal within 1e-6). There are no values across a gap,
         and none beyond ``tolerance``: ``lost`` of a gap counts the missing results, and may be 0.
         The gap comes with the next sample after it. Where numbers jump without a gap, as behind
-        `gate`, ``"previous"`` holds the last value, and the others leave a gap. ``"polyphase"``
-        gives floating point: integers become double.
+        `gate`, ``"previous"`` holds the last value while chunks go on, and the others leave a gap.
+        ``"polyphase"`` gives floating point: integers become double.
 
         With ``onto`` chunks have the times, the numbers, the rate and the gaps of that stream, and
         the name, unit and dtype of this one. Samples of the other stream without a value are left

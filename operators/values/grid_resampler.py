@@ -62,7 +62,7 @@ class GridResampler:
         # the points; number 0 is the first that has a value or lies in a gap
         self._grid: RegularAxis
         self._begun = False
-        # the newest sample; None after a gap, for a line also where the numbers jump
+        # the newest sample; None after a gap, and where a jump of the numbers ends the stretch
         self._last: Chunk | None = None
         # start of the points without a value up to now [ns]
         self._hole: int | None = None
@@ -77,13 +77,13 @@ class GridResampler:
                 self._extend(None, gaps[0].start)
                 self._close(gaps)
             elif (
-                self._method == "linear"
-                and last is not None
+                last is not None
                 and len(piece)
                 and piece.index != last.next_index
+                and (self._method == "linear" or piece.start > self._stream.end)
             ):
-                # A line would invent what was left out; a value stays until the next one, and has
-                # been given up to it already where the chunks were cut so.
+                # A line would invent what was left out. A value stays as long as chunks go on, and
+                # has been given up to the next sample already where they were cut so.
                 self._part()
             self._extend(piece, piece.end)
         return self._stream.take()

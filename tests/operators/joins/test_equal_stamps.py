@@ -42,6 +42,7 @@ def test_a_window_of_the_past_has_them_all(cuts: list[int]) -> None:
     back = subject.pipe(ops.rewind(to=2 * S))
     back.subscribe(lambda c: got.extend(c.data.tolist()), scheduler=here).dispose()
     assert got == [3, 4, 5, 6, 7, 8]
+    subject.dispose()
 
 
 @pytest.mark.parametrize(
