@@ -3,6 +3,8 @@
 import os
 from collections import deque
 
+from rxstream.printable import printable
+
 __all__ = ["failed", "forget_failures", "note_failure"]
 
 # The first ones: what came later is often a consequence.
@@ -31,7 +33,7 @@ def note_failure(name: str, error: BaseException) -> None:
     """
     if len(_failures) < _MAX_KEPT:
         kind, text = type(error).__name__, str(error).removeprefix(f"{name}: ")
-        _failures.append(f"{name}: {kind}: {text}" if text else f"{name}: {kind}")
+        _failures.append(printable(f"{name}: {kind}: {text}" if text else f"{name}: {kind}", 500))
 
 
 def failed() -> tuple[str, ...]:

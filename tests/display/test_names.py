@@ -17,6 +17,7 @@ from fakes import eventually
 from plugins import install_plugins
 from rich.console import Console
 
+import rxstream
 from rxstream import Chunk, Clip, Device, Missing, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.cli.watch import stats_line, stats_table
@@ -149,6 +150,8 @@ def test_in_log_and_faults(caplog: pytest.LogCaptureFixture) -> None:
         check(logging.Formatter().format(record), 10_000)
     for fault in faults:
         check(str(fault))
+    for failure in rxstream.failed():
+        assert _STEERING.search(failure) is None
 
 
 @pytest.mark.parametrize("place", OTHERS)
