@@ -1,11 +1,13 @@
 """True time: the shipped clock model against all peers, in one run.
 
 python benchmarks/timing/timestamps.py [--seeds 20] [--only WORDS] [--quick] [--out FOLDER]
+python benchmarks/timing/timestamps.py --xdf FILE ...
 
 First fourteen traces: a table of the error that 95 % of the chunks keep within, after the first
 two seconds [µs]; medians over the seeds. The error is that of a chunk's last sample against the
-truth plus the least delay, which no one-way method can see. Then the weak points one by one, and a
-sweep over streams that nothing was tuned on. Writes timestamps.json and timestamps.png.
+truth plus the least delay, which no one-way method can see. Then streams without a steady clock,
+the weak points one by one, and a sweep over streams that nothing was tuned on. Writes
+timestamps.json and timestamps.png. With recordings (`--xdf`) nothing else runs; see `xdf.py`.
 """
 
 import argparse
@@ -15,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from timing import sweep, traces, weak
+from timing import clockless, sweep, traces, weak, xdf
 from timing.score import COLUMNS, LOSSES, Figures, best, markdown, merged, score, spelled
 from timing.traces import TITLES
 
@@ -105,14 +107,26 @@ def plot(results: dict[str, Figures], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def main() -> None:
-    """Run, print, write."""
+def arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--only", default="", help="part of a trace's name, 'sweep' or 'weak'")
+    parser.add_argument("--first", type=int, default=0, help="first seed of 'unsteady'")
+    parser.add_argument(
+        "--only", default="", help="part of a trace's name, 'unsteady', 'weak' or 'sweep'"
+    )
     parser.add_argument("--quick", action="store_true", help="one seed, to check that it works")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    args = parser.parse_args()
+    parser.add_argument("--xdf", type=Path, nargs="+", metavar="FILE", help="recordings of LSL")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run, print, write."""
+    args = arguments()
+    if args.xdf:
+        print(xdf.report(args.xdf))
+        return
     seeds = 1 if args.quick else args.seeds
     results: dict[str, Figures] = {}
     for name, make in traces.TRACES.items():
@@ -125,6 +139,12 @@ def main() -> None:
         table(results)
         print("\n" + documented(results))
         plot(results, args.out / "timestamps.png")
+    if args.only in ("", "unsteady"):
+        rows = clockless.clockless(range(args.first, args.first + seeds))
+        print("\nstreams without a steady clock, p95 from 10 s on\n\n" + clockless.documented(rows))
+        written["unsteady"] = {
+            kind: [row._asdict() for row in members] for kind, members in rows.items()
+        }
     if args.only in ("", "weak"):
         written["weak points"] = weak.report(seeds)
     if args.only in ("", "sweep"):

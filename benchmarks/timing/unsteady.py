@@ -1,9 +1,10 @@
-"""Random streams that no clock of the stated rate paces, or with thin-tailed delays.
+"""Random streams that no clock of the stated rate paces, or with delays unlike most others.
 
 Software-paced: a loop reads and sleeps, each turn takes a little longer. Wrong rate: a steady
-clock, 0.5 to 4 times as fast as stated. Random walk: each step has an error of its own. Thin tails:
-a steady clock of the stated rate, delays with few near the least. Nothing is lost, and the truth is
-known.
+clock, 0.5 to 4 times as fast as stated. Random walk: each step has an error of its own. All others
+have a steady clock of the stated rate. Thin tails: delays with few near the least; normal jitter:
+normally distributed ones. Bursts: several chunks come at once. Two modes: part of the chunks take a
+longer route. Nothing is lost, and the truth is known.
 """
 
 from typing import NamedTuple
@@ -13,22 +14,25 @@ from numpy.typing import NDArray
 
 from timing.traces import Trace, in_order, ns
 
-__all__ = ["KINDS", "Verdict", "judge", "unsteady"]
+__all__ = ["ALL_KINDS", "BEGIN", "KINDS", "Verdict", "judge", "unsteady"]
 
 Floats = NDArray[np.float64]
 
 KINDS = ("software-paced", "wrong rate", "random walk", "thin tails")
+"""Kinds that take turns from seed to seed."""
+ALL_KINDS = (*KINDS, "normal jitter", "bursts", "two modes")
+"""Those, and kinds that must be asked for."""
 
-# First seconds, in which no error is counted [ns].
-_BEGIN = 10_000_000_000
+BEGIN = 10_000_000_000
+"""First part of a stream, in which no error is counted [ns]."""
 # Length of a stream at least [s].
 _SECONDS = 120.0
 
 
 def unsteady(seed: int, kind: str | None = None) -> Trace:
-    """Return the stream of a seed; by default the kinds take turns."""
+    """Return the stream of a seed; by default the four `KINDS` take turns."""
     kind = kind or KINDS[seed % len(KINDS)]
-    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    rng = np.random.default_rng([seed, ALL_KINDS.index(kind)])
     chunks = float(np.exp(rng.uniform(np.log(1.0), np.log(500.0))))  # a second
     size = 1 if rng.random() < 0.7 else int(rng.integers(2, 200))
     period = 1 / chunks
@@ -46,12 +50,13 @@ def unsteady(seed: int, kind: str | None = None) -> Trace:
         if kind == "wrong rate":
             factor = float(np.exp(rng.uniform(np.log(0.5), np.log(4.0))))
     taken = 1.7e9 + np.cumsum(steps)
-    delay = _thin(rng, n, period) if kind == "thin tails" else _delay(rng, n, period)
-    arrival = ns(in_order(taken + delay))
-    truth = ns(taken)
+    came = taken + _DELAYS.get(kind, _delay)(rng, n, period)
+    if kind == "bursts":
+        came = _held(rng, came, period)
+    arrival, truth, rate = ns(in_order(came)), ns(taken), chunks * size / factor
     return Trace(
-        f"{kind} {seed}", chunks * size / factor, np.full(n, size), arrival, truth,
-        floor=float((arrival - truth).min()) / 1e9,
+        f"{kind} {seed}", rate, np.full(n, size), arrival, truth,
+        floor=float((arrival - truth).min()) / 1e9, units=np.arange(1, n + 1) * size / rate,
     )  # fmt: skip
 
 
@@ -96,6 +101,32 @@ def _thin(rng: np.random.Generator, n: int, period: float) -> Floats:
     return rng.triangular(0, 2.4 * sd, 4.8 * sd, n)
 
 
+def _normal(rng: np.random.Generator, n: int, period: float) -> Floats:
+    sd = np.exp(rng.uniform(np.log(50e-6), np.log(min(5e-3, period / 3))))
+    return np.maximum(6 * sd + sd * rng.standard_normal(n), 0.0)
+
+
+def _two_modes(rng: np.random.Generator, n: int, period: float) -> Floats:
+    scale = np.exp(rng.uniform(np.log(10e-6), np.log(min(2e-3, period / 3))))
+    longer = scale * np.exp(rng.uniform(np.log(5.0), np.log(50.0)))
+    return rng.gamma(2.0, scale, n) + longer * (rng.random(n) < rng.uniform(0.1, 0.9))
+
+
+def _held(rng: np.random.Generator, came: Floats, period: float) -> Floats:
+    """Let chunks wait, for a number of them or until somebody looks; a second at most, or two."""
+    size = int(rng.integers(2, max(2, min(16, round(1 / period))) + 1))
+    if rng.random() < 0.5:
+        ends = np.arange(len(came)) // size * size + size - 1
+        released = np.maximum.accumulate(came)[np.minimum(ends, len(came) - 1)]
+    else:
+        every = size * period * rng.uniform(0.7, 1.3)
+        released = (came[0] // every + np.ceil((came - came[0] // every * every) / every)) * every
+    return released + rng.exponential(20e-6, len(came))
+
+
+_DELAYS = {"thin tails": _thin, "normal jitter": _normal, "two modes": _two_modes}
+
+
 class Verdict(NamedTuple):
     """Figures of one stream, from 10 s on."""
 
@@ -111,7 +142,7 @@ class Verdict(NamedTuple):
 
 def judge(trace: Trace, last: NDArray[np.int64], uncertainty: Floats, lost: int) -> Verdict:
     """Return the figures of times for a trace."""
-    from_10_s = trace.arrival - trace.arrival[0] >= _BEGIN
+    from_10_s = trace.arrival - trace.arrival[0] >= BEGIN
     floor = trace.floor * 1e9
     error = np.abs(last - trace.truth - floor)[from_10_s]
     plain = np.abs(trace.arrival - trace.truth - floor)[from_10_s]
