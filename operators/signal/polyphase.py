@@ -177,9 +177,17 @@ class PolyphaseResampler:
             pad = (i * up - half) % down
             taps = np.concatenate((np.zeros(pad), self._taps))
             flat = samples.reshape(j - i, -1)
+            bad = ~np.isfinite(flat)
+            if bad.any():  # times the zeros before the taps they would spread further
+                flat = np.where(bad, 0, flat)
             y = self._signal.upfirdn(taps, flat, up, down, axis=0)
             skip = first + (half + pad - i * up) // down
-            out[...] = y[skip : skip + count].reshape(out.shape)
+            y = y[skip : skip + count]
+            for row in np.flatnonzero(bad.any(axis=1)):
+                at = (i + int(row)) * up
+                low = max(0, -((half - at) // down) - first)
+                y[low : max(low, (at + half) // down + 1 - first), bad[row]] = np.nan
+            out[...] = y.reshape(out.shape)
         return out
 
     def _axis(self, buffer: ChunkBuffer[Any], first: int, count: int) -> Axis:
