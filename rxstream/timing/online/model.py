@@ -35,6 +35,8 @@ _FIRST_WIDTH = 3
 _LEAST_WIDTH = 1e-6
 # Uncertainty of a rate that was found, as a fraction: of a slope that is just sure.
 _FOUND_TOLERANCE = 2e-3
+# The same of a slope that was measured for a minute.
+_KNOWN_TOLERANCE = 2e-4
 _OWN_STAMPS = DeviceCounter(64, 1e9, "ticks")
 
 
@@ -238,23 +240,22 @@ class ClockModel:
             return
         found = rate / (1 + pace.test.slope)
         if change == "rate":
-            self._retune(found)
+            self._pace.retune()
+            self._begin_line(found, 0.0)
+        elif change == "steady":
+            self._begin_line(rate, pace.test.slope)
         self._detector.note_pace(change, found, self._stated)
-        # A line that was given up begins anew with the next chunk.
-        if change != "unsteady":
-            self._renew = self._goes_on = True
 
-    def _retune(self, rate: float) -> None:
-        """Begin with another rate [Hz]."""
-        settings = replace(
-            self._settings, rate=rate, skew=0.0,
-            skew_tol=max(self._settings.skew_tol, _FOUND_TOLERANCE),
-        )  # fmt: skip
+    def _begin_line(self, rate: float, skew: float) -> None:
+        """Begin a line with the next chunk, with a rate [Hz] and a slope that were found."""
+        self._renew = self._goes_on = True
+        known = _KNOWN_TOLERANCE if skew else _FOUND_TOLERANCE
+        tolerance = max(self._settings.skew_tol, known)
+        settings = replace(self._settings, rate=rate, skew=skew, skew_tol=tolerance)
         quantum = settings.quantum
         self._settings, self._device = settings, DeviceTime(rate, settings.counter, quantum)
         self._floor = DelayFloor(settings, quantum / rate if quantum else None)
         self._detector = self._detector.successor(settings, self._device, self._floor)
-        self._pace.retune()
 
     def _by_arrival(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:
         """Stamp a chunk by its arrival alone, or by the middle of its bounds."""

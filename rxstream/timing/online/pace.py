@@ -34,6 +34,8 @@ _OTHER_RATE, _NO_RATE = 0.01, 0.2
 # A slope beyond which late chunks are no losses until the line is proven: a clock that was stated
 # wrong by this much may be none.
 _UNLIKELY = 1e-3
+# A slope beyond which blocks are taken to wander: no crystal is that far off. (trial)
+_SUSPECT = 5.1e-4
 # Units that prove a line in spite of its slope, and the ratio of their scales. (trial)
 _PROVEN, _PROVEN_RATIO = 1024, 0.2
 # Ratio of the scales beyond which arrivals are restless, so that one rise of the delay is enough;
@@ -61,10 +63,13 @@ class Pace:
         Whether that is a verdict: the line is not followed any more.
     losses
         Whether late chunks may be losses.
+    trusted
+        Whether nothing has spoken against the stated rate so far.
     """
 
     __slots__ = (
         "_contradicted", "_moves", "_until", "_wait", "by_arrival", "given_up", "losses", "test",
+        "trusted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -72,6 +77,8 @@ class Pace:
         self.by_arrival = self.given_up = self.losses = self._contradicted = False
         self._moves: list[float] = []
         self._wait, self._until = _WAIT, 0.0
+        # Until the stated rate is found wrong, or no clock at all.
+        self.trusted = True
 
     @property
     def restless(self) -> bool:
@@ -89,6 +96,7 @@ class Pace:
         self.test = WanderTest()
         self._moves.clear()
         self.by_arrival, self.given_up, self.losses = True, False, False
+        self.trusted = False
 
     def move(self) -> None:
         """Note that the delay has moved for good."""
@@ -128,7 +136,9 @@ class Pace:
 
     def half_width(self, floor: Callable[[float], float]) -> float:
         """Return what the wandering of the blocks adds to the uncertainty of the floor [s]."""
-        return _BENT_WIDTH * self.test.farthest(floor) if self.test.bent else 0.0
+        test = self.test
+        wanders = test.bent or (test.firm and abs(test.slope) > _SUSPECT)
+        return _BENT_WIDTH * test.farthest(floor) if wanders else 0.0
 
     def decide(self) -> PaceChange | None:
         """Look at what is known now; return what has to be done and reported."""
@@ -154,7 +164,7 @@ class Pace:
             return None
         back, self.given_up, self.by_arrival = self.given_up, False, False
         proven = test.units > _PROVEN and test.ratio < _PROVEN_RATIO and not test.bent
-        self.losses = slope < _UNLIKELY or proven
+        self.losses = proven or (slope < _UNLIKELY and self.trusted)
         return "steady" if back else None
 
     def _give_up(self) -> PaceChange | None:
@@ -162,6 +172,7 @@ class Pace:
             return None
         self.given_up = self.by_arrival = True
         self.losses = False
+        self.trusted = False
         self._wait *= 2
         self._until = self.test.passed + self._wait / 2
         return "unsteady"

@@ -35,7 +35,7 @@ _STEEPEST = 0.03
 _THIN, _THIN_RANGE = 0.66, 0.1
 # Half widths of the 95 % interval, in biases and, where delays are thin, in mean excesses of the
 # minima. (trial)
-_BIAS_WIDTH, _THIN_WIDTH = 5, 2
+_BIAS_WIDTH, _THIN_WIDTH = 5, 3
 # Height of the line over few chunks, in mean excesses divided by their number: under exponential
 # delays 95 % are lower.
 _HEIGHT_WIDTH = 3
