@@ -183,7 +183,9 @@ class EventDetector:
             Whether the device has restarted.
         """
         floor, x = self._floor, self._device.seconds
-        if excess < 0 and x > _SETTLING and floor.known and self._is_too_early(excess, x):
+        # Chunks of a higher rate than stated come too early one after the other.
+        early = excess < 0 and x > _SETTLING and floor.known and not self._pace.by_arrival
+        if early and self._is_too_early(excess, x):
             return False
         quantum, rule = self._quantum, self._settings.on_step
         warm = floor.warm(x)
@@ -385,7 +387,7 @@ class EventDetector:
     def _drift(self, run: LateRun, x: float) -> None:
         """Act on arrivals that have left the line: follow them if they do not keep to lines."""
         floor, old = self._floor, self._floor.line
-        if not self._pace.test.bent:
+        if not self._pace.test.surely_bent:
             floor.loss_test.forget()
             return
         floor.shift(x)

@@ -40,7 +40,7 @@ _SUSPECT = 5.1e-4
 _PROVEN, _PROVEN_RATIO = 1024, 0.2
 # Ratio of the scales beyond which arrivals are restless, so that one rise of the delay is enough;
 # the second where blocks wander. (trial)
-_RESTLESS, _BENT_RESTLESS = 0.4, 0.1
+_RESTLESS, _BENT_RESTLESS = 0.55, 0.25
 # The delay may move once in this time [s].
 _MOVES, _MOVES_IN = 2, 100.0
 # Ratio of the scales that takes a line back, and the time it must have been given up [s]; this is
@@ -83,7 +83,7 @@ class Pace:
     @property
     def restless(self) -> bool:
         """Whether arrivals keep to the line less well than those of clocks do."""
-        return self.test.ratio > (_BENT_RESTLESS if self.test.bent else _RESTLESS)
+        return self.test.ratio > (_BENT_RESTLESS if self.test.surely_bent else _RESTLESS)
 
     def restart(self) -> None:
         """Begin with new points; what is known of the stream stays."""

@@ -60,10 +60,11 @@ _DOUBT_SECONDS, _STEEP = 5.0, 0.01
 # A slope is sure when it moves the window's ends apart by this many distances of blocks, and is the
 # same in both halves to this part: else a loss has made it. (trial)
 _SURE, _SAME_SLOPE = 12, 0.3
-# Blocks wander where their distance has grown by this factor from smaller ones, or where their
-# ratio of von Neumann is lower than this while their distance is no smaller than this part of that
-# of single units. (trial)
+# Blocks may wander where their distance has grown by the first factor from smaller ones, or where
+# their ratio of von Neumann is lower than the second while their distance is no smaller than this
+# part of that of single units; they do by the stricter factors below. (trial)
 _GROWN, _BENT, _BENT_PART = 1.5, 0.9, 0.05
+_SURELY_GROWN, _SURELY_BENT = 2.0, 0.8
 # The quartile of distances that is compared: with the median, steps in every fifth block would not
 # show.
 _QUARTILE = 0.75
@@ -92,8 +93,8 @@ class WanderTest:
         Whether the slope is large against the scatter of the blocks.
     ratio
         How much larger blocks are off their neighbours than single chunks; see the module.
-    bent
-        Whether the blocks wander, though less than single chunks scatter.
+    bent, surely_bent
+        Whether the blocks may wander, or do, though less than single chunks scatter.
     units
         Units seen since the last restart.
     passed
@@ -103,7 +104,8 @@ class WanderTest:
     __slots__ = (
         "_ats", "_begun", "_block", "_excess", "_in_block", "_last", "_lowest", "_lows", "_near",
         "_offs", "_single", "_size", "_step", "_unit", "_until", "_x", "_y", "bent",
-        "doubtful", "passed", "ratio", "slope", "sure_slope", "units", "verdict",
+        "doubtful", "passed", "ratio", "slope", "sure_slope", "surely_bent",
+        "units", "verdict",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -128,7 +130,8 @@ class WanderTest:
         self._last = self._until = self.passed = 0.0
         # What `follow` has moved device time and lateness by.
         self._x = self._y = 0.0
-        self.ratio, self.doubtful, self.sure_slope, self.bent = 1.0, False, False, False
+        self.ratio, self.doubtful = 1.0, False
+        self.sure_slope = self.bent = self.surely_bent = False
 
     def follow(self, x: float, late: float) -> None:
         """Go on where device time begins anew, at this point of the old one [s]."""
@@ -258,9 +261,12 @@ class WanderTest:
             return
         self.ratio = ratio = off / single / self._size**0.2
         self._offs[self._size] = off
-        grown = off > _GROWN * max(min(self._offs.values()), _LEAST)
-        bent = ratio > _BENT_PART and size > _MIN_POINTS and _von_neumann(points) < _BENT
-        self.bent = grown or bent
+        grown = off / max(min(self._offs.values()), _LEAST)
+        walk = _NOISE
+        if ratio > _BENT_PART and size > _MIN_POINTS:
+            walk = _von_neumann(points)
+        self.bent = grown > _GROWN or walk < _BENT
+        self.surely_bent = grown > _SURELY_GROWN or walk < _SURELY_BENT
         part = _HARDER if self.doubtful and self.units < _FEW else 1.0
         if ratio < _LINE * part:
             self.verdict, self.doubtful = "line", False

@@ -1,0 +1,105 @@
+"""What the model does with a stated rate that is wrong, or is none."""
+
+import numpy as np
+import pytest
+
+from rxstream.timing import ClockModel, ClockSettings, correct_arrays
+
+S = 1_000_000_000
+
+
+def arrivals(taken, rng, scale=2e-4):
+    came = np.maximum.accumulate(100 + taken + rng.exponential(scale, len(taken)))
+    return np.rint(came * S).astype(np.int64)
+
+
+def kinds(found) -> list[str]:
+    return [event.kind for event in found.events]
+
+
+@pytest.mark.parametrize("factor", [0.85, 0.96, 1.04, 1.15])
+def test_another_rate_is_named_once_and_followed(factor):
+    rng = np.random.default_rng(1)
+    taken = np.arange(12_000) / 100
+    came = arrivals(taken, rng)
+    for online in (True, False):
+        found = correct_arrays(1, came, 100 * factor, online=online)
+        assert kinds(found) == ["rate"]
+        assert found.events[0].rate == pytest.approx(100, rel=1e-3)
+        assert f"info says {100 * factor:.5g} Hz" in str(found.events[0])
+        error = found.last[1000:] / S - 100 - taken[1000:]
+        assert np.quantile(np.abs(error), 0.95) < 2e-5
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.7, 1.5, 4.0])
+def test_a_rate_far_off_gives_arrival_and_one_fault(factor):
+    rng = np.random.default_rng(2)
+    came = arrivals(np.arange(12_000) / 100, rng)
+    found = correct_arrays(1, came, 100 * factor)
+    assert kinds(found) == ["unsteady"]
+    assert "rate=None" in str(found.events[0])
+    assert found.events[0].rate == pytest.approx(100, rel=1e-3)
+    assert (found.last[1000:] == came[1000:]).all()
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_loop_that_sleeps_gets_times_of_arrival(online):
+    rng = np.random.default_rng(3)
+    taken = np.cumsum(0.01 + rng.exponential(7e-4, 12_000))
+    came = arrivals(taken, rng, 2e-5)
+    found = correct_arrays(1, came, 100.0, online=online)
+    assert "gap" not in kinds(found)
+    assert kinds(found).count("unsteady") == 1
+    error = np.abs(found.last - 100 * S - taken * S)[1000:]
+    assert np.quantile(error, 0.95) <= 1.1 * np.quantile((came - 100 * S - taken * S)[1000:], 0.95)
+    assert np.mean(error <= found.uncertainty[1000:]) >= 0.95
+
+
+def test_it_comes_back_when_the_stream_behaves():
+    rng = np.random.default_rng(4)
+    loop = np.cumsum(0.01 + rng.exponential(1e-3, 3000))
+    clock = loop[-1] + np.arange(1, 20_001) * 0.01
+    taken = np.concatenate((loop, clock))
+    found = correct_arrays(1, arrivals(taken, rng), 100.0)
+    assert kinds(found)[0] == "unsteady"
+    assert kinds(found)[-1] == "steady"
+    error = found.last[-5000:] / S - 100 - taken[-5000:]
+    assert np.quantile(np.abs(error), 0.95) < 5e-5
+
+
+def test_normal_jitter_is_neither_loss_nor_latency():
+    """The jitter of pyxdf's own tests: 2 ms with a standard deviation of 0.4 ms."""
+    for rate in (100.0, 500.0):
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            n = round(100 * rate)
+            true = 10**12 + np.round(np.arange(n) / rate * S).astype(np.int64)
+            delay = 2e-3 + 4e-4 * rng.standard_normal(n)
+            came = np.maximum.accumulate(true + np.round(delay * S).astype(np.int64))
+            for online in (True, False):
+                found = correct_arrays(1, came, rate, online=online)
+                assert "gap" not in kinds(found)
+                late = round(2 * rate)
+                error = (found.last - true)[late:]
+                assert np.ptp(error) <= np.ptp((came - true)[late:])
+
+
+def test_offline_the_slope_stays_near_the_rate():
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        steps = 0.010725 + 0.0003 * rng.standard_normal(12_876)
+        came = 10**12 + np.round(np.cumsum(steps) * S).astype(np.int64)
+        found = correct_arrays(1, came, 1 / steps.mean(), online=False)
+        slope = np.polyfit(np.arange(len(came)), found.last / S, 1)[0] / steps.mean() - 1
+        assert abs(slope) < 1e-3
+        assert np.abs(found.last - came).max() < 5e6
+
+
+def test_the_model_can_be_asked():
+    model = ClockModel(ClockSettings(rate=100.0))
+    rng = np.random.default_rng(5)
+    for arrival in arrivals(np.cumsum(0.01 + rng.exponential(1e-3, 1000)), rng).tolist():
+        stamp = model.push(1, arrival)
+    assert stamp.state == model.state == "arrival"
+    assert model.pace.given_up
+    assert stamp.last == arrival
