@@ -10,7 +10,7 @@ from reactivex import Observable
 from rxstream.data.axis import RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
-from rxstream.data.gap import GapAt, add_gap
+from rxstream.data.gap import Gap, GapAt, add_gap
 from rxstream.data.interpolation import line
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
@@ -142,7 +142,7 @@ class FillGaps:
             # A counter that was misread may claim more samples than there is time for, or fewer.
             fits = span <= self._max_span and room / 2 <= count <= 2 * room
             if count and fits and self._can(after):
-                axis = RegularAxis(gap.start, (gap.end - gap.start) / count, count, 0, float(span))
+                axis = self._times(gap, count, float(span))
                 values = self._values(axis, after)
                 out.append(
                     Chunk(values, axis, gap.start, gap.end, index + self._shift, info, tuple(kept))
@@ -153,6 +153,16 @@ class FillGaps:
                 kept.append(here)
             index += gap.lost or 0
         return out, tuple(kept)
+
+    def _times(self, gap: Gap, count: int, span: float) -> RegularAxis:
+        """Return the times of ``count`` samples of a gap: the one before it lasted a period."""
+        info: Any = self._info
+        last, start = self._last, gap.start
+        if last is not None:
+            until = last.axis.at(len(last) - 1) + round(info.period)
+            if start < until and gap.end - until >= count * info.period / 2:
+                start = until
+        return RegularAxis(start, (gap.end - start) / count, count, 0, span)
 
     def _can(self, after: Chunk) -> bool:
         """Whether there are the samples that the values are computed from."""

@@ -5,8 +5,9 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.acquisition.placement import Placement, Placer, Progress, Stamps, forward, grid
+from rxstream.acquisition.placement import Placement, Placer, Progress, Stamps
 from rxstream.acquisition.reported_loss import ReportedLoss
+from rxstream.acquisition.sample_times import RegularTimes, forward
 from rxstream.acquisition.strays import FAR, fill_strays, find_strays, shift_forward
 from rxstream.data.axis import IrregularAxis
 from rxstream.data.clock import FOREVER, NEVER
@@ -202,13 +203,13 @@ class DriverSmoothed(Placer):
     A block without a stamp, or with one that cannot be, is taken to come by the least delay seen.
     """
 
-    __slots__ = ("_delay", "_driver")
+    __slots__ = ("_delay", "_driver", "_times")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
     ) -> None:
         super().__init__(info, settings, progress, loss)
-        self._driver = DriverStamps(self._period)
+        self._driver, self._times = DriverStamps(self._period), RegularTimes(self._period)
         self._delay: int | None = None  # least delay from the end of a block to its arrival [ns]
 
     @property
@@ -237,8 +238,14 @@ class DriverSmoothed(Placer):
         )
         if lost > known:
             reason = reason or "dropped"
-        start = progress.continued(end - length, reason)
-        axis, end = grid(start, end, n, self._period, uncertainty)
+        first, last, progress.expected = end - length, end - round(self._period), end
+        before, goes_on = progress.end, not (reason or progress.pending)
+        # arrival says nothing of a recording
+        limit = arrival - self._path_delay if progress.live else FOREVER
+        axis, end = self._times.on_line(
+            before, first, last, n, self._period, uncertainty, limit, goes_on=goes_on
+        )
+        start = before if before is not None and goes_on else axis.at(0)
         return Placement(axis, start, end, lost, reason, driver.state)
 
     def _believed(self, stamp: Stamps, length: int, arrival: int) -> int:

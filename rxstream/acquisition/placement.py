@@ -7,7 +7,7 @@ taken, and what was lost before them.
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field, replace
-from math import isnan, nan
+from math import nan
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from rxstream.acquisition.evidence import StampReports
 from rxstream.acquisition.own_clock import OwnClockCheck
 from rxstream.acquisition.reported_loss import ReportedLoss
+from rxstream.acquisition.sample_times import RegularTimes, forward
 from rxstream.acquisition.strays import FAR, fill_strays
-from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
+from rxstream.data.axis import IrregularAxis, RegularAxis
 from rxstream.data.clock import FOREVER, NEVER
 from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
@@ -34,13 +35,13 @@ __all__ = [
     "Placer",
     "Progress",
     "Stamps",
-    "forward",
-    "grid",
 ]
 
 # Readings whose first sample is remembered, to turn the chunk numbers of a clock model into sample
 # numbers. At 1000 readings a second that is 4 s, and a decision takes 1 s.
 _REMEMBERED = 4096
+# Events that no chunk shows by itself: what was found of the rate.
+_OF_PACE = ("rate", "unsteady", "steady")
 
 
 Stamps: TypeAlias = "int | NDArray[np.int64] | None"
@@ -55,7 +56,7 @@ class Placement(NamedTuple):
     start: int
     """Time of the first sample by the evidence alone [ns]."""
     end: int
-    """End of the last sample, ``axis.at(axis.count)`` [ns]."""
+    """End of the last sample: where the next one can lie at the earliest [ns]."""
     lost: int | None
     """Samples lost before it; None if nothing is known of a loss, or not its size."""
     reason: GapReason | None
@@ -84,10 +85,14 @@ class Progress:
         Whether arrival bounds what stamps can be; it does not for a recording.
     reports
         Stamps that were set aside.
+    expected
+        Time of the next sample of a regular stream, where nothing gets lost [ns]; 0 if unknown. It
+        may lie after ``end``: the next sample may be there sooner.
     """
 
     end: int | None = None
     index: int = 0
+    expected: int = 0
     pending: GapReason | None = None
     overrun: int = 0
     live: bool = False
@@ -127,7 +132,7 @@ class Placer(ABC):
 
     @property
     def state(self) -> str:
-        """State of the clock model: warming, locked, suspect, reacquiring; raw without one."""
+        """State of the clock model, as in `Stamp.state`; raw without one."""
         return "raw"
 
     def restart(self) -> None:  # noqa: B027 - most have no state that a restart would end
@@ -184,13 +189,13 @@ class ArrivalGrid(Placer):
 class ClockModelled(Placer):
     """Regular samples on the line that the clock model finds under their arrivals."""
 
-    __slots__ = ("_model", "_own", "_pushed", "_stamped", "_starts")
+    __slots__ = ("_model", "_own", "_pushed", "_stamped", "_starts", "_times")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
     ) -> None:
         super().__init__(info, settings, progress, loss)
-        self._model = ClockModel(settings)
+        self._model, self._times = ClockModel(settings), RegularTimes(self._period)
         back = FAR if info.period is None else 0
         self._own = OwnClockCheck(progress.reports, live=progress.live, back=back)
         self._stamped = False  # whether it has had stamps of the device
@@ -218,6 +223,8 @@ class ClockModelled(Placer):
         # the model begins anew with the first stamp, and the device does not
         anew = own is not None and not self._stamped and self._pushed > 0
         stamp = self._push(reading, n, arrival, own)
+        if reading.bounds is not None:
+            stamp = self._bounded(stamp, reading.bounds, numbered=reading.counter is not None)
         first, last, period, uncertainty, lost, reason, state, events = stamp
         if own is not None:
             self._stamped = True
@@ -225,10 +232,34 @@ class ClockModelled(Placer):
                 lost = reason = None
         if reading.lost:
             lost, reason = max(reading.lost, lost or 0), reading.reason
-        start = self._progress.continued(first, reason)
-        axis, end = grid(start, last + round(period), n, self._period, uncertainty)
+        progress = self._progress
+        before, goes_on = progress.end, not (reason or progress.pending)
+        axis: RegularAxis | IrregularAxis
+        if state == "arrival":
+            axis, end = self._times.by_arrival(before, first, last, n, uncertainty)
+        else:
+            axis, end = self._times.on_line(
+                before, first, last, n, period, uncertainty, arrival - self._path_delay,
+                goes_on=goes_on,
+            )  # fmt: skip
+        progress.expected = last + round(period)
+        start = before if before is not None and goes_on else axis.at(0)
         found = self._in_samples(events) if events else ()
         return Placement(axis, start, end, lost, reason, state, found)
+
+    def _bounded(self, stamp: Stamp, bounds: tuple[int, int], *, numbered: bool) -> Stamp:
+        """Return a stamp whose last sample lies within its bounds [ns], which the line may leave.
+
+        Bounds that jump by less than a sample show no loss: such a device is not paced by a clock.
+        """
+        low, high = (bound - self._path_delay for bound in bounds)
+        last, reason = min(max(stamp.last, low), high), stamp.reason
+        if reason == "overlap" and not numbered and not stamp.lost:
+            reason = None
+        return stamp._replace(
+            first=stamp.first + last - stamp.last, last=last, reason=reason,
+            uncertainty=min(stamp.uncertainty, float(high - low)),
+        )  # fmt: skip
 
     def _push(
         self, reading: Reading, n: int, arrival: int, device_time: int | tuple[int, int] | None
@@ -250,7 +281,7 @@ class ClockModelled(Placer):
         for event in events:
             first = self._starts[max(0, event.first - oldest)]
             moved = event.correction and (event.kind == "overlap" or first < now)
-            if moved or event.delay:
+            if moved or event.delay or event.kind in _OF_PACE:
                 found.append(replace(event, first=first, last=now, stream=self._name))
         return tuple(found)
 
@@ -308,38 +339,3 @@ class OwnClock(ClockModelled):
         axis = forward(times, self._progress.end, reading.bounds, stamp.uncertainty)
         found = self._in_samples(stamp.events) if stamp.events else ()
         return Placement(axis, start, axis.at(n), lost, reason, stamp.state, found)
-
-
-def forward(
-    times: NDArray[np.int64],
-    end: int | None,
-    bounds: tuple[int, int] | None,
-    uncertainty: float = nan,
-) -> IrregularAxis:
-    """Return times ``(n,)`` [ns] as an axis: strictly increasing, from ``end`` [ns] on.
-
-    Without a model their uncertainty is known by the bounds of the last sample [ns] alone.
-    """
-    if end is not None and times.item(0) < end:
-        times[0] = end
-    if len(times) > 1 and not (times[1:] > times[:-1]).all():
-        times = strictly_increasing(times)
-    times.flags.writeable = False
-    if bounds is not None and isnan(uncertainty):
-        uncertainty = (bounds[1] - bounds[0]) / 2
-    return IrregularAxis(times, uncertainty)
-
-
-def grid(
-    start: int, end: int, n: int, period: float, uncertainty: float
-) -> tuple[RegularAxis, int]:
-    """Return ``n`` samples from ``start`` to ``end`` [ns], at no less than half their distance.
-
-    A late correction may squeeze a chunk so far, no more. By how much it then is too late is in the
-    uncertainty.
-    """
-    least = start + max(n, round(n * period / 2))
-    if least > end:
-        uncertainty += least - end
-        end = least
-    return RegularAxis(start, (end - start) / n, n, 0, uncertainty), end

@@ -98,6 +98,7 @@ class Stamper:
         self._now = 0  # host time when it was handed over [ns]
         self._slept, self._slept_before = slept, slept()
         self._lost_asleep: int | None = None  # samples lost in the sleep before the next ones
+        self._expected = 0  # see `Progress.expected`, before this reading
         self._placers: dict[type[Placer], Placer] = {}
         # chosen for readings without stamps; the first one with them changes it
         self._stamps: type = type(None)
@@ -107,7 +108,7 @@ class Stamper:
 
     @property
     def state(self) -> str:
-        """State of the clock model: warming, locked, suspect, reacquiring; raw without one."""
+        """State of the clock model, as in `Stamp.state`; raw without one."""
         return self._placer.state
 
     def restart(self, reason: GapReason, lost: int | None = None) -> None:
@@ -166,6 +167,7 @@ class Stamper:
                 stamps = self._check.stamps(stamps, n)
         if type(stamps) is not self._stamps:
             self._stamps, self._placer = type(stamps), self._choose(stamps)
+        self._expected = progress.expected
         axis, start, end, lost, reason, state, events = self._placer.place(
             reading, n, arrival, stamps
         )
@@ -264,7 +266,7 @@ class Stamper:
         if pending == "suspended":
             lost = self._lost_asleep
         elif pending in ("disconnect", "restart") and not lost and period:
-            lost = round((start - before) / period)
+            lost = max(0, round((start - max(before, self._expected)) / period))
         return Gap(before, start, lost, reason)
 
     def _report(self) -> None:
@@ -277,7 +279,9 @@ class Stamper:
         self._report()
         if self._info.period is not None:
             return None
-        end = (arrival if reading.bounds is None else reading.bounds[0]) - self._path_delay
+        # bounds may be ahead of arrival, by the noise of a clock
+        end = arrival if reading.bounds is None else min(reading.bounds[0], arrival)
+        end -= self._path_delay
         start = end if progress.end is None else progress.end  # alive, before its first sample
         if end < start or end == progress.end:
             return None

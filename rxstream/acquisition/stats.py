@@ -50,8 +50,9 @@ class Stats:
     name, state
         Name and state of the device.
     clock
-        State of the clock model: warming, locked, suspect, reacquiring; raw without one, closed
-        without a connection.
+        State of the clock model: warming, locked, suspect, reacquiring, arrival (samples come at
+        no steady rate, and times are those of arrival); raw without one, closed without a
+        connection.
     flow
         Counts, losses, true rate, jitter and delay of its chunks.
     held, history, nbytes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rxstream.data.axis import NO_TIMES, Axis, max_uncertainty
+from rxstream.data.axis import NO_TIMES, Axis, RegularAxis, max_uncertainty
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
@@ -42,13 +42,13 @@ class Flow:
         Quantiles of the delay above the least one of the last 1024 chunks: half of the chunks
         come sooner, and 99 % [s].
     delay
-        Least time from the end of a chunk to its arrival, of those chunks [s]. Negative where the
-        end is not reached yet: a frame of a camera stands for the time to the next one.
+        Least time from the last sample of a chunk to its arrival, of those chunks [s].
     uncertainty
         Half width of the 95 % interval of the times of the newest chunk [s]; NaN if unknown.
     state
         State of the clock model at the newest chunk: ``warming``, ``locked``, ``suspect`` (a loss
-        is suspected), ``reacquiring``; ``raw`` where there is none.
+        is suspected), ``reacquiring``, ``arrival`` (samples come at no steady rate, and times are
+        those of arrival); ``raw`` where there is none.
     """
 
     chunks: int
@@ -78,14 +78,15 @@ class Meter:
     """
 
     __slots__ = (
-        "_axis", "_chunks", "_covered", "_covered_before", "_delays", "_gap", "_gaps", "_info",
-        "_lost", "_samples", "_samples_before", "_settled",
+        "_axis", "_chunks", "_covered", "_covered_before", "_delays", "_end", "_gap", "_gaps",
+        "_info", "_lost", "_samples", "_samples_before", "_settled",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._chunks = self._samples = self._lost = self._gaps = 0
         self._covered = 0  # stream time that the samples stand for [ns]
         self._axis: Axis = NO_TIMES  # of the newest samples
+        self._end = 0  # of their chunk [ns]
         self._info: StreamInfo | None = None
         self._gap: Gap | None = None  # the last one
         # when the measurement of the rate begins [ns]; 0: it is under way; None: not known yet
@@ -101,19 +102,21 @@ class Meter:
         # read directly: this runs in the device's thread, once for each chunk
         axis, end, gap_positions = chunk._axis, chunk._end, chunk._gap_positions  # noqa: SLF001
         n = axis.count
-        if n:
-            self._axis = axis
         if self._settled != 0 or gap_positions:
             self._look(chunk)
         self._chunks += 1
         self._samples += n
         self._covered += end - chunk._start  # noqa: SLF001
-        if n and (arrival := chunk.arrival) is not None:
-            self._delays.append(arrival - end)
+        if n:
+            self._axis, self._end = axis, end
+            if (arrival := chunk.arrival) is not None:
+                self._delays.append(arrival - axis.at(n - 1))
 
     def _look(self, chunk: Chunk) -> None:
         """Take in what most chunks lack: gaps, and a beginning."""
         self._info, inside = chunk.info, 0
+        if chunk.gap_positions and chunk.gap_positions[0].position == 0:
+            self._covered += self._rest()
         for position, gap in chunk.gap_positions:
             if self._gap is None or not self._gap.continues(gap):
                 self._gaps += 1
@@ -125,22 +128,29 @@ class Meter:
                 inside += gap.end - gap.start
         if self._settled is None:
             # without a clock model, or a rate, there is nothing to settle
-            raw = self._state() == "raw" or chunk.info.rate is None
+            raw = chunk.info.rate is None or _state(chunk.axis) == "raw"
             self._settled = 0 if raw else chunk.start + _SETTLING_TIME
-        elif 0 < self._settled <= chunk.start:
+        elif 0 < self._settled <= chunk.start and len(chunk):
             self._settled = 0
             self._begin()
+            # the sample before it lasted until its first one
+            self._covered_before += chunk.axis.at(0) - chunk.start
         self._covered -= inside  # no samples stand for it
 
-    def _state(self) -> str:
-        evidence = self._axis.parts()[-1].evidence
-        return "raw" if evidence is None else evidence.state
+    def _rest(self) -> int:
+        """Return for how long the newest sample of a regular stream lasts beyond its chunk [ns]."""
+        period, axis = None if self._info is None else self._info.period, self._axis
+        if period is None or not axis.count:
+            return 0
+        part = axis.parts()[-1]
+        end = part.at(part.count) if type(part) is RegularAxis else part.edge(part.count) + period
+        return round(min(max(0.0, end - self._end), period))
 
     def flow(self) -> Flow:
         """Return what was measured so far."""
         nominal = None if self._info is None else self._info.rate
         rate, measured = None, self._samples - self._samples_before
-        covered = self._covered - self._covered_before
+        covered = self._covered - self._covered_before + self._rest()
         if self._settled == 0 and covered > 0 and measured > 1:
             rate = measured * 1e9 / covered
         low = median = high = None
@@ -153,5 +163,10 @@ class Meter:
         ppm = (rate / nominal - 1.0) * 1e6 if rate and nominal else None
         return Flow(
             self._chunks, self._samples, self._lost, self._gaps, nominal, rate, ppm, median, high,
-            low, max_uncertainty(self._axis.parts()) / 1e9, self._state(),
+            low, max_uncertainty(self._axis.parts()) / 1e9, _state(self._axis),
         )  # fmt: skip
+
+
+def _state(axis: Axis) -> str:
+    evidence = axis.parts()[-1].evidence
+    return "raw" if evidence is None else evidence.state

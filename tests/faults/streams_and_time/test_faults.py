@@ -10,13 +10,13 @@ PROGRAMS = {
     "close_in_joined_subscriber": "",
     "disposed_subject": "",
     "forgotten_subject": "",
-    "gaussian_jitter": "the delay law has no lower tail that is normal",
+    "gaussian_jitter": "",
     "nan_poisons_filter": "",
-    "offline_slope": "the line of the offline pass may leave skew_tol",
+    "offline_slope": "",
     "replay_window_shares": "",
     "retry_spins": "",
     "rewind_after_close": "",
-    "software_paced_sensor": "a rate that wanders is taken for losses",
+    "software_paced_sensor": "",
     "subject_going_back": "",
 }
 REAL = """

@@ -14,7 +14,7 @@ from fault_programs import Scripted, expect
 from rxstream import Device, Reading, StreamInfo
 from rxstream.errors import EndOfStream
 
-BASE, SECONDS = 1_800_000_000_000_000_000, 60
+BASE, SECONDS = 1_700_000_000_000_000_000, 60
 
 
 @dataclass
