@@ -9,6 +9,8 @@ import pytest
 from campaign import first_seed
 from hypothesis import HealthCheck, settings
 
+from rxstream.acquisition.failures import forget_failures
+
 settings.register_profile("fast", max_examples=15, deadline=None)
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
@@ -40,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("soak") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SOAK_LIMIT))
+
+
+@pytest.fixture(autouse=True)
+def no_failure_noted() -> None:
+    """Begin each test with no failure noted: tests of failures leave some behind."""
+    forget_failures()
 
 
 def _our_threads() -> set[threading.Thread]:
