@@ -1,13 +1,16 @@
-"""`poll`: a source's ``open`` made of a driver's blocking ``read``; one thread, no sleeps."""
+"""`poll`: a source's ``open`` made of a driver's ``read``; one thread, no drift."""
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from rxstream.acquisition.driver import wrap_error
 from rxstream.acquisition.source import Close, Emit, Fail
+from rxstream.acquisition.turns import Turns
+from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.stream_info import Reading
 from rxstream.errors import DeviceError, ParameterError
 
@@ -23,9 +26,15 @@ def poll(
     fail: Fail,
     *,
     name: str,
+    every: Duration | None = None,
     release: Callable[[], object] | None = None,
 ) -> Close:
     """Call ``read`` in a thread of its own until it raises or the source is closed.
+
+    There are two kinds of devices. One sends by itself: its ``read`` blocks until something comes.
+    One answers when it is asked: give ``every``, and say ``rate=None`` in its `StreamInfo`, as no
+    clock of its own paces it. Then each sample is known to be taken between question and answer,
+    which is as good as its `Chunk.uncertainty` says.
 
     Parameters
     ----------
@@ -38,6 +47,11 @@ def poll(
         Arguments of ``Source.open``.
     name
         Name of the stream; the thread is called ``rxstream-<name>``.
+    every
+        Time from one call of ``read`` to the next [s], on a schedule that does not drift; None: at
+        once. The host times around each call become the ``bounds`` of its reading, unless it has
+        stamps, or bounds of its own, closer around the question. A call that is late is made at
+        once; one whose next is due by then is skipped, and counted in a `Gap`, an ``overrun``.
     release
         Function that frees the hardware; called once, after the last ``read``, by the thread
         itself.
@@ -63,16 +77,33 @@ def poll(
     >>> done.wait(1)
     True
     >>> close()
+
+    A voltmeter that answers in 10 ms, asked five times a second:
+
+    >>> import time, numpy as np
+    >>> from rxstream import Device, StreamInfo
+    >>> def ask():
+    ...     time.sleep(0.01)
+    ...     return np.array([1.5])
+    >>> class Voltmeter:
+    ...     info, live = StreamInfo("volts", None, (), np.float64, "V"), True
+    ...     def open(self, emit, fail):
+    ...         return poll(ask, emit, fail, name="volts", every=0.2)
+    >>> with Device(Voltmeter()) as volts:
+    ...     chunk = next(iter(volts.reader()))
+    >>> 0.005 <= chunk.uncertainty * 1e-9 < 0.1
+    True
     """
     if not name:
         msg = "poll needs a name for its thread"
         raise ParameterError(msg)
     stop = threading.Event()
+    ask = read if every is None else _Asked(read, Turns(to_span(every, "every"), stop), stop)
 
     def run() -> None:
         try:
             while not stop.is_set():
-                reading = read()
+                reading = ask()
                 if reading is not None and not stop.is_set():
                     emit(reading)
         except BaseException as error:  # noqa: BLE001 - whatever a driver raises is reported
@@ -98,3 +129,37 @@ def poll(
 
     thread.start()
     return close
+
+
+class _Asked:
+    """A ``read`` that waits for its turn, and notes the times around each call."""
+
+    __slots__ = ("_now", "_read", "_skipped", "_stop", "_turns")
+
+    def __init__(
+        self,
+        read: Callable[[], "Reading | NDArray[Any] | None"],
+        turns: Turns,
+        stop: threading.Event,
+        now: Callable[[], int] = now_ns,
+    ) -> None:
+        self._read, self._turns, self._stop, self._now = read, turns, stop, now
+        self._skipped = 0
+
+    def __call__(self) -> Reading | None:
+        self._skipped += self._turns.next()
+        if self._stop.is_set():
+            return None
+        before = self._now()
+        answer = self._read()
+        after = self._now()
+        if answer is None:
+            return None
+        reading = answer if isinstance(answer, Reading) else Reading(answer)
+        if reading.bounds is None and reading.device_time is None:
+            reading = replace(reading, bounds=(before, after))
+        if self._skipped:
+            lost, reason = reading.lost or 0, reading.reason if reading.lost else "overrun"
+            reading = replace(reading, lost=lost + self._skipped, reason=reason)
+            self._skipped = 0
+        return reading

@@ -82,7 +82,10 @@ class StreamInfo:
         characters are written out (``"\\x1b"``), and of more than 100 characters the middle is
         left out.
     rate
-        Nominal samples per second [Hz], from one a year to 1e9; None for irregular samples.
+        Nominal samples per second [Hz], from one a year to 1e9, by a clock of the device's own: a
+        quartz or a timer that goes on whatever the computer does. None for irregular samples, and
+        for those that a program asks for: a loop that reads and sleeps has no rate. A rate is
+        tested against the stream; see ``unsteady`` in `ClockEvent`.
     shape
         Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a color frame.
     dtype
