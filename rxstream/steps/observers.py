@@ -9,7 +9,7 @@ wants it, to the end of the chain.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -20,13 +20,16 @@ from reactivex.observer import AutoDetachObserver
 from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
-from rxstream.printable import get_logger
+from rxstream.printable import get_logger, shown
 from rxstream.steps.delivery import delivering, here
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
 __all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
 
 _logger = get_logger(__name__)
+
+# Longest text of an error in the log [characters].
+_MAX_ERROR = 300
 
 _Report = Callable[[SubscriberError], None]
 
@@ -41,6 +44,7 @@ class _Here(threading.local):
 
 
 _here = _Here()
+_saying = threading.Lock()
 
 
 def is_ending(stream: object) -> bool:
@@ -150,6 +154,12 @@ class Subscriber(_Guarded):
             # a cold source of RxPY passes on what its subscriber raised as an error of the source
             self.dispose()
             raise error
+        if self._error is default_error and _report_of(self._stream) is not None:
+            # nobody waits in this thread for an exception, and the subscriber has raised none
+            if not self.is_stopped:
+                _log_end(self._stream, error)
+            self.dispose()
+            return
         try:
             with delivering:
                 super().on_error(error)
@@ -318,6 +328,16 @@ def _report(report: _Report, what: str, stream: Any, error: BaseException) -> No
     except Exception:
         # a report that raises must not harm who emits
         _logger.exception("%s: the report of an error raised", stream.chain)
+
+
+def _log_end(stream: Any, error: Exception) -> None:
+    """Log that a stream has ended by an error, once for all subscribers that have no on_error."""
+    with _saying:
+        if getattr(error, "_rxstream_logged", False):
+            return
+        with suppress(Exception):  # one that takes no attributes is logged for each
+            error._rxstream_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+    _logger.error("%s: the stream ended by an error: %s", stream.chain, shown(error, _MAX_ERROR))
 
 
 def _name(function: Any) -> str:

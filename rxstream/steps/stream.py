@@ -3,6 +3,7 @@
 import functools
 import inspect
 import reprlib
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
@@ -174,7 +175,23 @@ class Stream(Observable[T]):
         return StreamReader(self, size, self.chain)
 
     def __iter__(self) -> Iterator[T]:
-        """Iterate over the items as they come, in a subscription of its own."""
+        """Iterate over the items as they come, in a subscription of its own.
+
+        Raises
+        ------
+        ParameterError
+            If an operator of RxPY takes the stream for a list, which it would read to its end.
+        """
+        caller = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001
+        if str(caller).startswith("reactivex."):
+            msg = (
+                f"{self.chain}: an operator of RxPY takes it for an iterable, and would wait here "
+                "for its end; give rx.defer(lambda _: stream), for zip_with_iterable take zip"
+            )
+            raise ParameterError(msg)
+        return self._items()
+
+    def _items(self) -> Iterator[T]:
         with self.reader() as reader:
             yield from reader
 

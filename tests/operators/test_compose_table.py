@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reactivex as rx
 from fakes import INFO, Manual, eventually, ramp
 from reactivex import operators as rxo
 from reactivex.scheduler import EventLoopScheduler
@@ -14,7 +15,7 @@ from reactivex.subject import Subject
 
 from rxstream import Chunk, Device
 from rxstream import operators as ops
-from rxstream.errors import EndOfStream
+from rxstream.errors import EndOfStream, ParameterError
 
 pytestmark = pytest.mark.real
 # Long enough for what should come, not waited for unless it does not.
@@ -230,3 +231,34 @@ def test_chunks_are_in_no_set() -> None:
         hand.end()
         assert eventually(lambda: found)
     assert found == [{INFO.name}]
+
+
+def compare(hand: Hand, operator: Any) -> list[Any]:
+    """Return what an operator says of two chunks."""
+    got: list[Any] = []
+    with hand.device:
+        hand.device.pipe(operator).subscribe(got.append, got.append)
+        if not got:
+            hand.give(2)
+            hand.end()
+        assert eventually(lambda: got)
+    return got
+
+
+@pytest.mark.parametrize("name", ["sequence_equal", "zip_with_iterable"])
+def test_what_takes_a_list_refuses_a_stream_at_once(name: str) -> None:
+    for make in (lambda d: d, lambda d: d.pipe(ops.rechunk(5))):
+        hand = Hand()
+        (error,) = compare(hand, getattr(rxo, name)(make(hand.device)))
+        assert isinstance(error, ParameterError)
+        assert "rx.defer" in str(error)
+
+
+def test_a_deferred_stream_is_compared() -> None:
+    for same in (True, False):
+        hand = Hand()
+        second = rx.defer(lambda _, hand=hand: hand.device)
+        equal = rxo.sequence_equal(second, lambda a, b, same=same: (a.index == b.index) == same)
+        assert compare(hand, equal) == [same]
+    hand = Hand()
+    assert samples(compare(hand, rxo.zip(hand.device))[0]) == 20

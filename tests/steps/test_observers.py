@@ -140,11 +140,23 @@ def test_the_faults_of_a_device_tell_it(loop: EventLoopScheduler) -> None:
     assert "ramp | rechunk(5) | RxPY: subscriber Raising raised" in str(faults[0])
 
 
-def test_an_error_that_nobody_takes_is_reported(window: Window, loop: EventLoopScheduler) -> None:
-    window.subject.pipe(rxo.observe_on(loop)).subscribe(lambda _: None)
+def test_an_error_that_nobody_takes_is_logged_once_and_blames_nobody(
+    window: Window, loop: EventLoopScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Any] = []
+    for _ in range(3):
+        window.subject.subscribe(lambda _: None)
+        window.subject.pipe(rxo.observe_on(loop)).subscribe(lambda _: None)
+        window.subject.pipe(ops.rechunk(5)).subscribe(on_completed=lambda: None)
+    window.subject.pipe(rxo.observe_on(loop)).subscribe(lambda _: None, told.append)
     window.subject.on_error(OSError("unplugged"))
-    assert eventually(lambda: window.reported)
-    assert isinstance(window.reported[0].__cause__, OSError)
+    assert window.subject.wait(10**10)
+    assert eventually(lambda: told)
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage().endswith("the stream ended by an error: OSError('unplugged')")
+    assert record.exc_info is None
+    assert window.reported == []
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
