@@ -25,7 +25,9 @@ Nor is a `rxstream.timing.ClockEvent`, which comes on ``Device.faults`` beside e
 survived.
 """
 
-from rxstream.printable import printable
+from functools import partial
+
+from rxstream.printable import guarded, printable
 
 __all__ = [
     "ChunkError",
@@ -63,10 +65,10 @@ class RxStreamError(Exception):
     """
 
     def __str__(self) -> str:
-        return _short(super().__str__())
+        return _short(guarded(super().__str__))
 
     def __repr__(self) -> str:
-        return _short(super().__repr__())
+        return _short(guarded(super().__repr__))
 
 
 class ParameterError(RxStreamError, ValueError):
@@ -102,7 +104,7 @@ class SinkError(RxStreamError, OSError):
 
     def __str__(self) -> str:
         # an OSError with a file name would show that and its number alone
-        return _short(BaseException.__str__(self))
+        return _short(guarded(partial(BaseException.__str__, self)))
 
 
 class ShortHistoryError(RxStreamError):

@@ -7,8 +7,19 @@ Names and notes come from hardware, from files and from other programs. Printed 
 import logging
 import re
 import reprlib
+from collections.abc import Callable
+from functools import partial
 
-__all__ = ["MAX_NAME", "get_logger", "printable", "shown"]
+__all__ = [
+    "MAX_NAME",
+    "error_line",
+    "error_repr",
+    "error_text",
+    "get_logger",
+    "guarded",
+    "printable",
+    "shown",
+]
 
 MAX_NAME = 100
 """Longest name of a stream [characters]."""
@@ -93,6 +104,58 @@ def shown(value: object, most: int = 80) -> str:
     except Exception:  # noqa: BLE001 - the repr of anything may raise anything
         text = f"<{type(value).__name__} without a repr>"
     return printable(_NEW_LINE.sub(" ", text), most)
+
+
+def guarded(text: Callable[[], str]) -> str:
+    """Return what the text of a foreign object is; if that raises, what it has raised.
+
+    Examples
+    --------
+    >>> guarded(lambda: str(1 / 0))
+    '<no text: ZeroDivisionError>'
+    """
+    try:
+        return text()
+    except Exception as raised:  # noqa: BLE001 - the code of anybody
+        return f"<no text: {type(raised).__name__}>"
+
+
+def error_text(error: BaseException) -> str:
+    """Return the text of an exception, also where its own ``__str__`` raises.
+
+    Examples
+    --------
+    >>> class Odd(Exception):
+    ...     def __str__(self):
+    ...         return self.reason
+    >>> error_text(Odd()), error_text(OSError("gone"))
+    ('<no text: AttributeError>', 'gone')
+    """
+    return guarded(partial(str, error))
+
+
+def error_repr(error: BaseException) -> str:
+    """Return the `repr` of an exception, also where its own ``__repr__`` raises.
+
+    Examples
+    --------
+    >>> error_repr(OSError("gone"))
+    "OSError('gone')"
+    """
+    text = guarded(partial(repr, error))
+    return f"{type(error).__name__}{text}" if text.startswith("<no text: ") else text
+
+
+def error_line(error: BaseException) -> str:
+    """Return type and text of an exception.
+
+    Examples
+    --------
+    >>> error_line(OSError("gone")), error_line(TimeoutError())
+    ('OSError: gone', 'TimeoutError')
+    """
+    kind, text = type(error).__name__, error_text(error)
+    return f"{kind}: {text}" if text else kind
 
 
 # Formats nothing but tracebacks.

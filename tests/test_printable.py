@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 import rxstream
 from rxstream import errors
-from rxstream.printable import get_logger, printable, shown
+from rxstream.acquisition.failures import note_failure
+from rxstream.printable import (
+    error_line,
+    error_repr,
+    error_text,
+    get_logger,
+    printable,
+    shown,
+)
 
 
 @given(st.text(st.characters(exclude_categories=())), st.integers(5, 50))
@@ -118,3 +126,27 @@ def test_every_logger_of_the_library_writes_so() -> None:
     for info in pkgutil.walk_packages(rxstream.__path__, "rxstream."):
         logger = getattr(importlib.import_module(info.name), "_logger", None)
         assert logger is None or logger.filters, info.name
+
+
+class UnprintableError(Exception):
+    """A driver's own error, with a bug in it."""
+
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+    def __repr__(self) -> str:
+        raise OSError("no repr")
+
+
+@pytest.mark.parametrize("make", [getattr(errors, name) for name in errors.__all__])
+def test_an_error_that_cannot_be_printed_does_no_harm(make: type[Exception]) -> None:
+    """What takes an error over is called in threads that must not end by it."""
+    foreign = UnprintableError()
+    assert error_text(foreign) == "<no text: KeyError>"
+    assert error_repr(foreign) == "UnprintableError<no text: OSError>"
+    assert error_line(foreign) == "UnprintableError: <no text: KeyError>"
+    if issubclass(make, errors.RxStreamError):
+        assert str(make(foreign)) in {"<no text: KeyError>", "<no text: OSError>"}
+        assert "OSError" in repr(make(foreign))
+    note_failure("mic", foreign)
+    assert rxstream.failed()[-1] == "mic: UnprintableError: <no text: KeyError>"

@@ -29,7 +29,7 @@ from rxstream.errors import (
     ParameterError,
     RxStreamError,
 )
-from rxstream.printable import get_logger, shown
+from rxstream.printable import error_line, get_logger, shown
 from rxstream.steps.delivery import current_delivery
 from rxstream.steps.observers import is_ending
 from rxstream.steps.pull import release_own_readers
@@ -351,7 +351,7 @@ class Device(Blocks, Rewindable):
         stream = "" if rate is None else f", {rate:.6g} Hz"
         kept = f"{held:.3g} s of {self._history / 1e9:g} s kept"
         error = self.error
-        why = "" if error is None else f" ({type(error).__name__}: {error})"
+        why = "" if error is None else f" ({error_line(error)})"
         return f"<Device {self.name}: {self.state}{why}{stream}, {kept}>"
 
     # -- processes ----------------------------------------------------------------------------

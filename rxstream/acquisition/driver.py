@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from rxstream.errors import DeviceError, DeviceLostError, EndOfStream, RxStreamError
+from rxstream.printable import error_line
 
 __all__ = ["DriverCall", "wrap_error"]
 
@@ -23,8 +24,7 @@ def wrap_error(
     """
     if isinstance(error, RxStreamError | EndOfStream):
         return error
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    wrapped = kind(f"{name}: {text}")
+    wrapped = kind(f"{name}: {error_line(error)}")
     wrapped.__cause__ = error
     return wrapped
 

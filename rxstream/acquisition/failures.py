@@ -3,7 +3,7 @@
 import os
 from collections import deque
 
-from rxstream.printable import printable
+from rxstream.printable import error_text, printable
 
 __all__ = ["failed", "forget_failures", "note_failure"]
 
@@ -32,7 +32,7 @@ def note_failure(name: str, error: BaseException) -> None:
     >>> forget_failures()
     """
     if len(_failures) < _MAX_KEPT:
-        kind, text = type(error).__name__, str(error).removeprefix(f"{name}: ")
+        kind, text = type(error).__name__, error_text(error).removeprefix(f"{name}: ")
         _failures.append(printable(f"{name}: {kind}: {text}" if text else f"{name}: {kind}", 500))
 
 

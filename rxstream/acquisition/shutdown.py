@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from rxstream.acquisition.failures import note_failure
-from rxstream.printable import get_logger
+from rxstream.printable import error_text, get_logger
 
 __all__ = ["TIMEOUT", "close_all", "close_at_exit", "forget_at_exit"]
 
@@ -66,7 +66,8 @@ class _Closer:
         try:
             self.device.close(drain=self._drain)
         except BaseException as error:  # noqa: BLE001 - one must not keep others from being closed
-            _logger.error("%s: closing it at the end of the program failed: %s", self.name, error)
+            text = error_text(error)
+            _logger.error("%s: closing it at the end of the program failed: %s", self.name, text)
             note_failure(self.name, error)
         finally:
             self.done.set()

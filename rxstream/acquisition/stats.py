@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rxstream.data.flow import Flow
+from rxstream.printable import error_line
 from rxstream.window.log import Log
 
 __all__ = ["Stats", "SubscriberStats"]
@@ -93,7 +94,7 @@ class Stats:
             rate += f" ({flow.ppm:+.0f} ppm)"
         lines = [f"{self.name} ({self.state}): {flow.samples} samples{rate}, {flow.lost} lost"]
         if self.error is not None:
-            lines.append(f"  {type(self.error).__name__}: {self.error}")
+            lines.append(f"  {error_line(self.error)}")
         if flow.jitter_p50 is not None and flow.jitter_p99 is not None:
             late = f"{flow.jitter_p50 * 1e3:.3g} ms, 99 % within {flow.jitter_p99 * 1e3:.3g} ms"
             lines.append(f"  jitter {late}; clock {self.clock}")

@@ -19,7 +19,7 @@ from rxstream.data.clock import now_ns
 from rxstream.data.flow import Flow
 from rxstream.display.console import format_duration, format_lag, plain_table
 from rxstream.errors import DeviceError, RxStreamError
-from rxstream.printable import printable
+from rxstream.printable import error_line, printable
 from rxstream.window.log import Policy
 
 __all__ = ["stats_line", "stats_table", "watch"]
@@ -93,7 +93,7 @@ def _open(device: Device) -> None:
     except RxStreamError:
         raise
     except Exception as error:
-        msg = f"{device.name} cannot be opened: {type(error).__name__}: {error}"
+        msg = f"{device.name} cannot be opened: {error_line(error)}"
         raise DeviceError(msg) from error
 
 

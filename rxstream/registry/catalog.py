@@ -9,7 +9,7 @@ from typing import Any
 from rxstream.acquisition.source import discover
 from rxstream.devices import DeviceInfo
 from rxstream.errors import DeviceError, RxStreamError
-from rxstream.printable import printable, shown
+from rxstream.printable import error_line, printable, shown
 from rxstream.registry.entry_points import device_names, source_class
 
 __all__ = ["DeviceListing", "list_devices"]
@@ -66,8 +66,7 @@ def _listing(name: str) -> DeviceListing:
         return DeviceListing(name, about, problem=printable(str(error), _MAX_PROBLEM))
     # a driver may raise anything, SystemExit too
     except BaseException as error:  # noqa: BLE001 - told as its problem
-        problem = f"{type(error).__name__}: {error}"
-        return DeviceListing(name, about, problem=printable(problem, _MAX_PROBLEM))
+        return DeviceListing(name, about, problem=printable(error_line(error), _MAX_PROBLEM))
     return DeviceListing(name, about, checked, sought=found is not None)
 
 

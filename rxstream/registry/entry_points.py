@@ -4,7 +4,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from rxstream.errors import DeviceError, DeviceNotFoundError
-from rxstream.printable import printable, shown
+from rxstream.printable import error_line, printable, shown
 
 __all__ = ["device_names", "load_error", "source_class"]
 
@@ -62,7 +62,7 @@ def source_class(name: str) -> Any:
 
 def load_error(name: str, error: BaseException, where: str) -> DeviceError:
     """Return the error that the package ``where`` raised when its device was loaded or made."""
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    text = error_line(error)
     return DeviceError(
         f"the device {shown(name)} cannot be loaded ({text}); mend or uninstall {where}"
     )

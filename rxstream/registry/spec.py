@@ -12,7 +12,7 @@ from typing import Any
 from rxstream.acquisition.source import Source
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import DeviceError, ParameterError, RxStreamError
-from rxstream.printable import shown
+from rxstream.printable import error_text, shown
 from rxstream.registry.entry_points import load_error, source_class
 from rxstream.registry.values import UNREADABLE, describe, read_value
 
@@ -103,8 +103,8 @@ def _construct(name: str, cls: Any, values: Mapping[str, Any]) -> Source:
         source: Source = cls(**values)
         fits = isinstance(source, Source) and isinstance(source.info, StreamInfo)
     except (ParameterError, TypeError, ValueError, OverflowError) as error:
-        ours = isinstance(error, RxStreamError) and name in str(error).lower()
-        msg = str(error) if ours else f"{name}: {error}"
+        ours = isinstance(error, RxStreamError) and name in error_text(error).lower()
+        msg = error_text(error) if ours else f"{name}: {error_text(error)}"
         raise ParameterError(msg) from error
     except (KeyboardInterrupt, RxStreamError):
         raise

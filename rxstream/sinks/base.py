@@ -12,7 +12,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, RxStreamError, SinkError
-from rxstream.printable import get_logger, shown
+from rxstream.printable import error_repr, error_text, get_logger, shown
 from rxstream.validation import checked_name
 
 __all__ = ["Sink"]
@@ -259,7 +259,7 @@ class Sink(abc.ObserverBase[Chunk]):
                 return
             self._error = error
             note_failure(self._name, error)
-            _logger.warning("%s: the stream ended with an error: %s", self._name, error)
+            _logger.warning("%s: the stream ended with an error: %s", self._name, error_text(error))
             self._end()
 
     def on_completed(self) -> None:
@@ -317,10 +317,11 @@ class Sink(abc.ObserverBase[Chunk]):
         try:
             self._end()
         except Exception as second:  # noqa: BLE001 - the first error is the one to raise
-            _logger.warning("%s: closing after an error failed too: %r", self._name, second)
+            text = error_repr(second)
+            _logger.warning("%s: closing after an error failed too: %s", self._name, text)
 
     def _too_late(self) -> RxStreamError:
-        why = f" (it ended with {self._error!r})" if self._error else ""
+        why = f" (it ended with {error_repr(self._error)})" if self._error else ""
         return RxStreamError(
             f"{self._name} is closed{why} and takes nothing more: make a new sink to subscribe "
             "again; to stop a live stream, dispose of its subscription before closing the sink"

@@ -20,7 +20,7 @@ from reactivex.observer import AutoDetachObserver
 from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
-from rxstream.printable import get_logger, shown
+from rxstream.printable import error_repr, get_logger, shown
 from rxstream.steps.delivery import delivering, here
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
@@ -185,7 +185,8 @@ class Subscriber(_Guarded):
         if belongs_to_caller(error):
             raise
         called = getattr(self._next, "__wrapped__", self._next)
-        _report(report, f"{_name(called)} raised and is cut off: {error!r}", self._stream, error)
+        what = f"{_name(called)} raised and is cut off: {error_repr(error)}"
+        _report(report, what, self._stream, error)
 
     def dispose(self) -> None:
         self._raised = None
@@ -211,7 +212,8 @@ class OperatorInput(_Guarded):
                 raise
             report = _report_of(self._stream)
             if report is not None:
-                _report(report, f"an operator behind it raised: {error!r}", self._stream, error)
+                what = f"an operator behind it raised: {error_repr(error)}"
+                _report(report, what, self._stream, error)
             # an exit too: somebody waits for the end
             self.on_error(step_error(error, value))
 

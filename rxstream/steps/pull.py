@@ -16,7 +16,7 @@ from rxstream.data.clip import Clip
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.concat import concat
 from rxstream.errors import ParameterError, SubscriberError
-from rxstream.printable import shown
+from rxstream.printable import error_repr, shown
 from rxstream.steps.observers import Unsubscribed
 from rxstream.validation import is_whole
 
@@ -277,7 +277,7 @@ def _to_raise(error: BaseException) -> BaseException:
     A cancelled task or a closed generator is that of a step, and would pass here for one's own.
     """
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        raised = SubscriberError(f"the stream was ended by {error!r}")
+        raised = SubscriberError(f"the stream was ended by {error_repr(error)}")
         raised.__cause__ = error
         return raised
     return error

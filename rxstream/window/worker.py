@@ -16,7 +16,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeSch
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, RxStreamError, SubscriberError
-from rxstream.printable import get_logger
+from rxstream.printable import error_repr, error_text, get_logger
 from rxstream.steps.delivery import delivering
 from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
 from rxstream.steps.observers import belongs_to_caller
@@ -48,7 +48,7 @@ def report_safely(report: Report, error: RxStreamError) -> None:
     try:
         report(error)
     except BaseException as raised:
-        _logger.exception("rxstream: the report of %r raised", str(error))
+        _logger.exception("rxstream: the report of %r raised", error_text(error))
         if belongs_to_caller(raised):
             raise
 
@@ -244,7 +244,8 @@ class SubscriberWorker(Disposable):
         """Dispose of it and report why; raise what is meant to end the program."""
         self.dispose()
         message = (
-            f"{self._log.name}: subscriber {self.cursor.name} raised and is cut off: {error!r}"
+            f"{self._log.name}: subscriber {self.cursor.name} raised and is cut off: "
+            f"{error_repr(error)}"
         )
         wrapped = SubscriberError(message)
         wrapped.__cause__ = error
