@@ -174,10 +174,10 @@ class Connection:
 
     def _begin(self, opening: Opening, info: StreamInfo | None) -> bool:
         """Let a source that has been opened be the one; False if the device is to be closed."""
+        if info is not None:
+            self.ingest.describe(named(info, self._name))
         with self._guard:
             if not self._closing.is_set():
-                if info is not None:
-                    self.ingest.info = named(info, self._name)
                 self._opening, self._opened_at = opening, time.monotonic()
                 if self.state == "closed":
                     self.state = "open"
@@ -277,7 +277,12 @@ class Connection:
         """Close a source that has ended; run by the supervisor."""
         if not isinstance(error, EndOfStream):
             _log("%s: failed: %s", self._name, error)
-        self._close(opening, DRIVER_TIMEOUT)
+        failure = self._close(opening, DRIVER_TIMEOUT)
+        if failure is not None and self.error is None:
+            # a file has ended well, and nobody closes it who could be told
+            with self._guard:
+                self.error = failure
+            note_failure(self._name, failure)
 
     def _recover(self, opening: Opening, error: Exception, backoff: Backoff, wait: float) -> None:
         """Open a lost source again, the first time after ``wait`` [s]; run by the supervisor."""

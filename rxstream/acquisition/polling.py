@@ -8,15 +8,20 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rxstream.acquisition.driver import wrap_error
+from rxstream.acquisition.failures import note_failure
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.acquisition.turns import Turns
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.stream_info import Reading
 from rxstream.errors import DeviceError, ParameterError
+from rxstream.printable import error_line, get_logger
 
 __all__ = ["poll"]
 
-# Longest wait of `close` for a `read` [s].
+_logger = get_logger(__name__)
+
+# Longest wait of `close` for a `read`, and then for `release` [s]. Both together are less than
+# `Device.close` waits for a driver.
 _TIMEOUT = 2.0
 
 
@@ -60,7 +65,8 @@ def poll(
     -------
     close
         Function that stops the thread and waits for its end; may be called twice, and from
-        ``read``. It raises `DeviceError` if ``read`` has not returned after 2 s.
+        ``read``. It raises what ``release`` has raised; `DeviceError` if ``read`` has not returned
+        after 2 s, or then ``release`` after 2 s more.
 
     Examples
     --------
@@ -100,35 +106,89 @@ def poll(
     stop = threading.Event()
     ask = read if every is None else _Asked(read, Turns(to_span(every, "every"), stop), stop)
 
-    def run() -> None:
+    return _Poller(ask, emit, fail, name, stop, release).close
+
+
+class _Poller:
+    """The thread that reads, and then releases; and how it is closed.
+
+    What ``release`` raises is an error of closing: it goes to who closes.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], "Reading | NDArray[Any] | None"],
+        emit: Emit,
+        fail: Fail,
+        name: str,
+        stop: threading.Event,
+        release: Callable[[], object] | None,
+    ) -> None:
+        self._ask, self._emit, self._fail, self._name = ask, emit, fail, name
+        self._stop, self._release = stop, release
+        self._doing = "read"
+        self._read_all = threading.Event()  # set before `release` is called
+        self._error: BaseException | None = None  # of `release`
+        self._closed_inside = False  # by the thread itself, which releases later
+        self._thread = threading.Thread(target=self._run, name=f"rxstream-{name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        stop = self._stop
         try:
             while not stop.is_set():
-                reading = ask()
+                self._doing = "read"
+                reading = self._ask()
                 if reading is not None and not stop.is_set():
-                    emit(reading)
+                    self._doing = "emit"
+                    self._emit(reading)
         except BaseException as error:  # noqa: BLE001 - whatever a driver raises is reported
             if not stop.is_set():
-                fail(error if isinstance(error, Exception) else wrap_error(name, error))
+                self._doing = "emit"
+                self._fail(error if isinstance(error, Exception) else wrap_error(self._name, error))
         finally:
-            if release is not None:
-                release()
+            self._read_all.set()
+            self._free()
 
-    thread = threading.Thread(target=run, name=f"rxstream-{name}", daemon=True)
+    def _free(self) -> None:
+        """Call ``release``."""
+        try:
+            if self._release is not None:
+                self._release()
+        except BaseException as error:  # noqa: BLE001 - as above
+            if not self._closed_inside:
+                self._error = error
+                return
+            # nobody waits for it
+            _logger.error("%s: release raised: %s", self._name, error_line(error))
+            note_failure(self._name, error)
 
-    def close() -> None:
-        stop.set()
-        if thread is threading.current_thread():
+    def close(self) -> None:
+        """Stop the thread and wait for its end; raise what ``release`` has raised, once."""
+        self._stop.set()
+        if self._thread is threading.current_thread():
+            self._closed_inside = True
             return
-        thread.join(_TIMEOUT)
-        if thread.is_alive():
+        if not self._read_all.wait(_TIMEOUT):
+            raise DeviceError(self._late())
+        self._thread.join(_TIMEOUT)
+        if self._thread.is_alive():
             msg = (
-                f"{name}: read has not returned within {_TIMEOUT:g} s; it is to return None when "
-                "nothing comes within 0.1 s"
+                f"{self._name}: release has not returned within {_TIMEOUT:g} s; it may still hold "
+                "the device"
             )
             raise DeviceError(msg)
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
-    thread.start()
-    return close
+    def _late(self) -> str:
+        """Return what the thread has not come back from."""
+        if self._doing == "read":
+            why = "it is to return None when nothing comes within 0.1 s"
+        else:
+            why = "a subscriber that is called in the thread of the device takes that long"
+        return f"{self._name}: {self._doing} has not returned within {_TIMEOUT:g} s; {why}"
 
 
 class _Asked:
