@@ -31,7 +31,8 @@ class WaitingNotice:
         self._name, self._describe = name, weakref.WeakMethod(describe)
         self._cancel: Callable[[], None] | None = None
         self._said = False
-        self._guard = threading.Lock()
+        # re-entrant: a signal handler may open or close the device
+        self._guard = threading.RLock()
 
     def begin(self) -> None:
         """Note that something waits."""

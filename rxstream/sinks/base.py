@@ -12,6 +12,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, RxStreamError, SinkError
+from rxstream.flag import Flag
 from rxstream.printable import error_repr, error_text, get_logger, shown
 from rxstream.validation import checked_name
 
@@ -70,7 +71,7 @@ class Sink(abc.ObserverBase[Chunk]):
     def __init__(self, name: str) -> None:
         self._name = checked_name(name, f"{type(self).__name__}: name")
         self._guard = threading.RLock()
-        self._done = threading.Event()
+        self._done = Flag()
         # somebody has waited in vain to close it: the write under way does it
         self._to_close = False
         # when the write under way began, on the monotonic clock [s]
@@ -302,7 +303,8 @@ class Sink(abc.ObserverBase[Chunk]):
         if self.uniform and (info.shape != known.shape or info.dtype != known.dtype):
             msg = (
                 f"{self._name}: got {info.name} with samples {info.shape} {info.dtype} after "
-                f"{known.name} with {known.shape} {known.dtype}; a sink takes one stream"
+                f"{known.name} with {known.shape} {known.dtype}; a sink takes one kind of them: "
+                "bring them to it before, with ops.map_data, or make a new sink for the others"
             )
             raise ChunkError(msg)
         self._info = info

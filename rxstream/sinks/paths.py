@@ -27,7 +27,8 @@ _REMEDIES = {
     errno.EMFILE: "close other files, or raise the limit (ulimit -n)",
 }
 
-_guard = threading.Lock()
+# re-entrant: a signal handler may close a sink in the midst of another
+_guard = threading.RLock()
 # the open sinks of this process by the paths they write
 _writers: "weakref.WeakValueDictionary[str, object]" = weakref.WeakValueDictionary()
 
@@ -126,7 +127,7 @@ def release(sink: object) -> None:
     """Give up all paths of a sink."""
     with _guard:
         for key in [key for key, found in _writers.items() if found is sink]:
-            del _writers[key]
+            _writers.pop(key, None)
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -143,6 +144,6 @@ if hasattr(os, "register_at_fork"):
     def _renew() -> None:
         # a lock that another thread of the parent held stays held
         global _guard
-        _guard = threading.Lock()
+        _guard = threading.RLock()
 
     os.register_at_fork(after_in_child=_renew)

@@ -44,7 +44,8 @@ class _Here(threading.local):
 
 
 _here = _Here()
-_saying = threading.Lock()
+# re-entrant: a signal handler may end a stream, too
+_saying = threading.RLock()
 
 
 def is_ending(stream: object) -> bool:

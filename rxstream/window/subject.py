@@ -4,6 +4,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from reactivex import abc
@@ -13,6 +14,7 @@ from reactivex.subject import Subject
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.errors import ParameterError
+from rxstream.flag import Flag
 from rxstream.printable import shown
 from rxstream.steps.step_error import no_chunk
 from rxstream.validation import checked_name, is_whole
@@ -103,9 +105,10 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         span = to_span(history, "history")
         self._log = Log(span, max_bytes, name, clock, partial(report_safely, report))
         self.report_fault = report
-        self._guard = threading.Lock()
+        # A signal handler, or a finalizer, may end the stream while this thread holds it.
+        self._guard = threading.RLock()
         self._workers: list[SubscriberWorker] = []
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._tidy = clock is now_ns
         self._unwatch: Callable[[], None] | None = None
         _all.add(self)
@@ -163,7 +166,7 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
 
     def leave_parent(self, error: Exception | None = None) -> None:
         """Take new locks in a forked child; with ``error``, end with it. See `Log.leave_parent`."""
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._unwatch = None  # the janitor of a child has nothing to do yet
         self._log.leave_parent(error)
 
@@ -181,10 +184,16 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
     def _watch(self) -> None:
         """Have the janitor trim the window while it is idle."""
         with self._guard:
-            if self._tidy and self._unwatch is None:
-                every = self._log.span / 1e9 / _TRIMS_PER_WINDOW
-                every = min(max(every, _MIN_TRIM_INTERVAL), _MAX_TRIM_INTERVAL)
-                self._unwatch = janitor.watch(self.trim, every)
+            if not self._tidy or self._unwatch is not None:
+                return
+            every = self._log.span / 1e9 / _TRIMS_PER_WINDOW
+            every = min(max(every, _MIN_TRIM_INTERVAL), _MAX_TRIM_INTERVAL)
+            self._unwatch = unwatch = janitor.watch(self.trim, every)
+            if self._tidy:
+                return
+            # a signal handler has ended it meanwhile
+            self._unwatch = None
+        unwatch()
 
     def trim(self) -> bool:
         """Expire chunks by the clock while nothing new comes; return whether to call again."""
@@ -208,9 +217,11 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         self.check_disposed()
         since = start.since(self._log)
         worker = SubscriberWorker(self._log, observer, scheduler, start, self.report_fault)
-        with self._guard:
-            self._workers = [w for w in self._workers if not w.done.is_set()]
-            self._workers.append(worker)
+        # One at a time, so that none is lost which a signal handler makes in between.
+        self._workers.append(worker)
+        for one in [w for w in self._workers if w.done.is_set()]:
+            with suppress(ValueError):
+                self._workers.remove(one)
         worker.start(since)
         return worker
 

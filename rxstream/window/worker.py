@@ -5,7 +5,8 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import length_hint
 from queue import SimpleQueue
 from typing import Any
 
@@ -16,6 +17,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeSch
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.flag import Flag
 from rxstream.printable import error_repr, error_text, get_logger
 from rxstream.steps.delivery import delivering
 from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
@@ -76,9 +78,11 @@ class SubscriberWorker(Disposable):
         self._report = report
         self._wakeup: SimpleQueue[Any] = SimpleQueue()
         self._gone = False
+        # what is left of the chunks it has taken; its length tells how many, at no cost for each
+        self._batch: Iterator[Chunk] | None = None
         # None until it runs, and for schedulers.
         self.thread: threading.Thread | None = None
-        self.done = threading.Event()
+        self.done = Flag()
         if scheduler is None:
             wake = self._wake_thread
         elif isinstance(scheduler, ImmediateScheduler | CurrentThreadScheduler):
@@ -123,8 +127,10 @@ class SubscriberWorker(Disposable):
 
     @property
     def behind(self) -> int:
-        """Chunks not delivered yet."""
-        return self._log.stop - self.cursor.position
+        """Chunks not delivered yet, with the one that is being delivered."""
+        batch = self._batch
+        taken = 0 if batch is None else 1 + length_hint(batch)
+        return self._log.stop - self.cursor.position + taken
 
     def _wake_thread(self) -> None:
         if self.thread is not None:
@@ -210,14 +216,17 @@ class SubscriberWorker(Disposable):
             forward, without = self._observer.on_next, self._filter
             if without is not None and (without.kept or not self.cursor.dense):
                 chunks = without.push_all(chunks)
+            self._batch = batch = iter(chunks)
             with delivering:
-                for chunk in chunks:
+                for chunk in batch:
                     if self._gone:
                         return False
                     forward(chunk)
         except BaseException as error:  # noqa: BLE001 - one subscriber must not harm the others
             self._cut_off(error)
             return False
+        finally:
+            self._batch = None
         return True
 
     def _finish(self, error: Exception | None) -> None:
