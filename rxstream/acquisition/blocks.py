@@ -5,6 +5,8 @@ import threading
 from abc import abstractmethod
 from typing import Self
 
+from rxstream.acquisition.failures import note_failure
+
 __all__ = ["Blocks"]
 
 
@@ -14,7 +16,7 @@ class Blocks:
     name: str
 
     def __init__(self) -> None:
-        self._entering = threading.Lock()
+        self._entering = threading.RLock()
         self._entries = 0
 
     @abstractmethod
@@ -31,12 +33,21 @@ class Blocks:
             self._entries += 1
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(
+        self, _kind: object = None, raised: BaseException | None = None, _trace: object = None
+    ) -> None:
         with self._entering:
             self._entries -= 1
             inner = self._entries > 0
-        if not inner:
+        if inner:
+            return
+        try:
             self.close()
+        except Exception as error:
+            # what the block has raised, SystemExit too, says more, and goes on
+            if raised is None:
+                raise
+            note_failure(self.name, error)
 
     async def __aenter__(self) -> Self:
         """Open it in another thread, so that the event loop goes on."""
@@ -51,10 +62,12 @@ class Blocks:
         if not opening.cancelled() and opening.exception() is None:
             threading.Thread(target=self.__exit__, name=f"rxstream-{self.name}-closer").start()
 
-    async def __aexit__(self, *_error: object) -> None:
+    async def __aexit__(
+        self, _kind: object = None, raised: BaseException | None = None, _trace: object = None
+    ) -> None:
         """Close it in another thread: subscribers on this event loop can go on."""
-        await asyncio.get_running_loop().run_in_executor(None, self.__exit__)
+        await asyncio.get_running_loop().run_in_executor(None, self.__exit__, None, raised)
 
     def leave_blocks(self) -> None:
         """Be outside of all, with a new lock, as in a forked child."""
-        self._entering, self._entries = threading.Lock(), 0
+        self._entering, self._entries = threading.RLock(), 0

@@ -159,15 +159,36 @@ class Connection:
             self._opening = None
         return error
 
-    def wait_free(self, timeout: float) -> bool:
-        """Wait until no call of the driver is under way, up to ``timeout`` [s]."""
-        deadline = time.monotonic() + timeout
+    def wait_free(self, timeout: float, patience: float) -> str:
+        """Wait until the driver can be opened anew.
+
+        Calls that were given up are left alone where the driver has been opened beside them.
+
+        Parameters
+        ----------
+        timeout
+            Longest wait for what closes it [s].
+        patience
+            Longest wait for a call that was given up already [s].
+
+        Returns
+        -------
+        hanging
+            What still hangs, and for how long; empty if nothing does.
+        """
         supervisor = self._supervisor
         if supervisor is not None and supervisor is not threading.current_thread():
             supervisor.join(max(0.0, timeout))
             if supervisor.is_alive():
-                return False
-        return all(call.wait(deadline - time.monotonic()) for call in self._still_hanging())
+                return f"its driver is still closing, for more than {timeout:.3g} s"
+        deadline = time.monotonic() + patience
+        for call in self._still_hanging():
+            if not call.harmless and not call.wait(deadline - time.monotonic()):
+                return (
+                    f"{call.what} of its driver has hung for "
+                    f"{time.monotonic() - call.since:.3g} s; unplug the device, or end the program"
+                )
+        return ""
 
     def _new_opening(self) -> Opening:
         return Opening(self._source, self._clock, self._turn, self.ingest.append, self._lose)
@@ -333,13 +354,15 @@ class Connection:
             return DeviceError(f"{self._name}: {_MAX_HANGING} calls of its driver hang")
         opening = self._new_opening()
         found: list[StreamInfo | None] = []
-        call = DriverCall(self._name, lambda: found.append(opening.open()))
+        call = DriverCall(self._name, "open", lambda: found.append(opening.open()))
         if not self._wait_for(call, timeout) and opening.give_up():
             self._hanging.append(call)
             return DeviceError(f"{self._name}: its driver hangs in open, for {timeout:.3g} s")
         call.wait(_LAST_TRY)
         if call.error is not None:
             return wrap_error(self._name, call.error)
+        for hanging in self._still_hanging():
+            hanging.harmless = True
         if self._begin(opening, found[0]):
             opening.start(self._return)
             _logger.warning("%s: open again", self._name)

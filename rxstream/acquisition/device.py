@@ -39,7 +39,7 @@ from rxstream.window.reader import Reader
 from rxstream.window.rewindable import Rewindable
 from rxstream.window.starts import StartPosition
 from rxstream.window.subject import DEFAULT_BYTES, DEFAULT_HISTORY, TimeWindowSubject, check_bytes
-from rxstream.window.worker import log_report
+from rxstream.window.worker import SubscriberWorker, log_report
 
 __all__ = ["Device"]
 
@@ -48,6 +48,9 @@ _logger = get_logger(__name__)
 # Wait of `open` for a driver that opens or closes elsewhere [s]. Drivers take up to a few seconds;
 # after this one is taken to hang.
 _TURN_TIMEOUT = 30.0
+
+# Wait of `open` for a call that was given up already [s].
+_GIVEN_UP_TIMEOUT = 2.0
 
 # How often `close` looks what it waits for [s].
 _LOOK = 0.05
@@ -126,6 +129,7 @@ class Device(Blocks, Rewindable):
         self._opening: Connection | None = None  # the one whose driver is opening
         self._last: Connection | None = None  # the last one that was closed
         self._closing = False  # its driver closes
+        self._named: weakref.WeakSet[SubscriberWorker] = weakref.WeakSet()  # warned of by `close`
         self._error: Exception | None = None  # of the last one, or of another process
         self._inherited = False  # it was used in the process that has forked this one
         self._opened_in: object = None  # the call of a subscriber
@@ -195,8 +199,10 @@ class Device(Blocks, Rewindable):
             elif connection is not None:
                 return self
             last = self._last
-            if last is not None and not last.wait_free(deadline - time.monotonic()):
-                raise self._busy()
+            if last is not None:
+                hanging = last.wait_free(deadline - time.monotonic(), _GIVEN_UP_TIMEOUT)
+                if hanging:
+                    raise DeviceBusyError(f"{self.name}: {hanging}")
             connection = self._connect()
         finally:
             self._life.release()
@@ -302,9 +308,13 @@ class Device(Blocks, Rewindable):
             return
         deadline = time.monotonic() + wait
         for late in last.subject.drain(wait):
+            if late in self._named:
+                continue  # it is closed in two places, as after a signal
+            self._named.add(late)
+            what = f"{late.behind} chunks to go" if late.behind else "the end of the stream"
             _logger.warning(
-                "%s: closed, but subscriber %s is still busy, with %d chunks to go",
-                self.name, late.cursor.name, late.behind,
+                "%s: closed, but subscriber %s is still busy, with %s",
+                self.name, late.cursor.name, what,
             )  # fmt: skip
         self._faults.drain(deadline - time.monotonic())
         with self._guard:

@@ -1,6 +1,7 @@
 """Calls of a driver that may hang, and errors that are not ours."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from rxstream.errors import DeviceError, DeviceLostError, EndOfStream, RxStreamError
@@ -36,6 +37,8 @@ class DriverCall:
     ----------
     name
         Name of the stream, for the thread.
+    what
+        What it does, for who waits: ``open``, ``close``.
     call
         Function to call.
     here
@@ -43,12 +46,22 @@ class DriverCall:
 
     Attributes
     ----------
+    what
+        As given.
+    since
+        When it began [s], of `time.monotonic`.
     error
         What it raised, once it is done.
+    harmless
+        Whether the driver has been opened while it was hanging.
     """
 
-    def __init__(self, name: str, call: Callable[[], object], *, here: bool = False) -> None:
+    def __init__(
+        self, name: str, what: str, call: Callable[[], object], *, here: bool = False
+    ) -> None:
+        self.what, self.since = what, time.monotonic()
         self.error: BaseException | None = None
+        self.harmless = False
         self._call = call
         self._done = threading.Event()
         if here:

@@ -13,11 +13,16 @@ from rxstream.acquisition.driver import DriverCall
 from rxstream.acquisition.source import Close, Source
 from rxstream.data.clock import HostClock
 from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.errors import ParameterError
+from rxstream.printable import shown
 
 __all__ = ["Opening"]
 
 # How often a thread that waits for its turn looks whether it was cut meanwhile [s].
 _LOOK = 0.1
+
+# What `Source.open` may give back: how to close, and a description.
+_PARTS = 2
 
 _Item: TypeAlias = Reading | Exception
 
@@ -83,7 +88,7 @@ class Opening:
         except BaseException:
             self.cut()
             raise
-        close, info = result if isinstance(result, tuple) else (result, None)
+        close, info = self._parts(result)
         with self._guard:
             given_up = self._given_up
             if not given_up:
@@ -91,6 +96,20 @@ class Opening:
         if given_up:
             close()
         return info
+
+    def _parts(self, result: object) -> tuple[Close, StreamInfo | None]:
+        """Return what a source gives back; let nothing pass of one that cannot be closed."""
+        parts = result if isinstance(result, tuple) else (result, None)
+        if len(parts) == _PARTS and callable(parts[0]):
+            close, info = parts
+            if info is None or isinstance(info, StreamInfo):
+                return close, info
+        self.cut()
+        msg = (
+            f"open of {type(self._source).__name__} must return a function that closes it, or "
+            f"(function, StreamInfo), not {shown(result)}"
+        )
+        raise ParameterError(msg)
 
     def start(self, begin: Callable[[], None] | None = None) -> None:
         """Process what came before `open` has returned.
@@ -147,7 +166,7 @@ class Opening:
         if close is None:
             return None
         # A driver's close waits for its own thread; that one must not wait for another to close.
-        call = DriverCall(name, close, here=self.is_inside())
+        call = DriverCall(name, "close", close, here=self.is_inside())
         call.wait(timeout)
         return call
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import Manual, eventually
+from fakes import INFO, Manual, eventually
 from reactivex.scheduler import ImmediateScheduler
 
+import rxstream
 from rxstream import Backoff, Chunk, Device, poll
 from rxstream import operators as ops
 from rxstream.acquisition import connection as connection_module
@@ -20,6 +21,7 @@ from rxstream.errors import (
     DeviceClosedError,
     DeviceError,
     DeviceLostError,
+    ParameterError,
 )
 
 pytestmark = pytest.mark.real
@@ -32,7 +34,21 @@ def short_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a driver up after 0.1 s instead of 5 s, and another thread's call after 0.2 s."""
     monkeypatch.setattr(device_module, "DRIVER_TIMEOUT", 0.1)
     monkeypatch.setattr(device_module, "_TURN_TIMEOUT", 0.2)
+    monkeypatch.setattr(device_module, "_GIVEN_UP_TIMEOUT", 0.1)
     monkeypatch.setattr(connection_module, "_LAST_TRY", 0.1)
+
+
+class Unclosable(Manual):
+    """Raises in close."""
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        super().open(emit, fail)
+
+        def close() -> None:
+            msg = "usb"
+            raise OSError(msg)
+
+        return close
 
 
 class Hanging(Manual):
@@ -74,12 +90,46 @@ def test_a_driver_that_hangs_in_close_is_given_up(caplog: pytest.LogCaptureFixtu
     assert device.state == "closed"
     assert "its driver has not returned" in str(device.stats())
     assert "its driver has not returned" in caplog.text
-    with pytest.raises(DeviceBusyError, match=r"still opening or closing elsewhere"):
+    with pytest.raises(
+        DeviceBusyError, match=r"ramp: close of its driver has hung for .* s; unplug"
+    ):
         device.open()
     source.release.set()
     assert eventually(lambda: source.closed == 1)
     with device:
         assert (source.opened, device.error) == (2, None)
+
+
+@pytest.mark.parametrize("where", ["open again", "close"])
+@pytest.mark.usefixtures("short_bounds")
+def test_what_hung_in_a_loss_that_is_over_keeps_it_from_no_opening(where: str) -> None:
+    source = Hanging(where)
+    device = Device(source, reconnect=Backoff(first=0.001, timeout=0.1)).open()
+    source.fail(DeviceLostError("gone"))
+    assert source.hangs.wait(10)
+    source.where = "nowhere"
+    assert eventually(lambda: device.state == "open")
+    device.close()
+    with device:
+        assert device.state == "open"
+    source.release.set()
+    assert eventually(lambda: source.opened == source.closed)
+
+
+@pytest.mark.usefixtures("short_bounds")
+def test_a_try_to_open_that_hangs_at_the_end_is_named() -> None:
+    source = Hanging("open again")
+    device = Device(source, reconnect=0.001).open()
+    source.fail(DeviceLostError("gone"))
+    assert source.hangs.wait(10)
+    with pytest.raises(DeviceError, match="has not returned"):
+        device.close()
+    begin = time.monotonic()
+    with pytest.raises(DeviceBusyError, match="open of its driver has hung for"):
+        device.open()
+    assert time.monotonic() - begin < 5
+    source.release.set()
+    assert eventually(lambda: source.closed == 2)
 
 
 @pytest.mark.usefixtures("short_bounds")
@@ -205,6 +255,79 @@ def test_an_exit_in_the_first_opening_leaves_it_closed() -> None:
     source.refuse = None
     with device:
         assert device.state == "open"
+
+
+@pytest.mark.parametrize("raised", [KeyError("mine"), SystemExit(143)], ids=repr)
+@pytest.mark.parametrize("kind", ["with", "async with"])
+def test_what_a_block_raises_comes_before_what_closing_raises(
+    raised: BaseException, kind: str
+) -> None:
+    device = Device(Unclosable())
+
+    async def use_async() -> None:
+        async with device:
+            raise raised
+
+    def use() -> None:
+        with device:
+            raise raised
+
+    with pytest.raises(type(raised)) as seen:
+        asyncio.run(use_async()) if kind == "async with" else use()
+    assert seen.value is raised
+    assert str(device.error) == "ramp: OSError: usb"
+    assert rxstream.failed() == ("ramp: DeviceError: OSError: usb",)
+    with pytest.raises(DeviceError, match="usb"), device:
+        pass
+
+
+@pytest.mark.parametrize("result", [None, 5, (print, INFO, 1), (), (5, INFO), (print, "mic")])
+def test_an_opening_that_gives_no_way_to_close_is_refused(result: Any) -> None:
+    class Bad(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Any:
+            super().open(emit, fail)
+            return result
+
+    source = Bad()
+    device = Device(source)
+    with pytest.raises(
+        ParameterError, match=r"open of Bad must return a function that closes it, or \(.*, not "
+    ) as raised:
+        device.open()
+    assert repr(result)[:4] in str(raised.value)
+    source.emit(np.arange(10))
+    assert device.state == "closed"
+
+
+def test_who_is_late_is_named_once_with_all_it_holds(caplog: pytest.LogCaptureFixture) -> None:
+    source, inside, go = Manual(), threading.Semaphore(0), threading.Event()
+
+    def hold(_chunk: Any) -> None:
+        inside.release()
+        go.wait(20)
+
+    device = Device(source).open()
+    device.pipe(ops.on_lag("gap", name="slow")).subscribe(hold)
+    for _ in range(3):
+        source.emit(np.arange(10))
+    assert inside.acquire(timeout=10)
+    for _ in range(2):
+        source.emit(np.arange(10))
+    for _ in range(2):
+        device.close(drain=0.01)
+    assert [r.getMessage() for r in caplog.records if "busy" in r.getMessage()] == [
+        "ramp: closed, but subscriber slow is still busy, with 5 chunks to go"
+    ]
+    go.set()
+
+
+def test_who_is_late_in_the_end_of_the_stream_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    go = threading.Event()
+    device = Device(Manual()).open()
+    device.subscribe(lambda _: None, on_completed=lambda: go.wait(20) and None)
+    device.close(drain=0.05)
+    assert "is still busy, with the end of the stream" in caplog.text
+    go.set()
 
 
 # -- closing in several places --------------------------------------------------------------------

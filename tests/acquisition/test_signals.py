@@ -116,6 +116,47 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         assert process.wait(20) == -signal.SIGTERM
 
 
+AT_ONCE = (
+    HEAD
+    + """
+import atexit
+atexit.register(lambda: print(rxstream.failed(), flush=True))
+rxstream.close_on_signals()
+with Device(Source(bad=sys.argv[1])) as device:
+    taken = threading.Event()
+    if sys.argv[1] == "":
+        device.subscribe(lambda _: (taken.set(), time.sleep(1000)))
+        taken.wait(20)
+        time.sleep(0.1)
+    print("ready", flush=True)
+    time.sleep(50)
+"""
+)
+
+
+@pytest.mark.parametrize("bad", ["raise", ""])
+def test_what_cannot_be_closed_is_told_once_and_keeps_the_exit_code(
+    bad: str, tmp_path: Path
+) -> None:
+    """The block and the signal close it at the same time, and either is told what goes wrong."""
+    program = tmp_path / "program.py"
+    program.write_text(AT_ONCE)
+    with subprocess.Popen(
+        [sys.executable, program, bad], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        failures, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    if bad:
+        assert failures == "('x: DeviceError: RuntimeError: cannot close',)\n"
+    else:
+        assert failures == "()\n"
+        (line,) = [line for line in errors.splitlines() if "is still busy" in line]
+        assert int(line.split("with ")[1].split()[0]) > 5
+
+
 @pytest.mark.parametrize("kind", ["SIG_IGN", "mine"])
 def test_what_the_program_does_with_a_signal_stays(kind: str, tmp_path: Path) -> None:
     """Under nohup SIGHUP is ignored."""
