@@ -114,6 +114,33 @@ class OutputFile:
         finally:
             self._file.seek(self.size)
 
+    def replace_end(self, before: bytes, data: bytes) -> None:
+        """Write over the last bytes, which are ``before``; all or none.
+
+        Raises
+        ------
+        OSError
+            If not all of them could be written: then the file ends with ``before`` again.
+        """
+        start = self.size - len(before)
+        try:
+            # in place, and cut afterwards: so the blocks on the disk stay the file's
+            self._put(start, data)
+        except OSError:
+            with suppress(OSError):
+                self._put(start, before)
+            raise
+
+    def _put(self, position: int, data: bytes) -> None:
+        """Write at a position, the end of the file afterwards."""
+        self._file.seek(position)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        if position + len(data) < self.size:
+            self._file.truncate()
+        self.size = position + len(data)
+
     def truncate(self, size: int) -> None:
         """Leave the first bytes only."""
         self._file.truncate(size)

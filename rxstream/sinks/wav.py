@@ -37,8 +37,7 @@ class wav(FileSink):  # noqa: N801 - used like a function
     The file is opened with the first chunk and complete when the stream ends or the sink is closed.
     If the program is killed, all but the last second is in it and can be read. From 4 GiB on a WAV
     file is RF64, which has lengths of 64 bits; up to then the standard library's ``wave`` reads it
-    too, if its samples are integers. FLAC needs soundfile (``rxstream[audio]``) and at least
-    1442 Hz: its encoder holds back samples that a kill would lose.
+    too, if its samples are integers. FLAC needs soundfile (``rxstream[audio]``).
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ import soundfile
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.sinks import riff, wav
+from rxstream.sinks.flac_frame import frames_of, numbered
 
 
 def sound(dtype: Any, shape: tuple[int, ...] = (2,), n: int = 1000) -> Chunk[Any]:
@@ -218,24 +219,55 @@ def test_a_file_beyond_4_gib(tmp_path: Path) -> None:
 # -- what cannot be ---------------------------------------------------------------------------
 
 
-def test_flac_refuses_rates_at_which_a_kill_would_cost_too_much(tmp_path: Path) -> None:
-    info = StreamInfo("slow", 500.0, (), np.dtype("i2"))
-    with pytest.raises(ParameterError, match=r"holds back 1152 samples, 2.3 s at 500 Hz.*a \.wav"):
-        wav(tmp_path / "a.flac").on_next(Chunk.regular(np.zeros(5, "i2"), info, start=0))
-    assert not (tmp_path / "a.flac").exists()
-
-
-@pytest.mark.parametrize("rate", [1442.0, 5000.0, 6000.0])
-def test_flac_at_low_rates_holds_back_less_than_a_second(rate: float, tmp_path: Path) -> None:
-    info, n = StreamInfo("slow", rate, (), np.dtype("i2")), int(10 * rate)
-    data = np.random.default_rng(0).integers(-1000, 1000, n).astype("i2")
+@pytest.mark.parametrize("rate", [1.0, 500.0, 8000.0, 12_345.0, 192_000.0])
+@pytest.mark.parametrize(("dtype", "channels"), [("int16", 1), ("int32", 2), ("float32", 8)])
+def test_a_flush_makes_all_of_a_flac_file_readable(
+    rate: float, dtype: str, channels: int, tmp_path: Path
+) -> None:
+    """As a stream that falls silent is flushed by the sink's own thread, whatever is held back."""
+    info, rng = StreamInfo("mic", rate, (channels,), np.dtype(dtype)), np.random.default_rng(0)
+    # bits that FLAC has
+    whole = rng.integers(-3000, 3000, (40_000, channels))
+    data = whole * 256 if dtype == "int32" else whole / 32768 if dtype == "float32" else whole
+    whole, index = data.astype(dtype), 0
+    whole[9000:20_000] = 0
     with wav(tmp_path / "a.flac") as sink:
-        sink.on_next(Chunk.regular(data, info, start=0))
-        read, _ = soundfile.read(tmp_path / "a.flac", dtype="int16")
-        assert n - rate < len(read) < n
-        assert np.array_equal(read, data[: len(read)])
-    read, _ = soundfile.read(tmp_path / "a.flac", dtype="int16")
-    assert np.array_equal(read, data)
+        for n in [1, 79, 3920, 96, 1, 4095, *rng.integers(1, 4000, 12).tolist()]:
+            sink.on_next(Chunk.regular(whole[index : index + n], info, start=0, index=index))
+            index += n
+            sink._flush()
+            read, _ = soundfile.read(sink.path, dtype=dtype, always_2d=True)
+            assert np.array_equal(read, whole[:index])
+    read, _ = soundfile.read(sink.path, dtype=dtype, always_2d=True)
+    assert np.array_equal(read, whole[:index])
+
+
+def test_other_readers_take_the_last_block_for_the_time_being(tmp_path: Path) -> None:
+    chunk = sound("int16", n=10_000)
+    with wav(tmp_path / "a.flac") as sink:
+        sink.on_next(chunk)
+        sink._flush()
+        found = subprocess.run(
+            ["ffmpeg", "-v", "error", "-err_detect", "crccheck+explode", "-i", sink.path,
+             "-f", "s16le", "-"],
+            capture_output=True, check=True,
+        )  # fmt: skip
+        assert found.stderr == b""
+        assert found.stdout == chunk.data.tobytes()
+
+
+def test_a_frame_gets_the_number_that_the_encoder_would_give_it(tmp_path: Path) -> None:
+    # all blocks are the same, but for the number in their head and the check sums
+    block = np.random.default_rng(0).integers(-9, 9, 4096).astype("i2")
+    soundfile.write(tmp_path / "a.flac", np.tile(block, 2100), 8000)
+    frames = frames_of((tmp_path / "a.flac").read_bytes())
+    first = frames[: frames.index(b"\xff\xf8", 2)]
+    for number in (1, 127, 128, 2047, 2048, 2099):
+        assert numbered(first, number) in frames
+    # as RFC 3629 has it, and RFC 9639 beyond
+    assert numbered(first, 0xFFFF)[4:7] == chr(0xFFFF).encode()
+    assert numbered(first, 0x10FFFF)[4:8] == chr(0x10FFFF).encode()
+    assert numbered(first, (1 << 36) - 1)[4:11] == b"\xfe" + 6 * b"\xbf"
 
 
 @pytest.mark.parametrize(
