@@ -272,11 +272,11 @@ def timestamp_correct(
     >>> late = [Chunk.regular(np.arange(100), info, start=start, index=k * 100)
     ...         for k, start in enumerate([0, 100_000_000, 230_000_000, 300_000_000])]
     >>> rx.of(*late).pipe(timestamp_correct()).subscribe(
-    ...     lambda chunk: print(f"{chunk.end / 1e9:.3f}")).dispose()
-    0.101
-    0.201
-    0.301
-    0.401
+    ...     lambda chunk: print(f"{chunk.time[-1] / 1e9:.3f}")).dispose()
+    0.100
+    0.200
+    0.300
+    0.400
     """
     settings = ClockSettings(
         rate=rate, quantum=quantum, counter=counter, path_delay=path_delay, skew=skew,

@@ -116,7 +116,8 @@ class RegularTimes:
 
 
 def _stamped(axis: RegularAxis) -> IrregularAxis:
-    stamps = axis.times()
+    # the same, made quicker
+    stamps = np.array((axis.origin,), np.int64) if axis.count == 1 else axis.times()
     stamps.flags.writeable = False
     return IrregularAxis(stamps, axis.uncertainty)
 

@@ -109,8 +109,9 @@ class Meter:
         self._covered += end - chunk._start  # noqa: SLF001
         if n:
             self._axis, self._end = axis, end
-            if (arrival := chunk.arrival) is not None:
-                self._delays.append(arrival - axis.at(n - 1))
+            part = axis if type(axis) is RegularAxis else axis.parts()[-1]
+            if part.evidence is not None:
+                self._delays.append(part.evidence.arrival - part.at(part.count - 1))
 
     def _look(self, chunk: Chunk) -> None:
         """Take in what most chunks lack: gaps, and a beginning."""
