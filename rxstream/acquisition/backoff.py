@@ -47,6 +47,12 @@ class Backoff:
         for name in ("first", "most", "timeout"):
             wait = to_span(getattr(self, name), f"Backoff.{name}") / 1e9
             object.__setattr__(self, name, wait)
+        if self.most < self.first:
+            msg = (
+                f"Backoff.most is the longest wait, and must be >= first={self.first:g}, not "
+                f"{self.most:g}; give most={self.first:g}"
+            )
+            raise ParameterError(msg)
         if not is_number(self.factor) or self.factor < 1:
             msg = f"Backoff.factor must be a number >= 1, not {shown(self.factor)}"
             raise ParameterError(msg)

@@ -27,7 +27,7 @@ from rxstream.errors import (
     RxStreamError,
     StampError,
 )
-from rxstream.printable import get_logger
+from rxstream.printable import error_text, get_logger
 from rxstream.window.subject import TimeWindowSubject
 
 __all__ = ["DRIVER_TIMEOUT", "Connection"]
@@ -217,7 +217,7 @@ class Connection:
         if call.error is None:
             return None
         error = wrap_error(self._name, call.error, DeviceError)
-        _logger.error("%s: its driver raised in close: %s", self._name, error)
+        _logger.error("%s: its driver raised in close: %s", self._name, error_text(error))
         self._report(error)
         return error
 
@@ -324,9 +324,9 @@ class Connection:
                 return
             with self._guard:
                 self.error = failure
-            if str(failure) != said:
-                said = str(failure)
-                _logger.warning("%s: it cannot be opened again yet: %s", self._name, failure)
+            if error_text(failure) != said:
+                said = error_text(failure)
+                _logger.warning("%s: it cannot be opened again yet: %s", self._name, said)
             wait = self._longer(wait, backoff)
         note_failure(self._name, self.error or error)  # closed before it has come back
 
@@ -388,4 +388,4 @@ def _log(text: str, name: str, error: Exception) -> None:
     """Log at ERROR that a device is lost or has failed; what is no error of I/O, with its lines."""
     cause = error.__cause__
     show = cause if cause is not None and not isinstance(cause, OSError) else None
-    _logger.error(text, name, error, exc_info=show)
+    _logger.error(text, name, error_text(error), exc_info=show)

@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxstream.errors import RxStreamError
-from rxstream.printable import get_logger
+from rxstream.printable import error_repr, get_logger
 from rxstream.timing.stamp import ClockEvent
 
 __all__ = ["Fault", "Faults"]
@@ -112,9 +112,13 @@ class Faults(Observable[Fault]):
 
     def __repr__(self) -> str:
         faults = list(self)
-        shown = ", ".join(map(repr, faults[-_SHOWN:]))
+        shown = ", ".join(map(_shown, faults[-_SHOWN:]))
         count = len(faults) if len(faults) <= _SHOWN else f"{len(faults)}, the last"
         return f"<Faults of {self._name}: {count}{': ' if shown else ''}{shown}>"
+
+
+def _shown(fault: Fault) -> str:
+    return error_repr(fault) if isinstance(fault, BaseException) else repr(fault)
 
 
 class _Worker:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rxstream.acquisition.faults import Faults
 from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
+from rxstream.data.checked import misfit
 from rxstream.data.flow import Meter
 from rxstream.data.slab_store import SampleCopies
 from rxstream.data.stream_info import Reading, StreamInfo
@@ -68,11 +69,7 @@ class Ingest:
         """Copy a reading handed over at ``now`` [ns], stamp it, and append it to the window."""
         info, data = self.info, np.asarray(reading.data)
         if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
-            msg = (
-                f"{info.name}: the source gave {data.shape} {data.dtype}, "
-                f"its info says (n, *{info.shape}) {info.dtype}"
-            )
-            raise ChunkError(msg)
+            raise ChunkError(misfit(data, info))
         copies, stamper = self._copies, self._stamper
         if copies is None or stamper is None:
             copies, stamper = self._prepare()

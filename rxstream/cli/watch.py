@@ -19,7 +19,7 @@ from rxstream.data.clock import now_ns
 from rxstream.data.flow import Flow
 from rxstream.display.console import format_duration, format_lag, plain_table
 from rxstream.errors import DeviceError, RxStreamError
-from rxstream.printable import error_line, printable
+from rxstream.printable import error_line, error_text, printable
 from rxstream.window.log import Policy
 
 __all__ = ["stats_line", "stats_table", "watch"]
@@ -66,7 +66,7 @@ def watch(
     watches = []
     try:
         for device in devices:
-            watches.append(device.faults.subscribe(lambda error: faults.append(str(error))))
+            watches.append(device.faults.subscribe(lambda error: faults.append(error_text(error))))
             watches.append(_subscribe(device, failed))
             _open(device)
         _look(console, devices, seconds, faults)
@@ -82,7 +82,8 @@ def watch(
         for subscription in watches:
             subscription.dispose()
     for name, error in failed.items():
-        line = Text.assemble((f"{printable(name)} failed:", "red"), f" {printable(str(error))}")
+        why = printable(error_text(error))
+        line = Text.assemble((f"{printable(name)} failed:", "red"), f" {why}")
         (errors or console).print(line, soft_wrap=True)
     return 1 if failed else 0
 

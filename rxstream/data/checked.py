@@ -15,7 +15,15 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown
 from rxstream.validation import is_positive, is_time, is_whole
 
-__all__ = ["as_array", "check_facts", "checked_data", "regular_axis", "same_values", "stamped_axis"]
+__all__ = [
+    "as_array",
+    "check_facts",
+    "checked_data",
+    "misfit",
+    "regular_axis",
+    "same_values",
+    "stamped_axis",
+]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 
@@ -27,14 +35,35 @@ def checked_data(data: NDArray[S], info: StreamInfo) -> NDArray[S]:
         raise ParameterError(msg)
     array = as_array(data, f"{info.name}: data")
     if array.ndim == 0 or array.shape[1:] != info.shape or array.dtype != info.dtype:
-        msg = (
-            f"{info.name}: data is {array.shape} {array.dtype}, "
-            f"its info says (n, *{info.shape}) {info.dtype}"
-        )
-        raise ChunkError(msg)
+        raise ChunkError(misfit(array, info))
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def misfit(array: NDArray[Any], info: StreamInfo) -> str:
+    """Return in what samples differ from their description, and what to do.
+
+    Examples
+    --------
+    >>> print(misfit(np.zeros(5), StreamInfo("x")))
+    x: samples of float64, but its StreamInfo says float32: give dtype='float64' there, or ...
+    """
+    if array.shape[1:] != info.shape or array.ndim == 0:
+        wanted = f"(n{''.join(f', {length}' for length in info.shape) or ','})"
+        if array.ndim == 0:
+            remedy = "give an array also for one sample, as np.array([value])"
+        else:
+            remedy = f"give shape={array.shape[1:]} there, or reshape them"
+        return (
+            f"{info.name}: samples in an array of shape {array.shape}, but its StreamInfo says "
+            f"{wanted}: {remedy}"
+        )
+    given, wanted = str(array.dtype), str(info.dtype)
+    return (
+        f"{info.name}: samples of {given}, but its StreamInfo says {wanted}: give "
+        f"dtype={given!r} there, or convert them with .astype({wanted!r})"
+    )
 
 
 def regular_axis(

@@ -42,7 +42,7 @@ Report = Callable[[RxStreamError], None]
 def log_report(error: RxStreamError) -> None:
     """Report the exception of a subscriber, or a short history, to the logging module."""
     level = logging.ERROR if isinstance(error, SubscriberError) else logging.WARNING
-    _logger.log(level, "%s", error, exc_info=error.__cause__)
+    _logger.log(level, "%s", error_text(error), exc_info=error.__cause__)
 
 
 def report_safely(report: Report, error: RxStreamError) -> None:

@@ -86,6 +86,7 @@ def test_the_path_delay_is_a_duration(delay: Any) -> None:
         (lambda: Device(Manual(), path_delay=nan), "path_delay must be"),
         (lambda: Backoff(factor=nan), "Backoff.factor must be a number >= 1, not nan"),
         (lambda: Backoff(factor=inf), "Backoff.factor"),
+        (lambda: Backoff(first=5, most=1), "Backoff.most .* must be >= first=5, not 1; give most="),
         (lambda: Backoff(tries=-3), "Backoff.tries must be a whole number >= 1, or None, not -3"),
         (lambda: Backoff(tries=0), "Backoff.tries"),
         (lambda: Backoff(tries=1.5), "Backoff.tries"),  # type: ignore[arg-type]

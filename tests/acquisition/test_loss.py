@@ -52,6 +52,75 @@ def test_any_error_of_a_driver_is_a_loss(error: Exception) -> None:
     assert rxstream.failed() == ()
 
 
+class UnprintableError(Exception):
+    """A driver's own error, with a bug in it."""
+
+    def __str__(self) -> str:
+        msg = "no text"
+        raise RuntimeError(msg)
+
+    __repr__ = __str__
+
+
+class UnprintableDeviceError(UnprintableError, DeviceError):
+    """The same of a driver that uses ours."""
+
+
+@pytest.mark.parametrize("kind", [UnprintableError, UnprintableDeviceError])
+@pytest.mark.parametrize("reconnect", [None, QUICK])
+def test_an_error_that_cannot_be_printed_is_a_loss(
+    kind: type[Exception], reconnect: Backoff | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It went on as "open" for ever, without a thread."""
+    source, ends = Manual(), list[Exception]()
+    device = Device(source, reconnect=reconnect)
+    device.subscribe(lambda _: None, ends.append)
+    device.open()
+    source.fail(kind())
+    if reconnect is None:
+        assert device.state == "failed"
+        assert "no text: RuntimeError" in rxstream.failed()[0]
+        assert eventually(lambda: ends)
+        assert "no text" in f"{device!r}{device.stats()}"
+    else:
+        assert eventually(lambda: (source.opened, device.state) == (2, "open"))
+    device.close()
+    assert "no text: RuntimeError" in caplog.text
+    assert len(device.faults) == 1
+    assert repr(device.faults)
+
+
+@pytest.mark.parametrize("where", ["open", "again", "close"])
+def test_what_cannot_be_printed_is_told_wherever_a_driver_raises_it(where: str) -> None:
+    class Bad(Manual):
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            if where == "open" or (where == "again" and self.opened == 1):
+                self.opened += 1
+                raise UnprintableDeviceError
+            super().open(emit, fail)
+
+            def close() -> None:
+                if where == "close":
+                    raise UnprintableError
+
+            return close
+
+    source = Bad()
+    device = Device(source, reconnect=QUICK)
+    if where == "open":
+        with pytest.raises(UnprintableDeviceError):
+            device.open()
+        return
+    device.open()
+    if where == "again":
+        source.fail(OSError("gone"))
+        assert eventually(lambda: (source.opened, device.state) == (3, "open"))
+        device.close()
+    else:
+        with pytest.raises(DeviceError, match="UnprintableError: <no text: RuntimeError>"):
+            device.close()
+
+
 @pytest.mark.parametrize(
     "error",
     [ChunkError("shapes"), ParameterError("rate"), MissingExtraError("no driver")],
@@ -252,3 +321,22 @@ def test_threads_that_report_the_same_loss_at_once_make_one_of_it() -> None:
         assert eventually(lambda: (source.opened, device.state) == (2, "open"))
         assert [str(fault) for fault in device.faults] == ["gone"]
         assert isinstance(device.faults[0], DeviceError)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.zeros(5), r"samples of float64, but its StreamInfo says int64: give dtype='float64'"),
+        (np.zeros(5), r"or convert them with \.astype\('int64'\)"),
+        (np.zeros((5, 2), np.int64), r"array of shape \(5, 2\), but its StreamInfo says \(n,\): "),
+        (np.zeros((5, 2), np.int64), r"give shape=\(2,\) there, or reshape them"),
+        (np.int64(5), r"shape \(\), but .* \(n,\): give an array also for one sample"),
+    ],
+)
+def test_samples_that_do_not_fit_are_told_with_the_remedy(samples: Any, words: str) -> None:
+    source = Manual()
+    with Device(source) as device:
+        source.emit(samples)
+        assert isinstance(device.error, ChunkError)
+        with pytest.raises(ChunkError, match=words):
+            raise device.error
