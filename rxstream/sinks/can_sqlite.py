@@ -38,7 +38,9 @@ class SqliteLog:
         self._rows: list[tuple[Any, ...]] = []
         # what a killed program may have left would be taken for a part of the new file
         for old in (path, *(Path(f"{path}-{kind}") for kind in ("journal", "wal", "shm"))):
-            old.unlink(missing_ok=True)
+            # an empty one is a name that was taken for us
+            if old.exists() and old.stat().st_size:
+                old.unlink(missing_ok=True)
         # opened first, for SQLite does not say why it cannot
         path.touch()
         # any thread may close a sink, but its lock keeps two from using it at a time

@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -126,6 +126,10 @@ class FileSink(Sink):
             With its ``errno``.
         """
 
+    def begin_file(self) -> None:
+        """Let what is written next begin a new file, whose name has its time."""
+        self._next_due = True
+
     def paths(self) -> tuple[Path, ...]:
         """Return all paths that no other sink may write to."""
         return (self.path,)
@@ -159,7 +163,7 @@ class FileSink(Sink):
     def start(self, chunk: Chunk) -> None:
         """Open the first file."""
         claim(self.paths(), self, self.name)
-        self._open(self._rotation.begin(chunk), chunk)
+        self._open(self._rotation.begin, chunk)
         threading.Thread(
             target=_keep_readable,
             args=(weakref.ref(self), self._done),
@@ -175,7 +179,7 @@ class FileSink(Sink):
                 continue
             if self._next_due:
                 self._close_file()
-                self._open(self._rotation.path_for(piece), piece)
+                self._open(self._rotation.path_for, piece)
             writer = self._state[1]
             if writer is not None:
                 self._dirty = True
@@ -193,9 +197,14 @@ class FileSink(Sink):
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _open(self, path: Path, chunk: Chunk) -> None:
+    def _open(self, path_for: Callable[[Chunk], Path], chunk: Chunk) -> None:
+        try:
+            path = path_for(chunk)
+        except OSError as error:
+            raise explain(error, Path(error.filename or self.path)) from error
         self._next_due, self._current = False, path
-        is_new = identity(path) is None
+        # one with the time in its name was made for us
+        is_new = path != self.path or identity(path) is None
         try:
             with self._explained():
                 writer = self.open_file(path, chunk)
@@ -207,7 +216,7 @@ class FileSink(Sink):
         self._state = self._state[0], writer
         self._identity = identity(path)
         self._dirty, self._flushed = True, time.monotonic()
-        self._rotation.delete_old()
+        self._rotation.delete_old(self.files)
 
     def _close_file(self) -> None:
         before, writer = self._state

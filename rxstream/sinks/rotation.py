@@ -1,8 +1,9 @@
 """Rotation: one file after the other, each of some seconds, the oldest deleted."""
 
+import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,7 @@ class Rotation:
         self._path, self._keep, self._in_time = path, keep, in_time
         self._suffix = path.suffix if suffix is None else path.name[-len(suffix) :]
         self._until = 0
+        self._begun = False
 
     def begin(self, chunk: Chunk) -> Path:
         """Return the path of the first file."""
@@ -88,18 +90,31 @@ class Rotation:
             yield from self._in_pieces_of_samples(chunk, self._span)
 
     def path_for(self, chunk: Chunk) -> Path:
-        """Return the path of the file that begins with a chunk."""
-        if self._span is None:
+        """Return the path of the file that begins with a chunk, which nobody else can take.
+
+        That of a first file is as given; where one follows nevertheless, its name has the time too.
+
+        Raises
+        ------
+        OSError
+            If there can be no file of that name, with its path.
+        """
+        first, self._begun = not self._begun, True
+        if self._span is None and first:
             return self._path
         stem = f"{self._stem}_{_utc(self._first(chunk))}"
         path, number = self._path.with_name(stem + self._suffix), 1
-        while path.exists():
+        while not _reserve(path):
             number += 1
             path = self._path.with_name(f"{stem}-{number}{self._suffix}")
         return path
 
-    def delete_old(self) -> None:
-        """Delete the oldest files beyond those to keep."""
+    def delete_old(self, written: Sequence[Path]) -> None:
+        """Delete the oldest files beyond those to keep.
+
+        The files ``written`` by this program are the newest, in their order, and the last one
+        stays: a machine without a clock may find files of later times there.
+        """
         if self._keep is None:
             return
         name = re.compile(
@@ -110,7 +125,9 @@ class Rotation:
             for path in self._path.parent.iterdir()
             if (match := name.fullmatch(path.name))
         ]
-        for _, _, path in sorted(found)[: -self._keep]:
+        earlier = [path for *_, path in sorted(found) if path not in written]
+        there = {path for *_, path in found}
+        for path in [*earlier, *(path for path in written if path in there)][: -self._keep]:
             try:
                 path.unlink()
             except OSError as error:
@@ -146,6 +163,20 @@ class Rotation:
             self._until += ((chunk.axis.at(0) - self._until) // span + 1) * span
             new = True
         yield chunk, new
+
+
+def _reserve(path: Path) -> bool:
+    """Make an empty file, which another program then does not take; return False if it has."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        # Windows says so of a folder of that name
+        if error.errno == errno.EACCES and path.exists():
+            return False
+        raise
+    return True
 
 
 def _utc(time: int) -> str:

@@ -1,7 +1,9 @@
 """wav: write sound to a WAV or FLAC file."""
 
 import os
+import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -14,7 +16,7 @@ from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.optional import import_optional
-from rxstream.printable import shown
+from rxstream.printable import get_logger, shown
 from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.flac import FlacFile
 from rxstream.sinks.pcm import ENCODINGS
@@ -23,7 +25,14 @@ from rxstream.validation import check_choice
 
 __all__ = ["wav"]
 
+_logger = get_logger(__name__)
+
 Gaps: TypeAlias = Literal["fill", "skip"]
+
+# the longest gap that is filled with silence [s]: one of hours would fill the disk
+_MAX_SILENCE = 60.0
+# how often what was written is made readable while silence is written [s]
+_FLUSH_INTERVAL = 0.5
 
 # encodings that keep every bit, by dtype
 _SUBTYPES = {"int16": "PCM_16", "int32": "PCM_32", "float32": "FLOAT", "float64": "DOUBLE"}
@@ -49,7 +58,9 @@ class wav(FileSink):  # noqa: N801 - used like a function
         for what has more. Floats of more than ±1 are clipped in integers.
     gaps
         ``"fill"``: silence where samples were lost, so that the file keeps its time (`filled`
-        counts it); ``"skip"``: nothing. Either way `lost` counts them.
+        counts it). A gap of more than 60 s, e.g. of a machine that slept, ends the file, and what
+        follows it is in a new one, whose name has the time of its first sample as with ``rotate``;
+        it is logged. ``"skip"``: nothing. Either way `lost` counts them.
     rotate
         Begin a new file after so much sample time [s], at least 1; the name of each has the time of
         its first sample: ``a_20261129T215510Z.wav``. The files have all samples, one after the
@@ -112,6 +123,44 @@ class wav(FileSink):  # noqa: N801 - used like a function
     def filled(self) -> int:
         """Samples of silence written where samples were lost."""
         return self._filled + (0 if self._writer is None else self._writer.filled)
+
+    def start(self, chunk: Chunk) -> None:
+        """Open the first file."""
+        super().start(next(self._parts(chunk)))
+
+    def write(self, chunk: Chunk) -> None:
+        """Write a chunk; what follows a long gap, to a new file."""
+        for number, part in enumerate(self._parts(chunk)):
+            if number:
+                self.begin_file()
+            super().write(part)
+
+    def _parts(self, chunk: Chunk) -> Iterator[Chunk]:
+        """Yield a chunk in parts without gaps that are too long to fill, which are between them."""
+        if not self._fill or not any(self._is_long(gap, chunk) for gap in chunk.gaps):
+            yield chunk
+            return
+        done = 0
+        for at, gap in chunk.gap_positions:
+            if self._is_long(gap, chunk):
+                # nothing ends where nothing has begun
+                if at > done or self.samples + self.filled:
+                    yield self._without_long_gaps(chunk[done:at])
+                _logger.warning(
+                    "%s: not filled with silence: %s; what follows is in a file of its own",
+                    self.name, gap,
+                )  # fmt: skip
+                done = at
+        yield self._without_long_gaps(chunk[done:])
+
+    def _without_long_gaps(self, part: Chunk) -> Chunk:
+        gaps = tuple(at for at in part.gap_positions if not self._is_long(at.gap, part))
+        return Chunk(part.data, part.axis, part.start, part.end, part.index, part.info, gaps)
+
+    @staticmethod
+    def _is_long(gap: Gap, chunk: Chunk) -> bool:
+        rate = chunk.rate or 0.0
+        return gap.duration > _MAX_SILENCE or (gap.lost or 0) > _MAX_SILENCE * rate
 
     def open_file(self, path: Path, chunk: Chunk) -> FileWriter:
         """Open a file."""
@@ -224,8 +273,13 @@ class _SoundWriter:
 
     def _silence(self, gap: Gap) -> None:
         left = gap.lost if gap.lost is not None else round(gap.duration * self._rate)
-        # second by second: an hour of silence would not fit into memory
+        flushed = time.monotonic()
+        # second by second: a minute of silence would take much memory
         while left > 0:
             n = min(left, self._rate)
             self._append(np.zeros((n, *self._info.shape), self._info.dtype), silent=True)
             left -= n
+            # a slow disk takes long for all of it
+            if time.monotonic() - flushed > _FLUSH_INTERVAL:
+                self.flush()
+                flushed = time.monotonic()

@@ -1,5 +1,7 @@
 """Rotation: one file after the other, nothing lost or doubled at a seam, the oldest deleted."""
 
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,11 @@ import soundfile
 from fakes import MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
+from written_files import CASES
 
 from rxstream import Chunk, Gap, StreamInfo
-from rxstream.errors import ParameterError
-from rxstream.sinks import csv, wav
+from rxstream.errors import ParameterError, SinkError
+from rxstream.sinks import can_log, csv, wav
 from rxstream.sinks.rotation import Rotation
 
 SECOND = 1000  # samples of `ramp`
@@ -145,6 +148,78 @@ def test_the_oldest_files_are_deleted_also_of_earlier_runs_and_no_others(tmp_pat
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {*others, "a_20270115T120003Z.wav", "a_20270115T120004Z.wav"}
     assert len(sink.files) == 5
+
+
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_files_of_later_times_are_older_than_those_of_this_program(
+    keep: int, tmp_path: Path
+) -> None:
+    """As on a machine whose clock begins anew each time."""
+    old = [f"a_20990101T00000{k}Z.csv" for k in range(3)]
+    for name in old:
+        (tmp_path / name).write_text("x")
+    with csv(tmp_path / "a.csv", rotate=1.0, keep=keep) as sink:
+        for k in range(4):
+            sink.on_next(ramp(k * SECOND, SECOND))
+            assert sink.files[-1].exists()
+            sink._flush()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {path.name for path in sink.files[-keep:]}
+
+
+def test_two_programs_that_rotate_at_a_path_take_other_names(tmp_path: Path) -> None:
+    """Side by side, from the same moment on."""
+    code = (
+        "import sys, numpy as np\n"
+        "from rxstream import Chunk, StreamInfo\n"
+        "from rxstream.sinks import csv\n"
+        "info, me = StreamInfo('x', 100.0, (), np.dtype(int)), int(sys.argv[2])\n"
+        "sink = csv(sys.argv[1], rotate=1.0)\n"
+        "print(flush=True); input()\n"
+        "for k in range(200):\n"
+        "    data = np.full(100, me)\n"
+        "    sink.on_next(Chunk.regular(data, info, start=k * 10**9, index=100 * k))\n"
+        "sink.close()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.csv")]
+    pipe = subprocess.PIPE
+    both = [
+        subprocess.Popen([*command, str(me)], stdin=pipe, stdout=pipe, text=True) for me in (1, 2)
+    ]
+    for program in both:
+        assert program.stdout is not None
+        program.stdout.readline()
+    for program in both:
+        program.communicate("\n", timeout=50)
+        assert program.returncode == 0
+    tables = [pd.read_csv(path) for path in tmp_path.iterdir()]
+    assert [len(table) for table in tables] == [100] * 400
+    assert sorted(table["x"].unique().tolist() for table in tables) == [[1]] * 200 + [[2]] * 200
+
+
+def test_a_file_of_a_name_that_another_took_meanwhile_is_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # another program takes it between a look and the opening
+    (tmp_path / "a_19700101T000000Z.csv").write_text("other")
+    monkeypatch.setattr(Path, "exists", lambda _path: False)
+    with csv(tmp_path / "a.csv", rotate=1.0) as sink:
+        sink.on_next(ramp(0, 10))
+    assert (tmp_path / "a_19700101T000000Z.csv").read_text() == "other"
+    assert sink.files[0].name == "a_19700101T000000Z-2.csv"
+
+
+@pytest.mark.parametrize("name", ["wav", "flac", "csv", "blf", "asc", "sqlite"])
+def test_a_name_that_is_too_long_with_its_time(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    sink: Any = {".wav": wav, ".flac": wav, ".csv": csv}.get(case.suffix, can_log)
+    path = tmp_path / ("a" * (250 - len(case.suffix)) + case.suffix)
+    with (
+        pytest.raises(SinkError, match="_20231114T221320Z.*too long; choose a shorter name"),
+        sink(path, rotate=1.0) as writer,
+    ):
+        writer.on_next(case.chunk(0, 10))
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_file_of_that_name_is_replaced(tmp_path: Path) -> None:

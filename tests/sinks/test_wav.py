@@ -1,5 +1,6 @@
 """wav: bit-exact files, silence for what is lost, heads that are true at every moment."""
 
+import importlib
 import subprocess
 import sys
 import wave
@@ -58,6 +59,68 @@ def test_what_is_lost_is_silence_or_nothing(gaps: Any, length: int, tmp_path: Pa
     if gaps == "fill":
         assert not data[400:500].any()
         assert sink.filled == 100
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+@pytest.mark.parametrize("rotate", [None, 3600.0])
+@pytest.mark.parametrize(("span", "lost"), [(8 * 3600, None), (8 * 3600, 230_400_000), (1, 10**11)])
+@pytest.mark.parametrize("at", [0, 400, 1000])
+def test_what_follows_a_gap_of_hours_is_in_a_new_file(
+    name: str, rotate: float | None, span: int, lost: int | None, at: int, tmp_path: Path
+) -> None:
+    """The gap lies before, within or after the second of two chunks."""
+    first, second = sound("int16"), sound("int16").shifted(125_000_000)
+    # the samples behind the gap come so much later
+    later = second[at:].shifted(span * 10**9)
+    gap = Gap(later.start - span * 10**9, later.start, lost, "suspended")
+    last = sound("int16").shifted(250_000_000 + span * 10**9)
+    with wav(tmp_path / name, rotate=rotate) as sink:
+        sink.on_next(first)
+        if 0 < at < 1000:
+            sink.on_next(second[:at] + later.with_gap(gap))
+            sink.on_next(last)
+        elif at == 0:
+            sink.on_next(later.with_gap(gap))
+            sink.on_next(last)
+        else:
+            sink.on_next(second)
+            sink.on_next(last.with_gap(gap))
+        assert (sink.samples, sink.filled) == (3000, 0)
+    one, two = (soundfile.read(path, dtype="int16")[0] for path in sink.files)
+    assert np.array_equal(one, np.concatenate([first.data, second.data[:at]]))
+    assert np.array_equal(two, np.concatenate([second.data[at:], last.data]))
+    hour = "08" if span > 1 else "00"
+    assert f"a_19700101T{hour}000" in sink.files[1].name
+
+
+def test_a_stream_that_begins_with_a_gap_of_hours_has_one_file(tmp_path: Path) -> None:
+    chunk = sound("int16").shifted(10**15)
+    with wav(tmp_path / "a.wav", rotate=5.0) as sink:
+        sink.on_next(chunk.with_gap(Gap(0, 10**15, None, "suspended")))
+    assert [path.name for path in sink.files] == ["a_19700112T134640Z.wav"]
+    assert np.array_equal(soundfile.read(sink.files[0], dtype="int16")[0], chunk.data)
+
+
+def test_a_long_silence_is_readable_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the name in the package is that of the sink
+    monkeypatch.setattr(importlib.import_module("rxstream.sinks.wav"), "_FLUSH_INTERVAL", 0.0)
+    frames, chunk = [], sound("int16").shifted(60 * 10**9)
+    with wav(tmp_path / "a.wav") as sink:
+        sink.on_next(sound("int16"))
+        assert sink._writer is not None
+        append = sink._writer._append
+
+        def watched(data: Any, *, silent: bool) -> None:
+            frames.append(soundfile.info(sink.path).frames)
+            append(data, silent=silent)
+
+        monkeypatch.setattr(sink._writer, "_append", watched)
+        sink.on_next(chunk.with_gap(Gap(125_000_000, 60 * 10**9, 479_000, "dropped")))
+        assert (sink.samples, sink.filled) == (2000, 479_000)
+    # before the silence nothing was flushed, then each second of it is
+    assert frames[2:-1] == list(range(9000, 480_000, 8000))
 
 
 def test_channels_that_do_not_lie_side_by_side(tmp_path: Path) -> None:
