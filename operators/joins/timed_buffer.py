@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
+from rxstream.data.concat import unlike
 from rxstream.data.gap import GapAt, add_gap
 from rxstream.data.slab_store import SlabStore
 from rxstream.data.stream_info import StreamInfo
@@ -61,10 +62,20 @@ class TimedBuffer:
         """Positions of the first sample kept, and after the last one."""
 
     def append(self, chunk: Chunk) -> None:
-        """Add the next chunk."""
-        times, data, offset = chunk.time, chunk.data, self._offset
-        if self.info is None:
+        """Add the next chunk.
+
+        Raises
+        ------
+        ChunkError
+            If its samples are of another shape or dtype than those before it.
+        """
+        times, data, offset, before = chunk.time, chunk.data, self._offset, self.info
+        if before is None:
             self.low = chunk.covered_from + offset
+        elif self.stop and len(data) and before is not chunk.info and not self._data.like(data):
+            raise unlike(before, self._data.shape, self._data.dtype, chunk)
+        if not self.stop:
+            # what comes without samples does not say of what kind they will be
             size = _CHUNKS_PER_SLAB * len(data)
             self._times = SlabStore((), np.dtype(np.int64), slab=size)
             self._data = SlabStore(data.shape[1:], data.dtype, slab=size)

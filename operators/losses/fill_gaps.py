@@ -10,6 +10,7 @@ from reactivex import Observable
 from rxstream.data.axis import RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.concat import check_alike
 from rxstream.data.gap import Gap, GapAt, add_gap
 from rxstream.data.interpolation import line
 from rxstream.data.stream_info import StreamInfo
@@ -57,6 +58,9 @@ class FillGaps:
     def push(self, chunk: Chunk) -> list[Chunk]:
         """Process one chunk; return what is ready."""
         if chunk.info is not self._info:
+            last = self._last
+            if last is not None and len(chunk) and isinstance(self._how, str):
+                check_alike(last, chunk)
             self._begin(chunk.info)
         if not chunk.gap_positions and not self._run:
             if len(chunk):

@@ -12,10 +12,13 @@ from rxstream.data.checked import misfit
 from rxstream.data.flow import Meter
 from rxstream.data.slab_store import SampleCopies
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.errors import ChunkError
+from rxstream.errors import ChunkError, DeviceError
+from rxstream.printable import get_logger
 from rxstream.window.subject import TimeWindowSubject
 
 __all__ = ["Ingest", "named"]
+
+_logger = get_logger(__name__)
 
 
 def named(info: StreamInfo, name: str) -> StreamInfo:
@@ -82,6 +85,30 @@ class Ingest:
             # counted first: a subscriber that has a chunk finds it in the statistics
             self.meter.push(chunk)
             self._subject.on_next(chunk)
+
+    def describe(self, info: StreamInfo) -> None:
+        """Take the description that the source gives as it is opened; between two openings.
+
+        Rate and clock stay those of the first opening; a change of the samples is a fault.
+        """
+        before, stamper = self.info, self._stamper
+        if stamper is None or info == before:
+            self.info = info
+            return
+        self.info = now = replace(
+            info, rate=before.rate, counter=before.counter,
+            device_clock=before.device_clock, quantum=before.quantum,
+        )  # fmt: skip
+        self._copies = SampleCopies[Any](now.shape, now.dtype)
+        stamper.describe(now)
+        if (now.shape, now.dtype) != (before.shape, before.dtype):
+            msg = (
+                f"{info.name}: it came back with samples {now.shape} {now.dtype}, they were "
+                f"{before.shape} {before.dtype}; what joins both ends with a ChunkError: bring "
+                "them to one shape and type first, with ops.map_data"
+            )
+            _logger.warning("%s", msg)
+            self._faults.report(DeviceError(msg))
 
     def overrun(self) -> None:
         """Call a loss that is found soon an overrun."""

@@ -106,6 +106,10 @@ class Stamper:
         self.found: list[ClockEvent | StampError] = []
         """Changes found in times that are out, and stamps set aside; take them, and empty it."""
 
+    def describe(self, info: StreamInfo) -> None:
+        """Take another description of the samples, of the same rate and clock."""
+        self._info = info
+
     @property
     def state(self) -> str:
         """State of the clock model, as in `Stamp.state`; raw without one."""

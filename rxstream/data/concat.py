@@ -14,7 +14,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown
 
-__all__ = ["concat", "overlapping", "unlike"]
+__all__ = ["check_alike", "concat", "overlapping", "unlike"]
 
 S = TypeVar("S", bound=np.generic, default=Any)
 
@@ -100,11 +100,17 @@ def concat(chunks: "Iterable[Chunk[S]]") -> "Chunk[S]":
 
 
 def _check_follows(before: "Chunk[Any]", item: "Chunk[Any]", like: "Chunk[Any]") -> None:
-    shape, dtype = like.data.shape[1:], like.data.dtype
-    if len(item) and (item.data.shape[1:] != shape or item.data.dtype != dtype):
-        raise unlike(like.info, shape, dtype, item)
+    if len(item):
+        check_alike(like, item)
     if item.covered_from < before.end:
         raise overlapping(before.info, before.end, item)
+
+
+def check_alike(before: "Chunk[Any]", item: "Chunk[Any]") -> None:
+    """Raise `ChunkError` if the samples of two chunks are of different shape or dtype."""
+    shape, dtype = before.data.shape[1:], before.data.dtype
+    if item.data.shape[1:] != shape or item.data.dtype != dtype:
+        raise unlike(before.info, shape, dtype, item)
 
 
 def overlapping(
@@ -143,7 +149,10 @@ def unlike(
     if name != item.info.name:
         remedy = "use the operator on each stream before they are merged"
     elif other.shape[1:] != shape:
-        remedy = "bring them to one shape before, with ops.map_data"
+        remedy = (
+            "bring them to one shape before, with ops.map_data, or take only what came before or "
+            f"since {item.start}, as with between(t0, t1)"
+        )
     else:
         kind = dtype if dtype.itemsize > other.dtype.itemsize else other.dtype
         remedy = "bring them to one type before" + (

@@ -1,0 +1,105 @@
+"""A device that comes back with samples of another kind: it says so, and nobody gets them mixed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import Manual, eventually
+
+from rxstream import Device, StreamInfo, sinks
+from rxstream import operators as ops
+from rxstream.acquisition.source import Close, Emit, Fail
+from rxstream.errors import ChunkError, DeviceError, DeviceLostError
+
+pytestmark = pytest.mark.real
+BEFORE = StreamInfo("camera", rate=100.0, shape=(24, 32, 3), dtype=np.uint8)
+AFTER = StreamInfo("camera", rate=100.0, shape=(12, 16, 3), dtype=np.uint8)
+
+
+class Changing(Manual):
+    """A source that says at each opening what it gives."""
+
+    def open(self, emit: Emit, fail: Fail) -> tuple[Close, StreamInfo]:  # type: ignore[override]
+        close = super().open(emit, fail)
+        return close, BEFORE if self.opened == 1 else AFTER
+
+
+class Lost:
+    """A device that has come back with smaller pictures; subscribe before `change`."""
+
+    def __init__(self) -> None:
+        self.source = Changing(BEFORE)
+        self.device = Device(self.source, reconnect=0.001)
+        self.faults: list[Exception] = []
+        self.device.faults.subscribe(self.faults.append)
+
+    def change(self) -> None:
+        self.source.emit(np.ones((5, *BEFORE.shape), np.uint8))
+        self.source.fail(DeviceLostError("unplugged"))
+        assert eventually(lambda: self.device.state == "open" and self.source.opened == 2)
+        self.source.emit(np.ones((7, *AFTER.shape), np.uint8))
+
+
+@pytest.fixture
+def lost() -> Iterator[Lost]:
+    made = Lost()
+    with made.device:
+        yield made
+
+
+def names_both(error: BaseException | None) -> bool:
+    return "(24, 32, 3)" in str(error) and "(12, 16, 3)" in str(error)
+
+
+def test_it_is_a_fault_and_each_chunk_says_what_it_has(lost: Lost) -> None:
+    chunks: list[Any] = []
+    lost.device.subscribe(chunks.append)
+    lost.change()
+    told = [e for e in lost.faults if type(e) is DeviceError]
+    assert len(told) == 1
+    assert names_both(told[0])
+    assert eventually(lambda: sum(map(len, chunks)) == 12)
+    assert [chunk.info.shape for chunk in chunks] == [BEFORE.shape, AFTER.shape]
+    assert all(chunk.data.shape[1:] == chunk.info.shape for chunk in chunks)
+    assert chunks[1].gaps[0].reason == "disconnect"
+
+
+def test_coming_back_the_same_is_no_change(lost: Lost) -> None:
+    lost.source.open = lambda emit, fail: (Manual.open(lost.source, emit, fail), BEFORE)  # type: ignore[assignment,method-assign,return-value]
+    lost.source.emit(np.ones((5, *BEFORE.shape), np.uint8))
+    lost.source.fail(DeviceLostError("unplugged"))
+    assert eventually(lambda: lost.device.state == "open" and lost.source.opened == 2)
+    assert [type(e) for e in lost.faults] == [DeviceLostError]
+
+
+def test_who_joins_them_is_told_what_to_do(lost: Lost) -> None:
+    errors: list[Any] = []
+    lost.device.pipe(ops.rechunk(4)).subscribe(lambda _: None, errors.append)
+    lost.change()
+    assert eventually(lambda: errors)
+    with pytest.raises(ChunkError, match="map_data") as raised:
+        lost.device.last(30)
+    for error in (errors[0], raised.value):
+        assert isinstance(error, ChunkError)
+        assert names_both(error)
+    changed = next(c.start for c in lost.device.past(30) if c.info.shape == AFTER.shape)
+    assert str(changed) in str(raised.value)
+    assert len(lost.device.between(changed, changed + 10**10)) == 7
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "csv"])
+def test_a_sink_refuses_the_others(suffix: str, lost: Lost, tmp_path: Path) -> None:
+    if suffix == "mkv":
+        pytest.importorskip("av")
+    sink = {"mkv": sinks.video, "csv": sinks.csv}[suffix](tmp_path / f"a.{suffix}")
+    stream = lost.device
+    if suffix == "csv":
+        stream = stream.pipe(ops.map_data(lambda x: x.reshape(len(x), -1)[:, :: len(x[0])]))
+    stream.subscribe(sink)
+    lost.change()
+    assert sink.wait(10)
+    assert isinstance(sink.error, ChunkError)
+    assert "map_data" in str(sink.error)
+    assert sink.samples == 5
