@@ -200,6 +200,7 @@ class Connection:
         with self._guard:
             if not self._closing.is_set():
                 self._opening, self._opened_at = opening, time.monotonic()
+                self.ingest.silence.begin(self._clock.now())
                 if self.state == "closed":
                     self.state = "open"
                 return True

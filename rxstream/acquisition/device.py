@@ -354,7 +354,10 @@ class Device(Blocks, Rewindable):
         connection = self._connection
         clock = connection.ingest.clock_state if connection else "closed"
         flow, log = self._meter.flow(), self._subject.log
-        return Stats.of(self.name, self.state, clock, flow, log, self.error)
+        silent = None
+        if connection is not None and connection.state == "open" and is_live(self.source):
+            silent = connection.ingest.silence.at(self._clock.now())
+        return Stats.of(self.name, self.state, clock, flow, log, self.error, silent)
 
     def __repr__(self) -> str:
         rate, held = self.info.rate, self._subject.log.held

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rxstream.acquisition.faults import Faults
+from rxstream.acquisition.silence import Silence
 from rxstream.acquisition.stamper import Stamper, Timestamps, clock_settings
 from rxstream.data.checked import misfit
 from rxstream.data.flow import Meter
@@ -62,6 +63,7 @@ class Ingest:
         self._stamper: Stamper | None = None
         self._copies: SampleCopies[Any] | None = None
         self.meter = Meter()
+        self.silence = Silence(steady=info.rate is not None)
 
     @property
     def clock_state(self) -> str:
@@ -73,6 +75,7 @@ class Ingest:
         info, data = self.info, np.asarray(reading.data)
         if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
             raise ChunkError(misfit(data, info))
+        self.silence.came(now)
         copies, stamper = self._copies, self._stamper
         if copies is None or stamper is None:
             copies, stamper = self._prepare()

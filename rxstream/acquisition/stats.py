@@ -62,6 +62,9 @@ class Stats:
         One entry each.
     error
         Why it is lost or has failed, or was when it was closed.
+    silent
+        For how long nothing has come [s], where that is unusual: longer than 2 s and ten times the
+        mean pause between its readings; of a stream without a rate, if these were even. Else None.
     """
 
     name: str
@@ -73,10 +76,18 @@ class Stats:
     nbytes: int
     subscribers: tuple[SubscriberStats, ...]
     error: Exception | None = None
+    silent: float | None = None
 
     @classmethod
     def of(
-        cls, name: str, state: str, clock: str, flow: Flow, log: Log, error: Exception | None = None
+        cls,
+        name: str,
+        state: str,
+        clock: str,
+        flow: Flow,
+        log: Log,
+        error: Exception | None = None,
+        silent: float | None = None,
     ) -> Self:
         """Return the statistics of a stream whose chunks lie in ``log``."""
         subscribers = tuple(
@@ -84,15 +95,19 @@ class Stats:
             for c, behind, lag in log.cursors()
         )
         return cls(
-            name, state, clock, flow, log.held, log.span / 1e9, log.nbytes, subscribers, error
-        )
+            name, state, clock, flow, log.held, log.span / 1e9, log.nbytes, subscribers, error,
+            silent,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         flow = self.flow
         rate = "" if flow.rate is None else f" at {flow.rate:.6g} Hz"
         if flow.ppm is not None:
             rate += f" ({flow.ppm:+.0f} ppm)"
-        lines = [f"{self.name} ({self.state}): {flow.samples} samples{rate}, {flow.lost} lost"]
+        state = (
+            self.state if self.silent is None else f"{self.state}, silent for {self.silent:.0f} s"
+        )
+        lines = [f"{self.name} ({state}): {flow.samples} samples{rate}, {flow.lost} lost"]
         if self.error is not None:
             lines.append(f"  {error_line(self.error)}")
         if flow.jitter_p50 is not None and flow.jitter_p99 is not None:

@@ -11,8 +11,10 @@ from rxstream import Chunk, Device, Gap, Reading, StreamInfo
 from rxstream import operators as ops
 from rxstream.acquisition.stats import Stats
 from rxstream.data.axis import Evidence
+from rxstream.data.clock import HostClock
 from rxstream.data.flow import Meter
 from rxstream.devices.simulated import Delay, Simulated
+from rxstream.errors import DeviceLostError
 from rxstream.testing import run_operator
 from rxstream.window.log import Log
 
@@ -171,3 +173,75 @@ def test_ppm_of_a_device_that_is_too_fast() -> None:
     assert flow.ppm is not None
     assert abs(flow.ppm - 20_000) < 8000
     assert flow.jitter_p50 is not None
+
+
+# -- silence --------------------------------------------------------------------------------------
+
+
+class HandClock(HostClock):
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 10**18
+
+    def now(self) -> int:
+        return self.time
+
+
+EVENTS = StreamInfo("events", dtype=np.dtype(np.int64), device_clock="host")
+
+
+def play(source: Manual, clock: HandClock, pauses: list[int]) -> None:
+    """Let a sample come after each pause [ms]."""
+    for pause in pauses:
+        clock.time += pause * MS
+        source.emit(Reading(np.arange(1), device_time=clock.time))
+
+
+@pytest.mark.parametrize(
+    ("info", "pauses", "idle", "silent"),
+    [
+        (INFO, [], 1900, None),  # it may take a while to begin
+        (INFO, [], 6000, 6.0),
+        (INFO, [1000] * 5, 9900, None),  # it sends once in a second
+        (INFO, [1000] * 5, 10_100, 10.1),
+        (INFO, [10] * 5, 6000, 6.0),
+        (EVENTS, [], 60_000, None),  # nobody has pressed a key
+        (EVENTS, [100, 300, 3000, 100] * 5, 60_000, None),
+        (EVENTS, [100, 110] * 10, 6000, 6.0),  # asked on a schedule
+    ],
+)
+def test_unusual_silence_is_told(
+    info: StreamInfo, pauses: list[int], idle: int, silent: float | None
+) -> None:
+    clock, source = HandClock(), Manual(info)
+    with Device(source, clock=clock) as device:
+        play(source, clock, pauses)
+        assert device.stats().silent is None
+        clock.time += idle * MS
+        stats = device.stats()
+        assert stats.silent == (None if silent is None else pytest.approx(silent))
+        told = "" if silent is None else f", silent for {silent:.0f} s"
+        assert f"{info.name} (open{told}): " in str(stats)
+        play(source, clock, [0])
+        assert device.stats().silent is None
+
+
+def test_silence_ends_with_a_loss_and_begins_with_the_return() -> None:
+    clock, source = HandClock(), Manual()
+    with Device(source, clock=clock, reconnect=0.001) as device:
+        clock.time += 6000 * MS
+        source.fail(DeviceLostError("gone"))
+        assert eventually(lambda: device.state == "open" and source.opened == 2)
+        assert device.stats().silent is None
+        clock.time += 6000 * MS
+        assert device.stats().silent == pytest.approx(6.0)
+    assert device.stats().silent is None
+
+
+def test_a_file_that_waits_for_its_reader_is_not_silent() -> None:
+    clock = HandClock()
+    with Device(Manual(live=False), clock=clock) as device:
+        clock.time += 60_000 * MS
+        assert device.stats().silent is None
