@@ -59,3 +59,28 @@ class Manual:
             self.closed += 1
 
         return close
+
+
+class Hanging(Manual):
+    """Hangs in open or close until it is released."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where, self.release, self.hangs = where, threading.Event(), threading.Event()
+
+    def _hang(self, where: str) -> None:
+        if where == self.where:
+            self.hangs.set()
+            self.release.wait(20)
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        self._hang("open")
+        if self.opened:
+            self._hang("open again")
+        close = super().open(emit, fail)
+
+        def closing() -> None:
+            self._hang("close")
+            close()
+
+        return closing
