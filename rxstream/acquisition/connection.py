@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from rxstream.acquisition.backoff import Backoff
-from rxstream.acquisition.driver import DriverCall, wrap_error
+from rxstream.acquisition.driver import DriverCall, wrap_error, wrap_given
 from rxstream.acquisition.failures import note_failure
 from rxstream.acquisition.faults import Faults
 from rxstream.acquisition.ingest import Ingest, named
@@ -27,6 +27,7 @@ from rxstream.errors import (
     RxStreamError,
     StampError,
 )
+from rxstream.flag import Flag
 from rxstream.printable import error_text, get_logger
 from rxstream.window.subject import TimeWindowSubject
 
@@ -86,9 +87,10 @@ class Connection:
             timestamps=timestamps, path_delay=path_delay,
             live=is_live(source), slept=clock.slept,
         )  # fmt: skip
-        self._guard = threading.Lock()
+        # re-entrant: a signal handler may close the device in the midst of anything
+        self._guard = threading.RLock()
         self._turn = threading.RLock()  # that of all its openings
-        self._closing = threading.Event()
+        self._closing = Flag()
         self._opening: Opening | None = None
         self._supervisor: threading.Thread | None = None
         self._hanging: list[DriverCall] = []  # calls of the driver that have not returned in time
@@ -191,7 +193,10 @@ class Connection:
         return ""
 
     def _new_opening(self) -> Opening:
-        return Opening(self._source, self._clock, self._turn, self.ingest.append, self._lose)
+        return Opening(
+            self._source, self._clock, self._turn, self.ingest.append, self._lose,
+            name=self._name, live=is_live(self._source), max_bytes=self.subject.log.max_bytes,
+        )  # fmt: skip
 
     def _begin(self, opening: Opening, info: StreamInfo | None) -> bool:
         """Let a source that has been opened be the one; False if the device is to be closed."""
@@ -239,20 +244,20 @@ class Connection:
 
     # -- loss and return ----------------------------------------------------------------------
 
-    def _lose(self, opening: Opening, error: Exception) -> None:
+    def _lose(self, opening: Opening, given: object) -> None:
         """Take an error of the source, most often in its own thread.
 
         It cannot be closed there, so another thread takes over; there it is logged as well, for
         handlers may be slow.
         """
-        if isinstance(error, OverrunError | StampError):
-            if isinstance(error, OverrunError):
+        if isinstance(given, OverrunError | StampError):
+            if isinstance(given, OverrunError):
                 self.ingest.overrun()
-            self._report(error)
+            self._report(given)
             return
         if not opening.cut():  # another thread has just reported the same
             return
-        error = wrap_error(self._name, error)
+        error = wrap_given(self._name, given)
         run: Callable[[], None]
         backoff = self._backoff
         if backoff is not None and self._may_return(error):

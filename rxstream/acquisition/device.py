@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import Self
 
 from reactivex import abc
@@ -25,6 +26,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import (
     ChunkError,
     DeviceBusyError,
+    DeviceClosedError,
     DeviceError,
     ParameterError,
     RxStreamError,
@@ -128,6 +130,7 @@ class Device(Blocks, Rewindable):
         self._connection: Connection | None = None
         self._opening: Connection | None = None  # the one whose driver is opening
         self._last: Connection | None = None  # the last one that was closed
+        self._held: list[Connection] = []  # whose hardware may be open, also after Ctrl-C
         self._closing = False  # its driver closes
         self._named: weakref.WeakSet[SubscriberWorker] = weakref.WeakSet()  # warned of by `close`
         self._error: Exception | None = None  # of the last one, or of another process
@@ -191,15 +194,16 @@ class Device(Blocks, Rewindable):
         """
         deadline = time.monotonic() + _TURN_TIMEOUT
         if not self._life.acquire(timeout=_TURN_TIMEOUT):
-            raise self._busy()
+            raise DeviceBusyError(
+                f"{self.name}: its driver is still opening or closing elsewhere, for more than "
+                f"{_TURN_TIMEOUT:g} s"
+            )
         try:
             connection = self._connection
-            if connection is not None and connection.state == "failed":
-                self._shut()
-            elif connection is not None:
+            if connection is not None and connection.state not in ("failed", "closed"):
                 return self
-            last = self._last
-            if last is not None:
+            self._shut()  # what has failed, or what Ctrl-C has left
+            if (last := self._last) is not None:
                 hanging = last.wait_free(deadline - time.monotonic(), _GIVEN_UP_TIMEOUT)
                 if hanging:
                     raise DeviceBusyError(f"{self.name}: {hanging}")
@@ -209,12 +213,6 @@ class Device(Blocks, Rewindable):
         connection.start()  # may wait for a subscriber, and that one for us
         return self
 
-    def _busy(self) -> DeviceBusyError:
-        return DeviceBusyError(
-            f"{self.name}: its driver is still opening or closing elsewhere, for more than "
-            f"{_TURN_TIMEOUT:g} s"
-        )
-
     def _connect(self) -> Connection:
         """Open the source for the next stream."""
         subject = self._next
@@ -223,18 +221,27 @@ class Device(Blocks, Rewindable):
             timestamps=self._timestamps, path_delay=self._path_delay, backoff=self._backoff,
             clock=self._clock,
         )  # fmt: skip
+        close_at_exit(self)
+        self._held.append(connection)
         self._opening = connection
         try:
             connection.open()
+        except Exception:
+            with suppress(ValueError):  # its driver has opened nothing, or closed it
+                self._held.remove(connection)
+            raise
         finally:
             self._opening = None
         with self._guard:
-            self._connection, self._subject = connection, subject
             self._meter = connection.ingest.meter
             self._error, self._inherited = None, False
+            self._subject, self._connection = subject, connection
         self._opened_in = current_delivery()
         self._waiting.end()
-        close_at_exit(self)
+        if connection not in self._held:
+            # a signal handler of this thread has closed it in between
+            self._shut()
+            raise DeviceClosedError(f"{self.name} was closed while it was being opened")
         return connection
 
     def close(self, drain: Duration = 5.0) -> None:
@@ -288,18 +295,32 @@ class Device(Blocks, Rewindable):
 
     def _shut(self) -> Exception | None:
         with self._guard:
-            connection, self._connection = self._connection, None
-            if connection is None:
-                return None
-            self._last = connection
-            if self._next is connection.subject:
-                self._next = self._new_subject()
+            connection = self._connection
+            if connection is not None:
+                self._last = connection
+                if connection not in self._held:
+                    self._held.append(connection)
+                if self._next is connection.subject:
+                    self._next = self._new_subject()
+                self._connection = None
+        error: Exception | None = None
+        for held in list(self._held):
+            error = self._shut_one(held) or error
+        return error
+
+    def _shut_one(self, connection: Connection) -> Exception | None:
+        """Close one connection; it is held until that is done, whatever interrupts this thread."""
         self._closing = True
         try:
-            return connection.shut(DRIVER_TIMEOUT)
+            error = connection.shut(DRIVER_TIMEOUT)
         finally:
             self._closing, self._error = False, connection.error
-            connection.subject.on_completed()
+            # one whose opening was interrupted has given nothing: the next one takes its stream
+            if connection.subject is not self._next:
+                connection.subject.on_completed()
+        with suppress(ValueError):
+            self._held.remove(connection)
+        return error
 
     def _drain(self, wait: float) -> None:
         """Wait until subscribers of the last stream have had everything, up to ``wait`` [s]."""
@@ -318,7 +339,7 @@ class Device(Blocks, Rewindable):
             )  # fmt: skip
         self._faults.drain(deadline - time.monotonic())
         with self._guard:
-            if self._connection is None:
+            if self._connection is None and not self._held:
                 forget_at_exit(self)
 
     def wait(self, timeout: Duration | None = None) -> bool:
@@ -377,6 +398,7 @@ class Device(Blocks, Rewindable):
         used = self._connection is not None or self._subject is not self._next
         self._guard, self._life = threading.RLock(), threading.RLock()
         self._connection = self._opening = self._last = None
+        self._held = []
         self.leave_blocks()
         self._meter = Meter()
         self._faults.renew()
@@ -437,7 +459,7 @@ class Device(Blocks, Rewindable):
                     return self._subject
                 if self._next is self._subject:
                     self._next = self._new_subject()
-            elif not over and _is_past(start, self._subject.log):
+            elif not over and start.is_in(self._subject.log):
                 return self._subject
             following = self._next
         self._waiting.begin()
@@ -466,14 +488,6 @@ class Device(Blocks, Rewindable):
                 return Chunk.empty(self.info, self._clock.now())
         # the first chunk has come just now
         return log.between(t0, t1)
-
-
-def _is_past(start: StartPosition, log: Log) -> bool:
-    """Whether a start lies in a stream that has ended; one after its end is of the next."""
-    newest = log.newest()
-    if start.to is not None:
-        return newest is not None and start.to < newest.end
-    return start.back is not None
 
 
 def _forget_parents() -> None:

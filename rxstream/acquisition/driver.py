@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from rxstream.errors import DeviceError, DeviceLostError, EndOfStream, RxStreamError
-from rxstream.printable import error_line
+from rxstream.errors import DeviceError, DeviceLostError, EndOfStream, ParameterError, RxStreamError
+from rxstream.flag import Flag
+from rxstream.printable import error_line, printable, shown
 
-__all__ = ["DriverCall", "wrap_error"]
+__all__ = ["DriverCall", "wrap_error", "wrap_given"]
 
 
 def wrap_error(
@@ -28,6 +29,31 @@ def wrap_error(
     wrapped = kind(f"{name}: {error_line(error)}")
     wrapped.__cause__ = error
     return wrapped
+
+
+def wrap_given(name: str, given: object) -> Exception:
+    """Return an error of ours for what a driver has called ``fail`` with.
+
+    A text is the message of a `DeviceLostError`; what is neither that nor an exception is a mistake
+    of who wrote the source.
+
+    Examples
+    --------
+    >>> wrap_given("mic", "cable out")
+    DeviceLostError('mic: cable out')
+    >>> wrap_given("mic", TimeoutError)
+    DeviceLostError('mic: TimeoutError')
+    >>> wrap_given("mic", None)
+    ParameterError('mic: its driver must call fail with an exception or a text, not None')
+    """
+    if isinstance(given, type) and issubclass(given, BaseException):
+        return DeviceLostError(f"{name}: {given.__name__}")
+    if isinstance(given, BaseException):
+        return wrap_error(name, given)
+    if isinstance(given, str):
+        return DeviceLostError(f"{name}: {printable(given)}")
+    msg = f"{name}: its driver must call fail with an exception or a text, not {shown(given)}"
+    return ParameterError(msg)
 
 
 class DriverCall:
@@ -63,7 +89,7 @@ class DriverCall:
         self.error: BaseException | None = None
         self.harmless = False
         self._call = call
-        self._done = threading.Event()
+        self._done = Flag()
         if here:
             self._run()
             return

@@ -2,18 +2,18 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from threading import get_ident
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.acquisition.driver import DriverCall
+from rxstream.acquisition.early import Early, Failure, Item
 from rxstream.acquisition.source import Close, Source
 from rxstream.data.clock import HostClock
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.errors import ParameterError
+from rxstream.errors import DeviceError, ParameterError
+from rxstream.flag import Flag
 from rxstream.printable import shown
 
 __all__ = ["Opening"]
@@ -23,8 +23,6 @@ _LOOK = 0.1
 
 # What `Source.open` may give back: how to close, and a description.
 _PARTS = 2
-
-_Item: TypeAlias = Reading | Exception
 
 
 class Opening:
@@ -40,7 +38,7 @@ class Opening:
         _early                 | []   [a]     [a, b]       | None              | None
         turn                   |                           | held              |
 
-    ``_guard`` protects ``_early``, ``_accepts`` and ``_close``; nothing foreign is called while it
+    ``_guard`` protects ``_early`` and the flags; nothing foreign is called while it
     is held. ``turn`` is held while a reading is processed; the openings of a device share it, so
     that one which is given up does not write beside the next. It is an RLock, since a subscriber
     that gets a reading may make the source emit in the same thread.
@@ -56,7 +54,14 @@ class Opening:
     take
         Processes a reading with its arrival [ns].
     fail
-        Takes an error of the source, or of ``take``.
+        Takes what the source has called its ``fail`` with, or an error of ``take``.
+    name
+        Name of the stream.
+    live
+        Whether the source waits for nobody: a file waits where what it emits becomes too much.
+    max_bytes
+        Bytes kept of what is emitted before `open` has returned: as many as the window holds. Of a
+        live source the oldest readings are dropped then, which is an `OverrunError`.
     """
 
     def __init__(
@@ -65,15 +70,27 @@ class Opening:
         clock: HostClock,
         turn: threading.RLock,
         take: Callable[[Reading, int], None],
-        fail: "Callable[[Opening, Exception], None]",
+        fail: "Callable[[Opening, object], None]",
+        *,
+        name: str,
+        live: bool,
+        max_bytes: int,
     ) -> None:
         self._source, self._clock, self._turn = source, clock, turn
+        self._name, self._live = name, live
+        self._opener = 0  # thread that opens it
+        self._begun = Flag()
         self._take, self._fail = take, fail
-        self._guard = threading.Lock()
+        # re-entrant: a signal handler may close the device in the midst of anything
+        self._guard = threading.RLock()
         self._accepts = True
         self._opened = self._given_up = False
-        self._close: Close | None = None
-        self._early: list[tuple[_Item, int]] | None = []
+        self._results: list[object] = []  # what the source's `open` has returned
+        self._to_close = [True]  # taken out by who closes it: once
+        self._call: DriverCall | None = None  # that closes it
+        self._told = False  # how that ended
+        self._closed = Flag()
+        self._early: Early | None = Early(max_bytes)
         self._inside = 0  # thread of the source, while it is in here
 
     # -- the device's side --------------------------------------------------------------------
@@ -83,18 +100,25 @@ class Opening:
 
         One that is given up meanwhile is closed at once.
         """
+        self._opener = get_ident()
         try:
-            result = self._source.open(self._emit, self._emit_error)
+            # One call, in C: where Ctrl-C comes as the source returns, the hardware is known, and
+            # can be closed.
+            self._results.extend(map(self._source.open, (self._emit,), (self._emit_error,)))
         except BaseException:
             self.cut()
             raise
-        close, info = self._parts(result)
+        if not self._results:  # as `map` takes it
+            self.cut()
+            msg = f"open of {type(self._source).__name__} raised StopIteration"
+            raise DeviceError(msg)
+        _close, info = self._parts(self._results[0])
         with self._guard:
             given_up = self._given_up
             if not given_up:
-                self._close, self._opened = close, True
+                self._opened = True
         if given_up:
-            close()
+            self._close_once()
         return info
 
     def _parts(self, result: object) -> tuple[Close, StreamInfo | None]:
@@ -123,10 +147,12 @@ class Opening:
             return
         try:
             with self._guard:
-                early, self._early = self._early or [], None
+                early, self._early = self._early, None
+                items = [] if early is None else early.take(self._name)
+            self._begun.set()
             if begin is not None:
                 begin()
-            for item, arrival in early:
+            for item, arrival in items:
                 self._process(item, arrival)
         finally:
             self._turn.release()
@@ -162,13 +188,41 @@ class Opening:
         """
         self.cut()
         with self._guard:
-            close, self._close = self._close, None
-        if close is None:
-            return None
+            if self._told or self._closer() is None:
+                return None
+            call, begun = self._call, not self._to_close
         # A driver's close waits for its own thread; that one must not wait for another to close.
-        call = DriverCall(name, "close", close, here=self.is_inside())
+        if begun and self.is_inside():
+            return None
+        if call is None:
+            # where Ctrl-C comes before the next line, `close` can be called again
+            call = DriverCall(name, "close", self._close_once, here=self.is_inside())
+            self._call = call
         call.wait(timeout)
-        return call
+        with self._guard:
+            told, self._told = self._told, True
+        return None if told else call
+
+    def _closer(self) -> Close | None:
+        """Return how to close it, if it was opened."""
+        result = self._results[0] if self._results else None
+        close: Any = result[0] if isinstance(result, tuple) and result else result
+        return close if callable(close) else None
+
+    def _close_once(self) -> None:
+        """Stop the hardware; who comes second waits for the first."""
+        close = self._closer()
+        if close is None:
+            return
+        try:
+            self._to_close.pop()
+        except IndexError:
+            self._closed.wait()
+            return
+        try:
+            close()
+        finally:
+            self._closed.set()
 
     def is_inside(self) -> bool:
         """Whether the calling thread is that of the source."""
@@ -182,24 +236,29 @@ class Opening:
             return
         if not isinstance(reading, Reading):
             reading = Reading(reading)
-        if self._early is not None and self._put_early(_copied(reading), arrival):
+        if self._early is not None and self._put_early(reading, arrival):
             return
         self._pass(reading, arrival)
 
-    def _emit_error(self, error: Exception) -> None:
-        if self._early is not None and self._put_early(error, 0):
+    def _emit_error(self, given: object) -> None:
+        if self._early is not None and self._put_early(Failure(given), 0):
             return
-        self._pass(error, 0)
+        self._pass(Failure(given), 0)
 
-    def _put_early(self, item: _Item, arrival: int) -> bool:
+    def _put_early(self, item: Item, arrival: int) -> bool:
         """Keep what comes before `open` is back; False if that has just been processed."""
-        with self._guard:
-            if self._early is None:
-                return False
-            self._early.append((item, arrival))
-            return True
+        waits = not self._live and get_ident() != self._opener
+        while self._accepts:
+            with self._guard:
+                if self._early is None:
+                    return False
+                if not waits or not self._early.full:
+                    self._early.put(item, arrival)
+                    return True
+            self._begun.wait(_LOOK)
+        return True
 
-    def _pass(self, item: _Item, arrival: int) -> None:
+    def _pass(self, item: Item, arrival: int) -> None:
         """Process an item when others have been."""
         if not self._take_turn():
             return
@@ -217,23 +276,13 @@ class Opening:
                 return False
         return True
 
-    def _process(self, item: _Item, arrival: int) -> None:
+    def _process(self, item: Item, arrival: int) -> None:
         if not self._accepts:
             return
-        if isinstance(item, Exception):
-            self._fail(self, item)
+        if isinstance(item, Failure):
+            self._fail(self, item.given)
             return
         try:
             self._take(item, arrival)
         except Exception as error:  # noqa: BLE001 - in a driver's callback nobody could catch it
             self._fail(self, error)
-
-
-def _copied(reading: Reading) -> Reading:
-    """Return a reading that keeps nothing of the driver's own."""
-    stamps = reading.device_time
-    return replace(
-        reading,
-        data=np.array(reading.data),
-        device_time=stamps.copy() if isinstance(stamps, np.ndarray) else stamps,
-    )

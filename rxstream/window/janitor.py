@@ -26,8 +26,8 @@ class Janitor:
     def forget_all(self) -> None:
         """Start over without calls or a thread: a forked child has not got its parent's threads."""
         self._change = threading.Condition()
-        self._calls: dict[int, tuple[weakref.WeakMethod[Any], float]] = {}
-        self._due: dict[int, float] = {}
+        # method, interval [s], when it is due [s]; one entry, so that Ctrl-C leaves no half of it
+        self._calls: dict[int, tuple[weakref.WeakMethod[Any], float, float]] = {}
         self._thread: threading.Thread | None = None
         self._next_key = 0
 
@@ -41,15 +41,14 @@ class Janitor:
         """
         with self._change:
             key = self._next_key = self._next_key + 1
-            self._calls[key] = weakref.WeakMethod(method), every
-            self._due[key] = time.monotonic() + every
+            self._calls[key] = weakref.WeakMethod(method), every, time.monotonic() + every
             if self._thread is None:
                 self._start()
             self._change.notify()
 
         def cancel() -> None:
             with self._change:
-                self._forget(key)
+                self._calls.pop(key, None)
                 thread = self._thread
                 self._change.notify_all()
                 # called from inside the method, it cannot wait for its own thread
@@ -72,10 +71,6 @@ class Janitor:
             return
         self._thread = thread
 
-    def _forget(self, key: int) -> None:
-        self._calls.pop(key, None)
-        self._due.pop(key, None)
-
     def _run(self) -> None:
         while True:
             with self._change:
@@ -83,16 +78,15 @@ class Janitor:
                     self._thread = None
                     self._change.notify_all()
                     return
-                key, due = min(self._due.items(), key=lambda item: item[1])
+                key, (ref, every, due) = min(self._calls.items(), key=lambda item: item[1][2])
                 wait = due - time.monotonic()
                 if wait > 0:
                     self._change.wait(wait)
                     continue
-                ref, every = self._calls[key]
-                self._due[key] = time.monotonic() + every
+                self._calls[key] = ref, every, time.monotonic() + every
             if not _call(ref()):
                 with self._change:
-                    self._forget(key)
+                    self._calls.pop(key, None)
 
 
 def _call(method: Callable[[], bool] | None) -> bool:

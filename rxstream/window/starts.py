@@ -56,6 +56,13 @@ class StartPosition:
         since = self.since(log)
         return since is not None and since < log.since(0)
 
+    def is_in(self, log: Log) -> bool:
+        """Whether it lies in a stream that has ended; one after its end is of the next."""
+        newest = log.newest()
+        if self.to is not None:
+            return newest is not None and self.to < newest.end
+        return self.back is not None
+
     def since(self, log: Log) -> int | None:
         """Return the time [ns] at which it lies in a log at present; None for "now".
 

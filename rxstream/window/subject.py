@@ -177,9 +177,11 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
         self._ended.set()
         with self._guard:
             self._tidy = False
-            unwatch, self._unwatch = self._unwatch, None
+            unwatch = self._unwatch
         if unwatch is not None:
             unwatch()
+            # afterwards: where Ctrl-C comes in between, the next end does it again
+            self._unwatch = None
 
     def _watch(self) -> None:
         """Have the janitor trim the window while it is idle."""
@@ -198,7 +200,8 @@ class TimeWindowSubject(Rewindable, Subject[Chunk]):
     def trim(self) -> bool:
         """Expire chunks by the clock while nothing new comes; return whether to call again."""
         if self._log.trim_idle():
-            return True
+            # after the end nobody may be left who would cancel it
+            return not self._ended.is_set()
         self._unwatch = None
         # A chunk that came just before that line found the window watched still.
         if self._log.start < self._log.stop:
