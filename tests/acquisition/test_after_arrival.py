@@ -88,8 +88,8 @@ def test_whatever_the_evidence(data: st.DataObject) -> None:
         arrival += step
         items.append(data.draw(readings(info, arrival, first)))
         first += len(items[-1].data)
-    # A sound driver's stamps of blocks are smoothed as they are: PortAudio on PulseAudio means times
-    # some ms after the arrival.
+    # A sound driver's stamps of blocks are smoothed as they are: PortAudio on PulseAudio means
+    # times some ms after the arrival.
     single = any(isinstance(reading.device_time, int) for reading in items)
     driver = mode == "corrected" and info.device_clock == "host" and info.rate and single
     chunks = stamped(Stamper(info, mode, settings, live=True), items, checked=not driver)
