@@ -18,7 +18,7 @@ __all__ = ["Rotation"]
 
 _logger = get_logger(__name__)
 
-# names have the second in which a file begins
+# files of less are many, and their names of milliseconds would be taken soon
 _MIN_SPAN = 1_000_000_000  # [ns]
 
 
@@ -28,8 +28,9 @@ class Rotation:
     Parameters
     ----------
     path
-        ``drive.asc`` gives ``drive_20261129T215510Z.asc``, by the UTC time of its first sample;
-        a file of that name is never replaced: the next is ``drive_20261129T215510Z-2.asc``.
+        ``drive.asc`` gives ``drive_20261129T215510.250Z.asc``, by the UTC time of its first
+        sample. A file of that name is never replaced: the next is
+        ``drive_20261129T215510.250Z_002.asc``. So the names sort by time.
     rotate
         Sample time of each file [s], at least 1; None: one file, at ``path`` itself.
     keep
@@ -106,7 +107,7 @@ class Rotation:
         path, number = self._path.with_name(stem + self._suffix), 1
         while not _reserve(path):
             number += 1
-            path = self._path.with_name(f"{stem}-{number}{self._suffix}")
+            path = self._path.with_name(f"{stem}_{number:03}{self._suffix}")
         return path
 
     def delete_old(self, written: Sequence[Path]) -> None:
@@ -118,7 +119,7 @@ class Rotation:
         if self._keep is None:
             return
         name = re.compile(
-            rf"{re.escape(self._stem)}_(\d{{8,}}T\d{{6}}Z)(?:-(\d+))?{re.escape(self._suffix)}"
+            rf"{re.escape(self._stem)}_(\d{{8,}}T\d{{6}}\.\d{{3}}Z)(?:_(\d{{3,}}))?{re.escape(self._suffix)}"
         )
         found = [
             (match[1], int(match[2] or 1), path)
@@ -180,6 +181,6 @@ def _reserve(path: Path) -> bool:
 
 
 def _utc(time: int) -> str:
-    """Return a time [ns] as in ``20261129T215510Z``."""
-    text = str(np.datetime64(time // 1_000_000_000, "s"))
+    """Return a time [ns] as in ``20261129T215510.250Z``."""
+    text = str(np.datetime64(time // 1_000_000, "ms"))
     return text.replace("-", "").replace(":", "") + "Z"
