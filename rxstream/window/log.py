@@ -220,7 +220,12 @@ class Log:
         held, span = self.held, self.span / 1e9
         larger = ""
         if held:
-            larger = f", as max_bytes={_rounded_up(self.max_bytes * span / held):_}"
+            # what is kept may be more than allowed: the newest chunk stays, however large it is;
+            # and room for that one beside the whole history
+            store, newest = self._store, self.newest()
+            chunk = newest.duration if newest else 0.0
+            need = store.nbytes * (span + chunk) / held
+            larger = f", as max_bytes={_rounded_up(max(need, self.max_bytes * span / held)):_}"
         msg = (
             f"{self.name}: max_bytes, {self.max_bytes / 1e6:.3g} MB, holds {held:.3g} s of the "
             f"{span:g} s of history; make it more{larger}, or the history shorter"

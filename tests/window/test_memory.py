@@ -1,6 +1,7 @@
 """What is held: by slow subscribers, by a window short of bytes, by a subject nobody has."""
 
 import gc
+import re
 import threading
 import weakref
 from collections.abc import Callable
@@ -158,6 +159,25 @@ def test_a_short_history_is_reported_once_with_figures_and_remedy() -> None:
     )
     assert subject.log.nbytes <= 100_000
     subject.on_completed()
+
+
+@pytest.mark.parametrize("samples", [10, 1000, 40_000])
+@pytest.mark.parametrize("max_bytes", [5_000, 100_000])
+def test_the_remedy_of_a_short_history_is_enough(samples: int, max_bytes: int) -> None:
+    """Also where one chunk alone is more than the bytes allowed."""
+
+    def run(most: int) -> list[RxStreamError]:
+        reported: list[RxStreamError] = []
+        subject = TimeWindowSubject(60.0, max_bytes=most, report=reported.append)
+        for k in range(70_000 // samples + 2):
+            subject.on_next(ramp(samples * k, samples))
+        subject.on_completed()
+        return reported
+
+    (error,) = run(max_bytes)
+    remedy = re.search(r"max_bytes=([\d_]+)", str(error))
+    assert remedy
+    assert run(int(remedy[1])) == []
 
 
 def test_a_history_bounded_by_time_is_not_reported() -> None:
