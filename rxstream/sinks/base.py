@@ -1,5 +1,6 @@
 """The base of every sink: an Rx observer of chunks, and a context manager."""
 
+import os
 import threading
 import time
 from abc import abstractmethod
@@ -34,7 +35,9 @@ class Sink(abc.ObserverBase[Chunk]):
     therefore, put the sink before the device: the device is closed first, and its last chunks are
     written.
 
-    Disposing of its subscription closes it too. It takes no second subscription.
+    Disposing of its subscription closes it too. It takes no second subscription. It belongs to the
+    process that subscribed it: in a child that is forked then it is closed, and the child touches
+    nothing of it.
 
     Authors write `write` and `finish`, and `start` if there is something to open. These are
     never called at the same time, `finish` exactly once. One that writes files derives from
@@ -72,6 +75,8 @@ class Sink(abc.ObserverBase[Chunk]):
         self._name = checked_name(name, f"{type(self).__name__}: name")
         self._guard = threading.RLock()
         self._done = Flag()
+        # the process that writes, from the subscription or the first chunk on
+        self._owner: int | None = None
         # somebody has waited in vain to close it: the write under way does it
         self._to_close = False
         # when the write under way began, on the monotonic clock [s]
@@ -128,7 +133,7 @@ class Sink(abc.ObserverBase[Chunk]):
     @property
     def closed(self) -> bool:
         """Whether it is closed and takes no more chunks."""
-        return self._done.is_set()
+        return self._done.is_set() or self._is_inherited
 
     @property
     def error(self) -> BaseException | None:
@@ -148,7 +153,7 @@ class Sink(abc.ObserverBase[Chunk]):
         closed
             False if it is still open after that time.
         """
-        return self._done.wait(
+        return self._is_inherited or self._done.wait(
             None if timeout is None else to_span(timeout, "timeout", zero=True) / 1e9
         )
 
@@ -164,6 +169,9 @@ class Sink(abc.ObserverBase[Chunk]):
             Any error of `finish`, and of writing since the last chunk, e.g. `SinkError` if the disk
             is full.
         """
+        # no lock, which a thread of the parent may have held when this process was forked
+        if self._is_inherited:
+            return
         since, now = self._writing_since, time.monotonic()
         if not self._guard.acquire(timeout=max(0.0, (since or now) + _PATIENCE - now)):
             self._to_close = True
@@ -203,6 +211,8 @@ class Sink(abc.ObserverBase[Chunk]):
         RxStreamError
             If the sink has a subscription already, or is closed.
         """
+        if self._is_inherited:
+            raise self._too_late()
         with self._guard:
             if self.closed:
                 raise self._too_late()
@@ -212,7 +222,7 @@ class Sink(abc.ObserverBase[Chunk]):
                     "a second sink, or merge the streams before one: ops.merge_by_time(...)"
                 )
                 raise RxStreamError(msg)
-            self._subscribed = True
+            self._subscribed, self._owner = True, os.getpid()
 
     def on_dispose(self) -> None:
         """Close; a stream calls this when the subscription is disposed of."""
@@ -233,6 +243,8 @@ class Sink(abc.ObserverBase[Chunk]):
         Exception
             Any error of `start` and `write`, and of writing since the last chunk, e.g. `SinkError`.
         """
+        if self._is_inherited:
+            raise self._too_late()
         with self._guard:
             self._raise_earlier()
             if self._done.is_set() or self._to_close:
@@ -255,6 +267,8 @@ class Sink(abc.ObserverBase[Chunk]):
 
     def on_error(self, error: Exception) -> None:
         """Close; keep the stream's error in `error`."""
+        if self._is_inherited:
+            return
         with self._guard:
             if self._done.is_set():
                 return
@@ -268,6 +282,11 @@ class Sink(abc.ObserverBase[Chunk]):
         self.close()
 
     # -- inside, for `FileSink` too -----------------------------------------------------------
+
+    @property
+    def _is_inherited(self) -> bool:
+        """Whether another process, which this one was forked from, writes with it."""
+        return self._owner is not None and self._owner != os.getpid()
 
     def _end(self) -> None:
         """Finish, once; the guard is held."""
@@ -297,6 +316,7 @@ class Sink(abc.ObserverBase[Chunk]):
             raise ChunkError(msg)
         info, known = chunk.info, self._info
         if known is None:
+            self._owner = os.getpid()
             self._info = info
             self.start(chunk)
             return
@@ -323,6 +343,11 @@ class Sink(abc.ObserverBase[Chunk]):
             _logger.warning("%s: closing after an error failed too: %s", self._name, text)
 
     def _too_late(self) -> RxStreamError:
+        if self._is_inherited:
+            return RxStreamError(
+                f"{self._name} belongs to process {self._owner}, which this one was forked from, "
+                "and takes nothing here: make a sink of its own for each process"
+            )
         why = f" (it ended with {error_repr(self._error)})" if self._error else ""
         return RxStreamError(
             f"{self._name} is closed{why} and takes nothing more: make a new sink to subscribe "

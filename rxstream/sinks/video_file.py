@@ -1,7 +1,10 @@
 """A video file that can be read at every moment, encoded and written by FFmpeg through PyAV."""
 
+import ctypes
 import io
+import os
 import struct
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
@@ -24,6 +27,9 @@ _AVI_COUNTS = ((b"avih", 24, 48), (b"strh", 100, 140))
 # in the head of a Matroska file: the room that FFmpeg leaves for the duration, and its element
 _NO_DURATION = b"\xec\x01\0\0\0\0\0\0\2\0\0"
 _DURATION = b"\x44\x89\x88"
+
+
+_open_files: "weakref.WeakSet[VideoFile]" = weakref.WeakSet()
 
 
 class VideoFile:
@@ -78,6 +84,7 @@ class VideoFile:
                 )
                 raise ParameterError(msg) from error
             raise
+        _open_files.add(self)
         self._count = self._muxed = 0
         # packets that the muxer has, and the file has not
         self._waiting: list[Any] = []
@@ -208,3 +215,15 @@ def _set_fragment_start(fragment: bytearray, time: int) -> None:
     at = fragment.index(b"tfdt") + 4
     long = fragment[at] == 1
     struct.pack_into(">Q" if long else ">L", fragment, at + 4, time)
+
+
+if hasattr(os, "register_at_fork"):
+
+    def _keep_for_ever() -> None:
+        # FFmpeg waits for the threads of an encoder when it is freed: in a forked child there are
+        # none, and it would wait for ever
+        for file in _open_files:
+            for part in (file._muxer, file._stream, file._stream.codec_context):  # noqa: SLF001
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(part))
+
+    os.register_at_fork(after_in_child=_keep_for_ever)

@@ -231,7 +231,7 @@ def test_a_name_that_is_too_long_with_its_time(name: str, tmp_path: Path) -> Non
     sink: Any = {".wav": wav, ".flac": wav, ".csv": csv}.get(case.suffix, can_log)
     path = tmp_path / ("a" * (250 - len(case.suffix)) + case.suffix)
     with (
-        pytest.raises(SinkError, match="_20231114T221320.000Z.*too long; choose a shorter name"),
+        pytest.raises(SinkError, match=r"_20231114T221320.000Z.*too long; choose a shorter name"),
         sink(path, rotate=1.0) as writer,
     ):
         writer.on_next(case.chunk(0, 10))
