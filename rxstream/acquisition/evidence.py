@@ -53,15 +53,13 @@ class StampReports:
         self._name, self._kinds = name, set[str]()
         self.new: list[StampError] = []
 
-    def add(self, kind: str, found: str) -> None:
-        """Report a stamp, unless one of its kind has been."""
+    def add(
+        self, kind: str, found: str, what: str = "such stamps are set aside, and their samples kept"
+    ) -> None:
+        """Report a stamp, and what becomes of it, unless one of its kind has been."""
         if kind not in self._kinds:
             self._kinds.add(kind)
-            self.new.append(
-                StampError(
-                    f"{self._name}: {found}; such stamps are set aside, and their samples kept"
-                )
-            )
+            self.new.append(StampError(f"{self._name}: {found}; {what}"))
 
 
 class EvidenceCheck:

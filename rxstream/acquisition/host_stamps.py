@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rxstream.acquisition.placement import Placement, Placer, Progress, Stamps
 from rxstream.acquisition.reported_loss import ReportedLoss
 from rxstream.acquisition.sample_times import RegularTimes, forward
-from rxstream.acquisition.strays import FAR, fill_strays, find_strays, shift_forward
+from rxstream.acquisition.strays import FAR, Standstill, fill_strays, find_strays, shift_forward
 from rxstream.data.axis import IrregularAxis
 from rxstream.data.clock import FOREVER, NEVER
 from rxstream.data.stream_info import Reading, StreamInfo
@@ -25,6 +25,11 @@ JITTER = 1_000_000
 _SCATTER = 100_000_000
 # A live driver's stamp is no older than this when its block comes [ns].
 _OLDEST_BLOCK = 60_000_000_000
+# An irregular sample is stamped no longer than this before it arrives: what is older, as by a time
+# zone, is an error of the adapter [ns].
+_OLDEST = 600_000_000_000
+# Nanoseconds in other units of time since the epoch, that may be given by mistake.
+_UNITS = {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3}
 # Nobody's clock has shown the first year of the epoch since: such a stamp counts from a zero of its
 # own, or was never set [ns].
 _FIRST_YEAR = 366 * 86_400 * 1_000_000_000
@@ -32,6 +37,23 @@ _FIRST_YEAR = 366 * 86_400 * 1_000_000_000
 
 def _beyond(value: int) -> str:
     return f"device_time {value} is no time that int64 nanoseconds since the epoch can be"
+
+
+def _first_beyond(given: object, strays: NDArray[np.bool_]) -> int:
+    """Return the first such stamp as the source gave it."""
+    values = np.asarray(given, object).ravel()
+    return int(values[int(np.flatnonzero(strays)[0]) if len(values) == len(strays) else 0])
+
+
+def _of_another_unit(value: int, arrival: int) -> str:
+    """Return what is wrong with a stamp of the first year, which no clock of a host shows."""
+    for unit, factor in _UNITS.items():
+        if abs(value * factor - arrival) < _FIRST_YEAR:
+            return f"device_time {value} seems to be in {unit}; give nanoseconds"
+    return (
+        f"device_time {value} is no time of the host, in nanoseconds since the epoch; of a clock "
+        'with a zero of its own say device_clock="own"'
+    )
 
 
 def _late(value: int, arrival: int) -> str:
@@ -46,16 +68,21 @@ def _old(value: int, arrival: int) -> str:
     return f"device_time {value} lies {(arrival - value) / 1e9:.6g} s before its arrival"
 
 
+def _stays(value: int, passed: int) -> str:
+    return f"device_time stays at {value} while {passed / 1e9:.3g} s passed"
+
+
 class HostStamps(Placer):
     """Stamps that the adapter has mapped to the host clock, taken as they are.
 
     Of a live device a stamp after its arrival, or far behind the one before it, cannot be; its
-    sample takes the next stamp that can, or its arrival less the least delay seen. A recording has
+    sample takes the next stamp that can, or its arrival less the least delay seen. Nor can stamps
+    that are minutes old, or that stand still while readings arrive. A recording has
     no arrival: there a stamp is wrong if those around it agree without it. Where all go far back,
     another recording begins, and its stamps keep their distances.
     """
 
-    __slots__ = ("_delay", "_good", "_grid", "_live", "_plain", "_shift")
+    __slots__ = ("_delay", "_good", "_grid", "_live", "_plain", "_shift", "_still")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
@@ -66,6 +93,7 @@ class HostStamps(Placer):
         self._good: int | None = None  # newest stamp believed, path delay taken off [ns]
         self._delay: int | None = None  # least delay from the last sample to its arrival [ns]
         self._shift = 0  # of a recording, since it went back [ns]
+        self._still = Standstill()
         self._plain = not self._path_delay  # whether stamps are times
 
     def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
@@ -86,23 +114,26 @@ class HostStamps(Placer):
                 stamps.flags.writeable = False
                 uncertainty = nan if bounds is None else (bounds[1] - bounds[0]) / 2
                 return Placement(IrregularAxis(stamps, uncertainty), first, last + 1, lost, reason)
-        times, back = self._times(n, arrival, stamps)
+        times, back = self._times(reading, n, arrival, stamps)
         if back and reason is None:
             lost, reason = 0, "overlap"
         start = times.item(0)
         axis = forward(times, end, bounds)
         return Placement(axis, start, axis.at(n), lost, reason)
 
-    def _times(self, n: int, arrival: int, stamps: Stamps) -> tuple[NDArray[np.int64], bool]:
+    def _times(
+        self, reading: Reading, n: int, arrival: int, stamps: Stamps
+    ) -> tuple[NDArray[np.int64], bool]:
         """Return times of their own memory [ns], and whether the stamps go back."""
         if stamps is None:
             return self._guess(n, arrival), False
+        given = reading.device_time
         if isinstance(stamps, int):
             step = np.arange(n, dtype=np.int64) * round(self._period)
-            stamps = min(max(stamps, NEVER), FOREVER) + step
+            stamps = np.int64(min(max(stamps, NEVER), FOREVER)) + step
         strays = (stamps >= FOREVER) | (stamps <= NEVER)
         if strays.any():
-            self._progress.reports.add("beyond", _beyond(int(stamps[strays][0])))
+            self._progress.reports.add("beyond", _beyond(_first_beyond(given, strays)))
         raw = np.clip(stamps, NEVER, FOREVER) - self._path_delay
         before = self._good
         if self._live:
@@ -127,7 +158,12 @@ class HostStamps(Placer):
         late = (raw + self._path_delay > arrival + JITTER) & ~strays
         if late.any():
             reports.add("late", _late(int(raw[late][0]) + self._path_delay, arrival))
-        bad = strays | late
+        old = (raw < arrival - _OLDEST) & (raw >= _FIRST_YEAR) & ~strays
+        if self._good is not None and self._good >= arrival - _OLDEST:
+            old[:] = False  # it goes back, as well
+        if old.any():
+            reports.add("old", _old(int(raw[old][0]) + self._path_delay, arrival))
+        bad = strays | late | old
         rest = np.flatnonzero(~bad)
         # a flipped bit among them, then all that lie far behind the newest
         bad[rest[find_strays(raw[rest], self._good)]] = True
@@ -137,11 +173,21 @@ class HostStamps(Placer):
             before = _FIRST_YEAR if arrival > 2 * _FIRST_YEAR else NEVER
         newest = np.maximum.accumulate(np.append(before, raw[rest]))[:-1]
         bad[rest[raw[rest] < newest - FAR]] = True
-        behind = np.flatnonzero(bad & ~late & ~strays)
+        behind = np.flatnonzero(bad & ~late & ~old & ~strays)
         if len(behind):
             k = int(behind[0])
+            value = int(raw[k]) + self._path_delay
             newest_before = max([before, *raw[:k][~bad[:k]].tolist()])
-            reports.add("back", _back(int(raw[k]) + self._path_delay, newest_before))
+            found = _back(value, newest_before)
+            if value < _FIRST_YEAR <= before:
+                found = _of_another_unit(value, arrival)
+            reports.add("back", found)
+        good = raw[~bad]
+        last = int(good.max()) if len(good) else NEVER
+        passed = self._still.lasts(last, arrival) if len(good) else None
+        if passed is not None:
+            reports.add("still", _stays(last + self._path_delay, passed))
+            self._delay, bad[:] = None, True  # that delay was of such stamps
         return bad
 
     def _filled(
@@ -177,9 +223,10 @@ class HostStamps(Placer):
         times, shift = shift_forward(times, None if before is None else before + 1)
         if shift:
             reports.add("set back", f"the clock of the recording was set back by {shift / 1e9:g} s")
-        self._shift += shift
+        before_it = self._shift
+        self._shift = min(before_it + shift, FOREVER)
         self._plain = self._plain and not self._shift
-        return times + (self._shift - shift), strays
+        return np.minimum(times, FOREVER - before_it) + before_it, strays
 
     def _guess(self, n: int, arrival: int) -> NDArray[np.int64]:
         """Return times of samples without stamps [ns]."""
@@ -203,7 +250,7 @@ class DriverSmoothed(Placer):
     A block without a stamp, or with one that cannot be, is taken to come by the least delay seen.
     """
 
-    __slots__ = ("_delay", "_driver", "_times")
+    __slots__ = ("_delay", "_driver", "_still", "_times")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
@@ -211,6 +258,7 @@ class DriverSmoothed(Placer):
         super().__init__(info, settings, progress, loss)
         self._driver, self._times = DriverStamps(self._period), RegularTimes(self._period)
         self._delay: int | None = None  # least delay from the end of a block to its arrival [ns]
+        self._still = Standstill()
 
     @property
     def state(self) -> str:
@@ -240,10 +288,10 @@ class DriverSmoothed(Placer):
             reason = reason or "dropped"
         first, last, progress.expected = end - length, end - round(self._period), end
         before, goes_on = progress.end, not (reason or progress.pending)
-        # arrival says nothing of a recording
-        limit = arrival - self._path_delay if progress.live else FOREVER
+        # A driver may mean a time some ms after the arrival, as PortAudio on PulseAudio does; cut
+        # there, the times of its blocks would scatter as arrivals do.
         axis, end = self._times.on_line(
-            before, first, last, n, self._period, uncertainty, limit, goes_on=goes_on
+            before, first, last, n, self._period, uncertainty, FOREVER, goes_on=goes_on
         )
         start = before if before is not None and goes_on else axis.at(0)
         return Placement(axis, start, end, lost, reason, driver.state)
@@ -254,14 +302,19 @@ class DriverSmoothed(Placer):
         if isinstance(stamp, int):
             delay, live = arrival - stamp - length, progress.live
             good = stamp <= arrival + _SCATTER and delay < _OLDEST_BLOCK
-            if good if live else NEVER < stamp < FOREVER:
+            passed = self._still.lasts(stamp, arrival) if live and good else None
+            if passed is not None:
+                progress.reports.add("still", _stays(stamp, passed))
+            elif good if live else NEVER < stamp < FOREVER:
                 if self._delay is None or delay < self._delay:
                     self._delay = delay
                 return stamp
-            if not NEVER < stamp < FOREVER:
+            elif not NEVER < stamp < FOREVER:
                 progress.reports.add("beyond", _beyond(stamp))
             elif stamp > arrival:
                 progress.reports.add("late", _late(stamp, arrival))
+            elif stamp < _FIRST_YEAR < arrival - _FIRST_YEAR:
+                progress.reports.add("back", _of_another_unit(stamp, arrival))
             else:
                 progress.reports.add("back", _old(stamp, arrival))
         # arrival says nothing of a recording

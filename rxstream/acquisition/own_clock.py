@@ -4,7 +4,13 @@ Such a clock has any zero and may be set anew, so one stamp alone shows nothing.
 can fall behind, as delays grow, but not run ahead of the least delay; nor does it go back. A stamp
 that does either waits for the next one: if that goes on from it, the clock was set; if it goes on
 from the old ones, the stamp was wrong.
+
+Irregular samples of several channels come out of order, so stamps that go back a little wait for
+more (`_Turn`): those out of order are soon followed by one that is not, a clock that was set back
+goes on at the pace of arrival. A clock that hardly moves while readings arrive is none.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +26,22 @@ __all__ = ["OwnClockCheck"]
 _AHEAD = 100_000_000
 # Largest error of a device's clock; see `_STEEPEST` in `timing.online.envelope`.
 _MAX_SKEW = 0.03
+# Stamps that go back by less are noise, as of a coarse clock [ns].
+_NOISE = 2_000_000
+# Readings after one that went back a little that must go on from it: the clock was set.
+_TURN_READINGS = 3
+# How far a clock moves is looked at over this time of arrival [ns]: it stands still where it moves
+# by less than half of it twice, as what waited in one stall comes at once.
+_WATCHED, _WATCHES = 1_000_000_000, 2
+
+
+class _Turn(NamedTuple):
+    """A stamp that went back a little [ns]."""
+
+    step: int
+    own: int
+    arrival: int
+    followed: int = 0  # readings that went on from it
 
 
 class OwnClockCheck:
@@ -35,6 +57,12 @@ class OwnClockCheck:
         By how much stamps may go back [ns]: of irregular samples, as those of several channels come
         out of order.
 
+    Attributes
+    ----------
+    renewed
+        Whether the reading just believed is the first of a clock that was set, or stood still: it
+        has nothing to do with those before.
+
     Examples
     --------
     >>> check = OwnClockCheck(StampReports("imu"), live=True)
@@ -44,7 +72,10 @@ class OwnClockCheck:
     [True, True, False, True, False, True]
     """
 
-    __slots__ = ("_ahead", "_arrival", "_back", "_last", "_live", "_reports", "_waiting")
+    __slots__ = (
+        "_ahead", "_arrival", "_back", "_disorder", "_last", "_live", "_reports", "_slow", "_turn",
+        "_waiting", "_watched", "renewed",
+    )  # fmt: skip
 
     def __init__(self, reports: StampReports, *, live: bool, back: int = FAR) -> None:
         self._reports, self._live, self._back = reports, live, back
@@ -56,12 +87,20 @@ class OwnClockCheck:
         self._ahead = 0  # most that a stamp was ahead of its arrival, lately [ns]
         self._arrival = 0  # of the newest one believed [ns]
         self._waiting: tuple[int, int] | None = None  # a stamp that did not fit, and its arrival
+        self._turn: _Turn | None = None
+        self._disorder = _NOISE  # by how much stamps were seen to be out of order, and more [ns]
+        self._watched: tuple[int, int] | None = None  # a stamp, and its arrival
+        self._slow = 0  # times that the clock was seen to stand still, one after the other
+        self.renewed = False
 
     def believes(self, first: int, last: int, arrival: int) -> bool:
         """Return whether the first and last stamp of a reading [ns] fit the ones before."""
-        before = self._last
-        if before is not None and not self._fits(
-            first, last, arrival, before, self._limit(arrival)
+        before, self.renewed = self._last, False
+        if self._live and not self._moves(last, arrival):
+            return False
+        if before is not None and (
+            not self._fits(first, last, arrival, before, self._limit(arrival))
+            or (self._waiting is not None and self._goes_on(*self._waiting, last, arrival))
         ):
             waiting = self._waiting
             self._waiting = last, arrival
@@ -72,15 +111,85 @@ class OwnClockCheck:
                 self._report(own)
                 return False
             # the clock was set: this one goes on from the stamp that did not fit
-            self._ahead = own - then
-        elif self._waiting is not None:
+            if own < before:
+                self._renew(before + then - self._arrival - own)
+            self.renewed = True
+            self._begin(last, arrival)
+            return True
+        if self._waiting is not None:
             self._report(self._waiting[0])
-        self._waiting = None
+            self._waiting = None
+        if before is not None and (self._turn or last < before - self._disorder):
+            if self._is_set(before, last, arrival):
+                self._begin(last, arrival)
+                return True
+            if self._turn:
+                return False
         drift = round(_MAX_SKEW * max(0, arrival - self._arrival))
         ahead = last - arrival
         self._ahead = ahead if before is None else max(ahead, self._ahead - drift)
-        self._last, self._arrival = last, arrival
+        self._last, self._arrival = last if before is None else max(before, last), arrival
         return True
+
+    def _goes_on(self, own: int, then: int, last: int, arrival: int) -> bool:
+        """Return whether a stamp is nearer to one that waits behind than to those before [ns]."""
+        waits, now = own - then, last - arrival
+        return self._live and waits < self._ahead and 2 * now < waits + self._ahead
+
+    def _begin(self, last: int, arrival: int) -> None:
+        """Take a stamp [ns] as the first of a clock that was set."""
+        self._last, self._arrival, self._ahead = last, arrival, last - arrival
+        self._waiting = self._turn = None
+        self._watched, self._slow = (last, arrival), 0
+
+    def _is_set(self, before: int, last: int, arrival: int) -> bool:
+        """Return whether stamps that go back a little show that the clock was set.
+
+        As long as that is open `_turn` is not None.
+        """
+        turn, behind = self._turn, before - last
+        if turn is not None:
+            step = turn.step
+            passed, elapsed = last - turn.own, arrival - turn.arrival
+            drift = round(_MAX_SKEW * max(0, arrival - self._arrival))
+            in_order = last - arrival > self._ahead - drift - step // 2
+            ahead_of_time = passed > elapsed + step // 2
+            if in_order or (ahead_of_time and last >= before):
+                self._disorder = min(max(self._disorder, 2 * step), self._back)
+            elif not ahead_of_time and passed >= -step // 2:
+                followed = turn.followed + 1
+                if followed >= _TURN_READINGS and 2 * elapsed >= step:
+                    self._renew(before + arrival - self._arrival - last)
+                    return True
+                self._turn = turn._replace(followed=followed)
+                return False
+        self._turn = _Turn(behind, last, arrival) if behind > self._disorder else None
+        return False
+
+    def _renew(self, back: int) -> None:
+        self.renewed = True
+        self._reports.add(
+            "set", f"its own clock was set back by {back / 1e9:.3g} s",
+            "the samples until that was sure have times of arrival",
+        )  # fmt: skip
+
+    def _moves(self, last: int, arrival: int) -> bool:
+        """Return whether the clock moves, by the newest stamp of a reading [ns]."""
+        if self._watched is None:
+            self._watched = last, arrival
+        own, then = self._watched
+        if arrival - then > _WATCHED:
+            self._watched = last, arrival
+            if 0 <= 2 * (last - own) < arrival - then:
+                self._slow += 1
+                if self._slow == _WATCHES:
+                    self._reports.add("still", _still(last - own, arrival - then))
+            else:
+                moved, self._slow = self._slow >= _WATCHES, 0
+                if moved:
+                    self.restart()
+                    self.renewed = True
+        return self._slow < _WATCHES
 
     def edges(
         self, own: NDArray[np.int64], arrival: int
@@ -143,7 +252,15 @@ class OwnClockCheck:
         return first >= before - self._back and (not self._live or last - arrival <= limit)
 
     def _report(self, stamp: int) -> None:
-        self._reports.add("own", f"device_time {stamp} is out of line with those around it")
+        beyond = "beyond " if abs(stamp) >= FOREVER else ""
+        self._reports.add("own", f"device_time {beyond}{stamp} is out of line with those around it")
+
+
+def _still(passed: int, elapsed: int) -> str:
+    return (
+        f"device_time went on by {passed} while {elapsed / 1e9:.3g} s passed; give a clock that "
+        "moves, in nanoseconds"
+    )
 
 
 def _in_order(own: NDArray[np.int64], before: int | None) -> bool:

@@ -217,6 +217,8 @@ class ClockModelled(Placer):
         own: int | None = None
         if isinstance(stamps, int) and self._own.believes(stamps, stamps, arrival):
             own = stamps
+            if self._own.renewed:
+                self._model.restart()
         if reading.counter is not None:
             # a way that counts losses itself may come after this one
             self._loss.follow(reading.counter, arrival)
@@ -326,8 +328,13 @@ class OwnClock(ClockModelled):
             edges, strays = self._own.edges(own, arrival)
             if edges is None and not self._ticks:
                 return self._otherwise.place(reading, n, arrival, None)
+            if self._own.renewed:
+                self._model.restart()
         stamp = self._push(reading, n, arrival, edges)
+        # stamps of one time: a nanosecond apart, the last one not after the arrival
         times = np.full(n, stamp.last, np.int64)
+        if n > 1 and (own is None or isinstance(stamps, int)):
+            times += np.arange(1 - n, 1)
         if own is not None and edges is not None:
             if strays is not None:
                 own = np.where(strays, edges[1], own)

@@ -9,13 +9,40 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAR", "MAX_RUN", "fill_strays", "find_strays", "shift_forward"]
+__all__ = ["FAR", "MAX_RUN", "Standstill", "fill_strays", "find_strays", "shift_forward"]
 
 FAR = 500_000_000
 """Stamps that go back by more [ns] are wrong, or their clock was set; less is an overlap."""
 
 MAX_RUN = 8
 """Longest run of stray stamps: so many must be seen to know that what follows is in line again."""
+
+# Stamps that do not go on stand still after so many readings, and so long [ns].
+_STILL_READINGS, _STILL = 3, 1_000_000_000
+
+
+class Standstill:
+    """Finds a clock that shows the same time for long while readings arrive.
+
+    Examples
+    --------
+    >>> clock = Standstill()
+    >>> [clock.lasts(7, arrival * 400_000_000) for arrival in range(5)]
+    [None, None, None, 1200000000, 1600000000]
+    """
+
+    __slots__ = ("_count", "_since", "_stamp")
+
+    def __init__(self) -> None:
+        self._stamp = self._since = self._count = 0
+
+    def lasts(self, newest: int, arrival: int) -> int | None:
+        """Return for how long the newest stamp of each reading has been the same, if long [ns]."""
+        if newest != self._stamp:
+            self._stamp, self._since, self._count = newest, arrival, 0
+        self._count += 1
+        passed = arrival - self._since
+        return passed if self._count > _STILL_READINGS and passed >= _STILL else None
 
 
 def find_strays(stamps: NDArray[np.int64], before: int | None = None) -> NDArray[np.bool_]:

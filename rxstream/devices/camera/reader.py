@@ -76,11 +76,15 @@ class CameraReader:
             return
         frames = [frame for frame, _ in timed]
         data = [frame.data for frame in frames]
-        last, margin = timed[-1][1], self._clock.half_width
+        times = [time for _, time in timed]
+        if not self._source.recorded:
+            # the clock may be ahead at first, until it has seen a frame that was hardly delayed
+            times = [min(time, frame.arrival) for frame, time in timed]
+        last, margin = times[-1], self._clock.half_width
         self._emit(
             Reading(
                 np.stack(data) if len(data) > 1 else data[0][np.newaxis],
-                device_time=np.array([time for _, time in timed], np.int64),
+                device_time=np.array(times, np.int64),
                 bounds=None if isnan(margin) else (last - round(margin), last + round(margin)),
                 lost=frames[0].lost or None,
                 arrival=None if self._source.recorded else frames[-1].arrival,

@@ -131,6 +131,8 @@ class BusClock:
             if not self._check.believes(first, last, arrival):
                 self.half_width = math.nan
                 continue
+            if self._check.renewed:
+                self._model.restart()
             stamp = self._model.push(j - i, arrival, device_time=last)
             self.half_width = max(self.half_width, stamp.uncertainty)
             behind = (last - own[part]) * (1.0 + self._model.slope)
