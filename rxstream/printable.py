@@ -120,8 +120,8 @@ def guarded(text: Callable[[], str]) -> str:
         return f"<no text: {type(raised).__name__}>"
 
 
-def error_text(error: BaseException) -> str:
-    """Return the text of an exception, also where its own ``__str__`` raises.
+def error_text(error: object) -> str:
+    """Return the text of an exception, or of another fault, also where its own ``__str__`` raises.
 
     Examples
     --------
@@ -134,8 +134,8 @@ def error_text(error: BaseException) -> str:
     return guarded(partial(str, error))
 
 
-def error_repr(error: BaseException) -> str:
-    """Return the `repr` of an exception, also where its own ``__repr__`` raises.
+def error_repr(error: object) -> str:
+    """Return the `repr` of an exception, or another fault, also where its ``__repr__`` raises.
 
     Examples
     --------

@@ -112,13 +112,9 @@ class Faults(Observable[Fault]):
 
     def __repr__(self) -> str:
         faults = list(self)
-        shown = ", ".join(map(_shown, faults[-_SHOWN:]))
+        shown = ", ".join(map(error_repr, faults[-_SHOWN:]))
         count = len(faults) if len(faults) <= _SHOWN else f"{len(faults)}, the last"
         return f"<Faults of {self._name}: {count}{': ' if shown else ''}{shown}>"
-
-
-def _shown(fault: Fault) -> str:
-    return error_repr(fault) if isinstance(fault, BaseException) else repr(fault)
 
 
 class _Worker:

@@ -47,22 +47,20 @@ def misfit(array: NDArray[Any], info: StreamInfo) -> str:
     Examples
     --------
     >>> print(misfit(np.zeros(5), StreamInfo("x")))
-    x: samples of float64, but its StreamInfo says float32: give dtype='float64' there, or ...
+    x: samples are float64 of shape (5,), but its StreamInfo says float32 of shape (n,): give ...
     """
-    if array.shape[1:] != info.shape or array.ndim == 0:
-        wanted = f"(n{''.join(f', {length}' for length in info.shape) or ','})"
-        if array.ndim == 0:
-            remedy = "give an array also for one sample, as np.array([value])"
-        else:
-            remedy = f"give shape={array.shape[1:]} there, or reshape them"
-        return (
-            f"{info.name}: samples in an array of shape {array.shape}, but its StreamInfo says "
-            f"{wanted}: {remedy}"
-        )
-    given, wanted = str(array.dtype), str(info.dtype)
+    wanted = f"(n{''.join(f', {length}' for length in info.shape) or ','})"
+    fields = []
+    if array.dtype != info.dtype:
+        fields.append(f"dtype={str(array.dtype)!r}")
+    if array.shape[1:] != info.shape:
+        fields.append(f"shape={array.shape[1:]}")
+    remedy = f"give {' and '.join(fields)} there, or convert them"
+    if array.ndim == 0:
+        remedy = "give an array also for one sample, as np.array([value])"
     return (
-        f"{info.name}: samples of {given}, but its StreamInfo says {wanted}: give "
-        f"dtype={given!r} there, or convert them with .astype({wanted!r})"
+        f"{info.name}: samples are {array.dtype} of shape {array.shape}, but its StreamInfo says "
+        f"{info.dtype} of shape {wanted}: {remedy}"
     )
 
 

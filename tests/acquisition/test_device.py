@@ -209,7 +209,7 @@ def test_a_reading_of_the_wrong_shape_is_an_error_that_names_it() -> None:
         device.subscribe(lambda _: None, errors.append, scheduler=here)
         source.emit(np.zeros((10, 2), np.float32))
     assert isinstance(errors[0], ChunkError)
-    assert "(10, 2) float32" in str(errors[0])
+    assert "float32 of shape (10, 2)" in str(errors[0])
     assert "int64" in str(errors[0])
 
 

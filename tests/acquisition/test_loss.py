@@ -326,10 +326,10 @@ def test_threads_that_report_the_same_loss_at_once_make_one_of_it() -> None:
 @pytest.mark.parametrize(
     ("samples", "words"),
     [
-        (np.zeros(5), r"samples of float64, but its StreamInfo says int64: give dtype='float64'"),
-        (np.zeros(5), r"or convert them with \.astype\('int64'\)"),
-        (np.zeros((5, 2), np.int64), r"array of shape \(5, 2\), but its StreamInfo says \(n,\): "),
-        (np.zeros((5, 2), np.int64), r"give shape=\(2,\) there, or reshape them"),
+        (np.zeros(5), r"ramp: samples are float64 of shape \(5,\), but its StreamInfo says int64"),
+        (np.zeros(5), r"int64 of shape \(n,\): give dtype='float64' there, or convert them"),
+        (np.zeros((5, 2), np.int64), r"shape \(5, 2\), but .* \(n,\): give shape=\(2,\) there"),
+        (np.zeros((5, 2)), r": give dtype='float64' and shape=\(2,\) there"),
         (np.int64(5), r"shape \(\), but .* \(n,\): give an array also for one sample"),
     ],
 )

@@ -224,7 +224,7 @@ def test_several_gaps_at_one_place_are_told_as_one_and_kept_apart() -> None:
 
 def test_a_bad_array_is_refused_with_both_shapes() -> None:
     info = StreamInfo("mic", 10.0, (2,), np.float32)
-    with pytest.raises(ChunkError, match=r"mic: samples in .* \(3,\), but .* \(n, 2\)"):
+    with pytest.raises(ChunkError, match=r"mic: samples .* \(3,\), but .* \(n, 2\)"):
         Chunk.regular(np.zeros(3, np.float32), info, start=0)
     with pytest.raises(ChunkError, match="float64"):
         Chunk.regular(np.zeros((3, 2)), info, start=0)
