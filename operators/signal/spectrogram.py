@@ -151,13 +151,15 @@ def _frame_spec(
         windows = sliding_window_view(data, width, axis=0)[::hop]
         # in this order in memory every window is summed in the same way, however many there are
         x = np.array(windows, dtype, order="C")
-        if detrend == "constant":
-            x -= x.mean(axis=-1, keepdims=True)
-        x *= weights
-        spectrum = np.fft.rfft(x)
-        powers = (spectrum.real**2 + spectrum.imag**2) * scale
-        if scaling == "magnitude":
-            powers = np.sqrt(powers)
+        # an infinite sample makes its frame NaN, and is no warning
+        with np.errstate(invalid="ignore", over="ignore"):
+            if detrend == "constant":
+                x -= x.mean(axis=-1, keepdims=True)
+            x *= weights
+            spectrum = np.fft.rfft(x)
+            powers = (spectrum.real**2 + spectrum.imag**2) * scale
+            if scaling == "magnitude":
+                powers = np.sqrt(powers)
         return np.ascontiguousarray(np.moveaxis(powers, -1, 1), out)
 
     return FrameSpec(

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import inspect
+import os
 import sys
 import threading
 from collections import Counter
@@ -74,9 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_FAILED)
     except OSError as error:
         # the terminal is gone, and nobody reads what we would say
-        if error.errno != errno.EIO:
+        if error.errno == errno.EIO:
+            sys.exit(_HUNG_UP)
+        if error.errno != errno.ENOSPC or error.filename is not None:
             raise
-        sys.exit(_HUNG_UP)
+        print("Error: the output cannot be written: no space left there", file=sys.stderr)
+        # what is left of it goes nowhere, or the interpreter tries again as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(_FAILED)
 
 
 def make_app() -> "typer.Typer":
@@ -230,7 +236,11 @@ def _add_watch(app: "typer.Typer") -> None:
             float | None, typer.Option(help="How long in seconds; else until Ctrl-C.", min=0.0)
         ] = None,
     ) -> None:
-        """Show how streams flow: rate, jitter, what is lost, and how far readers are behind."""
+        """Show how streams flow: rate, jitter, what is lost, and how far readers are behind.
+
+        Exit code 0 at the end of the time, of all streams, or by Ctrl-C; 1 if a device failed or is
+        lost at the end; 2 for wrong arguments and a device that cannot be opened.
+        """
         console, errors = _consoles()
         with _plainly(errors):
             from rxstream.cli.watch import watch as run

@@ -177,3 +177,16 @@ def test_devices_lists_the_broken_beside_the_others(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     for text in ("exits", "SystemExit: 3", "simulated", "always there", *good):
         assert text in result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", [["watch", "simulated", "--seconds", "2"], ["devices"]])
+def test_output_that_cannot_be_written_is_one_line(command: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=50,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line == "Error: the output cannot be written: no space left there"

@@ -2,7 +2,8 @@
 
 import sys
 import tracemalloc
-from typing import Any
+import warnings
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -257,3 +258,18 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
     with pytest.raises(MissingExtraError, match=r"rxstream\[signal\]"):
         ops.spectrogram(1)
+
+
+@pytest.mark.parametrize("detrend", ["constant", "none"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e300])
+def test_a_sample_that_is_no_finite_power_is_no_warning(
+    value: float, detrend: Literal["constant", "none"]
+) -> None:
+    data = np.ones(1000)
+    data[520] = value
+    whole = Chunk.regular(data, StreamInfo("x", 1000.0, (), np.dtype(np.float64)), start=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frames = joined(ops.spectrogram(0.1, detrend=detrend), [whole])
+    finite = np.isfinite(frames.data).all(axis=1)
+    assert np.flatnonzero(~finite).tolist() == [9, 10]
