@@ -52,12 +52,12 @@ class Early:
         """Whether it holds as many bytes as it may."""
         return self._nbytes >= self._max_bytes
 
-    def put(self, item: Item, arrival: int) -> None:
+    def put(self, item: Item, arrival: int, *, drop: bool = True) -> None:
         """Keep an item; of a reading a copy, since the array is the driver's own."""
         kept = _copied(item) if isinstance(item, Reading) else item
         self._items.append((kept, arrival))
         self._nbytes += _size(kept)
-        while self._nbytes > self._max_bytes and len(self._items) > 1:
+        while drop and self._nbytes > self._max_bytes and len(self._items) > 1:
             old, _ = self._items.popleft()
             self._nbytes -= _size(old)
             if isinstance(old, Reading):

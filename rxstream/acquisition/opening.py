@@ -253,7 +253,7 @@ class Opening:
                 if self._early is None:
                     return False
                 if not waits or not self._early.full:
-                    self._early.put(item, arrival)
+                    self._early.put(item, arrival, drop=not waits)
                     return True
             self._begun.wait(_LOOK)
         return True

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from campaign import seeds
-from fakes import eventually
+from fakes import Manual, eventually
 from hostile_driver import FOR_EVER, Hostile, SessionBook
 from reactivex.scheduler import ImmediateScheduler
 
-from rxstream import Backoff, Device
+from rxstream import Backoff, Device, failed
 from rxstream.acquisition import connection as connection_module
 from rxstream.acquisition import device as device_module
+from rxstream.acquisition.failures import forget_failures
 from rxstream.errors import DeviceBusyError
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
@@ -138,6 +139,11 @@ class Life:
                 self.wrong.append(f"failed, though it may try for ever: {device.error}")
             if device.error is None or str(device.error) not in str(device.stats()):
                 self.wrong.append(f"failed, and does not say why: {device.stats()}")
+            if not any(device.error is fault for fault in device.faults):
+                self.wrong.append(f"failed, and no fault says so: {device.error}")
+            text = str(device.error).removeprefix(f"{device.name}: ")
+            if not any(text in line for line in failed()):
+                self.wrong.append(f"failed, and rxstream.failed() does not say so: {failed()}")
             if not self.book.ended.wait(10) or self.book.error is not device.error:
                 self.wrong.append(f"failed, and told {self.book.error}, not {device.error}")
         else:
@@ -163,6 +169,7 @@ class GivenUp(logging.Handler):
 
 def live(seed: int) -> tuple[list[str], Life]:
     """Let a device live, and return what was wrong."""
+    forget_failures()
     life, given_up = Life(seed), GivenUp()
     logger = logging.getLogger(connection_module.__name__)
     logger.addHandler(given_up)
@@ -211,3 +218,37 @@ def test_a_lost_device_comes_back_or_says_why(share: int) -> None:
         assert not wrong, f"seed {seed}: {wrong}"
         openings += len(life.driver.openings)
     assert openings
+
+
+def test_a_lost_device_says_why_its_last_try_failed() -> None:
+    source = Manual()
+    device = Device(source, reconnect=Backoff(first=0.001, most=0.004))
+    device.open()
+    source.refuse = OSError("first reason")
+    source.fail(OSError("pulled out"))
+    for reason in ("first reason", "second reason"):
+        source.refuse = OSError(reason)
+        assert eventually(lambda text=reason: text in str(device.error))
+        assert device.state == "lost"
+        assert reason in str(device.stats())
+    source.refuse = None
+    assert eventually(lambda: device.state == "open")
+    assert device.error is None
+    device.close()
+
+
+def test_a_failed_device_is_noted_and_reported_once() -> None:
+    forget_failures()
+    source = Manual()
+    device = Device(source, reconnect=Backoff(first=0.001, most=0.002, tries=2))
+    device.open()
+    source.refuse = OSError("not there")
+    source.fail(OSError("pulled out"))
+    assert eventually(lambda: device.state == "failed")
+    assert eventually(lambda: len(failed()) == 1)
+    (noted,) = failed()
+    assert "not there" in noted
+    assert ["not there" in str(fault) for fault in device.faults] == [False, True]
+    assert list(device.faults)[-1] is device.error
+    device.close()
+    assert len(failed()) == 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from campaign import seeds
-from stamped_streams import KINDS, MS, Kind, Outcome, run
+from stamped_streams import DAY, KINDS, MS, Kind, Outcome, run
 
 WHOLE = 3000
 READINGS = 80
@@ -96,3 +96,20 @@ def test_a_recording_keeps_all_samples_in_order() -> None:
         assert (np.diff(found.times) > 0).all(), seed
         assert len(found.times) == len(found.truth), seed
         assert sum(chunk.lost for chunk in found.chunks) == 0, seed
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_each_kind_of_refusal_is_reported_exactly_once(kind: Kind) -> None:
+    usual, n = stamps_of(kind), kind.samples
+    late, early = ({k * n: usual[k * n] + off for k in (30, 50)} for off in (DAY, -DAY))
+    # a regular stream with one stamp a reading is compared with its arrival alone
+    back = "before its arrival" if kind.regular and kind.single else "goes back"
+    texts = ("out of line",) * 2 if kind.clock == "own" else ("after its arrival", back)
+    for bad, text in zip((late, early), texts, strict=True):
+        (report,) = run(kind, READINGS, bad, live=True).reports
+        assert text in str(report)
+        assert str(bad[min(bad)]) in str(report)
+    both = {30 * n: usual[30 * n] + DAY, 50 * n: usual[50 * n] - DAY}
+    reports = run(kind, READINGS, both, live=True).reports
+    assert len(reports) == (1 if kind.clock == "own" else 2)
+    assert not run(kind, READINGS, {}, live=True).reports
