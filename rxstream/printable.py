@@ -7,7 +7,9 @@ Names and notes come from hardware, from files and from other programs. Printed 
 import logging
 import re
 import reprlib
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "error_line",
     "error_repr",
     "error_text",
+    "first_time_logged",
     "get_logger",
     "guarded",
     "printable",
@@ -158,6 +161,8 @@ def error_line(error: BaseException) -> str:
     return f"{kind}: {text}" if text else kind
 
 
+# re-entrant: a signal handler may log, too
+_logging = threading.RLock()
 # Formats nothing but tracebacks.
 _formatter = logging.Formatter()
 
@@ -170,6 +175,16 @@ def get_logger(name: str) -> logging.Logger:
     logger = logging.getLogger(name)
     logger.addFilter(_with_printable_traceback)
     return logger
+
+
+def first_time_logged(error: BaseException) -> bool:
+    """Whether an error is to be logged: it has not been yet, whoever else meets it."""
+    with _logging:
+        if getattr(error, "_rxstream_logged", False):
+            return False
+        with suppress(Exception):  # one that takes no attributes is logged each time
+            error._rxstream_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+        return True
 
 
 def _with_printable_traceback(record: logging.LogRecord) -> bool:

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration
 from rxstream.errors import RxStreamError, SinkError
-from rxstream.printable import get_logger
+from rxstream.printable import first_time_logged, get_logger
 from rxstream.sinks.base import Sink
 from rxstream.sinks.paths import claim, explain, identity, path_to_write, release
 from rxstream.sinks.rotation import Rotation
@@ -276,7 +276,12 @@ class FileSink(Sink):
             try:
                 self._flush()
             except Exception as error:
-                _logger.exception("%s", error)
+                if isinstance(error, SinkError):
+                    # it says path, cause and remedy; whoever raises it again logs it no more
+                    if first_time_logged(error):
+                        _logger.error("%s", error)
+                else:
+                    _logger.exception("%s", error)
                 self._give_up(error)
                 self._unraised = error
         finally:

@@ -9,7 +9,7 @@ wants it, to the end of the chain.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +20,7 @@ from reactivex.observer import AutoDetachObserver
 from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
-from rxstream.printable import error_repr, get_logger, shown
+from rxstream.printable import error_repr, first_time_logged, get_logger, shown
 from rxstream.steps.delivery import delivering, here
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
@@ -44,8 +44,6 @@ class _Here(threading.local):
 
 
 _here = _Here()
-# re-entrant: a signal handler may end a stream, too
-_saying = threading.RLock()
 
 
 def is_ending(stream: object) -> bool:
@@ -335,12 +333,9 @@ def _report(report: _Report, what: str, stream: Any, error: BaseException) -> No
 
 def _log_end(stream: Any, error: Exception) -> None:
     """Log that a stream has ended by an error, once for all subscribers that have no on_error."""
-    with _saying:
-        if getattr(error, "_rxstream_logged", False):
-            return
-        with suppress(Exception):  # one that takes no attributes is logged for each
-            error._rxstream_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
-    _logger.error("%s: the stream ended by an error: %s", stream.chain, shown(error, _MAX_ERROR))
+    if first_time_logged(error):
+        what = shown(error, _MAX_ERROR)
+        _logger.error("%s: the stream ended by an error: %s", stream.chain, what)
 
 
 def _name(function: Any) -> str:

@@ -16,9 +16,9 @@ from reactivex.scheduler import CurrentThreadScheduler, ImmediateScheduler, Virt
 from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
 
 from rxstream.data.chunk import Chunk
-from rxstream.errors import ParameterError, RxStreamError, SubscriberError
+from rxstream.errors import ParameterError, RxStreamError, SinkError, SubscriberError
 from rxstream.flag import Flag
-from rxstream.printable import error_repr, error_text, get_logger
+from rxstream.printable import error_repr, error_text, first_time_logged, get_logger
 from rxstream.steps.delivery import delivering
 from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
 from rxstream.steps.observers import belongs_to_caller
@@ -42,7 +42,12 @@ Report = Callable[[RxStreamError], None]
 def log_report(error: RxStreamError) -> None:
     """Report the exception of a subscriber, or a short history, to the logging module."""
     level = logging.ERROR if isinstance(error, SubscriberError) else logging.WARNING
-    _logger.log(level, "%s", error_text(error), exc_info=error.__cause__)
+    cause = error.__cause__
+    if isinstance(cause, SinkError):  # its text says all, and its own thread may have logged it
+        if first_time_logged(cause):
+            _logger.log(level, "%s", error_text(error))
+        return
+    _logger.log(level, "%s", error_text(error), exc_info=cause)
 
 
 def report_safely(report: Report, error: RxStreamError) -> None:

@@ -21,7 +21,7 @@ import written_files
 from fakes import Manual, eventually, ramp
 from written_files import CASES
 
-from rxstream import Device, failed
+from rxstream import Device, TimeWindowSubject, failed
 from rxstream.acquisition.failures import forget_failures
 from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, RxStreamError, SinkError
@@ -212,6 +212,21 @@ def test_a_file_that_is_removed_ends_its_sink(
     assert sink.wait(10)
     assert "was removed, moved or replaced" in str(sink.error)
     assert not is_open(path)
+
+
+def test_a_file_that_is_removed_is_logged_once_in_a_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink, subject = csv(tmp_path / "a.csv"), TimeWindowSubject(60.0)
+    subject.subscribe(sink)
+    subject.on_next(ramp(0, 10))
+    assert eventually(lambda: sink.samples == 10)
+    (tmp_path / "a.csv").unlink()
+    assert sink.wait(10)
+    subject.on_next(ramp(10, 10))
+    assert eventually(lambda: not subject.log.cursors())
+    subject.on_completed()
+    assert [r.exc_info for r in caplog.records if "was removed" in r.getMessage()] == [None]
 
 
 def test_a_file_that_is_removed_at_last_is_no_success(tmp_path: Path) -> None:
