@@ -54,8 +54,8 @@ _MIN_POINTS = 10
 # Slope that no clock has unannounced; shown by this many distances of single units. (trial)
 _LIKELY_SLOPE, _SHOWN = 1e-3, 8
 # Such a slope, and a random walk of the first units, are doubtful from this time on [s]: before, a
-# few late chunks look like either, and the least delay so far is the best guess. A slope beyond
-# the third makes doubts at once.
+# few late chunks look like either, and the least delay so far is the best guess. A sure slope
+# beyond the last makes doubts at once.
 _DOUBT_SECONDS, _STEEP = 5.0, 0.01
 # A slope is sure when it moves the window's ends apart by this many distances of blocks, and is the
 # same in both halves to this part: else a loss has made it. (trial)
@@ -276,7 +276,7 @@ class WanderTest:
     def _is_doubtful(self, slope: float, shown: bool) -> bool:
         """Whether the first units speak against a clock of the stated rate."""
         if self.passed < _DOUBT_SECONDS:
-            return shown and slope > _STEEP
+            return self.sure_slope and slope > _STEEP
         limit = _NOISE if self.doubtful else _WALK
         walks = self.units >= _MIN_POINTS and _von_neumann(list(self._near)) < limit
         return walks or (shown and slope > _LIKELY_SLOPE)
