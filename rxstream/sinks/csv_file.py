@@ -131,7 +131,8 @@ class _CsvFile:
             self.samples += rows
 
     def flush(self) -> None:
-        """Do nothing: rows are on disk when they have been written."""
+        """See that the file is whole: rows are on disk when they have been written."""
+        self._file.check_size()
 
     def close(self) -> None:
         """Close the file."""

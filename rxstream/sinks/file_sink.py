@@ -108,6 +108,8 @@ class FileSink(Sink):
         self._state: tuple[int, FileWriter | None] = 0, None
         self._identity: tuple[int, int] | None = None
         self._flushed = 0.0
+        # of the open file, after the last flush [bytes]
+        self._size: int | None = None
         self._dirty = False
         self.files: list[Path] = []
         """Paths of the files written, in order; with ``keep`` the first are deleted."""
@@ -182,8 +184,10 @@ class FileSink(Sink):
                 self._open(self._rotation.path_for, piece)
             writer = self._state[1]
             if writer is not None:
-                self._dirty = True
                 with self._explained():
+                    if not self._dirty:
+                        self._check_there()
+                    self._dirty = True
                     writer.write(piece)
         if time.monotonic() - self._flushed >= _INTERVAL:
             self._flush()
@@ -242,6 +246,7 @@ class FileSink(Sink):
             if self._dirty:
                 writer.flush()
         self._dirty, self._flushed = False, time.monotonic()
+        self._size = _size(self._current)
 
     def _check_there(self) -> None:
         path = self._current
@@ -255,6 +260,15 @@ class FileSink(Sink):
                 "and leave its file there"
             )
             self._identity = None
+            raise SinkError(msg)
+        # formats look at it themselves while they write
+        elif not self._dirty and (size := _size(path)) != self._size:
+            msg = (
+                f"{path}: has {size} bytes where {self._size} were written: another program has "
+                "cut it, or writes to it; make a new sink, and leave its file to it alone"
+            )
+            # said once
+            self._dirty = True
             raise SinkError(msg)
 
     @contextmanager
@@ -286,6 +300,14 @@ class FileSink(Sink):
                 self._unraised = error
         finally:
             self._guard.release()
+
+
+def _size(path: Path) -> int | None:
+    """Return the bytes of a file; None if it is none of a disk, or not there."""
+    with suppress(OSError):
+        if path.is_file():
+            return path.stat().st_size
+    return None
 
 
 def _remove_empty(path: Path) -> None:

@@ -1,13 +1,34 @@
 """`OutputFile`: a file that is on disk as it is written, and knows what of it is."""
 
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["OutputFile"]
+from rxstream.errors import SinkError
+
+__all__ = ["OutputFile", "check_size"]
 
 # what the kernel writes at once [bytes]; some have larger pages, which this divides
 _PAGE = 4096
+
+
+def check_size(file: Any, size: int) -> None:
+    """See that an open file has as many bytes as were written; a pipe or device has none.
+
+    Raises
+    ------
+    SinkError
+        If another program has cut it or written to it.
+    """
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_size != size:
+        msg = (
+            f"{file.name}: has {found.st_size} bytes where {size} were written: another program "
+            "has cut it, or writes to it; make a new sink, and leave its file to it alone"
+        )
+        raise SinkError(msg)
 
 
 class OutputFile:
@@ -49,6 +70,16 @@ class OutputFile:
             raise
         return file
 
+    def check_size(self) -> None:
+        """See that the file is as long as what was written.
+
+        Raises
+        ------
+        SinkError
+            If another program has cut it or written to it.
+        """
+        check_size(self._file, self.size)
+
     def write(self, data: Any) -> None:
         """Append bytes, or what has a buffer of them.
 
@@ -72,6 +103,7 @@ class OutputFile:
         OSError
             If not all of them could be written.
         """
+        self.check_size()
         before = self.size
         try:
             self.write(data)
@@ -92,6 +124,7 @@ class OutputFile:
         OSError
             If not all of them could be written.
         """
+        self.check_size()
         before, done = self.size, 0
         try:
             while done < len(lines):
@@ -108,6 +141,7 @@ class OutputFile:
 
     def patch(self, position: int, data: bytes) -> None:
         """Write over bytes that are there."""
+        self.check_size()
         self._file.seek(position)
         try:
             self._file.write(data)
@@ -122,6 +156,7 @@ class OutputFile:
         OSError
             If not all of them could be written: then the file ends with ``before`` again.
         """
+        self.check_size()
         start = self.size - len(before)
         try:
             # in place, and cut afterwards: so the blocks on the disk stay the file's

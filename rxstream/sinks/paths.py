@@ -24,6 +24,7 @@ _REMEDIES = {
     errno.EISDIR: "give the path of a file in it",
     errno.ENOENT: "make the folder, and keep it while the sink is open",
     errno.ENOTDIR: "make the folder, and keep it while the sink is open",
+    errno.ENFILE: "close other files, or raise the system's limit (sysctl fs.file-max)",
     errno.EMFILE: "close other files, or raise the limit (ulimit -n)",
 }
 

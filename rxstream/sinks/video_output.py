@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rxstream.sinks.output_file import check_size
+
 __all__ = ["VideoOutput"]
 
 
@@ -105,6 +107,7 @@ class VideoOutput:
 
     def _put(self, position: int, data: bytes, *, cut: bool) -> None:
         """Write at a position, in one call as a rule; cut off what is behind it."""
+        check_size(self._file, self._end + len(self._tail))
         try:
             self._file.seek(position)
             rest = memoryview(data)
