@@ -78,6 +78,8 @@ _RAMP_ODDS, _RAMP_CHUNKS = 6.0, 6
 # many scales of the delay over the number of chunks, and so many uncertainties of the line, and
 # never better than to the last part. (trial)
 _WHOLE, _BLUR_SCALES, _BLUR_WIDTHS, _LEAST_BLUR = 0.15, 3, 2, 0.02
+# Fresh chunks of a run after which it is none of whole periods: the first ones may all be late.
+_SIZED = 32
 
 
 class EventDetector:
@@ -184,8 +186,8 @@ class EventDetector:
         """
         floor, x = self._floor, self._device.seconds
         # Chunks of a higher rate than stated come too early one after the other.
-        early = excess < 0 and x > _SETTLING and floor.known and not self._pace.by_arrival
-        if early and self._is_too_early(excess, x):
+        judged = x > _SETTLING and floor.known and not self._pace.by_arrival
+        if excess < 0 and judged and self._is_too_early(excess, x):
             return False
         quantum, rule = self._quantum, self._settings.on_step
         warm = floor.warm(x)
@@ -217,11 +219,19 @@ class EventDetector:
             return True
         elif quantum is not None and run.quanta and rule != "latency":
             self._lose(run, run.quanta * quantum)
-        elif (rule == "gap" or (rule == "auto" and quantum is None)) and self._is_some(run):
-            self._lose_some(run)
+        elif rule == "gap" or (rule == "auto" and quantum is None):
+            self._lose_or_rise(run, x)
         else:
             self._rise(run, x)
         return False
+
+    def _lose_or_rise(self, run: LateRun, x: float) -> None:
+        """Act on a run that may be a loss of any size, once its size is known."""
+        samples, whole = self._size(run)
+        if samples >= _MIN_LOST and whole:
+            self._lose_some(run)
+        elif samples < _MIN_LOST or run.fresh >= _SIZED:
+            self._rise(run, x)
 
     def _least_outage(self) -> float:
         """Return the shortest jump that is a restart [s]."""
@@ -248,16 +258,18 @@ class EventDetector:
         self.restart(since, min(shift, excess))
         return True
 
-    def _is_some(self, run: LateRun) -> bool:
-        """Whether a loss is one of a sample at least, and of whole ones where that shows."""
+    def _size(self, run: LateRun) -> tuple[float, bool]:
+        """Return the samples that a run is late by, and whether they may be whole ones.
+
+        Where delays are much shorter than a period, a loss shows by that.
+        """
         rate, floor = self._settings.rate, self._floor
         if rate is None:
-            return True
-        samples = run.lowest * rate
+            return _MIN_LOST, True
+        samples = run.lowest * rate / (1 + floor.line.slope)
         known = _BLUR_SCALES * floor.line.scale / max(run.fresh, 1)
         blur = rate * (known + _BLUR_WIDTHS * floor.uncertainty(self._device.seconds))
-        whole = blur > _WHOLE or abs(samples - round(samples)) < max(blur, _LEAST_BLUR)
-        return samples >= _MIN_LOST and whole
+        return samples, blur > _WHOLE or abs(samples - round(samples)) < max(blur, _LEAST_BLUR)
 
     def _is_drift(self, run: LateRun) -> bool:
         """Whether the arrivals have left the line little by little, not at once."""
@@ -295,7 +307,8 @@ class EventDetector:
         if self._device.numbered or rule == "latency" or (quantum and not quanta):
             return None
         run = LateRun(self._chunk - since + 1, lowest, quanta, fresh, late)
-        if not self._is_some(run):
+        samples, whole = self._size(run)
+        if samples < _MIN_LOST or not whole:
             return None
         self._floor.relearn(late, lowest)
         return run

@@ -270,7 +270,7 @@ class WanderTest:
         part = _HARDER if self.doubtful and self.units < _FEW else 1.0
         if ratio < _LINE * part:
             self.verdict, self.doubtful = "line", False
-        elif ratio > _NONE * part:
+        elif ratio > _NONE * part and self.passed > _DOUBT_SECONDS:
             self.verdict = "wanders"
 
     def _is_doubtful(self, slope: float, shown: bool) -> bool:
