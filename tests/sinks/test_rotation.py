@@ -1,7 +1,9 @@
 """Rotation: one file after the other, nothing lost or doubled at a seam, the oldest deleted."""
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,13 @@ from rxstream.sinks.rotation import Rotation
 
 SECOND = 1000  # samples of `ramp`
 NOON = 1_800_014_400_000_000_000  # 2027-01-15 12:00 UTC [ns]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Take names in a folder of this test: a rotation makes the files of the names it gives."""
+    with contextlib.chdir(tmp_path_factory.mktemp("rotation")):
+        yield
 
 
 def sound(i: int, n: int, gap: Gap | None = None, start: int = 0) -> Chunk[Any]:
@@ -244,7 +253,7 @@ def test_no_file_of_that_name_is_replaced(tmp_path: Path) -> None:
             sink.on_next(ramp(0, 10))
     names = {path.name for path in tmp_path.iterdir()}
     stem = "a_19700101T000000.000Z"
-    assert names == {f"{stem}.csv", f"{stem}-2.csv", f"{stem}-3.csv"}
+    assert names == {f"{stem}.csv", f"{stem}_002.csv", f"{stem}_003.csv"}
 
 
 @pytest.mark.parametrize(
