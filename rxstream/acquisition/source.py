@@ -15,7 +15,10 @@ Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
 """Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
 
 Fail: TypeAlias = Callable[[Exception], None]
-"""Takes an error: `OverrunError` and `StampError` are survived, `EndOfStream` ends the stream."""
+"""Takes an error: `OverrunError` and `StampError` are survived, `EndOfStream` ends the stream.
+
+Whatever else a driver gives is told as well: a text is the message of a `DeviceLostError`.
+"""
 
 Close: TypeAlias = Callable[[], None]
 """Stops the hardware; when it has returned, nothing more is emitted."""
