@@ -27,6 +27,9 @@ is the line under them, not the one through them.
     The line, the delays above it, and its renewals.
 `event_detector`
     Finds losses, overlaps, changes of latency and restarts; its states are drawn there.
+`wander`, `pace`
+    Whether arrivals keep to a line, and whether that gives the times or they do; the states of the
+    stated rate are drawn in `pace`.
 `bounds`
     The line from below, where times are bounded from both sides.
 `monotonic`

@@ -1,4 +1,4 @@
-"""Random streams that no clock of the stated rate paces: nothing invented, no time worse than arrival.
+"""Random streams that no clock of the stated rate paces: nothing invented, no worse than arrival.
 
 The goal is that each stream is right in all respects. So far some are not, as docs/true-time.md
 says with figures; the shares below are what chance can make of these.

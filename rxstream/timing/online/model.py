@@ -83,7 +83,7 @@ class ClockModel:
         self._settings, self._stated = settings, rate or 0.0
         self._device = DeviceTime(rate, settings.counter, quantum)
         self._floor = DelayFloor(settings, quantum / rate if quantum and rate else None)
-        self._pace = Pace()
+        self._pace = Pace(settings.skew_tol)
         self._detector = EventDetector(settings, self._device, self._floor, self._pace)
         self._wide = _LEAST_WIDTH
         # Whether the line begins anew though the stream goes on.

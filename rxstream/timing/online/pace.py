@@ -34,6 +34,8 @@ _OTHER_RATE, _NO_RATE = 0.01, 0.2
 # A slope beyond which late chunks are no losses until the line is proven: a clock that was stated
 # wrong by this much may be none.
 _UNLIKELY = 1e-3
+# The same in units of the settings' tolerance, where that is larger.
+_TOLERATED = 2
 # A slope beyond which blocks are taken to wander: no crystal is that far off. (trial)
 _SUSPECT = 5.1e-4
 # Units that prove a line in spite of its slope, and the ratio of their scales. (trial)
@@ -53,6 +55,11 @@ _BENT_WIDTH = 2.5
 class Pace:
     """Whether the line gives the times, or the arrivals themselves do.
 
+    Parameters
+    ----------
+    skew_tol
+        Uncertainty of the rate, as in `ClockSettings`.
+
     Attributes
     ----------
     test
@@ -68,12 +75,13 @@ class Pace:
     """
 
     __slots__ = (
-        "_contradicted", "_moves", "_until", "_wait", "by_arrival", "given_up", "losses", "test",
-        "trusted",
+        "_contradicted", "_likely", "_moves", "_until", "_wait", "by_arrival", "given_up", "losses",
+        "test", "trusted",
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        self.test = WanderTest()
+    def __init__(self, skew_tol: float) -> None:
+        self._likely = max(_UNLIKELY, _TOLERATED * skew_tol)
+        self.test = WanderTest(self._likely)
         self.by_arrival = self.given_up = self.losses = self._contradicted = False
         self._moves: list[float] = []
         self._wait, self._until = _WAIT, 0.0
@@ -93,7 +101,7 @@ class Pace:
 
     def retune(self) -> None:
         """Begin with another rate."""
-        self.test = WanderTest()
+        self.test = WanderTest(self._likely)
         self._moves.clear()
         self.by_arrival, self.given_up, self.losses = True, False, False
         self.trusted = False
@@ -137,7 +145,8 @@ class Pace:
     def half_width(self, floor: Callable[[float], float]) -> float:
         """Return what the wandering of the blocks adds to the uncertainty of the floor [s]."""
         test = self.test
-        wanders = test.bent or (test.firm and abs(test.slope) > _SUSPECT)
+        suspect = max(_SUSPECT, self._likely - _UNLIKELY)
+        wanders = test.bent or (abs(test.slope) > suspect if test.firm else test.tilted)
         return _BENT_WIDTH * test.farthest(floor) if wanders else 0.0
 
     def decide(self) -> PaceChange | None:
@@ -164,7 +173,7 @@ class Pace:
             return None
         back, self.given_up, self.by_arrival = self.given_up, False, False
         proven = test.units > _PROVEN and test.ratio < _PROVEN_RATIO and not test.bent
-        self.losses = proven or (slope < _UNLIKELY and self.trusted)
+        self.losses = proven or (slope < self._likely and self.trusted)
         return "steady" if back else None
 
     def _give_up(self) -> PaceChange | None:

@@ -81,6 +81,11 @@ Point: TypeAlias = tuple[float, float]
 class WanderTest:
     """Test of the arrivals for a line.
 
+    Parameters
+    ----------
+    likely
+        Slope that a clock may have unannounced; no less than 1000 ppm.
+
     Attributes
     ----------
     verdict
@@ -89,6 +94,8 @@ class WanderTest:
         Whether few chunks look like a random walk, or like another rate than the stated one.
     slope
         Slope of the line: by how much arrivals outrun device time, as a fraction.
+    tilted
+        Whether few chunks have a slope that is not likely.
     sure_slope
         Whether the slope is large against the scatter of the blocks.
     ratio
@@ -102,13 +109,15 @@ class WanderTest:
     """
 
     __slots__ = (
-        "_ats", "_begun", "_block", "_excess", "_in_block", "_last", "_lowest", "_lows", "_near",
-        "_offs", "_single", "_size", "_step", "_unit", "_until", "_x", "_y", "bent",
-        "doubtful", "passed", "ratio", "slope", "sure_slope", "surely_bent",
+        "_ats", "_begun", "_block", "_excess", "_in_block", "_last", "_likely", "_lowest", "_lows",
+        "_near", "_offs", "_single", "_size", "_step", "_unit", "_until", "_x", "_y", "bent",
+        "doubtful", "passed", "ratio", "slope", "sure_slope", "surely_bent", "tilted",
         "units", "verdict",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, likely: float = _LIKELY_SLOPE) -> None:
+        self._likely = max(likely, _LIKELY_SLOPE)
+        self.tilted = False
         self.verdict: Verdict = "unknown"
         self.slope = self._step = 0.0
         self._excess = DelayHistogram()
@@ -275,11 +284,12 @@ class WanderTest:
 
     def _is_doubtful(self, slope: float, shown: bool) -> bool:
         """Whether the first units speak against a clock of the stated rate."""
+        self.tilted = shown and slope > self._likely
         if self.passed < _DOUBT_SECONDS:
-            return self.sure_slope and slope > _STEEP
+            return self.sure_slope and slope > max(_STEEP, self._likely)
         limit = _NOISE if self.doubtful else _WALK
         walks = self.units >= _MIN_POINTS and _von_neumann(list(self._near)) < limit
-        return walks or (shown and slope > _LIKELY_SLOPE)
+        return walks or self.tilted
 
 
 def _slope(points: list[Point]) -> float:
