@@ -401,7 +401,8 @@ class Chunk(Displayed, Generic[S]):
         ChunkError
             If the number of samples is another.
         """
-        data = as_array(data, "with_data: data")
+        if type(data) is not np.ndarray:
+            data = as_array(data, "with_data: data")
         if info is not None and not isinstance(info, StreamInfo):
             msg = f"with_data: info must be a StreamInfo, or None, not {shown(info)}"
             raise ParameterError(msg)

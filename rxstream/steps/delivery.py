@@ -4,52 +4,56 @@ Who closes a device waits until its subscribers have had everything. A subscribe
 must not: another subscriber may wait for a lock that this one holds, as that of a join.
 """
 
-import threading
-from types import TracebackType
+import itertools
+import os
+from threading import get_ident
 
-__all__ = ["current_delivery", "delivering", "here"]
+__all__ = ["current_delivery", "deliveries", "delivering", "numbers"]
+
+# By identifier, and no `threading.local`: what looks here is called for each item.
+deliveries: dict[int, int] = {}
+"""Of each thread that calls a subscriber, the number of that call: the outermost of several."""
+
+numbers = itertools.count(1)
+"""Gives each call its number."""
 
 
-class _Here(threading.local):
-    depth = serial = 0
-
-
-here = _Here()
-"""Of the calling thread: how deep in subscribers it is, and how many calls it has made."""
-
-
-class _Delivering:
-    """Context in which a thread calls a subscriber.
+class delivering:  # noqa: N801 - a context, as those of contextlib
+    """Context in which a thread calls a subscriber: ``with delivering(): observer.on_next(chunk)``.
 
     Examples
     --------
-    >>> with delivering:
+    >>> with delivering():
     ...     current_delivery() is None
     False
     >>> current_delivery() is None
     True
     """
 
-    __slots__ = ()
+    __slots__ = ("_outermost",)
 
     def __enter__(self) -> None:
-        if not here.depth:
-            here.serial += 1
-        here.depth += 1
+        here = get_ident()
+        self._outermost = here not in deliveries
+        if self._outermost:
+            deliveries[here] = next(numbers)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        here.depth -= 1
+    def __exit__(self, *_error: object) -> None:
+        if self._outermost:
+            deliveries.pop(get_ident(), None)
 
 
-delivering = _Delivering()
-"""The context: ``with delivering: observer.on_next(chunk)``."""
-
-
-def current_delivery() -> tuple[int, int] | None:
+def current_delivery() -> int | None:
     """Return what tells the call of a subscriber apart that this thread is in; None outside."""
-    return (threading.get_ident(), here.serial) if here.depth else None
+    return deliveries.get(get_ident())
+
+
+def _leave_parent() -> None:
+    """Forget threads of the parent: new ones get their identifiers."""
+    here = get_ident()
+    for other in [thread for thread in deliveries if thread != here]:
+        del deliveries[other]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_parent)

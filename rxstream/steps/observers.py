@@ -8,8 +8,10 @@ wants it, to the end of the chain.
 """
 
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from types import TracebackType
 from typing import Any
 
@@ -21,10 +23,10 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
 from rxstream.printable import error_repr, first_time_logged, get_logger, shown
-from rxstream.steps.delivery import delivering, here
+from rxstream.steps.delivery import deliveries, delivering
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
-__all__ = ["Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
+__all__ = ["Guarded", "Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
 
 _logger = get_logger(__name__)
 
@@ -73,10 +75,21 @@ def _ending(stream: object) -> Iterator[None]:
         _here.ending = before
 
 
-class _Guarded(abc.ObserverBase[Any]):
-    """Gives items to functions, until the end or until it is disposed of."""
+class Guarded(abc.ObserverBase[Any]):
+    """Gives items to functions, until the end or until it is disposed of.
 
-    __slots__ = ("_completed", "_error", "_next", "_stream", "_subscription", "is_stopped")
+    Whoever delivers many items, as a worker does, may call the function itself for each, unless it
+    is stopped, and hand over what that raises: it is the same as ``on_next``, and quicker.
+
+    Attributes
+    ----------
+    function
+        What is called with each item.
+    is_stopped
+        Whether it is not to be called any more.
+    """
+
+    __slots__ = ("_completed", "_error", "_stream", "_subscription", "function", "is_stopped")
 
     def __init__(
         self,
@@ -86,7 +99,7 @@ class _Guarded(abc.ObserverBase[Any]):
         on_completed: Callable[[], Any] | None,
     ) -> None:
         self._stream = stream
-        self._next, self._error = on_next or noop, on_error or default_error
+        self.function, self._error = on_next or noop, on_error or default_error
         self._completed = on_completed or noop
         self._subscription = SingleAssignmentDisposable()
         self.is_stopped = False
@@ -95,7 +108,12 @@ class _Guarded(abc.ObserverBase[Any]):
         """Take the subscription, to be disposed of at the end."""
         self._subscription.disposable = subscription
 
+    @abstractmethod
+    def take_raised(self, error: BaseException, item: Any) -> None:
+        """Take what the function raised with an item; called while that is handled."""
+
     def on_error(self, error: Exception) -> None:
+        """Pass on an error, and end."""
         if self.is_stopped:
             return
         self.is_stopped = True
@@ -106,6 +124,7 @@ class _Guarded(abc.ObserverBase[Any]):
             self.dispose()
 
     def on_completed(self) -> None:
+        """Pass on the end."""
         if self.is_stopped:
             return
         self.is_stopped = True
@@ -121,7 +140,7 @@ class _Guarded(abc.ObserverBase[Any]):
         self._subscription.dispose()
 
 
-class Subscriber(_Guarded):
+class Subscriber(Guarded):
     """The end of a chain: functions of the program.
 
     What they raise ends this subscription. It is reported where the source reports its faults; a
@@ -140,13 +159,13 @@ class Subscriber(_Guarded):
             return
         try:
             # a worker has said so for all that it delivers: this runs for each item
-            if here.depth:
-                self._next(value)
+            if get_ident() in deliveries:
+                self.function(value)
             else:
-                with delivering:
-                    self._next(value)
+                with delivering():
+                    self.function(value)
         except BaseException as error:  # noqa: BLE001 - an exit of a thread that is not its own too
-            self._cut_off(error)
+            self.take_raised(error, value)
 
     def on_error(self, error: Exception) -> None:
         if error is self._raised:
@@ -160,19 +179,19 @@ class Subscriber(_Guarded):
             self.dispose()
             return
         try:
-            with delivering:
+            with delivering():
                 super().on_error(error)
         except BaseException as raised:  # noqa: BLE001 - as above
-            self._cut_off(raised)
+            self.take_raised(raised, None)
 
     def on_completed(self) -> None:
         try:
-            with delivering:
+            with delivering():
                 super().on_completed()
         except BaseException as error:  # noqa: BLE001 - as above
-            self._cut_off(error)
+            self.take_raised(error, None)
 
-    def _cut_off(self, error: BaseException) -> None:
+    def take_raised(self, error: BaseException, _item: Any) -> None:
         """End the subscription, report the exception that is being handled, or raise it."""
         self.is_stopped = True
         report = _report_of(self._stream)
@@ -183,7 +202,7 @@ class Subscriber(_Guarded):
         self.dispose()
         if belongs_to_caller(error):
             raise
-        called = getattr(self._next, "__wrapped__", self._next)
+        called = getattr(self.function, "__wrapped__", self.function)
         what = f"{_name(called)} raised and is cut off: {error_repr(error)}"
         _report(report, what, self._stream, error)
 
@@ -193,10 +212,10 @@ class Subscriber(_Guarded):
 
     def after_subscribing(self, on_next: Callable[[Any], Any]) -> None:
         """Call the function itself from now on."""
-        self._next = on_next
+        self.function = on_next
 
 
-class OperatorInput(_Guarded):
+class OperatorInput(Guarded):
     """A subscription that an operator made: what it raises is an error of the stream behind it."""
 
     __slots__ = ()
@@ -205,16 +224,20 @@ class OperatorInput(_Guarded):
         if self.is_stopped:
             return
         try:
-            self._next(value)
-        except BaseException as error:
-            if self.is_stopped or belongs_to_caller(error) or _is_of_subscriber(error):
-                raise
-            report = _report_of(self._stream)
-            if report is not None:
-                what = f"an operator behind it raised: {error_repr(error)}"
-                _report(report, what, self._stream, error)
-            # an exit too: somebody waits for the end
-            self.on_error(step_error(error, value))
+            self.function(value)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.take_raised(error, value)
+
+    def take_raised(self, error: BaseException, item: Any) -> None:
+        """End it with the exception as its error; one that has its owner goes on to that."""
+        if self.is_stopped or belongs_to_caller(error) or _is_of_subscriber(error):
+            raise
+        report = _report_of(self._stream)
+        if report is not None:
+            what = f"an operator behind it raised: {error_repr(error)}"
+            _report(report, what, self._stream, error)
+        # an exit too: somebody waits for the end
+        self.on_error(step_error(error, item))
 
 
 def subscribe_guarded(
@@ -255,7 +278,7 @@ def _as_program(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
-def _subscribe(stream: Any, observer: _Guarded, scheduler: abc.SchedulerBase | None) -> None:
+def _subscribe(stream: Any, observer: Guarded, scheduler: abc.SchedulerBase | None) -> None:
     def subscribe(*_: Any) -> None:
         try:
             made = stream._subscribe_core(observer, scheduler)  # noqa: SLF001 - as RxPY does
@@ -282,7 +305,7 @@ def _subscribe(stream: Any, observer: _Guarded, scheduler: abc.SchedulerBase | N
 def _is_of_operator(on_next: Any, on_error: Any) -> bool:
     """Whether a subscription is an operator's: its errors go on to the next observer."""
     return (
-        isinstance(getattr(on_error, "__self__", None), AutoDetachObserver | _Guarded)
+        isinstance(getattr(on_error, "__self__", None), AutoDetachObserver | Guarded)
         or (on_error is not None and _is_of_reactivex(on_error))
         or _is_of_reactivex(on_next)
     )

@@ -16,7 +16,7 @@ from rxstream.data.clock import NEVER, Time, now_ns, to_ns
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.errors import ChunkError, LagError, ParameterError, ShortHistoryError
-from rxstream.window.store import Place, Store
+from rxstream.window.store import Place, Store, place_after
 
 __all__ = ["Cursor", "Log", "Policy"]
 
@@ -127,7 +127,10 @@ class Log:
                 self._trim(limit)
                 held = self._blocking and self._is_full(limit)
         if idle:
-            _wake_all(idle)
+            if len(idle) == 1:
+                idle[0].wake()
+            else:
+                _wake_all(idle)
         if held:
             self._wait_for_blocking(limit)
         if full and self._short:
@@ -190,7 +193,10 @@ class Log:
         """
         before = self._store.stop - keep
         if self._blocking:
-            before = min([before, *(c.position for c in self._cursors if c.policy == "block")])
+            # a loop, and no `min`: this runs for each chunk
+            for cursor in self._cursors:
+                if cursor.position < before and cursor.policy == "block":
+                    before = cursor.position
         if self._store.trim(limit, self.max_bytes, before) and not self._reported:
             self._short = True
 
@@ -285,8 +291,9 @@ class Log:
         store = self._store
         while True:
             with self._lock:
-                at, seen = max(cursor.position, store.start), cursor.seen
-                missed = cursor.position < at
+                at, seen, missed = cursor.position, cursor.seen, False
+                if at < store.start:
+                    at, missed = store.start, True
                 if at == store.stop:
                     if cursor.gone or (self.ended and not missed):
                         return None
@@ -301,7 +308,7 @@ class Log:
                 chunks = store.read(at)
                 last = chunks[-1]
                 cursor.position = min(at + len(chunks), store.stop)
-                cursor.seen = last.end, last.next_index
+                cursor.seen = place_after(last)
                 cursor.delivered += len(chunks)
                 cursor.dense = store.newest_empty < at < store.stop
                 if cursor.policy == "block":
@@ -435,18 +442,15 @@ class Log:
         return (store.end - since) / 1e9
 
 
-def _wake_all(cursors: Iterable[Cursor]) -> None:
+def _wake_all(cursors: list[Cursor]) -> None:
     """Wake cursors: all of them, also where one raises, as by ^C in the thread that appends."""
-    raised, rest = None, iter(cursors)
-    while True:
-        try:
-            for cursor in rest:
-                cursor.wake()
-            break
-        except BaseException as error:  # noqa: BLE001 - raised below, when all are awake
-            raised = error
-    if raised is not None:
-        raise raised
+    at = 0
+    try:
+        for at, cursor in enumerate(cursors, 1):  # noqa: B007 - how far it came
+            cursor.wake()
+    except BaseException:
+        _wake_all(cursors[at:])
+        raise
 
 
 def _own(cursors: Iterable[Cursor]) -> bool:

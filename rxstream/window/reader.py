@@ -63,7 +63,12 @@ class Reader(BaseReader[Chunk]):
                 chunks = None if self._failure else self._log.take(self._cursor)
             except LagError as error:
                 self._failure, chunks = error, None
-            found = list(self._filter.flush()) if chunks is None else self._filter.push_all(chunks)
+            if chunks is None:
+                found = list(self._filter.flush())
+            elif self._cursor.dense and not self._filter.kept:
+                found = chunks
+            else:
+                found = self._filter.push_all(chunks)
             if found:
                 return found
             if chunks is None:

@@ -19,7 +19,7 @@ from rxstream.data.clock import NEVER
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
 
-__all__ = ["Place", "Store"]
+__all__ = ["Place", "Store", "place_after"]
 
 Place = tuple[int, int | None]
 """A place between two chunks: its time [ns], and the number of the sample after it, if known."""
@@ -150,34 +150,32 @@ class Store:
 
         Return whether bytes were the reason.
         """
-        by_bytes = False
+        by_bytes, rows = False, self._rows
         while self.start < before:
             if self.oldest_end > limit:
                 if self.nbytes <= max_bytes:
                     break
                 by_bytes = True
-            self._drop()
+            at = self.start - self._base
+            # This reference keeps the chunk until everything is in order again: a finalizer may
+            # call in.
+            dead = rows[at]
+            rows[at] = None
+            self.nbytes -= self._sizes[at]
+            self.dropped_end = self.oldest_end
+            self.start += 1
+            at += 1
+            if self.start < self.stop:
+                self.oldest_end = _end_of(rows[at])
+            else:
+                self._tail = Chunk.empty(dead.info, dead.end, index=dead.next_index)
+            # When half of the list is dropped entries, delete them: O(1) per chunk on average.
+            if at > _BATCH and 2 * at > len(rows):
+                del rows[:at]
+                del self._sizes[:at]
+                self._base += at
+            dead = None
         return by_bytes
-
-    def _drop(self) -> None:
-        rows, at = self._rows, self.start - self._base
-        # This reference keeps the chunk until the method returns: finalizers that call in again
-        # then find the store in order.
-        dead = rows[at]
-        rows[at] = None
-        self.nbytes -= self._sizes[at]
-        self.dropped_end = self.oldest_end
-        self.start += 1
-        at += 1
-        if self.start < self.stop:
-            self.oldest_end = _end_of(rows[at])
-        else:
-            self._tail = Chunk.empty(dead.info, dead.end, index=dead.next_index)
-        # When half of the list is dropped entries, delete them: O(1) per chunk on average.
-        if at > _BATCH and 2 * at > len(rows):
-            del rows[:at]
-            del self._sizes[:at]
-            self._base += at
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -218,7 +216,7 @@ class Store:
         """Return the place before a chunk, from `start` to `stop`; None before the first ever."""
         before, after = self.get(number - 1), self.get(number)
         if before is not None:
-            return before.end, before.next_index
+            return place_after(before)
         if after is not None:
             return after.covered_from, after.first_index
         return None if self._tail is None else (self._tail.end, self._tail.index)
@@ -245,6 +243,13 @@ class Store:
                 ):
                     count += stamps.nbytes + _ARRAY_BYTES
         return count
+
+
+def place_after(chunk: Chunk) -> Place:
+    """Return the place after a chunk."""
+    if chunk._gap_positions:  # noqa: SLF001 - past the properties: this runs for every chunk
+        return chunk.end, chunk.next_index
+    return chunk._end, chunk._index + len(chunk._data)  # noqa: SLF001
 
 
 def _bytes_of_objects(data: NDArray[Any]) -> int:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from operator import length_hint
 from queue import SimpleQueue
+from threading import get_ident
 from typing import Any
 
 from reactivex import abc
@@ -19,9 +20,9 @@ from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError, RxStreamError, SinkError, SubscriberError
 from rxstream.flag import Flag
 from rxstream.printable import error_repr, error_text, first_time_logged, get_logger
-from rxstream.steps.delivery import delivering
+from rxstream.steps.delivery import deliveries, delivering, numbers
 from rxstream.steps.heartbeats import HeartbeatFilter, WithoutHeartbeats
-from rxstream.steps.observers import belongs_to_caller
+from rxstream.steps.observers import Guarded, belongs_to_caller
 from rxstream.window.log import Cursor, Log
 from rxstream.window.starts import StartPosition
 
@@ -80,6 +81,7 @@ class SubscriberWorker(Disposable):
         if type(observer) is WithoutHeartbeats:
             observer, self._filter = observer.observer, HeartbeatFilter()
         self._log, self._observer, self._scheduler = log, observer, scheduler
+        self._guarded = observer if isinstance(observer, Guarded) else None
         self._report = report
         self._wakeup: SimpleQueue[Any] = SimpleQueue()
         self._gone = False
@@ -158,8 +160,10 @@ class SubscriberWorker(Disposable):
 
     def deliver_all(self) -> bool:
         """Deliver what is there, in its own thread; return whether more may come."""
-        self.thread, more = threading.current_thread(), False
+        more = False
         try:
+            if self.thread is None:
+                self.thread = threading.current_thread()
             while not self._gone and self._deliver_batch():
                 pass
             more = not self._gone
@@ -172,6 +176,9 @@ class SubscriberWorker(Disposable):
     def _run_here(self) -> None:
         """Deliver in the thread that appends or subscribes, and not for ever if others append."""
         if self._log.forgotten:
+            return
+        # the usual: one batch, and nothing after it
+        if not (self._deliver_batch() and self._deliver_batch()):
             return
         target, extra = self._log.stop, 0
         while not self._gone and self._deliver_batch():
@@ -213,26 +220,48 @@ class SubscriberWorker(Disposable):
         except BaseException as error:  # noqa: BLE001 - ^C
             self._cut_off(error)
             return False
-        if chunks is None:
-            self._finish(self._log.error)
         if not chunks:
+            if chunks is None:
+                self._finish(self._log.error)
             return False
+        here = get_ident()
+        outermost = here not in deliveries
         try:
-            forward, without = self._observer.on_next, self._filter
+            # as `delivering` does, and quicker: this runs for each chunk of who keeps up
+            if outermost:
+                deliveries[here] = next(numbers)
+            without = self._filter
             if without is not None and (without.kept or not self.cursor.dense):
                 chunks = without.push_all(chunks)
             self._batch = batch = iter(chunks)
-            with delivering:
-                for chunk in batch:
-                    if self._gone:
-                        return False
-                    forward(chunk)
+            self._deliver(batch)
         except BaseException as error:  # noqa: BLE001 - one subscriber must not harm the others
             self._cut_off(error)
-            return False
         finally:
             self._batch = None
-        return True
+            if outermost:
+                deliveries.pop(here, None)
+        return not self._gone
+
+    def _deliver(self, chunks: Iterator[Chunk]) -> None:
+        """Call the observer with each chunk, as long as it is there."""
+        observer = self._guarded
+        if observer is None:
+            for chunk in chunks:
+                if self._gone:
+                    return
+                self._observer.on_next(chunk)
+            return
+        # without a call of a method, and a `try`, for each
+        function = observer.function
+        item: Chunk | None = None  # ^C may come before the first
+        try:
+            for item in chunks:
+                if self._gone or observer.is_stopped:
+                    return
+                function(item)
+        except BaseException as error:  # noqa: BLE001 - it says whose it is
+            observer.take_raised(error, item)
 
     def _finish(self, error: Exception | None) -> None:
         if self._gone:
@@ -242,7 +271,7 @@ class SubscriberWorker(Disposable):
             self.dispose()
             return
         try:
-            with delivering:
+            with delivering():
                 for chunk in () if self._filter is None else self._filter.flush():
                     self._observer.on_next(chunk)
                 if error is None:
