@@ -24,7 +24,6 @@ ROOT = str(Path(rxstream.__file__).parent)
 INFO = StreamInfo("x", rate=1000.0, dtype=np.dtype(np.int64))
 
 
-
 @pytest.fixture(autouse=True)
 def no_thread_left() -> None:
     """Allow threads: one that Ctrl-C meets in `Thread.start` nobody knows; it waits as a daemon."""

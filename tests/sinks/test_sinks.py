@@ -168,7 +168,9 @@ def test_closed_under_its_subscription_it_is_cut_off_with_a_reason() -> None:
 def test_one_sink_takes_one_stream(other: Chunk) -> None:
     sink = Noting()
     sink.on_next(ramp(0, 3))
-    with pytest.raises(ChunkError, match=r"got b with samples .* after ramp .* takes one kind of them"):
+    with pytest.raises(
+        ChunkError, match=r"got b with samples .* after ramp .* takes one kind of them"
+    ):
         sink.on_next(other)
     assert sink.closed
 

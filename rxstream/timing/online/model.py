@@ -37,6 +37,7 @@ _LEAST_WIDTH = 1e-6
 _FOUND_TOLERANCE = 2e-3
 # The same of a slope that was measured for a minute.
 _KNOWN_TOLERANCE = 2e-4
+# A device's own stamps, taken for a counter.
 _OWN_STAMPS = DeviceCounter(64, 1e9, "ticks")
 
 
