@@ -158,9 +158,12 @@ class Hostile:
         if one.end == "by five threads":
             barrier = threading.Barrier(5)
             errors = [an_error(self._dice) for _ in range(5)]
-            several = [
-                threading.Thread(target=lambda e=e: (barrier.wait(), fail(e))) for e in errors
-            ]
+
+            def fail_together(error: Exception) -> None:
+                barrier.wait()
+                fail(error)
+
+            several = [threading.Thread(target=fail_together, args=(e,)) for e in errors]
             for thread in several:
                 thread.start()
             for thread in several:

@@ -69,7 +69,7 @@ class Slow:
 
 def camera(max_bytes: int, shape: tuple[int, ...] = (1080, 1920)) -> tuple[ByHand, Device, Any]:
     """Return an open camera, and a frame for it."""
-    source, device = device_of(StreamInfo("cam", 100.0, shape, np.uint8), max_bytes)
+    source, device = device_of(StreamInfo("cam", 100.0, shape, np.dtype(np.uint8)), max_bytes)
     return source, device, np.ones((1, *shape), np.uint8)
 
 
@@ -85,7 +85,9 @@ def film(source: ByHand, frame: Any, frames: int, pause: float = 0.003) -> None:
 
 @case
 def events_with_stamps() -> int:
-    source, _device = device_of(StreamInfo("x", None, dtype=np.uint8, device_clock="host"), 20 * MB)
+    source, _device = device_of(
+        StreamInfo("x", None, dtype=np.dtype(np.uint8), device_clock="host"), 20 * MB
+    )
     _device.subscribe(Slow())
     for k in range(3000):
         stamps = 1_600_000_000_000_000_000 + np.arange(k * 10_000, (k + 1) * 10_000)
@@ -95,7 +97,7 @@ def events_with_stamps() -> int:
 
 @case
 def stamps_beside_a_rate() -> int:
-    info = StreamInfo("x", 1e6, dtype=np.uint8, device_clock="own")
+    info = StreamInfo("x", 1e6, dtype=np.dtype(np.uint8), device_clock="own")
     source, _device = device_of(info, 20 * MB)
     for k in range(2000):
         stamps = np.arange(k * 10_000, (k + 1) * 10_000) * 1000
@@ -106,7 +108,7 @@ def stamps_beside_a_rate() -> int:
 @case
 def small_events() -> int:
     """One sample a chunk: bookkeeping is nearly all there is."""
-    source, _device = device_of(StreamInfo("x", None, dtype=np.uint8), 20 * MB)
+    source, _device = device_of(StreamInfo("x", None, dtype=np.dtype(np.uint8)), 20 * MB)
     one = np.zeros(1, np.uint8)
     for _ in range(100_000):
         source.emit(one)
@@ -115,7 +117,7 @@ def small_events() -> int:
 
 @case
 def gaps_in_every_chunk() -> int:
-    source, _device = device_of(StreamInfo("x", 1000.0, dtype=np.int16), 5 * MB)
+    source, _device = device_of(StreamInfo("x", 1000.0, dtype=np.dtype(np.int16)), 5 * MB)
     data = np.zeros(10, np.int16)
     for _ in range(30_000):
         source.emit(Reading(data, lost=3))
@@ -161,7 +163,7 @@ def objects() -> int:
 @case
 def chunks_put_by_hand() -> int:
     """A subject takes chunks as they are, with stamps of their own."""
-    info = StreamInfo("x", None, dtype=np.uint8)
+    info = StreamInfo("x", None, dtype=np.dtype(np.uint8))
     subject = TimeWindowSubject(HISTORY, max_bytes=20 * MB, name="x")
     for k in range(2000):
         stamps = np.arange(k * 10_000, (k + 1) * 10_000)
@@ -199,7 +201,7 @@ def hanging_subscribers() -> int:
     never = threading.Event()
     for _ in range(7):
         film(source, frame, 30)
-        device.rewind(1000).subscribe(lambda _: never.wait(60))
+        device.rewind(1000).subscribe(lambda _: never.wait(60))  # type: ignore[arg-type]
         time.sleep(0.05)
     return allowed(40 * MB, frame.nbytes, 7)
 
@@ -208,7 +210,7 @@ def hanging_subscribers() -> int:
 def policies() -> int:
     source, device, frame = camera(40 * MB)
     for policy in ("gap", "latest", "error") * 2:
-        device.pipe(ops.on_lag(policy)).subscribe(Slow(), lambda _: None)  # type: ignore[arg-type]
+        device.pipe(ops.on_lag(policy)).subscribe(Slow(), lambda _: None)
     film(source, frame, 200)
     return allowed(40 * MB, frame.nbytes, 6)
 
@@ -216,7 +218,7 @@ def policies() -> int:
 @case
 def readers_that_nobody_reads() -> int:
     source, device, frame = camera(40 * MB)
-    kept = [device.reader() for _ in range(4)]
+    kept: list[Any] = [device.reader() for _ in range(4)]
     kept += [device.pipe(ops.map_data(np.negative)).reader() for _ in range(4)]
     film(source, frame, 150)
     # of a pipeline one waits in the hand-over, and one in the hands of its worker
@@ -292,7 +294,7 @@ def dropped_devices() -> int:
 @case
 def dropped_subjects() -> int:
     """As in a notebook whose cell is run again and again; nobody completes them."""
-    info = StreamInfo("x", 1000.0, (1000,), np.float64)
+    info = StreamInfo("x", 1000.0, (1000,), np.dtype(np.float64))
     for _ in range(30):
         subject = TimeWindowSubject(HISTORY, max_bytes=8 * MB)
         subject.subscribe(lambda _: None)
@@ -351,7 +353,7 @@ def raising_behind_a_queue() -> int:
         raise ValueError
 
     device.pipe(rxo.observe_on(loop)).subscribe(raises)
-    device.pipe(rxo.buffer_with_time(0.05), rxo.filter(len)).subscribe(raises)
+    device.pipe(rxo.buffer_with_time(0.05), rxo.filter(bool)).subscribe(raises)
     film(source, frame, 200, 0.005)
     # before the timer of 50 ms is up, ten frames wait for it
     return allowed(10 * MB, frame.nbytes, 15)
@@ -363,7 +365,7 @@ def raising_behind_a_queue() -> int:
 @case
 def one_sample_kept_of_each_second() -> int:
     """`Chunk.copy` holds its own samples, and no more."""
-    info = StreamInfo("mic", 48_000.0, (2,), np.float32)
+    info = StreamInfo("mic", 48_000.0, (2,), np.dtype(np.float32))
     source, device = device_of(info, 5 * MB)
     kept: list[Chunk[Any]] = []
     device.subscribe(lambda chunk: kept.append(chunk[:1].copy()), scheduler=ImmediateScheduler())
@@ -377,17 +379,18 @@ def one_sample_kept_of_each_second() -> int:
 @case
 def a_silent_partner() -> int:
     """An hour of a stream whose partner never says a word."""
-    info, silent = StreamInfo("a", 1000.0, dtype=np.float32), StreamInfo("b", 1000.0)
+    info, silent = StreamInfo("a", 1000.0, dtype=np.dtype(np.float32)), StreamInfo("b", 1000.0)
     a = TimeWindowSubject(1.0, max_bytes=10 * MB, name="a", clock=lambda: 0)
     b = TimeWindowSubject(1.0, max_bytes=10 * MB, name="b", clock=lambda: 0)
     assert silent.rate == info.rate
     here = ImmediateScheduler()
-    for join in (
+    joins: tuple[Any, ...] = (
         ops.align(b, tolerance=0.1),
         ops.merge_by_time(b),
         ops.join_windows(b, duration=1.0),
         ops.resample(onto=b),
-    ):
+    )
+    for join in joins:
         a.pipe(join).subscribe(lambda _: None, lambda _: None, scheduler=here)
     a.pipe(ops.rechunk(5000, hop=100)).subscribe(lambda _: None, scheduler=here)
     a.pipe(ops.window_by_time(10.0, every=1.0)).subscribe(lambda _: None, scheduler=here)

@@ -33,7 +33,7 @@ def dispose_idle(loop: EventLoopScheduler) -> None:
     """
     for _ in range(20):
         passed = threading.Event()
-        loop.schedule(lambda *_, passed=passed: passed.set())  # type: ignore[misc]
+        loop.schedule(lambda *_, passed=passed: passed.set())
         passed.wait(10)
     loop.dispose()
 
@@ -45,7 +45,7 @@ class Numbered:
 
     def __init__(self, dice: random.Random) -> None:
         rate = dice.choice([None, 50_000.0])
-        self.info = StreamInfo("numbered", rate=rate, dtype=np.int64)
+        self.info = StreamInfo("numbered", rate=rate, dtype=np.dtype(np.int64))
         self._pause, self._most = (
             dice.choice([0.0002, 0.001, 0.003]),
             dice.choice([1, 7, 100, 5000]),
@@ -191,7 +191,7 @@ class Schedule:
             ("now", device),
             ("rewind", device.rewind(dice.random() * 0.02)),
             ("rewind to", device.rewind(to=host_clock.now() - dice.randrange(20_000_000))),
-            ("policy", device.on_lag(policy)),
+            ("policy", device.on_lag(policy)),  # type: ignore[arg-type]
             ("rechunk", device.pipe(ops.rechunk(dice.randrange(1, 50)))),
             ("map", device.pipe(rxo.map(lambda chunk: chunk))),
         ]
@@ -227,7 +227,7 @@ class Schedule:
     def slow(self, dice: random.Random) -> None:
         tick = threading.Event()
         book = self.book("slow")
-        book.then = lambda: tick.wait(0.003) and None
+        book.then = lambda: (tick.wait(0.003), None)[1]
         self.subscribe(self.device, book, dice.choice([None, NewThreadScheduler()]))
 
     def dispose_self(self, dice: random.Random) -> None:
@@ -248,7 +248,7 @@ class Schedule:
 
     def nested(self, dice: random.Random) -> None:
         inner = random.Random(dice.random())
-        self.join(dice, lambda _: self.join(inner) and None)
+        self.join(dice, lambda _: (self.join(inner), None)[1])
 
     def raises(self, dice: random.Random) -> None:
         kind = dice.choice(_KINDS)
