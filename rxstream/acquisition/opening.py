@@ -24,6 +24,10 @@ _LOOK = 0.1
 # What `Source.open` may give back: how to close, and a description.
 _PARTS = 2
 
+# Readings that come before `open` has returned may take this much in any case [bytes]: it is soon
+# over, and what is lost at the beginning of a stream is no gap in it.
+_EARLY_BYTES = 16_000_000
+
 
 class Opening:
     """Runs a source from its `open` to its `close`, once.
@@ -90,7 +94,7 @@ class Opening:
         self._call: DriverCall | None = None  # that closes it
         self._told = False  # how that ended
         self._closed = Flag()
-        self._early: Early | None = Early(max_bytes)
+        self._early: Early | None = Early(max(max_bytes, _EARLY_BYTES))
         self._inside = 0  # thread of the source, while it is in here
 
     # -- the device's side --------------------------------------------------------------------

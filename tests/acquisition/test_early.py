@@ -8,11 +8,18 @@ import pytest
 from fakes import INFO, eventually
 
 from rxstream import Device
+from rxstream.acquisition import opening
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.errors import OverrunError
 
 READINGS, SAMPLES = 300, 1000
 ROOM = 100_000  # [bytes]: 11 readings
+
+
+@pytest.fixture(autouse=True)
+def little_is_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `max_bytes` alone bound them, that the tests may be small."""
+    monkeypatch.setattr(opening, "_EARLY_BYTES", 0)
 
 
 class Eager:
