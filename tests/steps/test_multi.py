@@ -304,6 +304,7 @@ def test_the_observer_never_sees_two_at_once() -> None:
     assert (most[0], seen[0]) == (1, 400)
 
 
+@pytest.mark.real
 def test_threads_that_replay_wait_for_each_other() -> None:
     """Each input has a worker of its own, which gives 20 s as fast as it can."""
     subjects = [TimeWindowSubject(60, clock=lambda: 0) for _ in range(3)]

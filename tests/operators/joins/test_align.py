@@ -245,7 +245,7 @@ def test_live_is_replay() -> None:
         a.on_next(ramp(k * 50 + 3 * bool(gap), 50 - 3 * bool(gap), gap))
         if k % 5:  # in the end as much as a, but later
             b.on_next(ramp(k * 40, 40))
-    b.on_next(other(2000, start=1600, end=2001))
+    b.on_next(ramp(1600, 401))
     a.on_completed()
     b.on_completed()
     past: list[Any] = []
