@@ -40,11 +40,11 @@ class Counted(Device):
 
 SHAPES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "alone": lambda s, again, _: s.pipe(again),
-    "ours": lambda s, again, _: s.pipe(ops.rechunk(2), again, ops.map_data(np.negative)),
+    "ours": lambda s, again, _: s.pipe(ops.map_data(np.abs), again, ops.map_data(np.negative)),
     "RxPY": lambda s, again, _: s.pipe(rxo.map(lambda c: c), again),
     "observe_on": lambda s, again, loop: s.pipe(rxo.observe_on(loop), again),
     "observe_on and ours": lambda s, again, loop: s.pipe(
-        rxo.observe_on(loop), ops.rechunk(2), rxo.filter(len), again
+        rxo.observe_on(loop), ops.map_data(np.abs), rxo.filter(len), again
     ),
     "immediate": lambda s, again, _: s.pipe(rxo.observe_on(ImmediateScheduler()), again),
     "rewound": lambda s, again, _: s.pipe(ops.rewind(5), again),
