@@ -71,7 +71,7 @@ class can_log(FileSink):  # noqa: N801 - used like a function
         Path of the file; an existing one is replaced when the first chunk comes.
     rotate
         Start a new file after this time of samples [s]; the names then have the UTC time of the
-        first message, ``drive_20261129T215510.250Z.blf``. None: one file.
+        first message, ``drive_20261129T215510-250Z.blf``. None: one file.
     keep
         With ``rotate``: files to keep; older ones are deleted. None: all.
 

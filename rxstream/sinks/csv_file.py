@@ -54,7 +54,7 @@ class csv(FileSink):  # noqa: N801 - used like a function
         Character between columns.
     rotate
         Begin a new file, with its own first row, after so much sample time [s], at least 1; the
-        name of each has the time of its first row: ``a_20261129T215510.250Z.csv``. None: one file.
+        name of each has the time of its first row: ``a_20261129T215510-250Z.csv``. None: one file.
     keep
         Files of ``rotate`` to keep, older ones of these names are deleted; None: all.
 

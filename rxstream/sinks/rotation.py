@@ -28,9 +28,9 @@ class Rotation:
     Parameters
     ----------
     path
-        ``drive.asc`` gives ``drive_20261129T215510.250Z.asc``, by the UTC time of its first
+        ``drive.asc`` gives ``drive_20261129T215510-250Z.asc``, by the UTC time of its first
         sample. A file of that name is never replaced: the next is
-        ``drive_20261129T215510.250Z_002.asc``. So the names sort by time.
+        ``drive_20261129T215510-250Z_002.asc``. So the names sort by time.
     rotate
         Sample time of each file [s], at least 1; None: one file, at ``path`` itself.
     keep
@@ -119,7 +119,7 @@ class Rotation:
         if self._keep is None:
             return
         name = re.compile(
-            rf"{re.escape(self._stem)}_(\d{{8,}}T\d{{6}}\.\d{{3}}Z)(?:_(\d{{3,}}))?{re.escape(self._suffix)}"
+            rf"{re.escape(self._stem)}_(\d{{8,}}T\d{{6}}-\d{{3}}Z)(?:_(\d{{3,}}))?{re.escape(self._suffix)}"
         )
         found = [
             (match[1], int(match[2] or 1), path)
@@ -181,6 +181,7 @@ def _reserve(path: Path) -> bool:
 
 
 def _utc(time: int) -> str:
-    """Return a time [ns] as in ``20261129T215510.250Z``."""
+    """Return a time [ns] as in ``20261129T215510-250Z``."""
     text = str(np.datetime64(time // 1_000_000, "ms"))
-    return text.replace("-", "").replace(":", "") + "Z"
+    # no dot: readers take what follows the first one for the suffix
+    return text.replace("-", "").replace(":", "").replace(".", "-") + "Z"

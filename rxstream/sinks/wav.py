@@ -63,7 +63,7 @@ class wav(FileSink):  # noqa: N801 - used like a function
         it is logged. ``"skip"``: nothing. Either way `lost` counts them.
     rotate
         Begin a new file after so much sample time [s], at least 1; the name of each has the time of
-        its first sample: ``a_20261129T215510.250Z.wav``. The files have all samples, one after the
+        its first sample: ``a_20261129T215510-250Z.wav``. The files have all samples, one after the
         other. None: one file.
     keep
         Files of ``rotate`` to keep, older ones of these names are deleted; None: all.

@@ -213,7 +213,7 @@ def test_files_are_rotated_and_the_oldest_deleted(tmp_path: Path) -> None:
     with can_log(tmp_path / "drive.asc.gz", rotate=1, keep=3) as sink:
         for i in range(0, 500, 30):
             sink.on_next(chunk[i : i + 30])
-    names = [f"drive_20231114T22132{second}.000Z.asc.gz" for second in (2, 3, 4)]
+    names = [f"drive_20231114T22132{second}-000Z.asc.gz" for second in (2, 3, 4)]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert [path.name for path in sink.files][-3:] == names
     assert sink.samples == 500

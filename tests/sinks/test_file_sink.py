@@ -275,7 +275,7 @@ def test_the_program_may_change_its_folder(tmp_path: Path, monkeypatch: pytest.M
         sink.on_next(ramp(500, 1000))
         sink._flush()
     assert {path.name for path in tmp_path.iterdir()} == {
-        "other", "a_19700101T000000.000Z.csv", "a_19700101T000001.000Z.csv",
+        "other", "a_19700101T000000-000Z.csv", "a_19700101T000001-000Z.csv",
     }  # fmt: skip
 
 

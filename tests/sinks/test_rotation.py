@@ -44,8 +44,8 @@ def test_files_are_contiguous_and_named_by_their_first_sample(tmp_path: Path) ->
         for k in range(9):
             sink.on_next(sound(k * 700, 700, start=NOON + 500 * MS))
     assert [path.name for path in sink.files] == [
-        "a_20270115T120000.500Z.wav", "a_20270115T120002.500Z.wav",
-        "a_20270115T120004.500Z.wav", "a_20270115T120006.500Z.wav",
+        "a_20270115T120000-500Z.wav", "a_20270115T120002-500Z.wav",
+        "a_20270115T120004-500Z.wav", "a_20270115T120006-500Z.wav",
     ]  # fmt: skip
     parts = [soundfile.read(path, dtype="int16")[0] for path in sink.files]
     assert [len(part) for part in parts] == [2000, 2000, 2000, 300]
@@ -74,7 +74,7 @@ def test_each_table_has_its_first_row(tmp_path: Path) -> None:
     with csv(tmp_path / "a.b.csv", rotate=1.0) as sink:
         sink.on_next(ramp(0, 2500))
     assert [path.name for path in sink.files] == [
-        f"a.b_19700101T00000{k}.000Z.csv" for k in range(3)
+        f"a.b_19700101T00000{k}-000Z.csv" for k in range(3)
     ]  # fmt: skip
     tables = [pd.read_csv(path) for path in sink.files]
     assert [len(table) for table in tables] == [1000, 1000, 500]
@@ -163,15 +163,15 @@ def test_samples_at_any_times_are_in_the_file_of_their_time(steps: list[int], cu
 
 
 def test_the_oldest_files_are_deleted_also_of_earlier_runs_and_no_others(tmp_path: Path) -> None:
-    others = ["a.wav", "a_notes.wav", "b_20200101T000000.000Z.wav", "a_20200101T000000.000Z.csv"]
-    for name in [*others, "a_20200101T000000.000Z.wav", "a_20200101T000000.000Z_002.wav"]:
+    others = ["a.wav", "a_notes.wav", "b_20200101T000000-000Z.wav", "a_20200101T000000-000Z.csv"]
+    for name in [*others, "a_20200101T000000-000Z.wav", "a_20200101T000000-000Z_002.wav"]:
         (tmp_path / name).write_text("x")
     with wav(tmp_path / "a.wav", rotate=1.0, keep=2) as sink:
         for k in range(5):
             sink.on_next(sound(k * SECOND, SECOND, start=NOON))
             assert len(list(tmp_path.glob("a_2*Z*.wav"))) == 2
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {*others, "a_20270115T120003.000Z.wav", "a_20270115T120004.000Z.wav"}
+    assert left == {*others, "a_20270115T120003-000Z.wav", "a_20270115T120004-000Z.wav"}
     assert len(sink.files) == 5
 
 
@@ -180,7 +180,7 @@ def test_files_of_later_times_are_older_than_those_of_this_program(
     keep: int, tmp_path: Path
 ) -> None:
     """As on a machine whose clock begins anew each time."""
-    old = [f"a_20990101T00000{k}.000Z.csv" for k in range(3)]
+    old = [f"a_20990101T00000{k}-000Z.csv" for k in range(3)]
     for name in old:
         (tmp_path / name).write_text("x")
     with csv(tmp_path / "a.csv", rotate=1.0, keep=keep) as sink:
@@ -226,12 +226,12 @@ def test_a_file_of_a_name_that_another_took_meanwhile_is_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # another program takes it between a look and the opening
-    (tmp_path / "a_19700101T000000.000Z.csv").write_text("other")
+    (tmp_path / "a_19700101T000000-000Z.csv").write_text("other")
     monkeypatch.setattr(Path, "exists", lambda _path: False)
     with csv(tmp_path / "a.csv", rotate=1.0) as sink:
         sink.on_next(ramp(0, 10))
-    assert (tmp_path / "a_19700101T000000.000Z.csv").read_text() == "other"
-    assert sink.files[0].name == "a_19700101T000000.000Z_002.csv"
+    assert (tmp_path / "a_19700101T000000-000Z.csv").read_text() == "other"
+    assert sink.files[0].name == "a_19700101T000000-000Z_002.csv"
 
 
 @pytest.mark.parametrize("name", ["wav", "flac", "csv", "blf", "asc", "sqlite"])
@@ -240,7 +240,7 @@ def test_a_name_that_is_too_long_with_its_time(name: str, tmp_path: Path) -> Non
     sink: Any = {".wav": wav, ".flac": wav, ".csv": csv}.get(case.suffix, can_log)
     path = tmp_path / ("a" * (250 - len(case.suffix)) + case.suffix)
     with (
-        pytest.raises(SinkError, match=r"_20231114T221320.000Z.*too long; choose a shorter name"),
+        pytest.raises(SinkError, match=r"_20231114T221320-000Z.*too long; choose a shorter name"),
         sink(path, rotate=1.0) as writer,
     ):
         writer.on_next(case.chunk(0, 10))
@@ -252,7 +252,7 @@ def test_no_file_of_that_name_is_replaced(tmp_path: Path) -> None:
         with csv(tmp_path / "a.csv", rotate=5.0) as sink:
             sink.on_next(ramp(0, 10))
     names = {path.name for path in tmp_path.iterdir()}
-    stem = "a_19700101T000000.000Z"
+    stem = "a_19700101T000000-000Z"
     assert names == {f"{stem}.csv", f"{stem}_002.csv", f"{stem}_003.csv"}
 
 

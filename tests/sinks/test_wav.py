@@ -97,7 +97,7 @@ def test_a_stream_that_begins_with_a_gap_of_hours_has_one_file(tmp_path: Path) -
     chunk = sound("int16").shifted(10**15)
     with wav(tmp_path / "a.wav", rotate=5.0) as sink:
         sink.on_next(chunk.with_gap(Gap(0, 10**15, None, "suspended")))
-    assert [path.name for path in sink.files] == ["a_19700112T134640.000Z.wav"]
+    assert [path.name for path in sink.files] == ["a_19700112T134640-000Z.wav"]
     assert np.array_equal(soundfile.read(sink.files[0], dtype="int16")[0], chunk.data)
 
 
