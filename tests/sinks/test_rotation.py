@@ -61,7 +61,7 @@ def test_names_sort_by_time_though_two_begin_in_one_second(tmp_path: Path) -> No
         sink.on_next(ramp(4050, 1950, Gap(1000 * MS, 4050 * MS, 3050, "disconnect")))
     names = [path.name for path in sink.files]
     assert [name[2:] for name in names] == [
-        f"19700101T00000{time}Z.csv" for time in ("0.200", "4.050", "4.200", "5.200")
+        f"19700101T00000{time}Z.csv" for time in ("0-200", "4-050", "4-200", "5-200")
     ]
     for _ in range(11):
         with csv(tmp_path / "a.csv", rotate=1.0) as again:
