@@ -77,9 +77,6 @@ class CameraReader:
         frames = [frame for frame, _ in timed]
         data = [frame.data for frame in frames]
         times = [time for _, time in timed]
-        if not self._source.recorded:
-            # the clock may be ahead at first, until it has seen a frame that was hardly delayed
-            times = [min(time, frame.arrival) for frame, time in timed]
         last, margin = times[-1], self._clock.half_width
         self._emit(
             Reading(
