@@ -82,7 +82,7 @@ def tables(found: list[Constant], extra: dict[Constant, list[str]], heads: list[
 
 
 def _told(alike: list[Constant], extra: dict[Constant, list[str]], k: int) -> str:
-    """Return what there is to tell of constants in one cell."""
+    """Return what is known of constants in one cell."""
     cells = {one.name: extra[one][k] for one in alike if one in extra}
     if len(set(cells.values())) < 2:
         return next(iter(cells.values()), "")

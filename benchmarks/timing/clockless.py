@@ -2,7 +2,7 @@
 
 For each kind of `unsteady.py` one stream of each seed, of two to four minutes. All figures are from
 10 s on, as live streams and recordings find the verdict by then; losses are counted from the first
-chunk on. The peers are told the stated rate, as rxstream is.
+chunk on. The peers are given the stated rate, as rxstream is.
 """
 
 from collections.abc import Sequence

@@ -66,10 +66,10 @@ def _rows(title: str, rate: float, stamps: Floats, line: Floats) -> list[list[st
     for name, online in (("rxstream live", True), ("rxstream offline", False)):
         found = correct_arrays(1, arrival, rate, online=online)
         kinds = [event.kind for event in found.events]
-        told = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        reported = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
         lost = sum(event.samples or 0 for event in found.events if event.kind == "gap")
-        told += f", {lost} samples lost" if lost else ""
-        rows.append([name, *_distances(found.last / 1e9, arrival / 1e9), told or "–"])
+        reported += f", {lost} samples lost" if lost else ""
+        rows.append([name, *_distances(found.last / 1e9, arrival / 1e9), reported or "–"])
     rows.append(["pyxdf", *_distances(line - begin, arrival / 1e9), "–"])
     rows.append(["arrival", *_distances(arrival / 1e9, arrival / 1e9), "–"])
     return [[title, f"{rate:g} Hz", *row] for row in rows]

@@ -17,7 +17,7 @@ Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
 Fail: TypeAlias = Callable[[Exception], None]
 """Takes an error: `OverrunError` and `StampError` are survived, `EndOfStream` ends the stream.
 
-Whatever else a driver gives is told as well: a text is the message of a `DeviceLostError`.
+Whatever else a driver gives is reported as well: a text is the message of a `DeviceLostError`.
 """
 
 Close: TypeAlias = Callable[[], None]

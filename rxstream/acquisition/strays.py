@@ -1,7 +1,7 @@
 """Stamps out of line with those around them: found by their order, and replaced.
 
 A flipped bit or a garbled line gives one stamp, or a few, far ahead or far behind. What follows is
-in line again with what came before; this tells them from a clock that was set back for good.
+in line again with what came before; this sets them apart from a clock that was set back for good.
 """
 
 from collections.abc import Sequence

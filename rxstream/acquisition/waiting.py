@@ -11,7 +11,7 @@ __all__ = ["WaitingNotice"]
 
 _logger = get_logger(__name__)
 
-# How long a program may take from subscribing to `open` without being told [s].
+# How long a program may take from subscribing to `open` without a warning [s].
 _PATIENCE = 3.0
 
 

@@ -84,7 +84,7 @@ class WanderTest:
     Parameters
     ----------
     likely
-        Slope that a clock may have unannounced; no less than 1000 ppm.
+        Slope that a clock may have unannounced.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class WanderTest:
     )  # fmt: skip
 
     def __init__(self, likely: float = _LIKELY_SLOPE) -> None:
-        self._likely = max(likely, _LIKELY_SLOPE)
+        self._likely = likely
         self.tilted = False
         self.verdict: Verdict = "unknown"
         self.slope = self._step = 0.0
