@@ -6,8 +6,9 @@ python benchmarks/timing/constants.py [--seeds 2] [--only WORDS ...] [--factors 
 
 Prints tables of value, meaning and source of each, and, unless `--table` is asked for, of the
 effect of values 30 % smaller and larger. These run, one by one, on the fourteen traces and on the
-streams of `unsteady.py`, one of each kind and seed, live. Measured against the shipped value: the change of the error that 95 % of the chunks keep within (median of the traces; and the
-worst of them where that is above 5 %), the coverage of the worst trace where it falls by over 1 %,
+streams of `unsteady.py`, one of each kind and seed, live. Measured against the shipped value: the
+change of the error that 95 % of the chunks keep within (median of the traces; and the worst of them
+where that is above 5 %), the coverage of the worst trace where it falls by over 1 %,
 losses found or invented; and of the streams without a steady clock the one that gets worst, if by
 more than 5 %, and how many more are worse than 1.1 times plain arrival, are covered by less than
 95 %, have samples invented, or are declared unsteady. "–" is no effect.
