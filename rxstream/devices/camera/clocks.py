@@ -154,12 +154,14 @@ class ContainerClock:
     the distance ``arrival - position`` has a floor too, which is constant if the container is
     right. The floor of the first 0.3 s (frames that waited in buffers while the stream was opened
     come first, in a burst) maps the container to the host clock; therefore frames are held back
-    for that long, once. From then on the mapping follows the floor, by less than an experiment can
-    see and by more than clocks drift.
+    for that long, once. A frame that is delayed less later on shows that the floor was too high: it
+    and those after it lie so much earlier, so no frame lies after its arrival. Upward the mapping
+    follows the floor by less than an experiment can see and by more than clocks drift.
 
-    The container is wrong if a frame comes before its time, if all frames come too late for two
-    seconds (a network can delay a few), or if positions stand still or go back. FFmpeg makes up 25
-    frames a second for formats that hold no times. Frames are then stamped on arrival, for good.
+    The container is wrong if a frame comes long before its time, if all frames come too late for
+    two seconds (a network can delay a few), or if positions stand still or go back. FFmpeg makes
+    up 25 frames a second for formats that hold no times. Frames are then stamped on arrival, for
+    good.
 
     Parameters
     ----------
@@ -171,7 +173,7 @@ class ContainerClock:
     HOLD = 300_000_000
     # and their size [bytes], which a few uncompressed 4K frames reach sooner
     HOLD_BYTES = 1 << 26
-    # how early a frame may come [ns]: never, but the floor of the first frames may be too high
+    # how early a frame may come [ns]: so much too high the floor of the first frames may be
     EARLY = 50_000_000
     # how late the least delayed frame of a window may come [ns]
     LATE = 250_000_000
@@ -188,8 +190,10 @@ class ContainerClock:
         self._name = name
         self._held: list[Frame] = []
         self._bytes = 0
-        # host time of position 0 [ns]
+        # host time of position 0 [ns] by the floor of the first frames: what is early or late is so
+        # against it; and as far down as less delayed frames have moved it, which gives the times
         self._anchor: int | None = None
+        self._zero = 0
         self._floor: int | None = None
         self._count = 0
         self._since = 0
@@ -211,7 +215,7 @@ class ContainerClock:
         """Return what is held back."""
         held, self._held = self._held, []
         if held:
-            self._anchor = min(_distance(frame) for frame in held)
+            self._anchor = self._zero = min(_distance(frame) for frame in held)
         return [self._stamp(frame) for frame in held]
 
     def _stamp(self, frame: Frame) -> TimedFrame:
@@ -225,7 +229,7 @@ class ContainerClock:
             )  # fmt: skip
         time = frame.arrival
         if self.trusted and self._anchor is not None:
-            time = self._anchor + round(frame.position * 1e6)
+            time = self._zero + round(frame.position * 1e6)
         self._last = max(self._last + 1, time)
         return frame, self._last
 
@@ -240,6 +244,7 @@ class ContainerClock:
         distance = _distance(frame)
         if distance < anchor - self.EARLY:
             return f"a frame came {(anchor - distance) / 1e6:.0f} ms before its time"
+        self._zero = min(self._zero, distance)
         # a window begins with a frame, so that no stall before it counts as elapsed
         if self._floor is None:
             self._floor, self._since = distance, frame.arrival
@@ -248,13 +253,15 @@ class ContainerClock:
         elapsed = frame.arrival - self._since
         if elapsed < self.WINDOW or self._count < self.MIN_FRAMES:
             return ""
-        late = self._floor - anchor
+        late, above = self._floor - anchor, self._floor - self._zero
         self._floor, self._count = None, 0
         if late > self.LATE:
             return f"all frames came {late / 1e6:.0f} ms late for {elapsed / 1e9:.1f} s"
+        most = round(elapsed * self.MAX_SLEW)
         if abs(late) > self.DEAD_BAND:
-            most = round(elapsed * self.MAX_SLEW)
             self._anchor = anchor + min(max(late, -most), most)
+        if above > self.DEAD_BAND:
+            self._zero += min(above, most)
         return ""
 
 

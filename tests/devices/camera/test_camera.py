@@ -32,6 +32,7 @@ from rxstream.data.clock import host_clock, now_ns
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.camera import Camera
 from rxstream.devices.camera import open as opening
+from rxstream.devices.camera.clocks import ContainerClock
 from rxstream.errors import (
     DeviceBusyError,
     DeviceLostError,
@@ -245,12 +246,13 @@ def test_live_tcp_has_the_times_of_the_container(film: Path) -> None:
     assert number[0] == 0
     container = np.rint(number * 1000 / 30) * MS  # Matroska counts milliseconds
     error = times(readings) - container
-    assert np.ptp(error) < MS
+    assert np.diff(error).max() < MS  # even, but where a frame came with less delay than all before
+    assert np.ptp(error) < ContainerClock.EARLY
     assert all(len(reading.data) == 1 for reading in readings[1:])
     arrival = np.array([reading.arrival for reading in readings])
     delay = arrival - [np.asarray(reading.device_time)[-1] for reading in readings]
     assert np.median(delay) < 100 * MS
-    assert delay.min() > -50 * MS
+    assert delay.min() >= 0
 
 
 def test_http_mjpeg_is_stamped_on_arrival() -> None:

@@ -62,8 +62,8 @@ def test_a_right_container_is_followed_to_the_nanosecond(
     times = run(clock, position, arrival)
     assert clock.trusted
     error = (times - taken) / MS
-    assert np.ptp(error[: round(4 * rate)]) < 1.0  # the anchor moves at most 0.2 ms/s
-    assert np.abs(np.diff(error)).max() < 0.9
+    assert (times <= arrival).all()
+    assert np.diff(error).max() < 0.9  # the anchor rises at most 0.2 ms/s
     assert 2.0 <= error[-1] < 30.0  # the floor is the delay that nobody can see
 
 
