@@ -76,7 +76,7 @@ class Life:
                 self.device.open()
             except DeviceBusyError as error:
                 # it waits no longer for what hangs in another thread
-                if "its driver is still" in str(error):
+                if "its driver is still" in str(error) or "of its driver has hung" in str(error):
                     hangs = any("ing" in one.state for one in self.driver.openings)
                     busy += not hangs and not self.driver.release.is_set()
                     if busy == 5:  # a call takes long on a busy machine, too
