@@ -84,7 +84,8 @@ class RegularTimes:
             return axis, end
         # half a period later the next sample may come, if earlier ones were too late
         end = max(min(limit, last + round(period / 2)), last) + 1
-        return (axis if n > 1 else _stamped(axis)), end
+        # with a stamp for each a sample ends at once: whoever counts samples waits for no end
+        return _stamped(axis), end
 
     def by_arrival(
         self, before: int | None, first: int, last: int, n: int, uncertainty: float

@@ -415,7 +415,10 @@ def join_axes(axes: Iterable[Axis]) -> Axis:
 
 
 def every(axis: Axis, step: int) -> Axis:
-    """Return every ``step``-th sample, beginning with the first; each lasts until the next.
+    """Return every ``step``-th sample, beginning with the first.
+
+    Where the next one is not known, a sample lasts as long as before: whoever counts samples need
+    not wait for it.
 
     Examples
     --------
@@ -431,7 +434,8 @@ def every(axis: Axis, step: int) -> Axis:
             continue
         if isinstance(part, RegularAxis):
             by = part.step if isinstance(part, StridedAxis) else 1
-            parts.append(StridedAxis(part, part.first + skip * by, step * by, count))
+            length = part.length if isinstance(part, StridedAxis) else 1
+            parts.append(StridedAxis(part, part.first + skip * by, step * by, count, length))
         else:
             parts.append(part.take(np.arange(skip, part.count, step)))
         skip += count * step - part.count

@@ -8,10 +8,12 @@ from fakes import MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
+from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxstream import Chunk, Gap, StreamInfo, concat
+from rxstream import Chunk, Gap, Reading, StreamInfo, concat
 from rxstream import operators as ops
+from rxstream.acquisition.stamper import Stamper
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.testing import assert_same, recut, run_operator
 
@@ -237,3 +239,38 @@ def test_chunks_meet_also_on_another_grid(make: Any) -> None:
             assert chunk.start <= chunk.time[0] <= chunk.time[-1] < chunk.end
         by_sample = [part for c in chunks for part in recut([c], range(50))]
         assert_same(run_operator(ops.rechunk(size), by_sample), out)
+
+
+# -- a count waits for no time ------------------------------------------------------------------
+
+
+def blocks(delay: float, size: int) -> list[Chunk[Any]]:
+    """Return blocks of a live device at 100 Hz, each this long [s] after its last sample."""
+    info = StreamInfo("live", 100.0, (), np.dtype(float))
+    stamper = Stamper(info, live=True)
+    out = []
+    for k in range(0, 60 * size, size):
+        arrival = 10**18 + (k + size - 1) * 10 * MS + round(delay * 1e9)
+        values = np.arange(k, k + size, dtype=float)
+        values.flags.writeable = False
+        chunk = stamper.stamp(Reading(values), values, arrival)
+        assert chunk is not None
+        out.append(chunk)
+    return out
+
+
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("delay", [0.0, 0.002, 0.05])
+@pytest.mark.parametrize("before", [
+    ops.map_data(np.negative), ops.filter_band(1, 4), ops.decimate(2), ops.rms(0.1, every=0.03),
+    ops.spectrogram(0.1),
+])  # fmt: skip
+def test_the_nth_sample_completes_a_chunk_at_once(before: Any, delay: float, size: int) -> None:
+    counts: list[list[int]] = [[], []]
+    source: Subject[Any] = Subject()
+    for operators, count in zip(((before,), (before, ops.rechunk(1))), counts, strict=True):
+        source.pipe(*operators).subscribe(lambda chunk, count=count: count.append(len(chunk)))
+    for chunk in blocks(delay, size):
+        source.on_next(chunk)
+        assert sum(counts[0]) == sum(counts[1])
+    assert sum(counts[1]) > 5
