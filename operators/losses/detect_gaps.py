@@ -188,12 +188,14 @@ class _DetectGaps:
             )
 
     def _goes_back(self, axis: Axis) -> bool:
-        """Whether the first sample is earlier than jitter explains."""
-        known_to, first = self._known_to, axis.at(0)
-        if self._held:
-            known_to = max(known_to or first, self._held[-1].gap.end)
+        """Whether the first sample is earlier than jitter explains.
+
+        That is by the end of what came, not by when the next sample was due: one that only comes
+        soon after the last goes back nowhere, in whichever chunk it is.
+        """
+        first = axis.at(0)
         if self._period is not None and type(axis.parts()[0]) is RegularAxis:
-            return first < (known_to or first) - max(self._tolerance, self._period / 2)
+            return first < self._end - max(self._tolerance, self._period / 2)
         return first < self._last
 
     def _resolve(self, marked: list[Gap], after: int, chunk: Chunk | None) -> list[Gap]:

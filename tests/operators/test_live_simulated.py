@@ -42,19 +42,7 @@ def test_the_devices_lost_and_kept_enough(heard: Heard) -> None:
     assert 20 < len(concat(heard.past["frames"])) < 120
 
 
-# A rest of a period before an overlap is found as a loss or not, by where a chunk ends.
-OVERLAPS = pytest.mark.xfail(
-    raises=AssertionError, strict=False, reason="what detect_gaps finds at an overlap depends on it"
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=OVERLAPS if name.startswith("detect_gaps") else ())
-        for name in SINGLE
-    ],
-)
+@pytest.mark.parametrize("name", SINGLE)
 def test_live_is_replay(heard: Heard, name: str) -> None:
     case, live = SINGLE[name], heard.live[name]
     (past,) = (heard.past[port] for port in case.ports)

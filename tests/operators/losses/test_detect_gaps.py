@@ -117,6 +117,17 @@ def test_numbers_that_go_back_are_a_restart() -> None:
     assert found == [Gap(3 * MS, 3 * MS, None, "restart")]
 
 
+def test_a_sample_that_comes_soon_after_the_last_is_no_overlap() -> None:
+    """Of a live device a chunk ends when it arrives, and the next sample may come at once."""
+    soon = [at(0, 5, 0)._replace(end=4 * MS + 1), at(0, 5, 5).shifted(4 * MS + MS // 4)]
+    later = [chunk.shifted(20 * MS)._replace(index=chunk.index + 10) for chunk in soon]
+    chunks = [*soon, *later]
+    out, found = check(chunks)
+    assert [gap.reason for gap in found] == ["dropped"]
+    for other in (recut(chunks, []), recut(chunks, range(20))):
+        assert_same(check(other)[0], out, joined=True)
+
+
 def test_time_that_goes_back_is_an_overlap() -> None:
     chunks = [at(0, 5, 0), at(3, 5, 5), at(8, 2, 10)]
     out, found = check(chunks)
