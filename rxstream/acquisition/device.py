@@ -161,8 +161,8 @@ class Device(Blocks, Rewindable):
 
     @property
     def info(self) -> StreamInfo:
-        """Description of the stream."""
-        connection = self._connection
+        """Description of the stream; what was learnt as it was opened stays."""
+        connection = self._connection or self._last
         return connection.info if connection else named(self.source.info, self.name)
 
     @property

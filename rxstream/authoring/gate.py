@@ -1,0 +1,115 @@
+"""`Gate`: between what an author gives, on whatever thread, and a device."""
+
+import threading
+from threading import get_ident
+from typing import Any
+
+from rxstream.acquisition.source import Emit, Fail
+from rxstream.authoring.samples import Samples
+from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.errors import RxStreamError
+
+__all__ = ["Gate"]
+
+# Longest wait of `wait_shut` for an `emit` under way [s].
+_TIMEOUT = 1.0
+
+
+class Gate:
+    """Passes readings one at a time until it is shut, and one failure.
+
+    Parameters
+    ----------
+    info
+        Description of the stream.
+    emit, fail
+        Arguments of ``Source.open``.
+    """
+
+    def __init__(self, info: StreamInfo, emit: Emit, fail: Fail) -> None:
+        self._emit, self._fail = emit, fail
+        self._samples = Samples(info)
+        # re-entrant: a subscriber may make the driver emit, or close the device, in the same thread
+        self._lock = threading.RLock()
+        self._failures = [True]  # taken out by the first: once
+        self._shut = False
+        self._inside = 0  # thread that emits
+        self.passed = 0
+        """Readings passed so far."""
+
+    @property
+    def info(self) -> StreamInfo:
+        """Description of the stream."""
+        return self._samples.info
+
+    def learn(self, info: StreamInfo) -> None:
+        """Take the description that is known now that the device is open."""
+        self._samples = Samples(info)
+
+    def reading(self, value: Any) -> Reading:
+        """Return what an author gave as a reading; None is a heartbeat.
+
+        Raises
+        ------
+        ChunkError, ParameterError
+            If it does not fit the stream; see `Samples.reading`.
+        """
+        return self._samples.nothing if value is None else self._samples.reading(value)
+
+    def put(self, value: Any) -> None:
+        """Emit what an author gave in a callback; raise what is wrong with it there, too."""
+        if self._shut:
+            return
+        try:
+            reading = self.reading(value)
+        except RxStreamError as error:
+            # drivers may swallow what their callbacks raise
+            self.fail(error)
+            raise
+        self.pass_on(reading)
+
+    def pass_on(self, reading: Reading) -> None:
+        """Emit a reading; no heartbeat beside another reading, or of a stream with a rate."""
+        beats = not len(reading.data)
+        if beats and self.info.rate is not None:
+            return
+        if not self._lock.acquire(blocking=not beats):
+            return
+        try:
+            if not self._shut:
+                self.passed += 1
+                before, self._inside = self._inside, get_ident()
+                try:
+                    self._emit(reading)
+                finally:
+                    self._inside = before
+        finally:
+            self._lock.release()
+
+    def fail(self, error: Exception) -> None:
+        """Report an error, once, after which nothing passes."""
+        try:
+            self._failures.pop()
+        except IndexError:
+            return
+        self._fail(error)
+        self._shut = True
+
+    def shut(self) -> None:
+        """Let nothing pass that begins from now on."""
+        self._failures.clear()
+        self._shut = True
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nothing passes any more."""
+        return self._shut
+
+    def is_inside(self) -> bool:
+        """Whether the calling thread is emitting."""
+        return self._inside == get_ident()
+
+    def wait_shut(self) -> None:
+        """Wait for an `emit` under way in another thread."""
+        if self._lock.acquire(timeout=_TIMEOUT):
+            self._lock.release()
