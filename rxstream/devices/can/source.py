@@ -126,6 +126,10 @@ class Can:
         if self.decode is not None:
             object.__setattr__(self, "_decoder", Decoder(self.decode, self.signals))
 
+    def __hash__(self) -> int:
+        # the other options may be lists and dicts, whose order may not count
+        return hash((str(self.channel), self.interface, self.bitrate, str(self.path), self.stamps))
+
     def _check_kind(self) -> None:
         if self.path is not None and self.channel is not None:
             msg = f"give channel or path, not both: {shown(self.channel)} and {self.path!r}"

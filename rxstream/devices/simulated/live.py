@@ -76,6 +76,10 @@ class PlugState:
         self._opened: Truth | None = None
         self.truth: Truth | None = None
 
+    def __reduce__(self) -> tuple[type["PlugState"], tuple[()]]:
+        # a copy is a device of its own: closed, and plugged in
+        return PlugState, ()
+
     def pull(self) -> None:
         """Unplug."""
         with self._lock:

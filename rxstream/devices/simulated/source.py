@@ -125,6 +125,8 @@ class Simulated:
         set_ = partial(object.__setattr__, self)
         set_("shape", checked_shape(self.shape, "shape", 1))
         set_("dtype", checked_dtype(self.dtype, "dtype"))
+        set_("channels", tuple(self.channels))
+        set_("unplugs", tuple(map(tuple, self.unplugs)))
         set_("seed", int(self.seed))
         # a function is called at opening only: it is the user's
         if not callable(self.signal):

@@ -1,0 +1,39 @@
+"""What all sources have in common: plain options, which can be compared, hashed and pickled."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from rxstream.devices import Audio, Camera, Can, Keyboard, Simulated
+
+DBC = 'VERSION ""\nBU_: A\nBO_ 256 M: 8 A\n SG_ Speed : 0|16@1+ (1,0) [0|0] "" A\n'
+FILTER = {"can_id": 0x100, "can_mask": 0x700}
+
+SOURCES: list[Any] = [
+    lambda: Audio(),
+    lambda: Camera(0),
+    lambda: Keyboard(),
+    lambda: Can("a", interface="virtual", filters=[FILTER], options={"fast": True}),
+    lambda: Can("a", decode=DBC, signals=["Speed"]),
+    lambda: Simulated.microphone(),
+    lambda: Simulated.can(),
+    lambda: Simulated.keyboard(),
+    lambda: Simulated(shape=[2], channels=["a", "b"], unplugs=[[1, 2]]),  # type: ignore[arg-type,list-item]
+]
+
+
+@pytest.mark.parametrize("make", SOURCES)
+def test_options_are_plain_values(make: Any) -> None:
+    source = make()
+    assert pickle.loads(pickle.dumps(source)) == source == make()
+    assert hash(source) == hash(make())
+    assert copy.deepcopy(source) == source
+
+
+def test_a_copy_of_a_simulated_device_has_a_plug_of_its_own() -> None:
+    one = Simulated(rate=1000.0)
+    other = pickle.loads(pickle.dumps(one))
+    one.unplug()
+    other.open(lambda _: None, print)()
