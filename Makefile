@@ -21,11 +21,11 @@ demo: $(VENV)/.demo
 
 test: test-pure test-real
 
-# on virtual time, each by itself: side by side
+# each by itself: side by side
 test-pure: $(VENV)/.test
 	$(RUN)/python -m pytest -m "not real" -n $(WORKERS) $(ARGS)
 
-# on real time, devices, subprocesses: one after the other
+# on real time, devices, the machine for itself: one after the other
 test-real: $(VENV)/.test
 	$(RUN)/python -m pytest -m real $(ARGS)
 
@@ -46,14 +46,14 @@ check-fast: check test-quick
 # the pure tests without the long ones, with few examples each
 test-quick: export HYPOTHESIS_PROFILE = fast
 test-quick: $(VENV)/.test
-	$(RUN)/python -m pytest -q -m "not real and not soak" -n $(WORKERS) $(ARGS)
+	$(RUN)/python -m pytest -q -m "not real and not slow and not soak" -n $(WORKERS) $(ARGS)
 
 # the pure tests with the lowest versions that pyproject.toml allows, in an environment of its own
 test-lowest:
 	VENV=$(VENV)-lowest sh scripts/setup.sh test
 	$(RUN)/python scripts/lowest.py > $(VENV)-lowest/lowest.txt
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r $(VENV)-lowest/lowest.txt
-	$(VENV)-lowest/bin/python -m pytest -q -m "not real" -n $(WORKERS) $(ARGS)
+	$(VENV)-lowest/bin/python -m pytest -q -m "not real and not slow" -n $(WORKERS) $(ARGS)
 
 bench: $(VENV)/.bench
 	$(RUN)/python benchmarks/run.py $(ARGS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 KEYS = {"name", "ours", "peer", "peer_name", "unit", "ratio", "goal"}

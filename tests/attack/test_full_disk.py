@@ -20,7 +20,7 @@ from rxstream.acquisition.failures import forget_failures
 from rxstream.errors import ParameterError, SinkError, SubscriberError
 
 pytestmark = [
-    pytest.mark.real,
+    pytest.mark.slow,
     pytest.mark.skipif(
         not sys.platform.startswith("linux") or os.geteuid() != 0,
         reason="a small disk is mounted: Linux, root",

@@ -14,7 +14,7 @@ from rxstream.devices.can import CAN_DTYPE, Can, CanFlag
 from rxstream.errors import ChunkError, MissingExtraError, ParameterError
 from rxstream.sinks import can_log
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.slow
 
 START = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000

@@ -31,7 +31,7 @@ from rxstream.sinks.file_sink import FileSink
 from rxstream.sinks.output_file import OutputFile
 from rxstream.sinks.paths import path_to_write
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.slow
 
 SOUND = CASES["wav"].chunk
 

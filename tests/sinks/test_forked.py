@@ -14,7 +14,7 @@ from written_files import CASES
 from rxstream.sinks import csv
 
 pytestmark = [
-    pytest.mark.real,
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="forks"),
 ]
 

@@ -10,7 +10,7 @@ import write_until_full
 from written_files import CASES
 
 pytestmark = [
-    pytest.mark.real,
+    pytest.mark.slow,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the size of files"),
 ]
 

@@ -20,7 +20,7 @@ from rxstream.errors import ChunkError, ParameterError, SinkError, SubscriberErr
 from rxstream.sinks import csv as csv_sink
 from rxstream.sinks.video import video
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.slow
 
 START = 1_700_000_000_000_000_000
 MS = 1_000_000

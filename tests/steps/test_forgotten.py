@@ -13,7 +13,7 @@ from fault_programs import Numbered
 from rxstream import Device, TimeWindowSubject
 from rxstream import operators as ops
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.slow
 
 STREAMS: dict[str, Callable[[Any], Any]] = {
     "alone": lambda s: s,

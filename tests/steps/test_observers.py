@@ -25,8 +25,6 @@ from rxstream import Chunk, Device, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import RxStreamError, SubscriberError
 
-pytestmark = pytest.mark.real
-
 KINDS: tuple[type[BaseException], ...] = (
     ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError,
 )  # fmt: skip

@@ -69,7 +69,6 @@ ITEMS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.real
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("kind", ITEMS)
 def test_what_is_no_chunk_is_named_with_a_remedy(operator: str, kind: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from rxstream.timing import online
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 # Length of the first streams of `unsteady` [ns].

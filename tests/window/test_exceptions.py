@@ -24,8 +24,6 @@ from rxstream import Chunk, Device, TimeWindowSubject
 from rxstream.errors import RxStreamError, SubscriberError
 from rxstream.window.starts import StartPosition
 
-pytestmark = pytest.mark.real
-
 here = ImmediateScheduler()
 KINDS = (ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit)
 Advance = Callable[[], Any]

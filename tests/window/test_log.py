@@ -4,12 +4,14 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes import INFO, MS, eventually, ramp
 from reactivex import Observable
+from reactivex.internal.exceptions import DisposedException
 from reactivex.scheduler import EventLoopScheduler, ImmediateScheduler
 from reactivex.testing import TestScheduler
 from windows import filled, values
@@ -370,8 +372,9 @@ def test_ending_frees_a_held_producer(how: str) -> None:
     done = threading.Event()
 
     def produce() -> None:
-        for k in range(5):
-            subject.on_next(ramp(k, 1))
+        with suppress(DisposedException):
+            for k in range(5):
+                subject.on_next(ramp(k, 1))
         done.set()
 
     producer = threading.Thread(target=produce)

@@ -26,8 +26,6 @@ from rxstream.formats.can import pack
 from rxstream.sinks import can_log
 from rxstream.sinks.can_sqlite import SqliteLog
 
-pytestmark = pytest.mark.real
-
 START = 1_700_000_000.0
 DBC = """VERSION ""
 BO_ 291 Engine: 8 ECU

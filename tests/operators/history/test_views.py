@@ -16,8 +16,6 @@ from rxstream import Chunk, Device, Reading, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
 from rxstream.errors import ChunkError, NotRewindableError, ParameterError
 
-pytestmark = pytest.mark.real
-
 here = ImmediateScheduler()
 
 

@@ -11,7 +11,7 @@ import pytest
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
 
-pytestmark = [pytest.mark.real, pytest.mark.soak]
+pytestmark = pytest.mark.soak
 
 CHUNKS, DECILE = 1_000_000, 100_000
 
