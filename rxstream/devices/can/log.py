@@ -14,7 +14,7 @@ from rxstream.acquisition.source import Fail
 from rxstream.acquisition.strays import MAX_RUN, fill_strays, find_strays
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.bus import forward_pieces
-from rxstream.devices.can.log_end import cut_off, is_whole
+from rxstream.devices.can.log_end import check_values, cut_off, is_whole
 from rxstream.errors import (
     DeviceNotFoundError,
     EndOfStream,
@@ -26,6 +26,7 @@ from rxstream.errors import (
 )
 from rxstream.formats.can import CanFlag, pack
 from rxstream.formats.can_decode import StreamDecoder
+from rxstream.printable import error_line
 
 __all__ = ["LOG_SUFFIXES", "LogReader", "is_log"]
 
@@ -120,6 +121,8 @@ class LogReader:
             reader, messages = self._open()
             try:
                 first = next(messages, None)
+                if first is not None:
+                    check_values(first)
             finally:
                 reader.stop()
         except ValueError as error:
@@ -152,17 +155,18 @@ class LogReader:
 
     def _bad(self, error: Exception) -> FormatError:
         at = f"beyond message {self._count}" if self._count else "as a CAN log"
-        shown = error if isinstance(error, FormatError) else repr(error)
+        shown = error if isinstance(error, FormatError) else error_line(error)
         return FormatError(f"can: {self._path!r} cannot be read {at}: {shown}")
 
     def _fill(self) -> None:
         """Read some messages; keep an error, or the end, until they are out."""
-        # opened here: SQLite refuses to be used by another thread than the one that opened it
-        if self._reader is None:
-            self._reader, self._messages = self._open()
         messages, before = [*self._held], self._count
         try:
+            # opened here: SQLite refuses to be used by another thread than the one that opened it
+            if self._reader is None:
+                self._reader, self._messages = self._open()
             for message in islice(self._messages, _MAX_MESSAGES):
+                check_values(message)
                 self._count += 1
                 if is_whole(message):
                     messages.append(message)

@@ -1,10 +1,14 @@
-"""Whether a log file was cut off: its readers end in silence there."""
+"""What the readers of log files let pass: values that no message has, and a file cut off."""
 
 import struct
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cut_off", "is_whole"]
+from rxstream.errors import FormatError
+from rxstream.formats.can import CAN_DTYPE
+from rxstream.printable import shown
+
+__all__ = ["check_values", "cut_off", "is_whole"]
 
 _TEXT = (".asc", ".csv", ".log", ".trc")
 # of the header of a BLF file: its own size, and that of the file [bytes]
@@ -13,6 +17,26 @@ _BLF_HEADER = struct.Struct("<4xL8xQ")
 _BLF_OBJECT = struct.Struct("<4s4xL4x")
 # bytes of a message that is not CAN FD; its length may say more
 _MAX_PLAIN = 8
+# values beyond those that a message can have
+_IDENTIFIERS = 1 << 8 * CAN_DTYPE["arbitration_id"].itemsize
+_LENGTHS = 1 << 8 * CAN_DTYPE["dlc"].itemsize
+
+
+def check_values(message: Any) -> None:
+    """Raise FormatError if a message of python-can has a value that no message has.
+
+    A table of SQLite holds anything in any column. No time at all is one that is out of line.
+    """
+    identifier, length, time = message.arbitration_id, message.dlc, message.timestamp
+    if not (isinstance(identifier, int) and 0 <= identifier < _IDENTIFIERS):
+        msg = f"a message has the identifier {shown(identifier)}"
+    elif not (isinstance(length, int) and 0 <= length < _LENGTHS):
+        msg = f"a message has the length {shown(length)}"
+    elif not (time is None or isinstance(time, int | float)):
+        msg = f"a message has the time {shown(time)}"
+    else:
+        return
+    raise FormatError(msg)
 
 
 def is_whole(message: Any) -> bool:
