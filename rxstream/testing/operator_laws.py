@@ -1,10 +1,4 @@
-"""Test what you write: streams for hypothesis, and the laws every operator must obey.
-
-Needs `hypothesis` (``pip install 'rxstream[test]'``). One line in a test checks an operator:
-
->>> from rxstream import operators as ops
->>> check_operator(lambda: ops.rechunk(4), examples=5)
-"""
+"""The laws that every operator obeys, and random streams for hypothesis."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -257,7 +257,8 @@ def test_one_that_yields_after_close_is_said() -> None:
 
 
 @pytest.mark.parametrize("where", ["read", "close"])
-def test_one_that_hangs_is_said(where: str) -> None:
+def test_one_that_hangs_is_said(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rxstream.acquisition.polling._TIMEOUT", 0.3)
     release, inside = threading.Event(), threading.Event()
 
     @source()

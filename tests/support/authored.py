@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
@@ -115,6 +116,12 @@ def Board(
 ) -> Generator[Any, None, None]:
     """A board with channels."""
     yield
+
+
+@source(every=lambda options: options.every, shape=(3,), channels=("1 min", "5 min", "15 min"))
+def Load(every: float = 1.0) -> Any:
+    """The load of the computer."""
+    return os.getloadavg()
 
 
 board: Source = Board("/dev/x", 50.0, channels=3)

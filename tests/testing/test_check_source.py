@@ -1,0 +1,140 @@
+"""check_source: every mutant is named by the rule it breaks, and no sound source by any."""
+
+import itertools
+import os
+from typing import Any
+
+import can
+import pytest
+from authored import Load
+from mutants import (
+    LEAKED,
+    OUT,
+    SAID,
+    TESTED,
+    Changeable,
+    ChangingInfo,
+    EndsAtUnplug,
+    FailsTwice,
+    FloatTime,
+    LateEmit,
+    LeakedFile,
+    LyingClock,
+    NoHeartbeat,
+    ObjectDtype,
+    RaisesAnything,
+    SecondThread,
+    SilentAtUnplug,
+    SlowClose,
+    StuckCounter,
+    Ticker,
+    Unpicklable,
+    WaitsForItself,
+    WideCounter,
+    WrongDtype,
+    WrongRate,
+)
+from ptys import pty_line
+
+from rxstream.devices import Can, Keyboard, Simulated
+from rxstream.testing import check_source
+
+pytestmark = pytest.mark.real
+
+MUTANTS: list[tuple[Any, str, str]] = [
+    (SecondThread, "one thread", "2 threads call emit"),
+    (LateEmit, "closing", "emit was called after close had returned"),
+    (FloatTime, "evidence", "give int nanoseconds"),
+    (WrongDtype, "layout", "samples are float64 of shape (1,), and info says int64"),
+    (LeakedFile, "closing", "4 files or sockets are left"),
+    (SlowClose, "closing", "takes more than 1 s"),
+    (SilentAtUnplug, "unplugging", "nothing was reported within 0.5 s"),
+    (ObjectDtype, "info", "which cannot be recorded or sent"),
+    (Unpicklable, "options", "cannot pickle '_thread.lock' object"),
+    (WideCounter, "evidence", "does not fit 16 bits"),
+    (LyingClock, "evidence", "a stamp of the host clock lies"),
+    (NoHeartbeat, "heartbeat", "nothing came for 1 s from an idle stream"),
+    # beyond the twelve
+    (Changeable, "options", "is no frozen dataclass"),
+    (ChangingInfo, "info", "return the same StreamInfo each time"),
+    (EndsAtUnplug, "unplugging", "a device that is gone has not ended"),
+    (FailsTwice, "unplugging", "it was reported 2 times"),
+    (StuckCounter, "evidence", "the counter stays at 7"),
+    (WrongRate, "evidence", "info says 200 Hz"),
+    (WaitsForItself, "closing", "from emit, it takes more than 1 s"),
+]
+
+
+@pytest.mark.parametrize(("mutant", "rule", "text"), MUTANTS, ids=[m[0].__name__ for m in MUTANTS])
+def test_each_mutant_is_named_by_its_rule(
+    mutant: Any, rule: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wait in ("_LOSS", "_GONE"):
+        monkeypatch.setattr(f"rxstream.testing.source_rules.{wait}", 0.5)
+    TESTED.clear()
+    device, ticks = mutant(mutant.__name__), itertools.count(1)
+    feed = (lambda: SAID.put(next(ticks))) if mutant is NoHeartbeat else None
+    try:
+        with pytest.raises(AssertionError) as broken:
+            check_source(lambda: device, feed=feed, unplug=device.unplug, plug=device.plug)
+    finally:
+        TESTED.set()
+        OUT.clear()
+        while LEAKED:
+            os.close(LEAKED.pop())
+    assert str(broken.value).startswith(f"{rule}: ")
+    assert text in str(broken.value)
+    assert "; " in str(broken.value)
+
+
+def test_a_sound_one_is_named_by_none() -> None:
+    device = Ticker("sound")
+    OUT["absent"].set()
+    check_source(
+        lambda: device, unplug=device.unplug, plug=device.plug, absent=lambda: Ticker("absent")
+    )
+
+
+def test_what_absent_and_held_hardware_raises() -> None:
+    with pytest.raises(AssertionError, match=r"^opening: absent hardware: open raised KeyError"):
+        check_source(Ticker, absent=RaisesAnything)
+    with pytest.raises(AssertionError, match=r"^opening: hardware that is held: open raised noth"):
+        check_source(Ticker, busy=Ticker)
+    with pytest.raises(AssertionError, match=r"^opening: open raised KeyError"):
+        check_source(RaisesAnything)
+
+
+def test_a_silent_device_needs_to_be_fed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rxstream.testing.source_rules._DATA", 0.1)
+    with pytest.raises(AssertionError, match=r"^data: 0 samples came .* give feed="):
+        check_source(lambda: NoHeartbeat("silent"))
+
+
+def test_simulated_devices() -> None:
+    device = Simulated(rate=1000.0, counter=None)
+    check_source(lambda: device, unplug=device.unplug, plug=device.replug, busy=lambda: device)
+
+
+def test_a_recording() -> None:
+    check_source(lambda: Simulated.can(duration=0.3))
+
+
+def test_can() -> None:
+    with can.Bus("checked", interface="virtual") as bus:
+        message = can.Message(arbitration_id=1, data=b"x")
+        check_source(lambda: Can("checked", interface="virtual"), feed=lambda: bus.send(message))
+
+
+def test_a_keyboard() -> None:
+    with pty_line() as line:
+        check_source(
+            lambda: Keyboard(tty=line.path),
+            feed=lambda: line.write(b"x"),
+            absent=lambda: Keyboard(tty="/dev/nowhere"),
+            busy=lambda: Keyboard(tty=line.path),
+            unplug=line.unplug,
+        )
+
+
+def test_what_is_asked() -> None:
+    check_source(lambda: Load(0.02))
