@@ -2,11 +2,14 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rxstream.acquisition.driver import DriverCall
 from rxstream.acquisition.source import discover
+from rxstream.data.clock import Duration, to_span
 from rxstream.devices import DeviceInfo
 from rxstream.errors import DeviceError, RxStreamError
 from rxstream.printable import error_line, printable, shown
@@ -43,31 +46,57 @@ class DeviceListing:
 # Longest description and problem [characters].
 _MAX_ABOUT, _MAX_PROBLEM = 200, 500
 
+# Wait for the drivers, all of them together [s]. Loading one from a slow disk takes seconds.
+_TIMEOUT = 10.0
 
-def list_devices() -> list[DeviceListing]:
+
+def list_devices(timeout: Duration = _TIMEOUT) -> list[DeviceListing]:
     """Return every registered kind of device with what there is of it.
 
-    A device of somebody else that fails, or wants to end the program, is listed with its problem.
+    All are looked for side by side. A device of somebody else that fails, wants to end the program
+    or hangs is listed with its problem; one that hangs keeps its thread.
+
+    Parameters
+    ----------
+    timeout
+        Longest wait for all of them together [s].
     """
-    return [_listing(name) for name in device_names()]
+    wait = to_span(timeout, "timeout") / 1e9
+    deadline = time.monotonic() + wait
+    with _no_last_resort():
+        searches = [_Search(name) for name in device_names()]
+        for search in searches:
+            search.call.wait(deadline - time.monotonic())
+    return [search.listing(wait) for search in searches]
 
 
-def _listing(name: str) -> DeviceListing:
-    about = ""
-    try:
-        cls = source_class(name)
-        about = _first_line(cls)
-        with _no_last_resort():
-            found = discover(cls)
-        checked = tuple(map(_checked, found or ()))
-    except KeyboardInterrupt:
-        raise
-    except RxStreamError as error:
-        return DeviceListing(name, about, problem=printable(str(error), _MAX_PROBLEM))
-    # a driver may raise anything, SystemExit too
-    except BaseException as error:  # noqa: BLE001 - told as its problem
-        return DeviceListing(name, about, problem=printable(error_line(error), _MAX_PROBLEM))
-    return DeviceListing(name, about, checked, sought=found is not None)
+class _Search:
+    """Looks for one kind of device, in a thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._about, self._doing = name, "", "loading it"
+        self._found: tuple[DeviceInfo, ...] | None = None
+        self.call = DriverCall(name, "discover", self._look)
+
+    def _look(self) -> None:
+        cls = source_class(self._name)
+        self._about = _first_line(cls)
+        self._doing = f"discover() of {shown(cls)}"
+        found = discover(cls)
+        self._found = None if found is None else tuple(map(_checked, found))
+
+    def listing(self, waited: float) -> DeviceListing:
+        """Return what was found within the time that was ``waited`` [s]."""
+        error = self.call.error
+        if not self.call.done:
+            problem = f"{self._doing} has not returned within {waited:.3g} s; it is given up"
+        elif error is None:
+            sought = self._found is not None
+            return DeviceListing(self._name, self._about, self._found or (), sought=sought)
+        else:
+            # a driver may raise anything, SystemExit too
+            problem = str(error) if isinstance(error, RxStreamError) else error_line(error)
+        return DeviceListing(self._name, self._about, problem=printable(problem, _MAX_PROBLEM))
 
 
 def _first_line(cls: Any) -> str:

@@ -179,6 +179,17 @@ def test_devices_lists_the_broken_beside_the_others(tmp_path: Path) -> None:
         assert text in result.stdout
 
 
+def test_devices_names_who_hangs(tmp_path: Path) -> None:
+    install_plugins(tmp_path, hanging=True)
+    result = subprocess.run(
+        [*COMMAND, "devices"], capture_output=True, text=True, check=False, timeout=50,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "discover() of <class 'p_good.Hangs'> has not returned within 10 s" in result.stdout
+    assert "simulated  always there" in result.stdout
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", [["watch", "simulated", "--seconds", "2"], ["devices"]])
 def test_output_that_cannot_be_written_is_one_line(command: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 
 import pytest
 
@@ -62,3 +63,42 @@ def test_what_drivers_log_stays_off_a_terminal_without_logging(
     list_devices()
     assert capsys.readouterr().err == ""
     assert logging.lastResort is not None
+
+
+def test_one_that_hangs_is_named_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, asked = threading.Event(), threading.Barrier(2)
+
+    class Hanging(Simulated):
+        """One that does not answer."""
+
+        @staticmethod
+        def discover() -> list[object]:
+            release.wait(50)
+            return []
+
+    class Together(Simulated):
+        """Two that can only answer side by side."""
+
+        @staticmethod
+        def discover() -> list[object]:
+            asked.wait(50)
+            return []
+
+    def load(name: str) -> type[Simulated]:
+        if name == "keyboard":
+            release.wait(50)
+        return {"can": Hanging, "audio": Together, "camera": Together}.get(name, Simulated)
+
+    monkeypatch.setattr("rxstream.registry.catalog.source_class", load)
+    try:
+        listings = {item.name: item for item in list_devices(2.0)}
+    finally:
+        release.set()
+    assert list(listings) == device_names()
+    problem = listings["can"].problem
+    assert "discover() of <class" in problem
+    assert "Hanging'> has not returned within 2 s" in problem
+    assert listings["can"].about
+    assert listings["keyboard"].problem.startswith("loading it has not returned")
+    assert {n for n, item in listings.items() if item.problem} == {"can", "keyboard"}
+    assert listings["audio"].sought

@@ -75,14 +75,24 @@ class Junk(Source):
     @staticmethod
     def discover():
         return [5]
+
+class Hangs(Source):
+    "Hangs: looks for ever"
+    @staticmethod
+    def discover():
+        import threading
+        threading.Event().wait()
 """
 
 
-def install_plugins(folder: Path) -> list[str]:
+def install_plugins(folder: Path, *, hanging: bool = False) -> list[str]:
     """Install all of `BROKEN`, and what can be opened: ``evil``, whose names steer a terminal,
-    ``looks_and_exits`` and ``junk``, whose `discover` fails. Return the names of the latter.
+    ``looks_and_exits`` and ``junk``, whose `discover` fails. Return the names of the latter, and
+    of ``hangs``, whose `discover` does not return, if that is asked for.
     """
     good = {"evil": "p_good:Source", "looks_and_exits": "p_good:Exits", "junk": "p_good:Junk"}
+    if hanging:
+        good["hangs"] = "p_good:Hangs"
     (folder / "p_good.py").write_text(_GOOD)
     for target, text, _ in BROKEN.values():
         if text is not None:
