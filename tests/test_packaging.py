@@ -32,6 +32,7 @@ def test_the_wheel_has_every_module_once(wheel: Path) -> None:
         for path in (ROOT / "rxstream").rglob("*.py")
         if "operators" not in path.parts
     }
+    tree |= {"rxstream_cli.py"}
     tree |= {
         f"rxstream/{path.relative_to(ROOT).as_posix()}"
         for path in (ROOT / "operators").rglob("*.py")
@@ -48,7 +49,7 @@ def test_it_installs_and_imports_outside_the_checkout(wheel: Path, tmp_path: Pat
     python = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
     code = (
-        "import rxstream, numpy as np\n"
+        "import rxstream, rxstream_cli, numpy as np\n"
         "from rxstream import operators as ops\n"
         "import rxstream.operators as o\n"
         "assert 'site-packages' in o.__file__, o.__file__\n"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import rxstream_cli
 from rxstream.errors import MissingExtraError, RxStreamError
 from rxstream.optional import import_optional
 from rxstream.printable import MAX_NAME, printable
@@ -58,11 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"The command line needs more: {error}", file=sys.stderr)
         sys.exit(_FAILED)
     from rxstream.acquisition.failures import failed
-    from rxstream.acquisition.signals import close_on_signals
 
-    # elsewhere signals are not ours to handle
-    if threading.current_thread() is threading.main_thread():
-        close_on_signals()
     known = len(failed())
     try:
         make_app()(None if arguments is None else list(arguments), prog_name="rxstream")
@@ -130,6 +127,16 @@ def _plainly(console: "Console") -> Iterator[None]:
         raise typer.Exit(_STOPPED) from None
 
 
+def _close_on_signals() -> None:
+    """From now on let signals end the command in order: all is loaded, and it begins."""
+    from rxstream.acquisition.signals import close_on_signals
+
+    # elsewhere signals are not ours to handle
+    if threading.current_thread() is threading.main_thread():
+        rxstream_cli.release_signals()
+        close_on_signals()
+
+
 def _consoles() -> "tuple[Console, Console]":
     """Return where results go, and where errors go."""
     from rich.console import Console
@@ -157,6 +164,7 @@ def _add_demo(app: "typer.Typer") -> None:
         with _plainly(errors):
             from rxstream.demo import run_demo
 
+            _close_on_signals()
             code = run_demo(console, seconds, out, simulated=simulated)
         raise typer.Exit(code)
 
@@ -175,6 +183,7 @@ def _add_devices(app: "typer.Typer") -> None:
 
             from rxstream.registry.entry_points import source_class
 
+            _close_on_signals()
             if name is None:
                 _list(console)
                 return
@@ -245,7 +254,9 @@ def _add_watch(app: "typer.Typer") -> None:
         with _plainly(errors):
             from rxstream.cli.watch import watch as run
 
-            code = run(console, _make_devices(specs), seconds, errors)
+            made = _make_devices(specs)
+            _close_on_signals()
+            code = run(console, made, seconds, errors)
         raise typer.Exit(code)
 
 
