@@ -1,6 +1,7 @@
 """Split a chunk at its gaps."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
@@ -11,7 +12,8 @@ __all__ = ["split_at_gaps"]
 def split_at_gaps(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
     """Split a chunk at its gaps: yield each group of gaps with the stretch that follows it.
 
-    The first stretch may follow no gap, and any stretch may be without samples.
+    Gaps with time between them are two groups, as if the stream had been cut there. The first
+    stretch may follow no gap, and any stretch may be without samples.
     """
     groups: dict[int, list[Gap]] = {}
     for at, gap in chunk.gap_positions:
@@ -29,9 +31,24 @@ def split_at_gaps(chunk: Chunk) -> Iterator[tuple[list[Gap], Chunk]]:
     places = sorted(groups.keys() | {0})
     for k, a in enumerate(places):
         b = places[k + 1] if k + 1 < len(places) else n
-        piece = chunk[a:b]
+        piece, gaps = chunk[a:b], groups.get(a, [])
         end = groups[b][0].start if b in groups and a < b else chunk.end
         begin = piece.start if a else start
         if 0 < a == n:  # after a gap at the very end, time without samples
-            begin = min(groups[a][-1].end, end)
-        yield groups.get(a, []), piece._replace(start=begin, end=end, gap_positions=())
+            begin = min(gaps[-1].end, end)
+        runs = _adjacent(gaps)
+        index = piece.index - sum(gap.lost or 0 for gap in gaps)
+        for before, after in pairwise(runs):
+            index += sum(gap.lost or 0 for gap in before)
+            yield before, Chunk.empty(chunk.info, before[-1].end, after[0].start, index=index)
+        yield runs[-1], piece._replace(start=begin, end=end, gap_positions=())
+
+
+def _adjacent(gaps: list[Gap]) -> list[list[Gap]]:
+    """Return the runs of gaps without time between them; of no gaps, one that is empty."""
+    runs: list[list[Gap]] = [[]]
+    for gap in gaps:
+        if runs[-1] and runs[-1][-1].end < gap.start:
+            runs.append([])
+        runs[-1].append(gap)
+    return runs

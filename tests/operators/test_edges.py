@@ -1,6 +1,7 @@
 """What only shows at the edges: of windows, of gaps, of chunks."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from signals import CUTS, HOLES, chunk, lossy
 
 from rxstream import Chunk, Gap, StreamInfo, concat
 from rxstream import operators as ops
+from rxstream.data.gap import GapAt
 from rxstream.operators.signal.polyphase import PolyphaseResampler
-from rxstream.testing import recut, run_operator
+from rxstream.testing import assert_same, recut, run_operator
 
 LEVEL = StreamInfo("level", 1000.0, (), np.dtype(float))
 
@@ -101,3 +103,23 @@ def test_samples_can_be_compared_and_kept_in_sets() -> None:
     assert len({*one, *other}) == 2
     assert one[0] != one[1]
     assert one[0] != 5
+
+
+@pytest.mark.parametrize("operator", [
+    ops.gate(1.0), ops.gate(1.0, before=0.02), ops.ignore_gaps(), ops.fill_gaps("previous"),
+    ops.rms(0.002), ops.resample(500.0), ops.resample(500.0, method="polyphase"),
+])  # fmt: skip
+@pytest.mark.parametrize("begun", [False, True])
+def test_time_between_two_gaps_stays_when_they_come_in_one_chunk(
+    operator: Any, begun: bool
+) -> None:
+    """As behind an operator that holds what comes before its first sample."""
+    gaps = Gap(5 * MS, 10 * MS, None, "restart"), Gap(30 * MS, 40 * MS, 10, "dropped")
+    beats = [
+        Chunk.empty(LEVEL, gaps[0].end, gaps[1].start, index=5, gap_positions=(GapAt(0, gaps[0]),)),
+        Chunk.empty(LEVEL, gaps[1].end, index=15, gap_positions=(GapAt(0, gaps[1]),)),
+    ]
+    before = [Chunk.regular(np.zeros(5), LEVEL, start=0)] if begun else []
+    after = Chunk.regular(np.arange(20.0), LEVEL, start=40 * MS, index=15)
+    out = run_operator(operator, [*before, *beats, after])
+    assert_same(run_operator(operator, [*before, concat(beats), after]), out, joined=True)
