@@ -1,19 +1,17 @@
 """Camera: files, image files, live TCP by ffmpeg, MJPEG over HTTP, and what goes wrong."""
 
-import contextlib
 import datetime as dt
 import os
-import queue
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from camera_taker import WAIT, Taker, fails, times
 from videos import (
     HEIGHT,
     WIDTH,
@@ -28,16 +26,13 @@ from videos import (
     number_of,
 )
 
-from rxstream.data.clock import host_clock, now_ns
+from rxstream.data.clock import now_ns
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.camera import Camera
-from rxstream.devices.camera import open as opening
 from rxstream.devices.camera.clocks import ContainerClock
 from rxstream.errors import (
-    DeviceBusyError,
     DeviceLostError,
     DeviceNotFoundError,
-    EndOfStream,
     FormatError,
     OverrunError,
     ParameterError,
@@ -45,43 +40,8 @@ from rxstream.errors import (
 
 pytestmark = pytest.mark.real
 
-WAIT = 20.0  # [s]; far more than any of these needs
 MS = 1_000_000
 START = 1_700_000_000_000_000_000
-
-
-class Taker:
-    """Takes what a source says, and when."""
-
-    def __init__(self) -> None:
-        self.readings: queue.Queue[tuple[int, Reading]] = queue.Queue()
-        self.errors: queue.Queue[Exception] = queue.Queue()
-        self.info = StreamInfo("none")
-
-    def emit(self, reading: Reading) -> None:
-        self.readings.put((now_ns(), reading))
-
-    @contextlib.contextmanager
-    def open(self, camera: Camera) -> Iterator["Taker"]:
-        close, self.info = camera.open(self.emit, self.errors.put)
-        try:
-            yield self
-        finally:
-            close()
-            close()  # twice does no harm
-
-    def take(self, count: int) -> list[Reading]:
-        return [self.readings.get(timeout=WAIT)[1] for _ in range(count)]
-
-    def rest(self) -> list[Reading]:
-        """Return what has come already."""
-        return [self.readings.get_nowait()[1] for _ in range(self.readings.qsize())]
-
-    def all(self) -> list[Reading]:
-        """Return everything up to the end of the file."""
-        error = self.errors.get(timeout=WAIT)
-        assert isinstance(error, EndOfStream), error
-        return self.rest()
 
 
 def read_all(camera: Camera) -> list[Reading]:
@@ -91,10 +51,6 @@ def read_all(camera: Camera) -> list[Reading]:
 
 def numbers(readings: list[Reading]) -> np.ndarray:
     return np.array([number_of(data) for reading in readings for data in reading.data])
-
-
-def times(readings: list[Reading]) -> np.ndarray:
-    return np.concatenate([np.asarray(reading.device_time) for reading in readings])
 
 
 @pytest.fixture(scope="module")
@@ -354,11 +310,6 @@ def test_bad_options(options: dict[str, Any], word: str) -> None:
         Camera(**options)
 
 
-def fails(camera: Camera, error: type[Exception], match: str) -> None:
-    with pytest.raises(error, match=match):
-        camera.open(lambda _: None, lambda _: None)
-
-
 def test_files_that_are_not_there_or_no_video(tmp_path: Path) -> None:
     text = tmp_path / "letter.mp4"
     text.write_bytes(b"Dear Sir or Madam, " * 100)
@@ -455,99 +406,6 @@ def test_the_environment_and_the_log_level_are_left_as_they_were(
     read_all(Camera(clip, pace="max"))
     assert os.environ["OPENCV_FFMPEG_LOGLEVEL"] == "8"
     assert log.getLogLevel() == before
-
-
-# -- a camera by index: imitated, for the machines of the tests have none -----------------------
-
-
-class FakeCapture:
-    """Imitates ``cv2.VideoCapture`` on V4L2: kernel stamps as position, then unplugged."""
-
-    def __init__(self, source: int | str, backend: int, params: list[int]) -> None:
-        import cv2
-
-        self.source, self.backend, self.params = source, backend, params
-        self.settings: dict[int, float] = {cv2.CAP_PROP_FPS: 30.0}
-        self.count = 0
-        self.released = False
-        self.stamp = 0
-        CAMERAS.append(self)
-
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        return True
-
-    def getBackendName(self) -> str:  # noqa: N802 - OpenCV's name
-        return "V4L2"
-
-    def set(self, prop: int, value: float) -> bool:
-        self.settings[prop] = value
-        return True
-
-    def get(self, prop: int) -> float:
-        import cv2
-
-        if prop == cv2.CAP_PROP_POS_MSEC:
-            return self.stamp / MS
-        return self.settings.get(prop, -1.0)
-
-    def grab(self) -> bool:
-        self.count += 1
-        self.stamp = now_ns() - host_clock.from_monotonic(0) - 20 * MS  # taken 20 ms ago
-        return self.count <= PICTURES
-
-    def retrieve(self) -> tuple[bool, np.ndarray]:
-        return True, np.zeros((720, 1280, 3), np.uint8)
-
-    def release(self) -> None:
-        self.released = True
-
-
-CAMERAS: list[FakeCapture] = []
-PICTURES = 5
-
-
-def test_a_camera_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    import cv2
-
-    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    CAMERAS.clear()
-    camera = Camera(2, width=1280, height=720, rate=60.0)
-    assert camera.live
-    assert camera.info.shape == (720, 1280, 3)
-    with Taker().open(camera) as taker:
-        readings = taker.take(PICTURES)
-        error = taker.errors.get(timeout=WAIT)
-    assert isinstance(error, DeviceLostError)
-    assert taker.info.rate == 60.0
-    assert taker.info.extra["backend"] == "V4L2"
-    delay = np.array([reading.arrival for reading in readings]) - times(readings)
-    assert np.abs(delay - 20 * MS).max() < 15 * MS
-    (capture,) = CAMERAS
-    assert capture.source == 2
-    assert capture.released
-    if sys.platform.startswith("linux"):
-        assert capture.backend == cv2.CAP_V4L2
-    assert capture.settings[cv2.CAP_PROP_FRAME_WIDTH] == 1280
-
-
-def test_a_camera_that_is_there_and_gives_nothing_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    import cv2
-
-    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(f"{__name__}.PICTURES", 0)
-    CAMERAS.clear()
-    fails(Camera("/dev/null"), DeviceBusyError, "/dev/null is there but gives no frame")
-    assert CAMERAS[0].released
-
-
-def test_discover(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = Camera.discover()
-    assert [device.options["source"] for device in found] == [
-        int(node.name[5:]) for node in opening.video_nodes()
-    ]
-    nodes = [Path("/dev/video0"), Path("/dev/video10")]
-    monkeypatch.setattr("rxstream.devices.camera.source.video_nodes", lambda: nodes)
-    assert [device.options for device in Camera.discover()] == [{"source": 0}, {"source": 10}]
 
 
 def test_without_opencv(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
