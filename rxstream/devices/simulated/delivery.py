@@ -205,26 +205,36 @@ class DeliveryModel:
     drops: Drops | None
     seed: int
 
-    def blocks(self, first: int) -> Iterator[Blocks]:
-        """Yield the blocks from sample ``first`` on, endlessly, many at a time."""
+    def blocks(self, first: int, stop: int | None = None) -> Iterator[Blocks]:
+        """Yield the blocks from sample ``first`` on, many at a time.
+
+        The last one ends before sample ``stop``, which may make it shorter; None: there is no last.
+        """
         size = 1 if self.irregular else self.blocksize
         late = -(1 << 62)
         for page in range(1 << 40):
             rng = np.random.default_rng([self.seed, _SALT_DELAY, first % (1 << 32), page])
-            plan, first_next, late = self._page(rng, first, size, late, fresh=page == 0)
+            plan, first, late = self._page(rng, first, size, late, stop, fresh=page == 0)
             yield _grouped(plan, self.blocksize) if self.irregular else plan
-            first = first_next
+            if stop is not None and first >= stop:
+                return
 
     def _page(
-        self, rng: np.random.Generator, first: int, size: int, late: int, *, fresh: bool
-    ) -> tuple[Blocks, int, int]:
+        self, rng: np.random.Generator, first: int, size: int, late: int, stop: int | None, *,
+        fresh: bool,
+    ) -> tuple[Blocks, int, int]:  # fmt: skip
         lost = self._losses(rng, size)
         if fresh:
             lost[0] = 0
         firsts = first + np.arange(_PAGE) * size + np.cumsum(lost)
-        ready = self.timeline.host(firsts + size - 1)
+        sizes = np.full(_PAGE, size)
+        if stop is not None:
+            sizes = np.minimum(sizes, stop - firsts)
+        ready = self.timeline.host(firsts + np.maximum(sizes, 1) - 1)
         arrival = self._arrivals(rng, ready, size, late)
-        blocks = Blocks(firsts, np.full(_PAGE, size), lost, arrival)
+        blocks = Blocks(firsts, sizes, lost, arrival)
+        if stop is not None:
+            blocks = Blocks(*(column[sizes > 0] for column in blocks))
         return blocks, int(firsts[-1]) + size, int(arrival[-1])
 
     def _losses(self, rng: np.random.Generator, size: int) -> Ints:
@@ -256,6 +266,8 @@ class DeliveryModel:
 
 def _grouped(blocks: Blocks, most: int) -> Blocks:
     """Put events that arrive together into one block of up to ``most``."""
+    if not len(blocks.first):
+        return blocks
     new = np.ones(len(blocks.first), bool)
     new[1:] = (np.diff(blocks.arrival) > 0) | (blocks.lost[1:] > 0)
     starts = np.flatnonzero(new)

@@ -44,7 +44,8 @@ class Schedule:
         Offset of the end of the stream [ns], or None.
     arrivals
         ``arrivals(first, opened, start)``: the readings from sample ``first`` on of a device that
-        was opened at the offset ``opened`` [ns]; sample 0 is at host time ``start`` [ns].
+        was opened at the offset ``opened`` [ns]; sample 0 is at host time ``start`` [ns]. They
+        hold all samples up to the end, and may arrive after it.
     """
 
     name: str
@@ -56,12 +57,10 @@ class Schedule:
         """Whether it is unplugged at an offset [ns]."""
         return any(start <= offset < end for start, end in self.unplugs)
 
-    def next_cut(self, offset: int) -> tuple[int | None, bool]:
-        """Return where the stream after an offset [ns] stops, and whether that is its end."""
-        cut = next((start for start, _ in self.unplugs if start > offset), None)
-        if self.end is not None and (cut is None or self.end <= cut):
-            return self.end, True
-        return cut, False
+    def next_unplug(self, offset: int) -> int | None:
+        """Return when the plug is pulled after an offset [ns]; None if the stream ends before."""
+        at = next((start for start, _ in self.unplugs if start > offset), None)
+        return None if at is None or (self.end is not None and self.end <= at) else at
 
 
 class PlugState:
@@ -170,19 +169,20 @@ class _Playback:
 
     def _play(self) -> Exception | None:
         name, truth = self._schedule.name, self._truth
-        cut, is_end = self._schedule.next_cut(self._opened)
+        unplug = self._schedule.next_unplug(self._opened)
         for at, first, reading in self._schedule.arrivals(self._first, self._opened, truth.start):
-            if (cut is not None and at >= cut) or not self._wait(at):
+            if (unplug is not None and at >= unplug) or not self._wait(at):
                 break
             truth.note(first, len(reading.data))
             if reading.lost:
                 self._fail(OverrunError(f"{name}: {reading.lost} samples were lost"))
             self._emit(reading)
-        if cut is not None:
-            self._wait(cut)
+        over = self._schedule.end if unplug is None else unplug
+        if over is not None:
+            self._wait(over)
         if self._closed:
             return None
-        if is_end and not self._pulled:
+        if unplug is None and not self._pulled:
             return EndOfStream(f"{name} is over")
         return DeviceLostError(f"{name} was unplugged")
 

@@ -39,6 +39,7 @@ class Simulation:
     def __init__(self, sim: "Simulated") -> None:
         self._sim = sim
         self._dtype = np.dtype(sim.dtype)
+        self._end = None if sim.duration is None else round(sim.duration * 1e9)
         self._blocksize = block_of(sim.blocksize, sim.rate, irregular=sim.irregular)
         self._timeline = Timeline(sim.rate, sim.irregular, sim.seed, sim.ppm, sim.drift, sim.wander)
         self._model = DeliveryModel(
@@ -73,51 +74,58 @@ class Simulation:
         """Return its schedule; readings get an arrival time if ``stamped``."""
         sim = self._sim
         unplugs = tuple((round(at * 1e9), round((at + lasts) * 1e9)) for at, lasts in sim.unplugs)
-        end = None if sim.duration is None else round(sim.duration * 1e9)
-        return Schedule(sim.name, unplugs, end, partial(self._arrivals, stamped))
+        return Schedule(sim.name, unplugs, self._end, partial(self._arrivals, stamped))
 
     def readings(self, truth: Truth, until: int | None) -> Iterator[Reading]:
         """Yield the readings up to an offset [ns], through all unplugs."""
         schedule = self.schedule(stamped=True)
         opened, first = 0, 0
         for back in (*(end for _, end in schedule.unplugs), None):
-            cut, is_end = schedule.next_cut(opened)
+            unplug = schedule.next_unplug(opened)
             for at, k, reading in schedule.arrivals(first, opened, truth.start):
                 if until is not None and at > until:
                     return
-                if cut is not None and at >= cut:
+                if unplug is not None and at >= unplug:
                     break
                 truth.note(k, len(reading.data))
                 yield reading
-            if is_end or back is None:
+            if unplug is None or back is None:
                 return
             opened, first = back, self._timeline.find(back)
 
     def _arrivals(self, stamped: bool, first: int, opened: int, start: int) -> Iterator[Arrival]:
         size = self._blocksize * int(np.prod(self._sim.shape, dtype=np.int64))
         step = max(1, _BATCH // size)
-        power, beat = first, opened
-        for page in self._model.blocks(first):
+        power, beat, end = first, opened, self._end
+        stop = None if end is None else self._timeline.find(end)
+        for page in self._model.blocks(first, stop):
             for low in range(0, len(page.first), step):
                 blocks = Blocks(*(column[low : low + step] for column in page))
                 for arrival in self._batch(blocks, power, start, stamped=stamped):
                     if self._sim.irregular:
-                        yield from self._heartbeats(beat, arrival, start, stamped=stamped)
+                        yield from self._heartbeats(
+                            beat, arrival.at, arrival.first, start, stamped=stamped
+                        )
                         beat = arrival.at
                     yield arrival
+        if self._sim.irregular and end is not None and stop is not None:
+            yield from self._heartbeats(beat, end, stop, start, stamped=stamped)
 
     def _heartbeats(
-        self, since: int, upto: Arrival, start: int, *, stamped: bool
+        self, since: int, upto: int, first: int, start: int, *, stamped: bool
     ) -> Iterator[Arrival]:
-        """Yield empty readings; their bounds leave room for events that are on their way."""
-        if upto.at - since <= _HEARTBEAT:
+        """Yield empty readings up to an offset [ns], before sample ``first``.
+
+        Their bounds leave room for events that are on their way.
+        """
+        if upto - since <= _HEARTBEAT:
             return
-        ready = int(self._timeline.host(np.array([upto.first]))[0])
+        ready = int(self._timeline.host(np.array([first]))[0])
         empty = np.empty((0, *self._sim.shape), self._dtype)
-        for at in range(since + _HEARTBEAT, upto.at, _HEARTBEAT):
+        for at in range(since + _HEARTBEAT, upto, _HEARTBEAT):
             bounds = (start + min(at, ready), start + at)
             arrival = start + at if stamped else None
-            yield Arrival(at, upto.first, Reading(empty, bounds=bounds, arrival=arrival))
+            yield Arrival(at, first, Reading(empty, bounds=bounds, arrival=arrival))
 
     def _batch(self, blocks: Blocks, power: int, start: int, *, stamped: bool) -> Iterator[Arrival]:
         ends = np.cumsum(blocks.size)

@@ -76,7 +76,8 @@ class Simulated:
         Times at which the plug is pulled, and for how long: pairs, since the opening [s]. `unplug`
         pulls it now.
     duration
-        Length of the stream [s]; None: endless.
+        Length of the stream [s], the last block as short as it needs: every sample before its end
+        comes, with its delay, perhaps after it. None: endless.
     counter
         Counter of samples or ticks that comes with each reading, from 0 at power-on.
     stamps
