@@ -49,6 +49,10 @@ _LOOK = 0.05
 # them there is no further try to open.
 _MAX_HANGING = 4
 
+# Failures of different text that are reported of the tries after one loss: the same one each second
+# would leave no other fault among those that are kept.
+_MAX_FAILURES = 10
+
 # Errors of who wrote the source or its options: the next opening would end by the same.
 _FINAL = (ChunkError, ParameterError, MissingExtraError)
 
@@ -288,8 +292,8 @@ class Connection:
             return is_live(self._source)  # a garbled message, and not a file
         return not isinstance(error, (*_FINAL, EndOfStream))
 
-    def _end(self, error: Exception) -> None:
-        """End the stream."""
+    def _end(self, error: Exception, *, reported: bool = False) -> None:
+        """End the stream; the error may be ``reported`` already."""
         if isinstance(error, EndOfStream):
             self.state = "ended"
             self.subject.on_completed()
@@ -297,7 +301,8 @@ class Connection:
         with self._guard:
             self.state, self.error = "failed", error
         note_failure(self._name, error)
-        self._report(error)
+        if not reported:
+            self._report(error)
         self.subject.on_error(error)
 
     def _finish(self, opening: Opening, error: Exception) -> None:
@@ -317,22 +322,26 @@ class Connection:
         self._close(opening, backoff.timeout)
         if not self._expect_hole():
             return
-        tries, said = 0, ""
+        tries, reported = 0, dict[str, Exception]()
         while not self._closing.wait(wait):
             self._wait = wait
-            failure = self._try_open(backoff.timeout)
+            tries += 1
+            failure = self._try_open(backoff.timeout, tries)
             if failure is None:
                 return
-            tries += 1
+            text = error_text(failure)
+            # one that was reported stays the one: it may be what the stream ends with
+            failure = reported.get(text, failure)
             if not self._may_return(failure) or tries == backoff.tries:
                 _log("%s: failed: %s", self._name, failure)
-                self._end(failure)
+                self._end(failure, reported=text in reported)
                 return
             with self._guard:
                 self.error = failure
-            if error_text(failure) != said:
-                said = error_text(failure)
-                _logger.warning("%s: it cannot be opened again yet: %s", self._name, said)
+            if text not in reported and len(reported) < _MAX_FAILURES:
+                reported[text] = failure
+                _logger.warning("%s: it cannot be opened again yet: %s", self._name, text)
+                self._report(failure)
             wait = self._longer(wait, backoff)
         note_failure(self._name, self.error or error)  # closed before it has come back
 
@@ -354,7 +363,7 @@ class Connection:
             self._turn.release()
         return True
 
-    def _try_open(self, timeout: float) -> Exception | None:
+    def _try_open(self, timeout: float, number: int) -> Exception | None:
         """Open the source again, and go on with it; return the error if that is not possible."""
         if len(self._still_hanging()) >= _MAX_HANGING:
             return DeviceError(f"{self._name}: {_MAX_HANGING} calls of its driver hang")
@@ -369,9 +378,14 @@ class Connection:
             return wrap_error(self._name, call.error)
         for hanging in self._still_hanging():
             hanging.harmless = True
-        if self._begin(opening, found[0]):
+        try:
+            begun = self._begin(opening, found[0])
+        except ChunkError as error:
+            self._close(opening, DRIVER_TIMEOUT)
+            return error
+        if begun:
             opening.start(self._return)
-            _logger.warning("%s: open again", self._name)
+            _logger.warning("%s: open again, at try %d", self._name, number)
         return None
 
     def _return(self) -> None:

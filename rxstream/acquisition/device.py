@@ -1,6 +1,5 @@
 """A device: a hot, rewindable Observable of chunks with an open/close life."""
 
-import os
 import threading
 import time
 import weakref
@@ -13,6 +12,7 @@ from rxstream.acquisition.backoff import Backoff
 from rxstream.acquisition.blocks import Blocks
 from rxstream.acquisition.connection import DRIVER_TIMEOUT, Connection
 from rxstream.acquisition.faults import Faults
+from rxstream.acquisition.forks import forget_in_child
 from rxstream.acquisition.ingest import named
 from rxstream.acquisition.shutdown import close_at_exit, forget_at_exit
 from rxstream.acquisition.source import Source, check_source, is_live
@@ -56,8 +56,6 @@ _GIVEN_UP_TIMEOUT = 2.0
 
 # How often `close` looks what it waits for [s].
 _LOOK = 0.05
-
-_all: "weakref.WeakSet[Device]" = weakref.WeakSet()
 
 
 class Device(Blocks, Rewindable):
@@ -145,7 +143,7 @@ class Device(Blocks, Rewindable):
         self._start = StartPosition(policy="gap" if is_live(source) else "block")
         Blocks.__init__(self)
         Rewindable.__init__(self)
-        _all.add(self)
+        forget_in_child(self)
 
     def _new_subject(self) -> TimeWindowSubject:
         return TimeWindowSubject(
@@ -365,8 +363,9 @@ class Device(Blocks, Rewindable):
     def faults(self) -> Faults:
         """The last 100 faults, and an Observable of those to come; see `Faults`.
 
-        Overruns, disconnects, subscribers that raised, findings of the clock, and the error that
-        it ended with. Each subscriber has a thread of its own.
+        Overruns, disconnects, why it cannot be opened again (each reason once), subscribers that
+        raised, findings of the clock, and the error that it ended with. Each subscriber has a
+        thread of its own.
         """
         return self._faults
 
@@ -488,12 +487,3 @@ class Device(Blocks, Rewindable):
                 return Chunk.empty(self.info, self._clock.now())
         # the first chunk has come just now
         return log.between(t0, t1)
-
-
-def _forget_parents() -> None:
-    for device in list(_all):
-        device.forget_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parents)

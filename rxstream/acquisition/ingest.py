@@ -21,10 +21,18 @@ __all__ = ["Ingest", "named"]
 
 _logger = get_logger(__name__)
 
+# Change of the rate, as a part of it, that the line of the clock model follows by itself: see
+# decision 20.
+_FOLLOWED = 0.01
+
 
 def named(info: StreamInfo, name: str) -> StreamInfo:
     """Return a description under the name of the device."""
     return info if info.name == name else replace(info, name=name)
+
+
+def _hertz(rate: float | None) -> str:
+    return "none" if rate is None else f"{rate:.10g} Hz"
 
 
 class Ingest:
@@ -92,12 +100,21 @@ class Ingest:
     def describe(self, info: StreamInfo) -> None:
         """Take the description that the source gives as it is opened; between two openings.
 
-        Rate and clock stay those of the first opening; a change of the samples is a fault.
+        Rate and clock stay those of the first opening; a change of the samples, or of the rate by
+        as little as the clock model follows, is a fault.
+
+        Raises
+        ------
+        ChunkError
+            If the rate is another one. No sample shows that, as it shows another shape: filters,
+            windows and files would go on by the rate that they were made for.
         """
         before, stamper = self.info, self._stamper
         if stamper is None or info == before:
             self.info = info
             return
+        if info.rate != before.rate:
+            self._report_rate(info.rate, before)
         self.info = now = replace(
             info, rate=before.rate, counter=before.counter,
             device_clock=before.device_clock, quantum=before.quantum,
@@ -110,8 +127,26 @@ class Ingest:
                 f"{before.shape} {before.dtype}; what joins both ends with a ChunkError: bring "
                 "them to one shape and type first, with ops.map_data"
             )
-            _logger.warning("%s", msg)
-            self._faults.report(DeviceError(msg))
+            self._report(DeviceError(msg))
+
+    def _report_rate(self, rate: float | None, before: StreamInfo) -> None:
+        """Report another rate than before [Hz]; raise ChunkError if nobody could follow it."""
+        text = (
+            f"{before.name}: it came back with a rate of {_hertz(rate)}, which was "
+            f"{_hertz(before.rate)}"
+        )
+        if rate and before.rate and abs(rate / before.rate - 1) <= _FOLLOWED:
+            self._report(DeviceError(f"{text}; its times follow what is measured"))
+            return
+        msg = (
+            f"{text}; what uses the stream was made for that: close and open the device, which "
+            "begins a new one"
+        )
+        raise ChunkError(msg)
+
+    def _report(self, error: DeviceError) -> None:
+        _logger.warning("%s", error)
+        self._faults.report(error)
 
     def overrun(self) -> None:
         """Call a loss that is found soon an overrun."""

@@ -103,3 +103,79 @@ def test_a_sink_refuses_the_others(suffix: str, lost: Lost, tmp_path: Path) -> N
     assert isinstance(sink.error, ChunkError)
     assert "map_data" in str(sink.error)
     assert sink.samples == 5
+
+
+# -- another rate -----------------------------------------------------------------------------
+
+
+class OtherRate(Manual):
+    """A source that says another rate each time it is opened; the last one stays."""
+
+    def __init__(self, *rates: float | None) -> None:
+        super().__init__(StreamInfo("mic", rate=rates[0], dtype=np.int64))
+        self.rates = rates
+
+    def open(self, emit: Emit, fail: Fail) -> tuple[Close, StreamInfo]:  # type: ignore[override]
+        close = super().open(emit, fail)
+        rate = self.rates[min(self.opened, len(self.rates)) - 1]
+        return close, StreamInfo("mic", rate=rate, dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (48_000.0, 44_100.0, "44100 Hz, which was 48000 Hz"),
+        (48_000.0, 96_000.0, "96000 Hz, which was 48000 Hz"),
+        (48_000.0, None, "none, which was 48000 Hz"),
+        (None, 48_000.0, "48000 Hz, which was none"),
+    ],
+)
+def test_another_rate_ends_the_stream(
+    before: float | None, after: float | None, words: str
+) -> None:
+    source = OtherRate(before, after)
+    device = Device(source, reconnect=0.001)
+    chunks: list[Any] = []
+    errors: list[Exception] = []
+    device.subscribe(chunks.append, errors.append)
+    with device:
+        source.emit(np.arange(5))
+        source.fail(DeviceLostError("unplugged"))
+        assert device.wait(10)
+        assert device.state == "failed"
+        source.emit(np.arange(5))
+        assert eventually(lambda: source.closed == 2)
+    (error,) = errors
+    assert isinstance(error, ChunkError)
+    assert f"mic: it came back with a rate of {words}" in str(error)
+    assert [type(fault) for fault in device.faults] == [DeviceLostError, ChunkError]
+    assert sum(map(len, chunks)) == 5
+    # a new stream has the new rate
+    with device:
+        assert device.info.rate == after
+        source.emit(np.arange(5))
+        assert [chunk.rate for chunk in device.past(30)] == [after]
+
+
+def test_a_rate_that_the_clock_follows_is_reported_and_stays() -> None:
+    source = OtherRate(30.0, 29.97)
+    chunks: list[Any] = []
+    with Device(source, reconnect=0.001) as device:
+        device.subscribe(chunks.append)
+        source.emit(np.arange(5))
+        source.fail(DeviceLostError("unplugged"))
+        assert eventually(lambda: device.state == "open" and source.opened == 2)
+        source.emit(np.arange(5))
+        assert device.info.rate == 30.0
+        _, fault = device.faults
+    assert "it came back with a rate of 29.97 Hz, which was 30 Hz" in str(fault)
+    assert [chunk.rate for chunk in chunks] == [30.0, 30.0]
+
+
+def test_a_rate_that_changes_before_any_sample_is_no_change() -> None:
+    source = OtherRate(48_000.0, 44_100.0)
+    with Device(source, reconnect=0.001) as device:
+        source.fail(DeviceLostError("unplugged"))
+        assert eventually(lambda: device.state == "open" and source.opened == 2)
+        assert device.info.rate == 44_100.0
+        assert [type(fault) for fault in device.faults] == [DeviceLostError]
