@@ -6,7 +6,7 @@ extra=${1:-test}
 venv=${VENV:-.venv}
 
 packages="libportaudio2 libgl1 libglib2.0-0"
-[ "$extra" = demo ] || packages="$packages pulseaudio pulseaudio-utils libasound2-plugins ffmpeg socat"
+[ "$extra" = demo ] || packages="$packages pulseaudio pulseaudio-utils libasound2-plugins ffmpeg socat mosquitto"
 
 say() { printf '%s\n' "$*" >&2; }
 

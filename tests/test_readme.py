@@ -3,14 +3,9 @@
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-
-from rxstream import Device
 
 pytestmark = pytest.mark.real
 
@@ -41,32 +36,6 @@ def test_the_readme_names_every_device_operator_and_sink() -> None:
     for name in [*operators.__all__, *devices.__all__, *sinks.__all__]:
         if name not in ("DeviceInfo", "Sink"):
             assert f"`{name}" in text, f"the README does not name {name}"
-
-
-def test_the_how_to_write_a_device_is_valid_python() -> None:
-    example, _ = blocks("docs/write-a-device.md")
-    compile(example, "write-a-device.md", "exec")
-
-
-def test_the_device_that_is_asked_runs() -> None:
-    _, example = blocks("docs/write-a-device.md")
-    released, done = list[bool](), threading.Event()
-    line = SimpleNamespace(query=lambda _: "1.25", close=lambda: released.append(True))
-    names: dict[str, Any] = {"connect": lambda _: line}
-    exec(example, names)
-    chunks: list[Any] = []
-
-    def take(chunk: Any) -> None:
-        chunks.append(chunk)
-        if len(chunks) == 3:
-            done.set()
-
-    with Device(names["Voltmeter"]()) as volts:
-        volts.subscribe(take)
-        assert done.wait(20)
-    assert [float(chunk.data[0]) for chunk in chunks[:3]] == [1.25] * 3
-    assert 0 < chunks[0].uncertainty < 1e8
-    assert released == [True]
 
 
 def test_the_example_of_composing_runs(tmp_path: Path) -> None:

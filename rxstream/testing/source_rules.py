@@ -26,8 +26,12 @@ __all__ = ["check_source"]
 # until a loss is reported, for what an opening leaves to be gone.
 _OPEN, _DATA, _CLOSE, _BEAT, _LOSS, _GONE = 6.0, 10.0, 1.0, 1.0, 5.0, 2.0
 
-# How long nothing may come after `close` [s].
+# How long nothing changes until what openings leave is taken for settled, and `late` calls have had
+# their time [s].
 _QUIET = 0.2
+
+# Further openings, to see whether each leaves something.
+_AGAIN = 3
 
 # Samples waited for. Of a stream with a rate half a second of them, to see the rate.
 _SAMPLES, _SPAN = 3, 0.5
@@ -121,7 +125,7 @@ def check_source(
         check.in_a_device()
         if unplug is not None:
             check.unplug(unplug, plug)
-        check.silence(0.0)
+        check.silence()
     finally:
         check.close_all()
 
@@ -201,15 +205,12 @@ class _Check:
             )
             raise broken("data", what, remedy)
 
-    def silence(self, seconds: float) -> None:
-        """Wait for what comes after an opening was closed."""
-
-        def late() -> list[str]:
-            return [what for watch in self._watches for what in watch.late]
-
-        if wait_for(late, seconds):
+    def silence(self) -> None:
+        """See that nothing has come after an opening was closed."""
+        late = [what for watch in self._watches for what in watch.late]
+        if late:
             raise broken(
-                "closing", f"{late()[0]} was called after close had returned",
+                "closing", f"{late[0]} was called after close had returned",
                 "join the thread that calls it, or drop what its driver still gives",
             )  # fmt: skip
 
@@ -226,7 +227,6 @@ class _Check:
         if paced:
             wait_for(lambda: watch.losses or _span(watch) >= _SPAN, _DATA, watch.changed)
         self._close(watch, "with samples coming")
-        self.silence(_QUIET)
         check_layout(watch, info)
         check_evidence(watch, info, live=live, paced=paced)
 
@@ -278,24 +278,25 @@ class _Check:
 
     def again(self) -> None:
         """Open it again, and the same object twice; look at what is left."""
-        before: tuple[int, int] | None = None
-        for _ in range(3):
-            source = self._make()
-            for _ in range(2):
-                watch = self._open(source)
-                self._samples(watch, 1)
-                self._close(watch, "opened again")
-            # what the first opening has loaded may stay
-            before = before or self._settled()
-        assert before is not None
+        source = self._make()
+        for _ in range(2):
+            self._run_once(source)
+        # what the first openings have loaded may stay
+        before = self._settled()
+        for _ in range(_AGAIN):
+            self._run_once(self._make())
         gc.collect()
-        if wait_for(lambda: self._left(before) is None, _GONE):
-            return
-        what = self._left(before)
-        raise broken(
-            "closing", f"{what} left after four openings",
-            "close all that open has opened: by `with`, or in release= of poll",
-        )  # fmt: skip
+        if not wait_for(lambda: self._left(before) is None, _GONE):
+            raise broken(
+                "closing", f"{self._left(before)} left by {_AGAIN} openings",
+                "close all that open has opened: by `with`, or in release= of poll",
+            )  # fmt: skip
+        self.silence()
+
+    def _run_once(self, source: Source) -> None:
+        watch = self._open(source)
+        self._samples(watch, 1)
+        self._close(watch, "opened again")
 
     def _settled(self) -> tuple[int, int]:
         """Return threads and files once they become no fewer."""
@@ -315,10 +316,10 @@ class _Check:
 
     def _left(self, before: tuple[int, int]) -> str | None:
         threads, files = _threads() - before[0], _files() - before[1]
-        # four openings each leave one: what comes and goes elsewhere in the program is less
-        if files >= 4:
+        # what comes and goes elsewhere in the program is less than one for each opening
+        if files >= _AGAIN:
             return f"{files} files or sockets are"
-        return f"{threads} threads are" if threads >= 4 else None
+        return f"{threads} threads are" if threads >= _AGAIN else None
 
     def in_a_device(self) -> None:
         """Let one of two subscribers raise."""

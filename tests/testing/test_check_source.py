@@ -46,7 +46,7 @@ MUTANTS: list[tuple[Any, str, str]] = [
     (LateEmit, "closing", "emit was called after close had returned"),
     (FloatTime, "evidence", "give int nanoseconds"),
     (WrongDtype, "layout", "samples are float64 of shape (1,), and info says int64"),
-    (LeakedFile, "closing", "4 files or sockets are left"),
+    (LeakedFile, "closing", "3 files or sockets are left by 3 openings"),
     (SlowClose, "closing", "takes more than 1 s"),
     (SilentAtUnplug, "unplugging", "nothing was reported within 0.5 s"),
     (ObjectDtype, "info", "which cannot be recorded or sent"),

@@ -1,0 +1,184 @@
+"""What devices are made for, on this machine: it can be unplugged, and plugged in again."""
+
+import itertools
+import json
+import os
+import shutil
+import socket
+import socketserver
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from fakes import eventually
+from ptys import PtyLine
+
+__all__ = ["Broker", "Packets", "Plugged", "PointServer", "TcpServer", "free_port"]
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens to."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Plugged:
+    """Plugged in while the test runs."""
+
+    def __enter__(self) -> Self:
+        self.plug()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unplug()
+
+    def plug(self) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        raise NotImplementedError
+
+
+class _LineServer(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+
+    def __init__(self, port: int) -> None:
+        self.over = threading.Event()
+        super().__init__(("127.0.0.1", port), _Lines)
+
+
+class _Lines(socketserver.BaseRequestHandler):
+    """Sends a line a hundred times a second."""
+
+    def handle(self) -> None:
+        assert isinstance(self.server, _LineServer)
+        for number in itertools.count():
+            if self.server.over.wait(0.01):
+                return
+            try:
+                self.request.sendall(f"line {number}\nand ".encode() + b"another\n")
+            except OSError:
+                return
+
+
+class TcpServer(Plugged):
+    """A TCP server that sends lines."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    def plug(self) -> None:
+        self._server = _LineServer(self.port)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def unplug(self) -> None:
+        self._server.over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class PointServer(Plugged):
+    """A server of web sockets that sends points with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"ws://127.0.0.1:{self.port}"
+
+    def plug(self) -> None:
+        from websockets.sync.server import serve
+
+        self._over = threading.Event()
+        self._connections: list[Any] = []
+        self._server = serve(self._send, "127.0.0.1", self.port)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def unplug(self) -> None:
+        self._over.set()
+        self._server.shutdown()
+        self._thread.join()
+        for connection in self._connections:
+            connection.close()
+
+    def _send(self, connection: Any) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        self._connections.append(connection)
+        try:
+            for number in itertools.count():
+                if self._over.wait(0.01):
+                    return
+                at = time.monotonic() + 1000  # its own clock
+                connection.send(json.dumps({"t": at, "x": number, "y": -number, "more": 1}))
+        except ConnectionClosed:
+            pass
+
+
+class Packets(Plugged):
+    """A serial line, by a name that stays, with packets of `examples/devices/accelerometer.py`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "serial"
+        self._line: PtyLine | None = None
+        self._count = 0
+
+    def plug(self) -> None:
+        self._line = PtyLine.open()
+        os.symlink(self._line.path, self.path)
+
+    def unplug(self) -> None:
+        if self._line is not None:
+            self.path.unlink()
+            self._line.unplug()
+            self._line = None
+
+    def send(self, *, lost: int = 0, garbage: bytes = b"") -> None:
+        """Send a packet of 16 samples, after garbage, and after so many that get lost."""
+        assert self._line is not None
+        self._count += 16 + lost
+        numbers = np.arange(self._count - 16, self._count) & 0x7FFF
+        data = np.stack([numbers, -numbers, numbers], 1).astype("<i2")
+        packet = b"\xaa\x55" + struct.pack("<H", self._count & 0xFFFF) + data.tobytes()
+        self._line.write(garbage + packet + bytes([-sum(packet) % 256]))
+
+
+class Broker(Plugged):
+    """An MQTT broker."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        path = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        if path is None:
+            pytest.skip("needs mosquitto (apt-get install mosquitto)")
+        self._command = [path, "-p", str(self.port)]
+
+    def plug(self) -> None:
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        assert eventually(self._is_there), "mosquitto does not listen"
+
+    def unplug(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+    def _is_there(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def publish(self, topic: str) -> Callable[[], None]:
+        """Return a function that publishes a number."""
+        from paho.mqtt import publish
+
+        numbers = itertools.count()
+        return lambda: publish.single(
+            topic, str(next(numbers)), hostname="127.0.0.1", port=self.port
+        )
