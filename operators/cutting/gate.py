@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from reactivex import Observable
 
-from rxstream.data.axis import equal_again
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.equal_stamps import EqualStamps
 from rxstream.data.gap import GapAt
+from rxstream.data.stamps import equal_again
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.operators.cutting.gate_state import Flags, GateState, Test
 from rxstream.printable import shown

@@ -8,16 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import (
-    Axis,
-    IrregularAxis,
-    RegularAxis,
-    StridedAxis,
-    join_axes,
-    strictly_increasing,
-)
+from rxstream.data.axis import Axis, IrregularAxis, RegularAxis, StridedAxis, join_axes
 from rxstream.data.chunk import Chunk
 from rxstream.data.chunk_buffer import ChunkBuffer
+from rxstream.data.stamps import strictly_increasing
 from rxstream.errors import ChunkError
 from rxstream.operators.signal.kernels import load_scipy
 from rxstream.operators.signal.numeric import check_numbers, check_rate, result_type

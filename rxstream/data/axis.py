@@ -24,11 +24,9 @@ __all__ = [
     "RegularAxis",
     "StridedAxis",
     "cut_parts",
-    "equal_again",
     "every",
     "join_axes",
     "max_uncertainty",
-    "strictly_increasing",
 ]  # fmt: skip
 
 
@@ -469,51 +467,6 @@ def max_uncertainty(parts: "Iterable[RegularAxis | IrregularAxis]") -> float:
     """Return the largest uncertainty [ns]; NaN if one is not known."""
     found = [part.uncertainty for part in parts]
     return nan if any(map(isnan, found)) else max(found, default=0.0)
-
-
-def strictly_increasing(stamps: NDArray[np.int64], end: int | None = None) -> NDArray[np.int64]:
-    """Return non-decreasing stamps [ns] as increasing ones, by 1 ns where they are equal.
-
-    Later ones give way, or where ``end`` [ns] leaves them no room, earlier ones.
-
-    Examples
-    --------
-    >>> strictly_increasing(np.array([5, 5, 6, 9])).tolist()
-    [5, 6, 7, 9]
-    >>> strictly_increasing(np.array([5, 9, 9]), 10).tolist()
-    [5, 8, 9]
-    """
-    steps = np.arange(len(stamps))
-    out = np.maximum.accumulate(stamps - steps) + steps
-    if end is not None and len(out) and out[-1] >= end:
-        out = np.minimum(out, steps + (end - len(out)))
-    return out
-
-
-def equal_again(times: NDArray[np.int64], last: tuple[int, int] | None) -> NDArray[np.int64]:
-    """Undo `strictly_increasing`: give times 1 ns after the one before that one's stamp.
-
-    Parameters
-    ----------
-    times
-        Increasing [ns], int64 ``(n,)``.
-    last
-        Time and stamp [ns] of the sample before the first, None if there is none.
-
-    Examples
-    --------
-    >>> equal_again(np.array([5, 6, 7, 9]), None).tolist()
-    [5, 5, 5, 9]
-    """
-    if not len(times):
-        return times
-    steps = np.diff(times, prepend=times[0] if last is None else last[0])
-    number = np.arange(len(times))
-    first = np.maximum.accumulate(np.where(steps == 1, -1, number))
-    stamps = times[first]
-    if last is not None and steps[0] == 1:
-        stamps[first == -1] = last[1]
-    return stamps
 
 
 NO_TIMES = IrregularAxis(np.empty(0, np.int64))

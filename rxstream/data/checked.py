@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from rxstream.data.axis import IrregularAxis, RegularAxis, strictly_increasing
+from rxstream.data.axis import IrregularAxis, RegularAxis
 from rxstream.data.clock import Time, to_ns
 from rxstream.data.gap import Gap
+from rxstream.data.stamps import strictly_increasing
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import shown

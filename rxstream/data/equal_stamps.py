@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import equal_again
 from rxstream.data.chunk import Chunk
+from rxstream.data.stamps import equal_again
 
 __all__ = ["EqualStamps"]
 
