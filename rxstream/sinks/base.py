@@ -64,7 +64,7 @@ class Sink(abc.ObserverBase[Chunk]):
     >>> subscription = device.subscribe(peak)
     >>> with device:
     ...     peak.wait(10)
-    90 samples, peak 0.499
+    100 samples, peak 0.499
     True
     """
 

@@ -42,6 +42,7 @@ class callback(Sink):  # noqa: N801 - used like a function
     ...     sink.wait(10)
     10
     10
+    10
     True
     >>> sink.samples
     20

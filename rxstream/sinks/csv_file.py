@@ -79,7 +79,7 @@ class csv(FileSink):  # noqa: N801 - used like a function
     True
     >>> lines = path.read_text().splitlines()
     >>> lines[0], len(lines)
-    ('time_ns,lost,L,R', 11)
+    ('time_ns,lost,L,R', 21)
     """
 
     def __init__(

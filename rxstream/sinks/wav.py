@@ -90,7 +90,7 @@ class wav(FileSink):  # noqa: N801 - used like a function
     >>> subscription = device.subscribe(sink)
     >>> with device:
     ...     sink.wait(10), sink.samples
-    (True, 720)
+    (True, 800)
     >>> folder.cleanup()
     """
 
