@@ -138,11 +138,14 @@ class Audio:
         """
         sd = _backend()
         number = _look_up(sd, self.device)
-        closing = threading.Event()
-
-        dtype = self.info.dtype
+        closing, dtype = threading.Event(), self.info.dtype
+        driver = 0  # its thread
 
         def take(buffer: Any, _frames: int, when: Any, status: Any) -> None:
+            nonlocal driver
+            driver = threading.get_ident()
+            if closing.is_set():
+                return
             if status.input_overflow:
                 fail(OverrunError("audio: the driver lost samples before this (overflow)"))
             if self.dtype == "int24":
@@ -175,12 +178,18 @@ class Audio:
                 _shut(stream)
             raise _explained(sd, self, number, error) from error
 
+        # in a thread: a driver whose server is gone may never return
+        thread = threading.Thread(target=_shut, args=(stream,), name="audio-close", daemon=True)
+
         def close() -> None:
-            closing.set()
-            # in a thread: a driver whose server is gone may never return
-            thread = threading.Thread(target=_shut, args=(stream,), name="audio-close", daemon=True)
-            thread.start()
-            thread.join(_CLOSE_TIMEOUT)
+            with _guard:
+                first = not closing.is_set()
+                closing.set()
+            if first:
+                thread.start()
+            # the driver waits for its thread to return from here
+            if driver != threading.get_ident():
+                thread.join(_CLOSE_TIMEOUT)
 
         return close
 

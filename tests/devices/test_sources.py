@@ -1,12 +1,16 @@
-"""What all sources have in common: plain options, which can be compared, hashed and pickled."""
+"""What all sources have in common: plain options, and the rules of `check_source`."""
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pulse import PrivatePulse
+from videos import make_video
 
 from rxstream.devices import Audio, Camera, Can, Keyboard, Simulated
+from rxstream.testing import check_source
 
 DBC = 'VERSION ""\nBU_: A\nBO_ 256 M: 8 A\n SG_ Speed : 0|16@1+ (1,0) [0|0] "" A\n'
 FILTER = {"can_id": 0x100, "can_mask": 0x700}
@@ -37,3 +41,17 @@ def test_a_copy_of_a_simulated_device_has_a_plug_of_its_own() -> None:
     other = pickle.loads(pickle.dumps(one))
     one.unplug()
     other.open(lambda _: None, print)()
+
+
+@pytest.mark.real
+def test_sound_keeps_the_rules() -> None:
+    with PrivatePulse():
+        check_source(
+            lambda: Audio(device="pulse", dtype="int16"), absent=lambda: Audio(device="nowhere")
+        )
+
+
+@pytest.mark.real
+def test_a_video_keeps_the_rules(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "video.avi", 30)
+    check_source(lambda: Camera(str(path)), absent=lambda: Camera(str(tmp_path / "none.avi")))
