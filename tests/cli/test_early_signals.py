@@ -8,12 +8,12 @@ import sys
 import pytest
 
 pytestmark = [
-    pytest.mark.real,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
 ]
 
 # Moments of each run: as many imports, spread over all of them.
-MOMENTS = 12
+MOMENTS = 5
 
 # Runs the command, and sends itself a signal at one of its imports.
 PROGRAM = """
@@ -49,7 +49,7 @@ def run(at: int, number: int, command: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("command", ["devices", "watch simulated --seconds 0", "--version"])
 def test_a_signal_at_any_import_ends_it_plainly(command: str) -> None:
     code, errors = run(0, 0, command)
