@@ -45,7 +45,7 @@ class callback(Sink):  # noqa: N801 - used like a function
     10
     True
     >>> sink.samples
-    20
+    30
     """
 
     uniform: ClassVar[bool] = False
