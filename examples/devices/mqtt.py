@@ -1,13 +1,12 @@
 """Numbers from an MQTT broker: a driver that calls back."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from rxstream.authoring import EmitValue, source
 
 
 @source(dtype=[("topic", "U64"), ("value", "f8")], requires="paho-mqtt")
-def Mqtt(emit: EmitValue, topic: str, host: str = "localhost", port: int = 1883) -> Iterator[Any]:
+def Mqtt(emit: EmitValue, topic: str, host: str = "localhost", port: int = 1883) -> Iterator[None]:
     """Numbers that are published under a topic."""
     import paho.mqtt.client as mqtt
 

@@ -10,6 +10,7 @@
 'uptime'
 """
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail, Source
 from rxstream.authoring.decorator import AuthoredSource, EmitValue, source
@@ -33,6 +34,7 @@ __all__ = [
     "DeviceBusyError",
     "DeviceCounter",
     "DeviceError",
+    "DeviceInfo",
     "DeviceLostError",
     "DeviceNotFoundError",
     "Emit",

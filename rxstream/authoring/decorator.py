@@ -18,6 +18,7 @@ from typing import (
 
 from numpy.typing import DTypeLike
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.async_generators import open_async
 from rxstream.authoring.generators import open_generator
@@ -34,7 +35,7 @@ __all__ = ["AuthoredSource", "EmitValue", "source"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-EmitValue: TypeAlias = Callable[[Any], None]
+EmitValue: TypeAlias = Callable[[object], None]
 """Takes a value in a callback of a driver: whatever an author may also yield."""
 
 FromOptions: TypeAlias = T | Callable[[Any], T]
@@ -77,7 +78,7 @@ def source(
     every: FromOptions[Duration] | None = None,
     live: bool = True,
     requires: str = "",
-    discover: Callable[[], Sequence[Any]] | None = None,
+    discover: Callable[[], Sequence[DeviceInfo]] | None = None,
 ) -> SourceDecorator:
     r"""Return a decorator that makes a device of a function; its parameters are the options.
 
@@ -122,8 +123,7 @@ def source(
     requires
         What installs the driver by pip, e.g. ``"pyserial"``; for the error of who lacks it.
     discover
-        Function that returns each device of this kind that can be opened here, as
-        `rxstream.devices.DeviceInfo`.
+        Function that returns each device of this kind that can be opened here.
 
     Raises
     ------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from rxstream.acquisition.device import Device
-    from rxstream.devices.device_info import DeviceInfo
+    from rxstream.acquisition.device_info import DeviceInfo
 
 __all__ = ["main", "make_app"]
 

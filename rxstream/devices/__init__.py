@@ -1,9 +1,9 @@
 """The devices: a module each, whose driver is loaded when it is opened."""
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
-from rxstream.devices.device_info import DeviceInfo
 from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.simulated import Simulated
 

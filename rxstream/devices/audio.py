@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import host_clock
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import (
     DeviceBusyError,
     DeviceLostError,

@@ -46,7 +46,9 @@ def check_options(source: Source) -> None:
     if parameters is None or not parameters.frozen:
         what = f"{kind.__name__} is no frozen dataclass"
         raise broken(rule, what, "write @dataclass(frozen=True) above it, or use @source")
-    if not inspect.getdoc(kind):
+    text = inspect.getdoc(kind) or ""
+    # a dataclass without one gets its signature
+    if not text or text.startswith(f"{kind.__name__}("):
         raise broken(rule, f"{kind.__name__} has no docstring", "say what it is and its options")
     try:
         hash(source)

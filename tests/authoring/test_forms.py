@@ -11,7 +11,7 @@ from authored import Asked, Awaiting, Blocking, Cable, Calling, Opened
 from fakes import eventually
 
 from rxstream import Device, Reading, StreamInfo
-from rxstream.authoring import source, source_from_functions
+from rxstream.authoring import EmitValue, source, source_from_functions
 from rxstream.errors import (
     ChunkError,
     DeviceBusyError,
@@ -181,6 +181,20 @@ def test_nothing_comes_after_close_from_a_driver_that_calls_back() -> None:
         opened.next()
     # its `finally` emits once more
     assert [str(reading.data["topic"][0]) for reading in opened.readings] == ["a"]
+
+
+def test_what_comes_while_it_is_opened_is_kept() -> None:
+    @source()
+    def Early(emit: EmitValue) -> Any:
+        emit(1.5)
+        yield
+        yield 2.5
+        while True:
+            yield
+
+    with Device(Early()) as device:
+        assert eventually(lambda: len(device.last(60)) == 2)
+        assert device.last(60).data.tolist() == [1.5, 2.5]
 
 
 @pytest.mark.parametrize("form", SENDING)

@@ -12,7 +12,8 @@ import pytest
 from authored import Board
 
 from rxstream import StreamInfo
-from rxstream.authoring import source
+from rxstream.acquisition.source import discover
+from rxstream.authoring import DeviceInfo, source
 from rxstream.errors import ParameterError
 from rxstream.registry.spec import _construct, _option_types
 
@@ -48,6 +49,19 @@ def test_the_description_follows_the_options() -> None:
     assert Board(channels=3, rate=5.0).info == StreamInfo(
         "board", 5.0, (3,), np.dtype("i2"), "", ("ch0", "ch1", "ch2")
     )
+
+
+def test_devices_of_a_kind_are_found() -> None:
+    here = [DeviceInfo("at the window", {"port": "/dev/x"})]
+
+    @source(discover=lambda: here)
+    def Found(port: str = "") -> Any:
+        """A device that can be found."""
+        yield
+
+    assert discover(Found) == tuple(here)
+    assert discover(Board) is None
+    assert Found(**here[0].options).info.name == "found"
 
 
 def test_text_options_are_read_as_their_types_say() -> None:

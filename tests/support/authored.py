@@ -57,7 +57,7 @@ def Blocking(cable: Cable, scale: float = 1.0) -> Generator[Any, None, None]:
 
 
 @source(dtype=[("topic", "U8"), ("value", "f8")])
-def Calling(emit: EmitValue, cable: Cable) -> Generator[Any, None, None]:
+def Calling(emit: EmitValue, cable: Cable) -> Generator[None, None, None]:
     """A driver that calls back, in a thread of its own."""
     stop = threading.Event()
 
@@ -126,6 +126,14 @@ def Load(every: float = 1.0) -> Any:
 
 board: Source = Board("/dev/x", 50.0, channels=3)
 """Type-checked: the class is called with the parameters of the function."""
+
+
+def wrong_calls() -> None:
+    """Be rejected by mypy, which would call these comments unused else."""
+    Board(5)  # type: ignore[arg-type]
+    Board(speed=5)  # type: ignore[call-arg]
+    Calling(print, Cable())  # type: ignore[call-arg, arg-type]
+    Calling()  # type: ignore[call-arg]
 
 
 @dataclass

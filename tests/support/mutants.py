@@ -189,6 +189,11 @@ class Changeable:
         self.unplug, self.plug = ticker.unplug, ticker.plug
 
 
+@dataclass(frozen=True)
+class Undocumented(Ticker):
+    key: str = "undocumented"
+
+
 class ChangingInfo(Ticker):
     """Describes itself otherwise each time."""
 

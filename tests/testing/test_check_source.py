@@ -28,6 +28,7 @@ from mutants import (
     SlowClose,
     StuckCounter,
     Ticker,
+    Undocumented,
     Unpicklable,
     WaitsForItself,
     WideCounter,
@@ -56,6 +57,7 @@ MUTANTS: list[tuple[Any, str, str]] = [
     (NoHeartbeat, "heartbeat", "nothing came for 1 s from an idle stream"),
     # beyond the twelve
     (Changeable, "options", "is no frozen dataclass"),
+    (Undocumented, "options", "Undocumented has no docstring"),
     (ChangingInfo, "info", "return the same StreamInfo each time"),
     (EndsAtUnplug, "unplugging", "a device that is gone has not ended"),
     (FailsTwice, "unplugging", "it was reported 2 times"),

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Time, now_ns, to_ns, to_span
 from rxstream.data.stream_info import StreamInfo
@@ -28,7 +29,6 @@ from rxstream.devices.camera.open import (
     video_nodes,
 )
 from rxstream.devices.camera.reader import CameraReader
-from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import FormatError, ParameterError
 from rxstream.optional import import_optional
 from rxstream.validation import check_choice

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from rxstream.devices.device_info import DeviceInfo
+from rxstream.acquisition.device_info import DeviceInfo
 
 __all__ = ["find_buses", "interface_of"]
 

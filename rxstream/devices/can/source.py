@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Time, to_ns
@@ -15,7 +16,6 @@ from rxstream.devices.can.bus import BusReader, open_bus
 from rxstream.devices.can.clock import BusClock, Stamps
 from rxstream.devices.can.find import find_buses, interface_of
 from rxstream.devices.can.log import LogReader, is_log
-from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag
 from rxstream.formats.can_decode import Decoder, StreamDecoder

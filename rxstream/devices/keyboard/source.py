@@ -6,11 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.devices.device_info import DeviceInfo
 from rxstream.errors import ParameterError
 from rxstream.formats.keys import KEY_DTYPE
 from rxstream.printable import shown
