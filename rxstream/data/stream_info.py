@@ -90,8 +90,8 @@ class StreamInfo:
         Shape of one sample, e.g. ``(2,)`` for stereo, ``(480, 640, 3)`` for a color frame.
     dtype
         Type of a sample; may be structured. Samples that are Python objects (``object``) are kept
-        by reference, not copied, and ``max_bytes`` counts them by an estimate only; a device logs
-        that once.
+        by reference, not copied, and ``max_bytes`` counts them, and some of what they hold, by an
+        estimate only; a device logs that once.
     unit
         Unit of the values, e.g. ``"V"``, ``"g"``, ``"FS"`` (full scale).
     channels

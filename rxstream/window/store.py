@@ -5,19 +5,18 @@ for those from a number on. So the rows may become something else than chunks, a
 as on a disk, may lie below this one.
 """
 
-import sys
 from bisect import bisect_right
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rxstream.data.axis import Axis, Evidence, IrregularAxis, RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import NEVER
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
+from rxstream.window.object_bytes import bytes_of_objects
 
 __all__ = ["Place", "Store", "place_after"]
 
@@ -35,9 +34,6 @@ _ARRAY_BYTES, _GAP_BYTES, _PART_BYTES = 104, 320, 128
 # turn of its scheduler waits for no more than these. They are held until the last is delivered,
 # whatever the window drops: so they are few bytes, or one chunk.
 _BATCH, _BATCH_BYTES = 64, 1 << 16
-
-# Objects of which one array is looked at, to estimate the bytes of all.
-_LOOKED_AT = 16
 
 _end_of = attrgetter("_end")
 
@@ -135,7 +131,7 @@ class Store:
         if info is not self._info:
             self._info, self._objects = info, data.dtype.hasobject
         if self._objects:
-            size += _bytes_of_objects(data)
+            size += bytes_of_objects(data)
         if size != self._size:
             self._size = size
             self._batch = min(self._batch, max(1, _BATCH_BYTES // size))
@@ -250,12 +246,6 @@ def place_after(chunk: Chunk) -> Place:
     if chunk._gap_positions:  # noqa: SLF001 - past the properties: this runs for every chunk
         return chunk.end, chunk.next_index
     return chunk._end, chunk._index + len(chunk._data)  # noqa: SLF001
-
-
-def _bytes_of_objects(data: NDArray[Any]) -> int:
-    """Return an estimate of the bytes of objects in an array: it can be no more than that."""
-    looked_at = data.ravel()[:: max(1, data.size // _LOOKED_AT)].tolist()
-    return sum(map(sys.getsizeof, looked_at)) * data.size // max(1, len(looked_at))
 
 
 def _goes_back(chunk: Chunk, end: int) -> ChunkError:

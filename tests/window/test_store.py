@@ -4,6 +4,7 @@ import gc
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -154,11 +155,37 @@ def with_gaps(k: int) -> Chunk[Any]:
     return concat(pieces)
 
 
-def objects(k: int) -> Chunk[Any]:
+def objects(make: Callable[[int], Any], count: int = 4) -> Callable[[int], Chunk[Any]]:
     info = StreamInfo("objects", dtype=np.dtype(object))
-    data = np.empty(4, object)
-    data[:] = ["x" * 1000 + str(k) for _ in range(4)]
-    return Chunk.stamped(data, k * 10 + np.arange(4), info)
+
+    def chunk(k: int) -> Chunk[Any]:
+        data = np.empty(count, object)
+        for i in range(count):
+            data[i] = make(count * k + i)
+        return Chunk.stamped(data, k * 100 + np.arange(count), info)
+
+    return chunk
+
+
+@dataclass(slots=True)
+class Seen:
+    """What somebody saw in a picture, as a detector of objects gives it."""
+
+    label: str
+    box: tuple[float, ...]
+    mask: Any
+
+
+def text(k: int) -> str:
+    return "x" * 1000 + str(k)
+
+
+def nested(k: int) -> dict[str, Any]:
+    return {
+        "frame": np.zeros(2000 + k % 7, np.uint8),
+        "seen": [Seen(text(k), (k * 1.5, k * 2.5), np.zeros(500)[100:400]) for _ in range(3)],
+        "raw": [bytes(500) for _ in range(30)],
+    }
 
 
 KINDS: dict[str, Callable[[int], Chunk[Any]]] = {
@@ -169,7 +196,10 @@ KINDS: dict[str, Callable[[int], Chunk[Any]]] = {
     "device stamps": lambda k: with_evidence(stamped(k), np.arange(50) + k),
     "gaps": with_gaps,
     "one stamp": lambda k: Chunk.stamped(np.zeros(1, np.int64), [k], EVENTS, index=k),
-    "objects": objects,
+    "strings": objects(text),
+    "dicts of lists of dataclasses": objects(nested, 1),
+    "many tuples": objects(lambda k: (text(k), [float(k), float(k + 1)], {k, -k - 9999}), 40),
+    "arrays of objects": objects(lambda k: np.array([text(k), None, text(k + 1)], object)),
     "frames": lambda k: ramp(20_000 * k, 20_000),
 }
 
@@ -194,6 +224,21 @@ def test_counted_is_what_memory_is_taken(name: str) -> None:
     """Measured by tracemalloc; what a chunk is made of is counted as what a process grows by."""
     taken, counted = traced(KINDS[name])
     assert 0.85 * taken < counted < 1.5 * taken + 200 * N
+
+
+def test_an_object_that_cannot_be_looked_at_is_counted_all_the_same() -> None:
+    class Broken(dict[str, int]):
+        def __sizeof__(self) -> int:
+            raise ZeroDivisionError
+
+        def values(self) -> Any:
+            raise ZeroDivisionError
+
+    loop: list[Any] = []
+    loop.append(loop)
+    store = Store()
+    store.append(objects(lambda k: (Broken(a=1), loop)[k % 2])(0))
+    assert 0 < store.nbytes < 10_000
 
 
 def test_evidence_that_chunks_share_counts_once() -> None:
