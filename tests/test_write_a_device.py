@@ -41,14 +41,6 @@ def test_the_thermometer_takes_whole_lines_and_counts_bad_ones(page: ModuleType)
     assert [(at.position, at.gap.lost) for at in chunk.gap_positions] == [(3, 2)]
 
 
-def test_the_thermometer_keeps_the_rules(page: ModuleType) -> None:
-    with pty_line() as line:
-        check_source(
-            lambda: page.Thermometer(line.path), feed=lambda: line.write(b"20.5\n21.5\n"),
-            absent=lambda: page.Thermometer("/dev/nowhere"), unplug=line.unplug,
-        )  # fmt: skip
-
-
 def test_records_keep_the_rules(page: ModuleType) -> None:
     log = logging.getLogger("of a test")
     log.propagate = False

@@ -108,9 +108,10 @@ class _Run:
             raise error
 
     def _cancel(self) -> None:
-        self._stopping = True
+        stopping, self._stopping = self._stopping, True
         loop, task = self._loop, self._task
-        if loop is not None and task is not None:
+        # once: a second time would interrupt the driver as it closes
+        if loop is not None and task is not None and not stopping:
             with suppress(RuntimeError):  # it is closed already
                 loop.call_soon_threadsafe(task.cancel)
 
@@ -128,6 +129,8 @@ class _Run:
 
     async def _run(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._stopping:
+            return
         values = self._make(self._gate.put)
         try:
             if not await self._start(values):

@@ -59,7 +59,11 @@ def open_generator(
     learnt = run.start()
     # `read` returns readings alone
     take = cast("Emit", gate.pass_on)
-    stop = poll(run.read, take, gate.fail, name=info.name, every=every, release=run.leave)
+    try:
+        stop = poll(run.read, take, gate.fail, name=info.name, every=every, release=run.leave)
+    except BaseException:
+        run.leave()  # the system has no more threads
+        raise
 
     def close() -> None:
         gate.shut()

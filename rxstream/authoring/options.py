@@ -102,7 +102,7 @@ def check_options(source: Any, function: Callable[..., Any]) -> None:
     name = type(source).__name__
     for item in fields(source):
         value, hint = getattr(source, item.name), hints.get(item.name, Any)
-        if not _is_a(value, hint):
+        if not _is_a(value, hint) and value is not item.default:
             msg = f"{name}: {item.name} must be {_described(hint)}, not {shown(value)}"
             raise ParameterError(msg)
         if not _is_hashable(value):

@@ -112,9 +112,11 @@ class Samples:
                 return value[None]
             if value.ndim or self._names:
                 raise ChunkError(misfit(value, info))
+        if isinstance(value, list) and not value:
+            return self.nothing.data
         if self._names:
             rows = value if isinstance(value, list) else [value]
-            return np.concatenate([self._row(row) for row in rows]) if rows else self.nothing.data
+            return np.concatenate([self._row(row) for row in rows])
         try:
             array = fit(value, info.dtype)
         except ValueError as error:

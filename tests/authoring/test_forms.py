@@ -1,5 +1,6 @@
 """The four forms of an authored device: they open, give, lose and close."""
 
+import asyncio
 import threading
 import traceback
 from collections.abc import Callable
@@ -324,6 +325,36 @@ def test_it_is_closed_in_the_midst_of_a_reading() -> None:
             assert cable.left.wait(10)
         assert len(opened.readings) == 1
         assert not opened.errors
+
+
+def test_a_driver_that_closes_is_not_interrupted() -> None:
+    """It is closed from its own thread, and by who waits for it, at the same time."""
+    steps: list[str] = []
+
+    @source()
+    async def Polite() -> Any:
+        try:
+            yield
+            while True:
+                await asyncio.sleep(0.01)
+                yield 1.0
+        finally:
+            steps.append("begun")
+            await asyncio.sleep(0.1)
+            steps.append("done")
+
+    opened = Opened(Polite())
+    emit = opened._emit
+
+    def take(reading: Any) -> None:
+        opened.close()
+        emit(reading)
+
+    opened._emit = take  # type: ignore[method-assign]
+    with opened:
+        opened.next()
+        assert eventually(lambda: steps)
+    assert steps == ["begun", "done"]
 
 
 def test_functions_of_a_driver_are_a_source() -> None:

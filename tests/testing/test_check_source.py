@@ -71,8 +71,8 @@ MUTANTS: list[tuple[Any, str, str]] = [
 def test_each_mutant_is_named_by_its_rule(
     mutant: Any, rule: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for wait in ("_LOSS", "_GONE"):
-        monkeypatch.setattr(f"rxstream.testing.source_rules.{wait}", 0.5)
+    for wait, seconds in (("_LOSS", 0.5), ("_GONE", 0.3), ("_QUIET", 0.05)):
+        monkeypatch.setattr(f"rxstream.testing.source_rules.{wait}", seconds)
     TESTED.clear()
     device, ticks = mutant(mutant.__name__), itertools.count(1)
     feed = (lambda: SAID.put(next(ticks))) if mutant is NoHeartbeat else None
