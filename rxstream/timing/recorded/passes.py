@@ -2,18 +2,27 @@
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.timing.online.model import ClockModel
-from rxstream.timing.recorded.smoothing import Scales, StepCandidate, Stretch, smooth
+from rxstream.timing.recorded.smoothing import (
+    MIN_WIDTH,
+    Scales,
+    StepCandidate,
+    Stretch,
+    smooth,
+)
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, Stamp
 
 __all__ = ["CorrectedTimes", "Evidence", "run_offline", "run_online"]
 
 Ints = NDArray[np.int64]
+Place: TypeAlias = tuple[int, bool]
+"""Chunk before which something happened, and whether that was a change of the delay."""
 
 # Share of the times of a stretch that may lie after their arrival by more than the uncertainty: by
 # definition of a 95 % interval. With more the line is wrong.
@@ -28,6 +37,10 @@ _WINDOW = 1.5
 # Standard deviation of the slope from window to window: at least this, and this many times what
 # the slope changes within a window.
 _MIN_SLOPE_SD, _WANDERS = 3e-6, 2
+# Scatter of arrivals without a line: how late they are against the lowest of so many chunks around
+# them, and of so many seconds; its quantile, and a factor. As in `wander`, where a bin of the
+# histogram is the factor.
+_AROUND, _AROUND_SECONDS, _SCATTER, _BIN = 64, 0.64, 0.98, 1.19
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,76 +94,106 @@ def run_online(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     )
 
 
-def run_offline(
-    settings: ClockSettings, evidence: Evidence, *, retune: bool = True
-) -> CorrectedTimes:
-    """Stamp each chunk from past and future.
+def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
+    """Stamp each chunk from past and future."""
+    if not len(evidence.count):
+        return run_online(settings, evidence)
+    found: tuple[ClockEvent, ...] = ()
+    first = _FirstPass(settings, evidence)
+    if not first.run(until_rate=True):
+        # Begin again with the rate that was found.
+        found = tuple(e for e in first.stamps[-1].events if e.kind == "rate")
+        settings = replace(settings, rate=first.model.rate)
+        first = _FirstPass(settings, evidence)
+        first.run()
+    # Without a clock of the device the future says nothing about a chunk.
+    if first.model.origin is None:
+        return run_online(settings, evidence)
+    first.backdate_verdicts()
+    times = _Times(settings, evidence, first)
+    times.backdate([event for stamp in first.stamps for event in stamp.events])
+    result = times.result()
+    return replace(result, events=(*found, *result.events))
+
+
+class _FirstPass:
+    """The online model over all chunks.
+
+    Attributes
+    ----------
+    model, stamps
+        The model, and its stamps.
+    origins, seconds
+        Host time of device time 0 [ns], and device time [s], as of each chunk ``(m,)``.
+    paced
+        Whether there is a line ``(m,)``.
+    """
+
+    def __init__(self, settings: ClockSettings, evidence: Evidence) -> None:
+        size = len(evidence.count)
+        self._evidence = evidence
+        self.model = ClockModel(settings)
+        self.stamps: list[Stamp] = []
+        self.origins, self.seconds = np.empty(size, np.int64), np.empty(size)
+        self.paced = np.ones(size, bool)
+
+    def run(self, *, until_rate: bool = False) -> bool:
+        """Feed the model; return whether with all, or only until another rate was found."""
+        model, stated = self.model, self.model.rate
+        for i in range(len(self.origins)):
+            before = model.pace.given_up
+            self.stamps.append(self._evidence.push(model, i))
+            if until_rate and model.rate != stated:
+                return False
+            self.origins[i], self.seconds[i] = model.origin or 0, model.seconds
+            self.paced[i] = not (before or model.pace.given_up)
+        return True
+
+    def backdate_verdicts(self) -> None:
+        """Mark the chunks before each verdict that there is no clock, as far as it is likely."""
+        arrival, paced, resumed = self._evidence.arrival, self.paced, 0
+        for at in (np.flatnonzero(np.diff(paced)) + 1).tolist():
+            if paced[at]:
+                resumed = at
+            else:
+                since = int(np.searchsorted(arrival, arrival[at] - _BEFORE_VERDICT))
+                paced[max(since, resumed) : at] = False
+
+
+def _scatter(x: NDArray[np.float64], late: NDArray[np.float64]) -> float:
+    """Return the half width of the 95 % interval of arrivals as times [s].
 
     Parameters
     ----------
-    settings
-        Properties of the stream.
-    evidence
-        What is known of each chunk.
-    retune
-        Whether to begin again with the rate that was found, if it is not the stated one.
+    x
+        Device times ``(n,)`` [s].
+    late
+        Times from there to the arrivals ``(n,)`` [s].
     """
-    size = len(evidence.count)
-    if not size:
-        return run_online(settings, evidence)
-    model = ClockModel(settings)
-    origins, seconds = np.empty(size, np.int64), np.empty(size)
-    paced = np.ones(size, bool)
-    stamps = []
-    for i in range(size):
-        before = model.pace.given_up
-        stamps.append(evidence.push(model, i))
-        origins[i], seconds[i] = model.origin or 0, model.seconds
-        paced[i] = not (before or model.pace.given_up)
-    # Without a clock of the device the future says nothing about a chunk.
-    if model.origin is None:
-        return run_online(settings, evidence)
-    if retune and model.rate != settings.rate:
-        found = [e for stamp in stamps for e in stamp.events if e.kind == "rate"]
-        again = run_offline(replace(settings, rate=model.rate), evidence, retune=False)
-        return replace(again, events=(*found, *again.events))
-    _backdate(paced, evidence.arrival)
-    times = _Times(settings, evidence, origins, seconds, model, stamps, paced)
-    times.backdate([event for stamp in stamps for event in stamp.events])
-    return times.result()
-
-
-def _backdate(paced: NDArray[np.bool_], arrival: Ints) -> None:
-    """Mark the chunks before each verdict that there is no clock, as far as it is likely."""
-    resumed = 0
-    for at in (np.flatnonzero(np.diff(paced)) + 1).tolist():
-        if paced[at]:
-            resumed = at
-        else:
-            since = int(np.searchsorted(arrival, arrival[at] - _BEFORE_VERDICT))
-            paced[max(since, resumed) : at] = False
+    size = len(x)
+    around = max(_AROUND, round(_AROUND_SECONDS * size / max(float(np.ptp(x)), 1e-9)))
+    half = min(around // 2, size - 1)
+    if not half:
+        return 0.0
+    slope = np.median((late[half:] - late[:-half]) / np.maximum(x[half:] - x[:-half], 1e-9))
+    level = late - slope * x
+    lowest, width = np.pad(level, half, mode="edge"), 1
+    while width <= 2 * half:
+        step = min(width, 2 * half + 1 - width)
+        lowest, width = np.minimum(lowest[:-step], lowest[step:]), width + step
+    return float(np.quantile(level - lowest, _SCATTER)) * _BIN
 
 
 class _Times:
     """Device times as found online, and their corrections."""
 
-    def __init__(
-        self,
-        settings: ClockSettings,
-        evidence: Evidence,
-        origins: Ints,
-        seconds: NDArray[np.float64],
-        model: ClockModel,
-        stamps: list[Stamp],
-        paced: NDArray[np.bool_],
-    ) -> None:
-        self._paced = paced
-        self._settings, self._evidence, self._model = settings, evidence, model
+    def __init__(self, settings: ClockSettings, evidence: Evidence, first: _FirstPass) -> None:
+        self._settings, self._evidence, self._model = settings, evidence, first.model
+        self._stamps, self._paced = first.stamps, first.paced
         self._origin = int(evidence.arrival[0])
-        self._stamps = stamps
         # The device's zero differs from restart to restart; here all times have one zero.
-        self._x = seconds + (origins - self._origin) / 1e9
-        self._sure = np.ones(len(seconds), bool)
+        self._x = first.seconds + (first.origins - self._origin) / 1e9
+        self._sure = np.ones(len(self._x), bool)
         self._candidates: list[StepCandidate] = []
         self._restarts: list[int] = []
         self.events: list[ClockEvent] = []
@@ -197,7 +240,7 @@ class _Times:
         low = None if evidence.low is None else (evidence.low - origin) / 1e9
         times, widths = np.empty(size), np.empty(size)
         scales = self._scales()
-        sized: list[tuple[int, float | None]] = []
+        sized: list[tuple[Place, float | None]] = []
         # Device time that goes back (an overlap, a wrong counter) cannot be one line.
         back = (np.flatnonzero(np.diff(self._x) < 0) + 1).tolist()
         changes = (np.flatnonzero(np.diff(self._paced)) + 1).tolist()
@@ -221,7 +264,8 @@ class _Times:
             # Where arrivals contradict the second pass, the first one is better.
             if impossible.mean() > _MAX_IMPOSSIBLE:
                 times[part], widths[part] = self._live(part)
-            sized += zip((c.at + begin for c in candidates if c.unit), steps, strict=True)
+            places = [(c.at + begin, c.unit is None) for c in candidates]
+            sized += zip(places, steps, strict=True)
         self._resize(dict(sized))
         return self._corrected(times, widths)
 
@@ -234,39 +278,43 @@ class _Times:
 
     def _by_arrival(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the arrivals, or the middle of the bounds, and their uncertainty [s]."""
-        evidence, stamps = self._evidence, self._stamps[part]
+        evidence = self._evidence
         high = (evidence.high[part] - self._origin) / 1e9
         if evidence.low is not None:
             low = (evidence.low[part] - self._origin) / 1e9
             return (low + high) / 2, (high - low) / 2
-        known = [stamp.uncertainty for stamp in stamps if stamp.state == "arrival"]
-        width = float(np.median(known or [stamp.uncertainty for stamp in stamps])) / 1e9
-        return high, np.full(len(stamps), width)
+        width = max(_scatter(self._x[part], high - self._x[part]), MIN_WIDTH)
+        return high, np.full(len(high), width)
 
     def _scales(self) -> Scales:
-        line = self._model.line
+        line, settings = self._model.line, self._settings
         slope_sd = _MIN_SLOPE_SD + _WANDERS * line.wander * line.span
         return Scales(
-            line.slope, slope_sd, line.floor_scale, _WINDOW * line.span, line.wander,
+            line.slope, slope_sd, max(settings.skew_tol, slope_sd), line.floor_scale,
+            _WINDOW * line.span, _WINDOW * settings.window[0], line.wander,
             self._model.pace.test.bent,
         )  # fmt: skip
 
-    def _resize(self, steps: dict[int, float | None]) -> None:
-        """Correct the sizes of losses, and turn those that were rises of the delay into latency.
+    def _resize(self, steps: dict[Place, float | None]) -> None:
+        """Correct the sizes of losses and of changes of the delay, and drop those that were none.
 
-        A loss of no samples was part of the one before it.
+        A loss that was none was a rise of the delay; one of no samples was part of that before it.
         """
         rate, events = self._settings.rate or 1.0, []
         for event in self.events:
-            if event.kind == "gap" and event.first in steps:
-                step = steps[event.first]
-                if step is None:
-                    changed = replace(event, kind="latency", samples=None)
-                    events.append(replace(changed, correction=0, delay=event.correction))
-                elif (samples := (event.samples or 0) + round(step * rate)) > 0:
-                    events.append(replace(event, samples=samples))
-            else:
+            place = event.first, event.kind == "latency"
+            if event.kind not in ("gap", "latency") or place not in steps:
                 events.append(event)
+                continue
+            step = steps[place]
+            if event.kind == "latency":
+                if step is not None:
+                    events.append(replace(event, delay=round(step * 1e9)))
+            elif step is None:
+                changed = replace(event, kind="latency", samples=None)
+                events.append(replace(changed, correction=0, delay=event.correction))
+            elif (samples := (event.samples or 0) + round(step * rate)) > 0:
+                events.append(replace(event, samples=samples))
         self.events = events
 
     def _corrected(self, times: NDArray[np.float64], widths: NDArray[np.float64]) -> CorrectedTimes:

@@ -5,14 +5,17 @@ latency. They are applied from where they began, not from where they were found,
 but the delay is between device time and arrivals. Then the second pass
 
 1. removes the steps of the floor: each is measured with one slope for both sides; after a loss of
-   unknown size it is a whole number of samples;
-2. fits the line again in windows around each time, and interpolates between them.
+   unknown size it is a whole number of samples. A change of the delay within the uncertainty of the
+   line is none;
+2. fits the line again in windows around each time, shorter ones where it bends, and interpolates
+   between them. Where delays are thin at the floor the lowest points of all buckets know the slope
+   better than the two that the line rests on: it is turned.
 
 A restart is no step that can be measured: each stretch between restarts is fitted by itself.
 """
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,24 +24,34 @@ from numpy.typing import NDArray
 from rxstream.timing.extremes import floor_bias
 from rxstream.timing.tangent import lower_hull, tangent
 
-__all__ = ["Scales", "StepCandidate", "Stretch", "smooth"]
+__all__ = ["MIN_WIDTH", "Scales", "StepCandidate", "Stretch", "smooth"]
 
-# Buckets of a window: as many as in 1.5 windows of the first pass, which has 32.
+# Buckets of a window, or of the whole stretch if that is shorter: as many as in 1.5 windows of the
+# first pass, which has 32.
 _BUCKETS = 48
+# Buckets are no shorter [s]: no clock is read more finely.
+_MIN_BUCKET = 1e-6
 # Knots to a window's length, as many as 4 to a window of the first pass: more cost time and follow
 # the same line. (study)
 _KNOTS = 6
-# Largest slope, as in the envelope.
-_STEEPEST = 0.03
 # Variation of the minima below which delays count as thin at the floor, and the range over which
 # this sets in. As in `delay_shape`, for windows of more buckets: a Weibull shape of 1.75. (trial)
 _THIN, _THIN_RANGE = 0.66, 0.1
-# Half widths of the 95 % interval, in biases and, where delays are thin, in mean excesses of the
-# minima. (trial)
-_BIAS_WIDTH, _THIN_WIDTH = 5, 3
+# No law is taken for thinner than that of this variation, a Weibull shape of 3 as in `delay_shape`.
+_MIN_VARIATION = 0.5
+# Von Neumann's ratio of the minima below which a line bends: of noise 5 % have less, whatever their
+# number. As in `wander`.
+_BENDS = 1.3
+# Half width of the 95 % interval, in biases. (trial)
+_BIAS_WIDTH = 5
+# The variation of n minima is known to this over the root of n: 1.5 standard errors or more of
+# Weibull laws of the shapes 1 to 3. (trial)
+_VARIATION_WIDTH = 0.7
 # Height of the line over few chunks, in mean excesses divided by their number: under exponential
 # delays 95 % are lower.
 _HEIGHT_WIDTH = 3
+# Times are never known better than this [s]: no host clock is read more finely.
+MIN_WIDTH = 1e-6
 # Minima that show the shape of the delays, and the cap in medians, as in `delay_shape`.
 _MIN_MINIMA, _CAP = 12, 4
 # Chunks below which a part of a stretch does not show its floor. (trial)
@@ -69,10 +82,14 @@ class Scales:
     """Slope of the line."""
     slope_sd: float
     """Standard deviation of the slope from window to window."""
+    max_turn: float
+    """Largest distance of a window's slope from `slope`."""
     floor_scale: float
     """Mean excess near the floor [s]."""
     span: float
     """Length of a window [s]."""
+    min_span: float
+    """Length below which no window is made shorter [s]."""
     wander: float
     """Rate of change of the slope [1/s]."""
     bent: bool = False
@@ -114,11 +131,22 @@ def smooth(stretch: Stretch, scales: Scales) -> tuple[Floats, Floats, Steps]:
     times, uncertainty
         ``(n,)`` [s].
     steps
-        Correction of device time at each candidate that has a unit [s]; None where nothing was
-        lost, but the delay rose for a while.
+        For each candidate with a unit the correction of device time [s], None where nothing was
+        lost, but the delay rose for a while; for each other one the rise of the floor [s], None
+        where it did not move.
     """
     x, floors, widths, sure, steps = _remove_steps(stretch, scales)
     line, width = _line(x, stretch.late - x - floors, sure, scales)
+    # The floor moves by more than it is known; else the first pass was mistaken.
+    seen = [
+        candidate.unit is not None or abs(step or 0.0) > width[0]
+        for candidate, step in zip(stretch.candidates, steps, strict=True)
+    ]
+    if not all(seen):
+        kept = tuple(compress(stretch.candidates, seen))
+        times, width, steps = smooth(replace(stretch, candidates=kept), scales)
+        rest = iter(steps)
+        return times, width, tuple(next(rest) if moved else None for moved in seen)
     if stretch.early is not None:
         mirrored = replace(scales, slope=-scales.slope)
         below, other = _line(x, -(stretch.early - x), sure, mirrored)
@@ -174,6 +202,7 @@ def _remove_steps(stretch: Stretch, scales: Scales) -> _Continuous:
         step, before, behind = _step(x, stretch.late - floors, sure, after, scales)
         if candidate.unit is None:
             width = _STEP_WIDTH * (before + behind)
+            steps.append(step)
             floors[candidate.at :] += step
             widths[candidate.at :] += width
             for rise in _undone(rises, -step, 2 * width):
@@ -209,18 +238,20 @@ def _step(
         near = sure[side] & (np.abs(x[side] - at) <= scales.span / 2)
         if not near.any():
             near = np.ones(len(x[side]), bool)
-        sides.append(_minima(x[side][near], (late - x)[side][near], scales))
+        away = x[side][near] - at
+        level = (late - x)[side][near] - scales.slope * away
+        sides.append(_minima(away, level, scales.span))
     points = np.array([[count.sum()] for _, _, count in sides])
-    middle = np.array([[(sx[0] + sx[-1]) / 2 - at] for sx, _, _ in sides])
-    center, width, heights = scales.slope, _SEARCH * scales.slope_sd, np.zeros((2, 1))
+    middle = np.array([[(away[0] + away[-1]) / 2] for away, _, _ in sides])
+    turn, width, heights = 0.0, _SEARCH * scales.slope_sd, np.zeros((2, 1))
     for _ in range(_ROUNDS):
-        slopes = np.linspace(center - width, center + width, _PLACES)
+        turns = np.linspace(turn - width, turn + width, _PLACES)
         heights = np.array(
-            [np.min(y[:, None] - slopes * (sx[:, None] - at), axis=0) for sx, y, _ in sides]
+            [np.min(level[:, None] - turns * away[:, None], axis=0) for away, level, _ in sides]
         )
-        likely = (points / scales.floor_scale * (heights + slopes * middle)).sum(axis=0)
-        best = int(np.argmax(likely - ((slopes - scales.slope) / scales.slope_sd) ** 2 / 2))
-        center, width = float(slopes[best]), width / _ZOOM
+        likely = (points / scales.floor_scale * (heights + turns * middle)).sum(axis=0)
+        best = int(np.argmax(likely - (turns / scales.slope_sd) ** 2 / 2))
+        turn, width = float(turns[best]), width / _ZOOM
     before, behind = (scales.floor_scale / points[:, 0]).tolist()
     return float(heights[1, best] - heights[0, best]), before, behind
 
@@ -228,58 +259,168 @@ def _step(
 # -- windows --------------------------------------------------------------------------------------
 
 
-def _minima(x: Floats, offset: Floats, scales: Scales) -> tuple[Floats, Floats, Floats]:
-    """Return x and offset of the lowest point of each bucket, and its number of points."""
-    width = scales.span / _BUCKETS
+def _minima(x: Floats, level: Floats, span: float) -> tuple[Floats, Floats, Floats]:
+    """Return x and level of the lowest point of each bucket, and its number of points."""
     # Not from x[0]: x goes back where samples came twice.
-    bucket = np.floor((x - x.min()) / width).astype(np.int64)
-    level = offset - scales.slope * (x - x[0])
+    since = x - x.min()
+    width = max(min(span, float(since.max())) / _BUCKETS, _MIN_BUCKET)
+    bucket = np.floor(since / width).astype(np.int64)
     # In this order the lowest point of each bucket is its first.
     order = np.lexsort((level, bucket))
     start = np.flatnonzero(np.diff(bucket[order], prepend=-1))
     lowest = order[start]
     count = np.diff(np.append(start, len(x))).astype(np.float64)
-    return x[lowest], offset[lowest], count
+    return x[lowest], level[lowest], count
+
+
+class _Window(NamedTuple):
+    """The line ``value + turn * (x - pivot)`` under the minima of a window."""
+
+    knot: float
+    """Time for which the line is fitted [s]."""
+    xs: Floats
+    levels: Floats
+    """The minima ``(n,)`` [s], over a line of the first pass's slope."""
+    pivot: float
+    value: float
+    turn: float
+    """Slope of the line less that of the first pass."""
+
+    @property
+    def at_knot(self) -> float:
+        """Height of the line at the knot [s]."""
+        return self.value + self.turn * (self.knot - self.pivot)
+
+    @property
+    def above(self) -> Floats | None:
+        """Excesses of the minima, without what stalls have held up [s]; None of too few."""
+        above = self.levels - self.value - self.turn * (self.xs - self.pivot)
+        if len(above) < _MIN_MINIMA or above.mean() <= 0:
+            return None
+        return np.minimum(above, _CAP * np.median(above) + 1e-9)
+
+    def turned(self, part: float, max_turn: float) -> "_Window":
+        """Return a line turned by a part of what the regression of the minima is off it."""
+        above = self.above
+        if above is None or not part:
+            return self
+        away = self.xs - self.xs.mean()
+        turn = self.turn + part * float(away @ above / (away @ away))
+        turn = min(max(turn, -max_turn), max_turn)
+        value = float((self.levels - turn * (self.xs - self.pivot)).min())
+        return self._replace(turn=turn, value=value)
+
+
+def _windows(x: Floats, level: Floats, scales: Scales) -> list[_Window]:
+    """Return the lines in windows around knots."""
+    xs, levels, counts = _minima(x, level, scales.span)
+    begin, length, span = float(x.min()), float(np.ptp(x)), scales.span
+    windows = []
+    for knot in (begin + np.linspace(0, length, int(np.ceil(length * _KNOTS / span)) + 1)).tolist():
+        left = min(max(knot - span / 2, begin), max(begin + length - span, begin))
+        i, j = np.searchsorted(xs, (left, left + span), side="left")
+        j = max(j, i + 1)
+        i = min(i, j - 1, len(xs) - 1)
+        near, low = xs[i:j], levels[i:j]
+        pivot = min(max(knot, left + span / 4), left + 3 * span / 4) if length > span else (
+            float(near[0] + near[-1]) / 2
+        )  # fmt: skip
+        value, turn = tangent(
+            lower_hull(near.tolist(), low.tolist()), pivot,
+            float(counts[i:j].sum()) / scales.floor_scale,
+            0.0, scales.slope_sd**2, scales.max_turn,
+        )  # fmt: skip
+        windows.append(_Window(knot, near, low, pivot, value, turn))
+    return windows
+
+
+def _excesses(windows: list[_Window]) -> list[Floats]:
+    """Return the excesses of the minima in each window that has enough of them [s]."""
+    return [above for above in (window.above for window in windows) if above is not None]
+
+
+def _bends(windows: list[_Window], max_turn: float) -> bool:
+    """Whether the minima of neighbouring buckets are alike: they do not scatter about a line."""
+    excesses = _excesses([window.turned(1.0, max_turn) for window in windows])
+    steps = sum(float((np.diff(above) ** 2).sum()) for above in excesses)
+    squares = sum(float(((above - above.mean()) ** 2).sum()) for above in excesses)
+    return steps < _BENDS * squares
+
+
+def _shape(windows: list[_Window]) -> tuple[float, float, int] | None:
+    """Return mean [s] and variation of the minima above their lines, and how many a window has."""
+    excesses = _excesses(windows)
+    if not excesses:
+        return None
+    mean = float(np.mean([above.mean() for above in excesses]))
+    variation = float(np.mean([above.std() / above.mean() for above in excesses]))
+    return mean, variation, int(np.median([len(above) for above in excesses]))
+
+
+def _above_floor(
+    windows: list[_Window], minima: int, max_turn: float
+) -> tuple[list[_Window], float, float] | None:
+    """Return the lines, turned where delays are thin, and their height above the floor.
+
+    Parameters
+    ----------
+    windows
+        The lines.
+    minima
+        Number of minima in all of them.
+    max_turn
+        As in `Scales`.
+
+    Returns
+    -------
+    tuple or None
+        The lines, how far they are expected above the floor [s], and the half width of that [s];
+        None of too few minima.
+    """
+    # Minima over a line that is not turned are spread by its slope, and seem dense at the floor.
+    shape = _shape([window.turned(1.0, max_turn) for window in windows])
+    if shape is None:
+        return None
+    thin = min(max((_THIN - shape[1]) / _THIN_RANGE, 0.0), 1.0)
+    windows = [window.turned(thin, max_turn) for window in windows]
+    mean, variation, size = _shape(windows) or shape
+    least = variation - _VARIATION_WIDTH / minima**0.5
+    bias, most = (mean * floor_bias(max(v, _MIN_VARIATION), size) for v in (variation, least))
+    return windows, bias, _BIAS_WIDTH * most
+
+
+def _middle_slope(x: Floats, level: Floats, span: float) -> float:
+    """Return the median of the slopes of minima half of all apart."""
+    xs, levels, _ = _minima(x, level, span)
+    half = len(xs) // 2
+    if not half:
+        return 0.0
+    return float(np.median((levels[half:] - levels[:-half]) / (xs[half:] - xs[:-half])))
 
 
 def _line(x: Floats, offset: Floats, sure: Flags, scales: Scales) -> tuple[Floats, Floats]:
     """Return the line under points at each of them, less its bias, and its uncertainty [s]."""
     if sure.sum() < 2:
         sure = np.ones(len(x), bool)
-    xs, ys, counts = _minima(x[sure], offset[sure], scales)
-    begin, length, span = float(x.min()), float(np.ptp(x)), scales.span
-    knots = begin + np.linspace(0, length, int(np.ceil(length * _KNOTS / span)) + 1)
-    values, means, variations, sizes = np.empty(len(knots)), [], [], []
-    for k, knot in enumerate(knots):
-        left = min(max(knot - span / 2, begin), max(begin + length - span, begin))
-        i, j = np.searchsorted(xs, (left, left + span), side="left")
-        j = max(j, i + 1)
-        i = min(i, j - 1, len(xs) - 1)
-        px, py = xs[i:j], ys[i:j]
-        pivot = min(max(knot, left + span / 4), left + 3 * span / 4) if length > span else (
-            float(px[0] + px[-1]) / 2
-        )  # fmt: skip
-        value, slope = tangent(
-            lower_hull(px.tolist(), py.tolist()), pivot,
-            float(counts[i:j].sum()) / scales.floor_scale,
-            scales.slope, scales.slope_sd**2, _STEEPEST,
-        )  # fmt: skip
-        values[k] = value + slope * (knot - pivot)
-        above = py - value - slope * (px - pivot)
-        if len(above) >= _MIN_MINIMA and above.mean() > 0:
-            above = np.minimum(above, _CAP * np.median(above) + 1e-9)
-            means.append(above.mean())
-            variations.append(above.std() / above.mean())
-            sizes.append(len(above))
-    bias, width = 0.0, _HEIGHT_WIDTH * scales.floor_scale / len(x)
-    if means:
-        mean, size = float(np.mean(means)), int(np.median(sizes))
-        bias = mean * floor_bias(float(np.mean(variations)), size)
-        thin = min(max((_THIN - float(np.mean(variations))) / _THIN_RANGE, 0.0), 1.0)
-        width = max(_BIAS_WIDTH * bias, _THIN_WIDTH * thin * mean)
-    # Half of the bend of the first pass: the window looks both ways.
-    width += scales.wander * min(span, length) ** 2 / 16
+    begin, known = x[0], x[sure]
+    level = offset[sure] - scales.slope * (known - begin)
+    # Of arrivals that wander the last slope is not that of the others.
     if scales.bent:
-        apart = np.abs(ys - np.interp(xs, knots, values) + bias)
+        more = _middle_slope(known, level, scales.span)
+        level, scales = level - more * (known - begin), replace(scales, slope=scales.slope + more)
+    windows = _windows(known, level, scales)
+    while scales.span >= 2 * scales.min_span and _bends(windows, scales.max_turn):
+        scales = replace(scales, span=scales.span / 2)
+        windows = _windows(known, level, scales)
+    xs, lowest, _ = _minima(known, level, scales.span)
+    bias, width = 0.0, _HEIGHT_WIDTH * scales.floor_scale / len(x)
+    if above := _above_floor(windows, len(xs), scales.max_turn):
+        windows, bias, width = above
+    # Half of the bend of the first pass: the window looks both ways.
+    width += scales.wander * min(scales.span, float(np.ptp(x))) ** 2 / 16
+    knots, heights = np.array([[window.knot, window.at_knot] for window in windows]).T
+    if scales.bent:
+        apart = np.abs(lowest - np.interp(xs, knots, heights) + bias)
         width = max(width, _BENT_WIDTH * float(np.quantile(apart, _BENT_PART)))
-    return np.interp(x, knots, values) - bias, np.full(len(x), width)
+    line = scales.slope * (x - begin) + np.interp(x, knots, heights) - bias
+    return line, np.full(len(x), max(width, MIN_WIDTH))
