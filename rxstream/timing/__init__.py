@@ -44,7 +44,7 @@ is the line under them, not the one through them.
 `arrays`
     `correct_arrays`.
 `passes`, `smoothing`
-    The online model over arrays, and the second pass.
+    The online model over arrays; the second pass, which fits the line to past and future.
 
 ``calibration``: the least delay itself, from events that two devices both saw.
 
@@ -56,9 +56,10 @@ No Rx, no threads, no clocks here: ints [ns] and floats [s] in, ints [ns] out.
 Private constants say above them where they come from. (study) is the one before the first version:
 it chose its values on seeds 0 to 4 of the fourteen traces of `benchmarks/timing/traces.py`, and
 found the same errors on other seeds. (trial) means on simulated streams, without a record.
-`benchmarks/timing/constants.py` makes 38 of the constants 30 % smaller and larger, one by one. On
-two seeds no trace then has errors larger by more than 13 % or a coverage below 94 %, and no loss is
-missed, except where a comment says so. Constants that it does not list have not been varied.
+`benchmarks/timing/constants.py --table` lists those of ``online``. Without `--table` it makes each
+of them that is a number 30 % smaller and larger, one by one, and shows what that does to errors,
+uncertainties and losses. It leaves out what is made of other constants, and those of `driver`,
+whose stamps are no arrivals. Constants of ``recorded`` have not been varied.
 """
 
 from rxstream.timing.calibration.calibrate import Calibration, calibrate_latency, onset_times
