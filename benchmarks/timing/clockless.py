@@ -108,7 +108,7 @@ def documented(whole: dict[str, list[Result]]) -> str:
     everything = [row for rows in whole.values() for row in rows]
     promises.append(["all", f"{len(everything)}", *_promises(everything)])
     heads = ["stream", "streams", "rxstream live", "offline", "arrival", "best peer"]
-    heads += ["pyxdf", "arrival / rxstream live", "some peer 1.5 × better"]
+    heads += ["pyxdf", "arrival / rxstream live", "some peer 1.5 × better", "of these unsteady"]
     text = markdown(heads, errors)
     heads = ["stream", "streams", "p95 ≤ 1.1 × arrival: live", "offline", "worst: live", "offline"]
     heads += ["reported lost (true: 0)", "covered ≥ 95 %: live", "offline", "after arrival"]
@@ -118,8 +118,8 @@ def documented(whole: dict[str, list[Result]]) -> str:
 def _errors(rows: list[Result]) -> list[str]:
     """Return the medians over streams; the best peer is the one of the least median.
 
-    Last is the number of streams on which some online peer is ahead: it is chosen for each stream
-    when all errors are known.
+    Last are the number of streams on which some online peer is ahead, each with the one that turned
+    out best on it, and how many of these streams were declared unsteady.
     """
     median = {
         name: float(np.median([row.p95[name] for row in rows]))
@@ -128,15 +128,16 @@ def _errors(rows: list[Result]) -> list[str]:
     }
     others = [name for name in peers.ONLINE if name in median and name != "arrival"]
     best = min(others, key=median.__getitem__)
-    ahead = sum(
-        _AHEAD * min(row.p95[name] for name in peers.ONLINE if name in row.p95) < row.p95["live"]
+    ahead = [
+        row
         for row in rows
-    )
+        if _AHEAD * min(row.p95[name] for name in peers.ONLINE if name in row.p95) < row.p95["live"]
+    ]
     gain = float(np.median([1 / max(row.ratio["live"], 1e-9) for row in rows]))
     return [
         f"**{spelled(median['live'])}**", spelled(median["offline"]), spelled(median["arrival"]),
         f"{spelled(median[best])} ({best})", spelled(median["pyxdf"]), f"{gain:.3g}",
-        str(ahead),
+        str(len(ahead)), str(sum("unsteady" in row.verdicts for row in ahead)),
     ]  # fmt: skip
 
 

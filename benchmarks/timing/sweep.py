@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from timing.score import LOSSES, Figures, best, markdown, merged, score
+from timing.score import LOSSES, Figures, best, markdown, merged, score, spelled
 from timing.traces import Delay, Trace, bimodal, gamma, pareto, regular
 
 __all__ = ["Cell", "again", "cells", "report", "sweep"]
@@ -97,8 +97,8 @@ def again(results: dict[Cell, Figures], seeds: int = 5) -> None:
         f"\na peer was better in {len(lost)} of {len(results)}; "
         f"by the median of {seeds} other seeds in {len(behind)} of those\n"
     )
-    for cell, row in behind.items():
-        _print_cell(cell, row)
+    heads = ["stream", "clock", "delays", "lost", "rxstream", "best peer", "rxstream / best peer"]
+    print(markdown(heads, [_behind(*one) for one in sorted(behind.items(), key=_gain_of)]))
 
 
 def report(results: dict[Cell, Figures]) -> None:
@@ -165,6 +165,18 @@ def _print_cell(cell: Cell, row: Figures) -> None:
         f"{cell.stream:18}{cell.ppm:>+6g} ppm {cell.delay:8}{cell.loss:7}"
         f"{row['rxstream']['p95']:>10.4g} µs{gain(row):>8.3g} x better than {best(row)}"
     )
+
+
+def _behind(cell: Cell, row: Figures) -> list[str]:
+    other = best(row)
+    return [
+        cell.stream, f"{cell.ppm:+g} ppm", cell.delay, cell.loss, spelled(row["rxstream"]["p95"]),
+        f"{spelled(row[other]['p95'])} ({other})", f"{1 / gain(row):.3g}",
+    ]  # fmt: skip
+
+
+def _gain_of(item: tuple[Cell, Figures]) -> float:
+    return gain(item[1])
 
 
 def gain(row: Figures) -> float:
