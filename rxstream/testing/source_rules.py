@@ -118,8 +118,8 @@ def check_source(
             check.absent(absent)
         if busy is not None:
             check.busy(busy)
-        check.run()
-        check.heartbeat()
+        check.run(source)
+        check.heartbeat(source)
         check.ways_of_closing()
         check.again()
         check.in_a_device()
@@ -216,9 +216,8 @@ class _Check:
 
     # -- rules ----------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def run(self, source: Source) -> None:
         """Let it run for a while."""
-        source = self._make()
         watch = self._open(source)
         info = watch.info or source.info
         live = is_live(source)
@@ -230,9 +229,8 @@ class _Check:
         check_layout(watch, info)
         check_evidence(watch, info, live=live, paced=paced)
 
-    def heartbeat(self) -> None:
-        """Let it be idle; no samples need come."""
-        source = self._make()
+    def heartbeat(self, source: Source) -> None:
+        """Let the same one be idle; no samples need come."""
         watch = self._open(source)
         info = watch.info or source.info
         if info.rate is None and is_live(source):
@@ -253,7 +251,9 @@ class _Check:
 
     def ways_of_closing(self) -> None:
         """Close it before the first sample, and from `emit`."""
-        self._close(self._open(), "before the first sample")
+        if self._feed is None:
+            # one that is fed was idle before
+            self._close(self._open(), "before the first sample")
         watch = Watch()
         calls: list[None] = []
         done, errors = threading.Event(), list[Exception]()
@@ -277,14 +277,13 @@ class _Check:
         self._close(watch, "closed from emit")
 
     def again(self) -> None:
-        """Open it again, and the same object twice; look at what is left."""
-        source = self._make()
-        for _ in range(2):
-            self._run_once(source)
+        """Open it again, and look at what is left."""
         # what the first openings have loaded may stay
         before = self._settled()
         for _ in range(_AGAIN):
-            self._run_once(self._make())
+            watch = self._open()
+            self._samples(watch, 1)
+            self._close(watch, "opened again")
         gc.collect()
         if not wait_for(lambda: self._left(before) is None, _GONE):
             raise broken(
@@ -292,11 +291,6 @@ class _Check:
                 "close all that open has opened: by `with`, or in release= of poll",
             )  # fmt: skip
         self.silence()
-
-    def _run_once(self, source: Source) -> None:
-        watch = self._open(source)
-        self._samples(watch, 1)
-        self._close(watch, "opened again")
 
     def _settled(self) -> tuple[int, int]:
         """Return threads and files once they become no fewer."""
