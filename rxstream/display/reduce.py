@@ -100,7 +100,7 @@ def lines(chunk: Chunk, count: int) -> list[tuple[str, NDArray[Any]]]:
         width = int(np.prod(part.shape[1:], dtype=np.int64))
         values = part.reshape(len(part), width)[:, place]
         if values.dtype.kind == "c":
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 label, values = f"|{label}|", np.abs(values)
         found.append((label, values.astype(np.uint8) if values.dtype.kind == "b" else values))
     return found
@@ -155,7 +155,8 @@ def envelope(chunk: Chunk, values: NDArray[Any], columns: int) -> Envelope:
 
 def _drawable(values: NDArray[Any]) -> Floats:
     """Return numbers as floats that can be drawn; infinite ones stay so, and are not."""
-    with np.errstate(over="ignore"):
+    # numpy warns of a signalling NaN, which memory that was never written may hold
+    with np.errstate(over="ignore", invalid="ignore"):
         floats = values.astype(np.float64)
     return np.where(np.isfinite(floats), floats.clip(-_MAX_NUMBER, _MAX_NUMBER), floats)
 
@@ -230,7 +231,7 @@ def to_rgb(chunk: Chunk, i: int, height: int | None = None) -> NDArray[np.uint8]
         sample = sample[:, :, order]
     elif sample.ndim == 3:
         sample = sample.mean(axis=2).astype(sample.dtype)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = _to_bytes(np.abs(sample) if sample.dtype.kind == "c" else sample)
     return np.repeat(values[:, :, None], 3, axis=2) if values.ndim == 2 else values
 

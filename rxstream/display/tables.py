@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.chunk import Chunk
+from rxstream.errors import ParameterError
 from rxstream.optional import import_optional
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ def chunk_to_pandas(chunk: Chunk) -> "pd.DataFrame":
     ------
     MissingExtraError
         If pandas is not installed.
+    ParameterError
+        If there are dates without a unit.
     """
     pandas = import_optional("pandas", extra="frames")
+    _check_units(chunk, chunk.data.dtype)
     index = pandas.DatetimeIndex(_times(chunk), tz="UTC", name="time")
     if chunk.data.dtype.names:
         frame = pandas.DataFrame(dict(_fields(chunk)), index=index)
@@ -51,8 +55,11 @@ def chunk_to_xarray(chunk: Chunk) -> "xr.DataArray | xr.Dataset":
     ------
     MissingExtraError
         If xarray is not installed.
+    ParameterError
+        If there are dates without a unit.
     """
     xarray = import_optional("xarray", extra="frames")
+    _check_units(chunk, chunk.data.dtype)
     data, info = chunk.data, chunk.info
     attrs = _facts(chunk)
     if info.unit:
@@ -73,6 +80,18 @@ def chunk_to_xarray(chunk: Chunk) -> "xr.DataArray | xr.Dataset":
         coords["channel"] = list(info.channels)
     array = xarray.DataArray(data, dims=dims, coords=coords, name=info.name, attrs=attrs)
     return cast("xr.DataArray", array)
+
+
+def _check_units(chunk: Chunk, dtype: np.dtype[Any]) -> None:
+    """Raise ParameterError if samples hold dates or durations of which nobody knows the unit."""
+    for name in dtype.names or ():
+        _check_units(chunk, dtype[name].base)
+    if dtype.kind in "Mm" and np.datetime_data(dtype)[0] == "generic":
+        msg = (
+            f"{chunk.info.name}: its {dtype.name} have no unit, and a table needs one; give them "
+            f"one before, e.g. with ops.map_data and astype('{dtype.name}[ns]')"
+        )
+        raise ParameterError(msg)
 
 
 def _times(chunk: Chunk) -> NDArray[np.datetime64]:
