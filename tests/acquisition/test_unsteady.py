@@ -79,10 +79,6 @@ def test_times_are_those_of_the_model(rate: float, n: int) -> None:
     assert "rate=None" in str(fault)
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, strict=True,
-    reason="when warming ends, lateness of a loop is taken for a loss in the first seconds",
-)  # fmt: skip
 def test_a_loop_that_is_held_up_in_its_first_seconds_loses_nothing() -> None:
     for seed in (1, 43, 87, 92, 109):
         rng = np.random.default_rng(seed)

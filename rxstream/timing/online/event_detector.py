@@ -21,7 +21,8 @@ Events, and the evidence for each::
     gap      reported by the device, or skipped by its counter; the others only where `Pace.losses`
              a lower bound above the line
              a run of late chunks, improbable as lateness: by whole quanta, or of any size
-             found once, when warming ends: late chunks since a step of the line
+             found once, when warming ends: late chunks since a step of the line, if those on
+             both sides of it keep to a line
     overlap  a counter that goes back
              a chunk too early by most of a quantum, or soon after a gap, which was smaller or none
     latency  a run of late chunks that is no loss, by less than a quantum or with all numbers there
@@ -309,6 +310,9 @@ class EventDetector:
         run = LateRun(self._chunk - since + 1, lowest, quanta, fresh, late)
         samples, whole = self._size(run)
         if samples < _MIN_LOST or not whole:
+            return None
+        # The test of the rate has no verdict yet, or one that the step of the line has bent.
+        if not self._pace.test.steady_but_for(late[0][0], lowest):
             return None
         self._floor.relearn(late, lowest)
         return run

@@ -149,11 +149,7 @@ class WanderTest:
 
     def forgive(self, since: float, lost: float) -> None:
         """Take what came since a device time for late by a loss, both [s]."""
-        since += self._x
-
-        def moved(point: Point) -> Point:
-            return point if point[0] < since else (point[0] + lost, point[1] - lost)
-
+        moved = _shift(since + self._x, lost)
         blocks = [moved(point) for point in zip(self._ats, self._lows, strict=True)]
         self._ats, self._lows = [x for x, _ in blocks], [late for _, late in blocks]
         self._near = deque(map(moved, self._near), maxlen=_NEAR)
@@ -161,6 +157,23 @@ class WanderTest:
         self._unit = None
         self._last += lost
         self._until += lost
+
+    def steady_but_for(self, since: float, lost: float) -> bool:
+        """Whether chunks keep to a likely line if those since a device time come after a loss [s].
+
+        A loop that is held up is late for good as well: its other chunks show that it wanders.
+        """
+        moved = _shift(since + self._x, lost)
+        points = [moved(point) for point in zip(self._ats, self._lows, strict=True)]
+        if len(points) < _MIN_POINTS or _von_neumann(points) < _BENT:
+            return False
+        slope = abs(_slope(points))
+        return slope < self._likely or slope * _span(points) < _SHOWN * self._noise
+
+    @property
+    def _noise(self) -> float:
+        """Distance of single units from the line through their neighbours [s]."""
+        return max(_quartile(self._single), _LEAST)
 
     @property
     def firm(self) -> bool:
@@ -258,9 +271,8 @@ class WanderTest:
     def _judge(self) -> None:
         points = list(zip(self._ats, self._lows, strict=True))
         size, half = len(points), len(points) // 2
-        span = points[-1][0] - points[0][0]
+        span, single = _span(points), self._noise
         self.slope = slope = _slope(points)
-        single = max(_quartile(self._single), _LEAST)
         off = _quartile(_off(*points[i - 1 : i + 2]) for i in range(1, size - 1))
         self.sure_slope = abs(slope) * span > _SURE * off and all(
             abs(_slope(part) / slope - 1) < _SAME_SLOPE for part in (points[:half], points[half:])
@@ -290,6 +302,15 @@ class WanderTest:
         limit = _NOISE if self.doubtful else _WALK
         walks = self.units >= _MIN_POINTS and _von_neumann(list(self._near)) < limit
         return walks or self.tilted
+
+
+def _shift(since: float, lost: float) -> Callable[[Point], Point]:
+    """Return what takes the points since a time for late by a loss, both [s]."""
+    return lambda point: point if point[0] < since else (point[0] + lost, point[1] - lost)
+
+
+def _span(points: list[Point]) -> float:
+    return points[-1][0] - points[0][0]
 
 
 def _slope(points: list[Point]) -> float:

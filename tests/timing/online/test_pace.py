@@ -103,3 +103,27 @@ def test_the_model_can_be_asked():
     assert stamp.state == model.state == "arrival"
     assert model.pace.given_up
     assert stamp.last == arrival
+
+
+@pytest.mark.parametrize("quantum", [480, None])
+def test_a_loss_in_the_first_seconds_is_found_where_there_is_a_clock(quantum):
+    rng = np.random.default_rng(6)
+    for at in (10, 160, 180):
+        taken = 0.01 * (1 + 1e-4) * np.arange(600)
+        taken[at:] += 0.03
+        found = correct_arrays(480, arrivals(taken, rng), 48_000.0, quantum=quantum)
+        (event,) = found.events
+        assert event.kind == "gap"
+        assert abs(event.first - at) <= 5
+        assert event.samples == pytest.approx(1440, rel=0 if quantum else 0.02)
+
+
+def test_a_loop_that_is_held_up_in_the_first_seconds_loses_nothing():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        rate = float(np.exp(rng.uniform(0, np.log(500))))
+        n = round(max(12 * rate, 100))
+        steps = 1 / rate + rng.exponential(np.exp(rng.uniform(np.log(20e-6), np.log(1e-3))), n)
+        steps[rng.random(n) < 0.5 / rate] += 0.03
+        found = correct_arrays(1, arrivals(np.cumsum(steps), rng, 1e-9), rate)
+        assert "gap" not in kinds(found)
