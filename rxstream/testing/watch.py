@@ -97,7 +97,8 @@ class Seen:
         data = np.asarray(reading.data)
         self.shape, self.dtype = data.shape, data.dtype
         self.count = data.shape[0] if data.ndim else 1
-        self.thread = threading.get_ident()
+        # not its number, which another thread may have later
+        self.thread = threading.current_thread()
 
 
 class Watch:
@@ -133,11 +134,11 @@ class Watch:
         self._close: Close | None = None
         self._closing = self._closed = False
         self._inside = 0
-        self._opener = 0
+        self._opener: threading.Thread | None = None
 
     def open(self, source: Source) -> None:
         """Open a source; raise what it raises."""
-        self._opener = threading.get_ident()
+        self._opener = threading.current_thread()
         result = source.open(self._emit, self._fail)
         close, self.info = result if isinstance(result, tuple) else (result, None)
         self._close = close
