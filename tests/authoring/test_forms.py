@@ -254,7 +254,8 @@ def test_a_wrong_first_yield_is_said(wrong: str, asynchronous: bool) -> None:
     assert closed.is_set() == (wrong == "value")
 
 
-def test_one_that_yields_after_close_is_said() -> None:
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_one_that_yields_after_close_is_said(asynchronous: bool) -> None:
     @source()
     def Stubborn() -> Any:
         yield
@@ -265,7 +266,19 @@ def test_one_that_yields_after_close_is_said() -> None:
                 yield 1.0
                 return
 
-    opened = Opened(Stubborn()).__enter__()
+    @source(name="stubborn")
+    async def AsyncStubborn() -> Any:
+        yield
+        while True:
+            try:
+                await asyncio.sleep(0.01)
+                yield
+            except asyncio.CancelledError:
+                pass
+            except GeneratorExit:
+                yield 1.0
+
+    opened = Opened(AsyncStubborn() if asynchronous else Stubborn()).__enter__()
     assert opened.beat.wait(10)
     with pytest.raises(DeviceError, match="stubborn: it yields after it was closed; close the"):
         opened.close()
