@@ -118,7 +118,7 @@ class _Run:
         self._thread = get_ident()
         if self._gate.is_shut:
             raise EndOfStream
-        self._doing = "yield"
+        self._doing = "answer" if self._asked else "yield"
         try:
             value = next(self._values)
         except StopIteration:
@@ -167,6 +167,7 @@ class _Run:
         """Return what the generator has not come back from; None if that is not it."""
         late = {
             "yield": "it has not yielded within 2 s; yield, bare, when nothing comes for 0.1 s",
+            "answer": "it has not answered within 2 s; give its driver a shorter timeout",
             "close": "it is slow in closing, more than 2 s; it may still hold the device",
         }.get(self._doing)
         return DeviceError(f"{self._name}: {late}") if late else None

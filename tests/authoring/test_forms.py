@@ -1,6 +1,7 @@
 """The four forms of an authored device: they open, give, lose and close."""
 
 import asyncio
+import itertools
 import threading
 import traceback
 from collections.abc import Callable
@@ -284,27 +285,40 @@ def test_one_that_yields_after_close_is_said(asynchronous: bool) -> None:
         opened.close()
 
 
-@pytest.mark.parametrize("where", ["read", "close"])
-def test_one_that_hangs_is_said(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ("read", "has not yielded within 2 s; yield, bare"),
+        ("ask", "has not answered within 2 s; give its driver a shorter timeout"),
+        ("close", "is slow in closing"),
+    ],
+)
+def test_one_that_hangs_is_said(where: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rxstream.acquisition.polling._TIMEOUT", 0.3)
-    release, inside = threading.Event(), threading.Event()
+    release, inside, calls = threading.Event(), threading.Event(), itertools.count()
 
-    @source()
+    def hang() -> float:
+        inside.set()
+        release.wait(20)
+        return 1.0
+
+    @source(name="slow")
     def Slow() -> Any:
         try:
             yield
-            if where == "read":
-                inside.set()
-                release.wait(20)
             while True:
-                yield
+                if where == "read":
+                    hang()
+                yield 1.0
         finally:
-            inside.set()
-            release.wait(20)
+            hang()
 
-    opened = Opened(Slow()).__enter__()
-    assert inside.wait(10) if where == "read" else opened.beat.wait(10)
-    text = "has not yielded within 2 s; yield, bare" if where == "read" else "is slow in closing"
+    @source(name="slow", every=0.01)
+    def SlowAnswer() -> float:
+        return hang() if next(calls) else 1.0
+
+    opened = Opened(SlowAnswer() if where == "ask" else Slow()).__enter__()
+    assert opened.next() if where == "close" else inside.wait(10)
     try:
         with pytest.raises(DeviceError, match=f"slow: it {text}"):
             opened.close()
