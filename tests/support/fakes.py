@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from reactivex import Observable
+from reactivex.scheduler import ImmediateScheduler
 
-from rxstream import Chunk, Gap, StreamInfo
+from rxstream import Chunk, Gap, Reading, StreamInfo
 from rxstream.acquisition.source import Close, Emit, Fail
+from rxstream.data.clock import HostClock
 
 MS = 1_000_000
 INFO = StreamInfo("ramp", rate=1000.0, dtype=np.dtype(np.int64))
@@ -84,3 +87,24 @@ class Hanging(Manual):
             close()
 
         return closing
+
+
+class HandClock(HostClock):
+    """A host clock moved by the test."""
+
+    def __init__(self) -> None:
+        self.t = 10**18
+        super().__init__(lambda: self.t, lambda: self.t)
+
+
+def collect(device: Observable[Chunk[Any]]) -> list[Chunk[Any]]:
+    """Return the list of the chunks to come, filled in the thread of the device."""
+    got: list[Chunk[Any]] = []
+    device.subscribe(got.append, lambda error: None, scheduler=ImmediateScheduler())
+    return got
+
+
+def feed(source: Manual, start: int, n: int, arrival: int, **evidence: Any) -> None:
+    """Emit ``n`` samples whose values are their indices, at a time of arrival [ns]."""
+    data = np.arange(start, start + n, dtype=np.int64)
+    source.emit(Reading(data, arrival=arrival, **evidence))
