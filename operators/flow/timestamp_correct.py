@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from reactivex import Observable
 
 from rxstream.acquisition.stamper import Stamper
+from rxstream.data.axis import IrregularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap, GapAt
@@ -74,9 +75,11 @@ def _reading(pieces: list[Chunk], lost: Gap | None) -> Reading:
     if _has_stamps(whole):
         stamps = evidence.device_time if evidence else None
         times = part.at(0) if isinstance(stamps, int) else whole.time
-    return Reading(
-        whole.data, device_time=times, lost=count, reason=reason, arrival=whole.axis.at(len(whole))
-    )
+    end, period = whole.axis.at(len(whole)), whole.info.period
+    if evidence is not None and period is not None and type(part) is IrregularAxis:
+        # it has stamps, as it arrived before its last sample was over; a part of it ends there too
+        end = whole.axis.at(len(whole) - 1) + round(period)
+    return Reading(whole.data, device_time=times, lost=count, reason=reason, arrival=end)
 
 
 def _has_stamps(chunk: Chunk) -> bool:
