@@ -101,10 +101,6 @@ def test_a_rate_that_is_stated_all_the_same_does_no_harm_to_the_times(seed: int)
     assert (np.diff(whole.time) > 0).all()
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, strict=True,
-    reason="a bound that is late by more than half a period is taken for a lost sample",
-)  # fmt: skip
 def test_a_rate_that_is_stated_all_the_same_makes_no_losses() -> None:
     assert [with_a_rate(seed).lost for seed in range(6)] == [0] * 6
 

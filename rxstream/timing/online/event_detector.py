@@ -149,8 +149,10 @@ class EventDetector:
     def infer(self, above: float) -> bool:
         """Infer a loss or restart from a lower bound ``above`` the fitted line [s].
 
-        The loss may be larger than ``above``: it is the next whole number of quanta. Upper bounds
-        are not judged by their lateness: those of coarse stamps beat with the chunks.
+        Of quanta it is the next whole number, as the loss may be larger than ``above``. Where any
+        number may be lost, only whole periods are certain: part of one is a sample that was taken
+        late, as by a program that asks on a schedule. Upper bounds are not judged by their
+        lateness: those of coarse stamps beat with the chunks.
 
         Returns
         -------
@@ -166,8 +168,11 @@ class EventDetector:
             self.restart()
             return True
         if quantum is not None:
-            above = max(ceil(above / quantum - self._floor.loss_test.slack), 1) * quantum
-        self.report(round(device.shift(above) * rate))
+            lost = max(ceil(above / quantum - self._floor.loss_test.slack), 1) * quantum
+        else:
+            lost = int(above * rate + _LEAST_BLUR) / rate
+        if lost > 0:
+            self.report(round(device.shift(lost) * rate))
         return False
 
     def judge(self, excess: float, fresh: bool) -> bool:

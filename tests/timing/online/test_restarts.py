@@ -102,3 +102,21 @@ def test_what_was_far_too_late_before_a_restart_says_nothing_after_it():
         whys.append(model.push(1, S + min(k, 31) * 10_000_000 + late * S).reason)
     assert whys[30] == "restart"
     assert set(whys[:30] + whys[31:]) == {None}
+
+
+@pytest.mark.parametrize("lost", [1, 4])
+def test_lower_bounds_prove_whole_samples(lost):
+    """Of samples that a program takes up to 0.9 periods late none is lost; whole ones are."""
+    rng = np.random.default_rng(2)
+    turns = np.arange(2000)
+    turns[1000:] += lost
+    taken = 10 + 0.05 * turns + rng.uniform(0, 0.045, 2000)
+    taken[1000] = 10 + 0.05 * turns[1000] + 0.045
+    high = np.rint((taken + rng.uniform(0, 2e-5, 2000)) * S).astype(np.int64)
+    low = np.rint(taken * S).astype(np.int64) - 1
+    for losses in (slice(0, 1000), slice(0, 2000)):
+        found = correct_arrays(
+            1, high[losses], 20.0, lower=low[losses], upper=high[losses], online=True
+        )
+        reported = sum(event.samples or 0 for event in found.events if event.kind == "gap")
+        assert reported == (0 if losses.stop == 1000 else lost)
