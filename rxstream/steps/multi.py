@@ -27,7 +27,7 @@ _PARTS = ("marks", "finished", "push", "done")
 
 # How long a thread that is ahead waits for one that makes no progress [s]: longer than a busy
 # machine lets a thread pause, short enough that a device's window outlasts it many times.
-_MAX_WAIT = 0.25
+_MAX_WAIT = 1.0
 
 
 class MultiStep(Protocol[B_co]):
