@@ -90,6 +90,17 @@ def test_a_loop_that_is_held_up_in_its_first_seconds_loses_nothing() -> None:
         assert sum(stamp.lost or 0 for stamp in by_model(rate, arrivals.tolist())) == 0
 
 
+def test_an_outage_without_a_clock_is_a_restart() -> None:
+    arrivals = paced_by_sleep(10.0, 60)
+    arrivals[400:] += 5000 * MS
+    chunks, faults, stats = through_device(10.0, arrivals.tolist())
+    assert [fault.kind for fault in faults] == ["unsteady", "restart"]
+    gaps = [(k, gap.reason, gap.lost) for k, chunk in enumerate(chunks) for gap in chunk.gaps]
+    assert gaps == [(401, "restart", None)]
+    assert [chunk.time[-1] for chunk in chunks[100:]] == arrivals[100:].tolist()
+    assert stats.clock == "arrival"
+
+
 def test_another_rate_is_named_once() -> None:
     rng = np.random.default_rng(1)
     taken = steady(9.1, 120)

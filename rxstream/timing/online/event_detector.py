@@ -27,7 +27,8 @@ Events, and the evidence for each::
              a chunk too early by most of a quantum, or soon after a gap, which was smaller or none
     latency  a run of late chunks that is no loss, by less than a quantum or with all numbers there
              a chunk too early: the floor is lower, or a rise shortly before was none
-    restart  a run of late chunks, or a lower bound, beyond `ClockSettings.restart_gap`
+    restart  a run of late chunks, or a lower bound, beyond `ClockSettings.restart_gap`; without a
+             line a chunk that is later than the one before by as much, and so is the next
              a counter that claims more time than has passed; `ClockModel.restart`
 """
 
@@ -93,7 +94,7 @@ class EventDetector:
     """
 
     __slots__ = (
-        "_chunk", "_device", "_floor", "_lost_at", "_outage", "_pace", "_previous", "_quantum",
+        "_chunk", "_device", "_floor", "_lost_at", "_outage", "_pace", "_quantum",
         "_revocable", "_rose_at", "_settings", "_settled", "events", "lost", "reason",
     )  # fmt: skip
 
@@ -102,7 +103,6 @@ class EventDetector:
     ) -> None:
         rate, quantum = settings.rate, settings.quantum
         self._settings, self._device, self._floor, self._pace = settings, device, floor, pace
-        self._previous = 0.0  # excess of the chunk before, in the first seconds [s]
         self._quantum = quantum / rate if quantum and rate else None  # [s]
         self._lost_at = self._rose_at = -inf  # device time of the last loss or rise found [s]
         self._revocable = 0  # quanta of that loss; 0 if it has no quantum
@@ -175,13 +175,15 @@ class EventDetector:
             self.report(round(device.shift(lost) * rate))
         return False
 
-    def judge(self, excess: float, fresh: bool) -> bool:
+    def judge(self, excess: float, later: float, fresh: bool) -> bool:
         """Decide what happened from the excess of a chunk over the line [s].
 
         Parameters
         ----------
         excess
             At the device's present time.
+        later
+            By how much it is later than the chunk before it [s].
         fresh
             Whether the chunk did not wait behind the one before it.
 
@@ -198,8 +200,11 @@ class EventDetector:
         quantum, rule = self._quantum, self._settings.on_step
         warm = floor.warm(x)
         run = floor.loss_test.observe(self._chunk, x, excess, fresh, warm)
+        # As long as there may be no clock, the line does not show what an outage is.
+        if (not warm or not self._pace.losses) and self.is_outage(later, fresh):
+            return True
         if not warm:
-            return self._is_outage(excess, fresh)
+            return False
         if not self._settled:
             self._settled = True
             early = self._early_loss()
@@ -243,26 +248,24 @@ class EventDetector:
         """Return the shortest jump that is a restart [s]."""
         return max(self._settings.restart_gap, _RESTART_QUANTA * (self._quantum or 0.0))
 
-    def _is_outage(self, excess: float, fresh: bool) -> bool:
-        """Whether the device has restarted before single chunks can be judged.
+    def is_outage(self, later: float, fresh: bool) -> bool:
+        """Whether the device has restarted, where no line shows by how much a chunk is late.
 
-        After a stall all chunks that waited come at once. After an outage the next one is as late,
-        and did not wait.
+        It is known only by how much it is ``later`` than the one before it [s]. After a stall all
+        chunks that waited come at once. After an outage the next one is as late, and did not wait.
         """
         least = max(self._least_outage(), _OUTAGE_STEPS * self._device.step)
-        jump, self._previous = excess - self._previous, excess
-        # Chunks of a lower rate than stated get late as well, but one by one.
-        if self._outage is None and jump < least:
-            return False
-        if excess < least or self._device.numbered or not fresh:
+        if self._device.numbered or not fresh:
             self._outage = None
-            return False
-        if self._outage is None:
-            self._outage = self._chunk, excess
-            return False
-        (since, shift), self._outage = self._outage, None
-        self.restart(since, min(shift, excess))
-        return True
+        elif self._outage is None:
+            # Chunks of a lower rate than stated get late as well, but one by one.
+            self._outage = (self._chunk, later) if later >= least else None
+        else:
+            (since, shift), self._outage = self._outage, None
+            if shift + later >= least:
+                self.restart(since, min(shift, shift + later))
+                return True
+        return False
 
     def _size(self, run: LateRun) -> tuple[float, bool]:
         """Return the samples that a run is late by, and whether they may be whole ones.

@@ -202,6 +202,9 @@ class ClockModel:
         x = device.seconds
         waited = elapsed < _WAITED_PART * device.passed
         if self._pace.given_up:
+            fresh = elapsed >= _FRESH_PART * device.passed * (1 + self._pace.test.slope)
+            if detector.is_outage(elapsed - device.passed, fresh):
+                return self._begin(count, arrival, counter, bounds)
             if not waited:
                 self._follow_pace(x, since - x)
             return self._by_arrival(count, arrival, bounds)
@@ -209,7 +212,7 @@ class ClockModel:
         excess = high - x - floor.line.at(x)
         fresh = self._is_fresh(elapsed, excess)
         if bounds is None:
-            again = detector.judge(excess, fresh)
+            again = detector.judge(excess, elapsed - device.passed, fresh)
         else:
             again = detector.infer((bounds[0] - origin) * 1e-9 - x - floor.line.at(x))
         if again:
@@ -315,6 +318,8 @@ class ClockModel:
             # It came late, as most do: without this the next one would seem to jump back.
             last -= round(min(floor.line.scale, self._device.step / 2) * 1e9)
         floor.line.add(0.0, high)
+        if self._pace.by_arrival:
+            return self._by_arrival(count, arrival, bounds)
         return self._stamp(last, count, arrival, 0.0, half_width)
 
     def _restart_pace(self, count: int, arrival: int) -> None:

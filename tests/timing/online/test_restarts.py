@@ -120,3 +120,31 @@ def test_lower_bounds_prove_whole_samples(lost):
         )
         reported = sum(event.samples or 0 for event in found.events if event.kind == "gap")
         assert reported == (0 if losses.stop == 1000 else lost)
+
+
+@pytest.mark.parametrize("rate", [2.0, 10.0, 100.0])
+def test_an_outage_is_seen_where_no_clock_gives_the_times(rate):
+    rng = np.random.default_rng(4)
+    size = round(max(100 * rate, 400))
+    taken = np.cumsum(1 / rate + rng.exponential(0.07 / rate, size))
+    for at, seconds in ((size // 2, 5.0), (3 * size // 4, 30.0)):
+        taken[at:] += seconds
+    arrival = np.rint((10 + taken) * S).astype(np.int64)
+    model = ClockModel(ClockSettings(rate))
+    stamps = [model.push(1, at) for at in arrival.tolist()]
+    restarts = [(e.first, e.last) for s in stamps for e in s.events if e.kind == "restart"]
+    assert restarts == [(at, at + 1) for at in (size // 2, 3 * size // 4)]
+    for found in (at for _, at in restarts):
+        assert (stamps[found].reason, stamps[found].lost) == ("restart", None)
+    after = stamps[size // 2 :]
+    assert {stamp.state for stamp in after} == {"arrival"}
+    assert [stamp.last for stamp in after] == arrival[size // 2 :].tolist()
+
+
+def test_a_stall_is_no_restart_where_no_clock_gives_the_times():
+    """A clock of 1.5 times the stated rate: what waited in a stall comes at once."""
+    arrival = np.arange(1, 4001) * 10_000_000
+    for late in (2000, 3000):
+        arrival[late : late + 300] = np.maximum(arrival[late : late + 300], (late + 300) * 10**7)
+    found = correct_arrays(1, arrival + S, 150.0, online=True)
+    assert [event.kind for event in found.events] == ["unsteady"]
