@@ -131,7 +131,7 @@ def test_watch_on_a_terminal_is_a_table_with_faults() -> None:
     device = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=0.9)
     assert watch(console, [Device(device, name="mic", reconnect=0.1)], None) == 0
     text = out.getvalue()
-    for word in ("stream", "behind", "mic", "watch", "last fault: simulated was unplugged"):
+    for word in ("stream", "behind", "mic", "watch", "last fault: simulated is unplugged"):
         assert word in text
 
 
