@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from threading import Event
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,12 +17,12 @@ import reactivex as rx
 import soundfile
 from rich.console import Console
 
-from rxstream import Chunk, Device, StreamInfo
+from rxstream import Chunk, Device, StreamInfo, concat
 from rxstream.data.clip import Clip
 from rxstream.demo import run_demo
 from rxstream.demo.analysis import loudness
 from rxstream.demo.inputs import Input, find_inputs, spare_input
-from rxstream.demo.readers import start_readers
+from rxstream.demo.readers import Readers, start_readers
 from rxstream.demo.report import judge, print_report, time_error, truly_lost
 from rxstream.demo.scene import Scene
 from rxstream.demo.story import Moment, Plan, loud_moments
@@ -28,7 +30,16 @@ from rxstream.devices import DeviceInfo
 from rxstream.devices.can import CAN_DTYPE, Can
 from rxstream.devices.simulated import Drops, Simulated, frame_number
 
-pytestmark = pytest.mark.real
+# A demo takes 4 s of real time, and a busy machine far longer to write and to draw what it was.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+
+class Ran(NamedTuple):
+    """A short demo that is over."""
+
+    folder: Path
+    text: str
+    microphone: Device
 
 
 def numbers_in(path: Path) -> list[int]:
@@ -57,72 +68,91 @@ def loudest(path: Path) -> float:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Return the folder and the output of a short demo with simulated devices."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Return a short demo with simulated devices."""
     folder, out = tmp_path_factory.mktemp("demo") / "new" / "folder", io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, color_system=None)
-    assert run_demo(console, 4.0, folder, simulated=True) == 0, out.getvalue()
-    return folder, out.getvalue()
+    devices: dict[str, Device] = {}
+
+    def start(item: Input, *arguments: Any, **options: Any) -> Readers:
+        devices[item.key] = item.device
+        return start_readers(item, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rxstream.demo.run.start_readers", start)
+        assert run_demo(console, 4.0, folder, simulated=True) == 0, out.getvalue()
+    return Ran(folder, out.getvalue(), devices["microphone"])
 
 
-def test_it_says_what_it_does_and_how_it_went(demo: tuple[Path, str]) -> None:
-    text = demo[1]
+def test_it_says_what_it_does_and_how_it_went(demo: Ran) -> None:
+    text = demo.text
     for words in (
         "microphone  simulated (as you asked)", "slow on purpose", "the microphone is unplugged",
-        "plugged in again", "a loud noise, at 2.", "Samples", "time error", "µs",
+        "plugged in again", "Samples", "time error", "µs",
         "How far each reader was behind", "Nothing was lost except on purpose.",
     ):  # fmt: skip
         assert words in text
+    # on a busy machine the cable may be out just then, and the noise begin behind the gap, or never
+    assert re.search(r"(loud noise|nothing was loud|of the demo), at \d\.\d\d s: saving", text)
     tables = text[text.index("Samples") : text.index("Files")].splitlines()
     assert max(len(line.rstrip()) for line in tables) <= 80
 
 
-def test_on_a_terminal_there_is_a_table_and_a_progress_bar(demo: tuple[Path, str]) -> None:
+def test_on_a_terminal_there_is_a_table_and_a_progress_bar(demo: Ran) -> None:
     for words in ("━", "of 4 s", "turns/min", "behind", "unplugged"):
-        assert words in demo[1]
+        assert words in demo.text
 
 
-def test_it_writes_all_files(demo: tuple[Path, str]) -> None:
-    assert {path.name for path in demo[0].iterdir()} == {
+def test_it_writes_all_files(demo: Ran) -> None:
+    assert {path.name for path in demo.folder.iterdir()} == {
         "microphone.wav", "camera.avi", "camera.avi.times.csv", "can.blf", "moment.wav",
         "moment.png",
     }  # fmt: skip
 
 
-def test_the_sound_keeps_its_time_over_the_pulled_cable(demo: tuple[Path, str]) -> None:
-    sound, rate = soundfile.read(demo[0] / "microphone.wav", dtype="float32")
+def test_the_sound_keeps_its_time_over_the_pulled_cable(demo: Ran) -> None:
+    sound, rate = soundfile.read(demo.folder / "microphone.wav", dtype="float32")
     assert rate == 48_000
-    assert 3.5 < len(sound) / rate < 8.0
-    silent = np.flatnonzero(sound == 0.0)
-    assert 0.2 < len(silent) / rate < 3.0
-    assert 2.0 < loudest(demo[0] / "microphone.wav") < 3.0  # the bang, at 2.4 s
+    chunks: list[Chunk] = []
+    demo.microphone.past().subscribe(chunks.append)
+    heard = concat(chunks)
+    ((at, gap),) = heard.gap_positions
+    assert gap.reason == "disconnect"
+    assert gap.lost is not None
+    assert gap.lost > 0.2 * rate
+    assert len(sound) == pytest.approx(len(heard) + gap.lost, abs=5)
+    assert np.count_nonzero(sound == 0.0) == pytest.approx(gap.lost, abs=5)
+    # behind the gap by as much silence; on a busy machine the cable may be pulled after the bang
+    bang = int((np.abs(heard.data[:, 0]) > 0.5).argmax())
+    stored = int((np.abs(sound) > 0.5).argmax())
+    assert stored == pytest.approx(bang + (gap.lost if bang >= at else 0), abs=5)
 
 
-def test_the_moment_began_before_the_event(demo: tuple[Path, str]) -> None:
+def test_the_moment_began_before_the_event(demo: Ran) -> None:
     before = Plan.of(4).before
-    assert abs(loudest(demo[0] / "moment.wav") - before) < 0.1
+    assert abs(loudest(demo.folder / "moment.wav") - before) < 0.1
 
 
-def test_the_video_has_every_frame_once(demo: tuple[Path, str]) -> None:
-    numbers = numbers_in(demo[0] / "camera.avi")
+def test_the_video_has_every_frame_once(demo: Ran) -> None:
+    numbers = numbers_in(demo.folder / "camera.avi")
     assert len(numbers) > 60
     assert numbers == list(range(len(numbers)))
-    with (demo[0] / "camera.avi.times.csv").open() as file:
+    with (demo.folder / "camera.avi.times.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(numbers)
     steps = np.diff([int(row["time_ns"]) for row in rows])
     assert abs(np.median(steps) / 1e9 - 1 / 30) < 0.002
 
 
-def test_the_log_has_every_message(demo: tuple[Path, str]) -> None:
-    data = np.concatenate([chunk.data for chunk in read_log(demo[0] / "can.blf")])
+def test_the_log_has_every_message(demo: Ran) -> None:
+    data = np.concatenate([chunk.data for chunk in read_log(demo.folder / "can.blf")])
     engine = data[data["arbitration_id"] == 0x100]["data"][:, 7]
     assert len(data) > 1000
     assert (np.diff(engine.astype(int)) % 256 == 1).all()  # its counter misses none
 
 
-def test_the_picture_is_a_picture(demo: tuple[Path, str]) -> None:
-    picture = cv2.imread(str(demo[0] / "moment.png"))
+def test_the_picture_is_a_picture(demo: Ran) -> None:
+    picture = cv2.imread(str(demo.folder / "moment.png"))
     assert picture.shape[1] >= 1000
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 200
 
