@@ -14,7 +14,8 @@ __all__ = ["ramp", "samples"]
 
 def ramp(rate: float = 1000.0, **options: Any) -> Simulated:
     """Return a device of which sample ``k`` is ``k``."""
-    return Simulated(**{"rate": rate, "signal": "ramp", "dtype": np.int64} | options)
+    given: dict[str, Any] = {"rate": rate, "signal": "ramp", "dtype": np.int64} | options
+    return Simulated(**given)
 
 
 def samples(readings: Sequence[Reading]) -> NDArray[Any]:
