@@ -5,6 +5,7 @@ from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
 from rxstream.devices.keyboard import Keyboard
+from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
 
-__all__ = ["Audio", "Camera", "Can", "DeviceInfo", "Keyboard", "Simulated"]
+__all__ = ["Audio", "Camera", "Can", "DeviceInfo", "Keyboard", "Serial", "Simulated"]

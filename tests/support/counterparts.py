@@ -19,7 +19,9 @@ import pytest
 from fakes import eventually
 from ptys import PtyLine
 
-__all__ = ["Broker", "Packets", "Plugged", "PointServer", "TcpServer", "free_port"]
+__all__ = [
+    "Broker", "Packets", "Plugged", "PointServer", "SerialLine", "TcpServer", "free_port",
+]  # fmt: skip
 
 
 def free_port() -> int:
@@ -122,13 +124,12 @@ class PointServer(Plugged):
             pass
 
 
-class Packets(Plugged):
-    """A serial line, by a name that stays, with packets of `examples/devices/accelerometer.py`."""
+class SerialLine(Plugged):
+    """A serial line, by a name that stays."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "serial"
         self._line: PtyLine | None = None
-        self._count = 0
 
     def plug(self) -> None:
         self._line = PtyLine.open()
@@ -140,14 +141,29 @@ class Packets(Plugged):
             self._line.unplug()
             self._line = None
 
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        assert self._line is not None
+        self._line.write(data)
+
+    def read(self, timeout: float = 10.0) -> bytes:
+        """Return what was written to the port."""
+        assert self._line is not None
+        return self._line.read(timeout)
+
+
+class Packets(SerialLine):
+    """A serial line with packets of `examples/devices/accelerometer.py`."""
+
+    _count = 0
+
     def send(self, *, lost: int = 0, garbage: bytes = b"") -> None:
         """Send a packet of 16 samples, after garbage, and after so many that get lost."""
-        assert self._line is not None
         self._count += 16 + lost
         numbers = np.arange(self._count - 16, self._count) & 0x7FFF
         data = np.stack([numbers, -numbers, numbers], 1).astype("<i2")
         packet = b"\xaa\x55" + struct.pack("<H", self._count & 0xFFFF) + data.tobytes()
-        self._line.write(garbage + packet + bytes([-sum(packet) % 256]))
+        self.write(garbage + packet + bytes([-sum(packet) % 256]))
 
 
 class Broker(Plugged):

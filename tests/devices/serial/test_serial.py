@@ -1,0 +1,177 @@
+"""A serial line on a pseudo-terminal: unplugged, plugged in again, held by somebody else."""
+
+import itertools
+import logging
+import re
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from counterparts import Packets as PacketLine
+from counterparts import SerialLine
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+import rxstream
+from rxstream import Backoff, Device
+from rxstream.devices import Serial
+from rxstream.devices.serial import Lines
+from rxstream.errors import DeviceBusyError, DeviceNotFoundError, MissingExtraError
+from rxstream.testing import check_source
+
+pytestmark = pytest.mark.real
+
+PAGE = Path(__file__).parents[3] / "docs" / "devices" / "serial.md"
+
+
+def test_lines_keep_the_rules(tmp_path: Path) -> None:
+    numbers = itertools.count()
+    with SerialLine(tmp_path) as line:
+        port = str(line.path)
+        check_source(
+            lambda: Serial(port), feed=lambda: line.write(b"line %d\n" % next(numbers)),
+            unplug=line.unplug, plug=line.plug,
+            absent=lambda: Serial("/dev/nowhere"), busy=lambda: Serial(port),
+        )  # fmt: skip
+
+
+def test_an_accelerometer_keeps_the_rules(tmp_path: Path) -> None:
+    with PacketLine(tmp_path) as line:
+        check_source(
+            lambda: Serial.accelerometer(str(line.path), rate=1600.0), feed=line.send,
+            unplug=line.unplug, plug=line.plug,
+        )  # fmt: skip
+
+
+def test_unplugged_and_plugged_in_again_all_else_is_there(tmp_path: Path) -> None:
+    board = Serial(str(tmp_path / "serial"), protocol=Lines(("x",)))
+    before = threading.active_count()
+    with SerialLine(tmp_path) as line:
+        device = Device(board, reconnect=Backoff(first=0.02, most=0.1))
+        lost = threading.Event()
+        device.faults.subscribe(lambda _: lost.set())
+        with device, device.reader() as reader:
+            line.write(b"\n" + b"".join(b"%d\n" % k for k in range(100)))
+            first = reader.read(100, timeout=20)
+            line.unplug()
+            assert lost.wait(20)
+            line.plug()
+            # what is written before the port is open again is not for us
+            line.read(0.0)
+            feeding = threading.Event()
+
+            def feed() -> None:
+                while not feeding.wait(0.02):
+                    line.write(b"-1\n")
+
+            thread = threading.Thread(target=feed)
+            thread.start()
+            again = reader.read(1, timeout=20)
+            feeding.set()
+            thread.join()
+            line.write(b"".join(b"%d\n" % k for k in range(100)) + b"-2\n")
+            rest = list[float]()
+            while not rest or rest[-1] != -2:
+                rest += reader.read(1, timeout=20).data.tolist()
+    assert first.data.tolist() == list(range(100))
+    assert not first.gap_positions
+    (at,) = again.gap_positions
+    assert (at.position, at.gap.reason) == (0, "disconnect")
+    assert [x for x in rest if x >= 0] == list(range(100))
+    assert threading.active_count() == before
+
+
+def test_packets_count_what_is_lost(tmp_path: Path) -> None:
+    with PacketLine(tmp_path) as line:
+        device = Device(Serial.accelerometer(str(line.path), 1600.0), timestamps="arrival")
+        with device, device.reader() as reader:
+            for number in range(40):
+                garbage = b"\xaa\x55 noise \xaa" if number == 5 else b""
+                line.send(lost=48 if number == 10 else 0, garbage=garbage)
+            chunk = reader.read(640, timeout=20)
+    assert np.array_equal(chunk.data[:, 0], np.r_[0:160, 208:688])
+    assert [(at.position, at.gap.lost) for at in chunk.gap_positions] == [(160, 48)]
+
+
+def test_it_is_begun_and_finished_by_what_is_written(tmp_path: Path) -> None:
+    with SerialLine(tmp_path) as line:
+        with Device(Serial(str(line.path), begin=b"start\n", finish=b"stop\n")):
+            assert line.read() == b"start\n"
+        assert line.read() == b"stop\n"
+
+
+def test_a_wrong_speed_is_seen_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logged = threading.Event()
+    logger = logging.getLogger("rxstream.devices.serial.source")
+
+    def note(record: logging.LogRecord) -> bool:
+        logged.set()
+        return True
+
+    logger.addFilter(note)
+    try:
+        with SerialLine(tmp_path) as line, Device(Serial(str(line.path), 300)):
+            for _ in range(3):
+                line.write(b"\xf0\x80" * 1500)
+            assert logged.wait(20)
+    finally:
+        logger.removeFilter(note)
+    assert len(caplog.records) == 1
+    assert "baud=300" in caplog.text
+
+
+def test_what_is_in_the_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DeviceNotFoundError, match=r"no /dev/nowhere; see that .* Ports here"):
+        Device(Serial("/dev/nowhere")).open()
+    with pytest.raises(DeviceNotFoundError, match="no hwgrep://SER=1"):
+        Device(Serial("hwgrep://SER=1")).open()
+    with (
+        SerialLine(tmp_path) as line,
+        Device(Serial(str(line.path))),
+        pytest.raises(DeviceBusyError, match="close what else uses it"),
+    ):
+        Device(Serial(str(line.path))).open()
+    monkeypatch.setitem(sys.modules, "serial", None)
+    with pytest.raises(MissingExtraError, match=r"rxstream\[serial\]"):
+        Device(Serial("/dev/nowhere")).open()
+
+
+def test_an_adapter_is_found_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a list of made-up adapters: a pseudo-terminal has no number
+    with SerialLine(tmp_path) as line:
+        adapter = ListPortInfo(str(line.path))
+        adapter.serial_number, adapter.description = "A50285BI", "FT232R"
+        adapter.hwid = "USB VID:PID=0403:6001 SER=A50285BI LOCATION=1-1"
+        monkeypatch.setattr(list_ports, "comports", lambda *_, **__: [adapter])
+        (found,) = Serial.discover()
+        assert found == ("FT232R", {"port": "hwgrep://SER=A50285BI"}, str(line.path))
+        with Device(Serial(**found.options)) as device, device.reader() as reader:
+            line.write(b"\nhere\n")
+            assert reader.read(1, timeout=20).data.tolist() == ["here"]
+
+
+def test_it_is_opened_by_name(tmp_path: Path) -> None:
+    with SerialLine(tmp_path) as line, rxstream.open(f"serial:port={line.path}") as device:
+        assert device.info.name == "serial"
+
+
+def test_the_page_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    with SerialLine(tmp_path) as line:
+        over = threading.Event()
+
+        def feed() -> None:
+            while not over.wait(0.02):
+                line.write(b"20.5,40\n")
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        try:
+            exec(first.replace("/dev/ttyACM0", str(line.path)), {})
+        finally:
+            over.set()
+            thread.join()
+    assert "[[20.5 40. ]" in capsys.readouterr().out
+    exec(second, {})
