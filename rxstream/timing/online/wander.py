@@ -117,7 +117,6 @@ class WanderTest:
 
     def __init__(self, likely: float = _LIKELY_SLOPE) -> None:
         self._likely = likely
-        self.tilted = False
         self.verdict: Verdict = "unknown"
         self.slope = self._step = 0.0
         self._excess = DelayHistogram()
@@ -134,12 +133,13 @@ class WanderTest:
         self._near: deque[Point] = deque(maxlen=_NEAR)
         self._block: Point = (0.0, 0.0)
         self._unit: Point | None = None
-        self._lowest: Point | None = None
+        # Units that are or may become the lowest of the near ones, in order of time and height.
+        self._lowest: deque[Point] = deque()
         self._begun: float | None = None
         self._last = self._until = self.passed = 0.0
         # What `follow` has moved device time and lateness by.
         self._x = self._y = 0.0
-        self.ratio, self.doubtful = 1.0, False
+        self.ratio, self.doubtful, self.tilted = 1.0, False, False
         self.sure_slope = self.bent = self.surely_bent = False
 
     def follow(self, x: float, late: float) -> None:
@@ -153,6 +153,7 @@ class WanderTest:
         blocks = [moved(point) for point in zip(self._ats, self._lows, strict=True)]
         self._ats, self._lows = [x for x, _ in blocks], [late for _, late in blocks]
         self._near = deque(map(moved, self._near), maxlen=_NEAR)
+        self._lowest = deque(map(moved, self._lowest))
         self._block = moved(self._block)
         self._unit = None
         self._last += lost
@@ -183,7 +184,7 @@ class WanderTest:
     @property
     def scatter(self) -> float:
         """Half width of the 95 % interval of arrivals as times [s]."""
-        if self._lowest is None:
+        if self.units <= _MIN_LOWEST:
             return _EARLY_SCATTER * max(self._single, default=0.0)
         return self._excess.quantile(_SCATTER) * _BIN
 
@@ -210,8 +211,8 @@ class WanderTest:
         self._step += (0.05 if self._step else 1.0) * (step - self._step)
         self.passed = x - self._begun
         slope = self.slope
-        if self._lowest is not None:
-            at, low = self._lowest
+        if self.units > _MIN_LOWEST:
+            at, low = self._lowest[0]
             self._excess.add(max(late - low - slope * (x - at), 0.0))
         unit = self._unit
         if unit is None or late - unit[1] < slope * (x - unit[0]):
@@ -236,8 +237,10 @@ class WanderTest:
         near.append(unit)
         if len(near) > 2:
             self._single.append(_off(near[-3], near[-2], unit))
-        if self.units > _MIN_LOWEST:
-            self._lowest = min(near, key=lambda point: point[1] - slope * point[0])
+        lowest = self._lowest
+        _keep_low(lowest, unit, slope)
+        if lowest[0][0] < near[0][0]:
+            lowest.popleft()
         block = self._block
         if not self._in_block or unit[1] - block[1] < slope * (unit[0] - block[0]):
             self._block = unit
@@ -273,6 +276,9 @@ class WanderTest:
         size, half = len(points), len(points) // 2
         span, single = _span(points), self._noise
         self.slope = slope = _slope(points)
+        self._lowest.clear()
+        for point in self._near:
+            _keep_low(self._lowest, point, slope)
         off = _quartile(_off(*points[i - 1 : i + 2]) for i in range(1, size - 1))
         self.sure_slope = abs(slope) * span > _SURE * off and all(
             abs(_slope(part) / slope - 1) < _SAME_SLOPE for part in (points[:half], points[half:])
@@ -311,6 +317,14 @@ def _shift(since: float, lost: float) -> Callable[[Point], Point]:
 
 def _span(points: list[Point]) -> float:
     return points[-1][0] - points[0][0]
+
+
+def _keep_low(lowest: deque[Point], point: Point, slope: float) -> None:
+    """Add a point to those that are lower, along a slope, than all after them."""
+    x, y = point
+    while lowest and y - lowest[-1][1] <= slope * (x - lowest[-1][0]):
+        lowest.pop()
+    lowest.append(point)
 
 
 def _slope(points: list[Point]) -> float:

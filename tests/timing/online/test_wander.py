@@ -85,3 +85,26 @@ def test_scatter_is_that_of_the_delays():
     scatter = fed(np.arange(5000) / 50, delay).scatter
     assert np.mean(delay <= scatter) >= 0.95
     assert scatter < 4 * np.quantile(delay, 0.95)
+
+
+def test_after_a_restart_nothing_is_doubted():
+    x = np.arange(40.0)
+    test = fed(x, 0.05 * x)
+    assert test.tilted
+    assert test.doubtful
+    test.restart()
+    assert not test.tilted
+    assert not test.doubtful
+    assert test.scatter == 0.0
+
+
+@pytest.mark.parametrize("slope", [0.0, 2e-3])
+def test_scatter_is_over_the_lowest_of_the_last_units(slope):
+    """Where arrivals have fallen and risen, the excess is that over the lowest of 64 units."""
+    rng = np.random.default_rng(8)
+    x = np.arange(4000) / 50
+    late = slope * x + rng.exponential(1e-3, 4000) + 0.05 * (x > 40)
+    scatter = fed(x, late).scatter
+    lowest = np.array([(late - slope * x)[max(k - 64, 0) : k + 1].min() for k in range(4000)])
+    excess = (late - slope * x - lowest)[9:]
+    assert np.quantile(excess, 0.95) < scatter < 2 * np.quantile(excess, 0.98)
