@@ -35,6 +35,7 @@ from rxstream.operators.signal.resample import resample
 from rxstream.operators.signal.rms import rms
 from rxstream.operators.signal.sosfilt import sosfilt
 from rxstream.operators.signal.spectrogram import spectrogram
+from rxstream.operators.values.calibrate import calibrate
 from rxstream.operators.values.decode_can import decode_can
 from rxstream.operators.values.map_data import map_data
 from rxstream.operators.values.samples import Sample, samples
@@ -46,6 +47,7 @@ __all__ = [
     "Sample",
     "Unmatched",
     "align",
+    "calibrate",
     "capture",
     "decimate",
     "decode_can",

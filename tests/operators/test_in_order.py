@@ -66,6 +66,7 @@ PARTNERS: dict[str, Callable[[Any], Any]] = {
 # These look at each chunk by itself, or say that it goes back; what is behind them refuses it.
 PASSING: dict[str, Callable[[], Any]] = {
     "map_data": lambda: ops.map_data(lambda x: x),
+    "calibrate": lambda: ops.calibrate(2.0),
     "select": lambda: ops.select(0),
     "samples": ops.samples,
     "gaps": ops.gaps,
