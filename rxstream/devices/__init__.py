@@ -4,8 +4,9 @@ from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
+from rxstream.devices.health import Health
 from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
 
-__all__ = ["Audio", "Camera", "Can", "DeviceInfo", "Keyboard", "Serial", "Simulated"]
+__all__ = ["Audio", "Camera", "Can", "DeviceInfo", "Health", "Keyboard", "Serial", "Simulated"]

@@ -9,7 +9,7 @@ import pytest
 from pulse import PrivatePulse
 from videos import make_video
 
-from rxstream.devices import Audio, Camera, Can, Keyboard, Serial, Simulated
+from rxstream.devices import Audio, Camera, Can, Health, Keyboard, Serial, Simulated
 from rxstream.testing import check_source
 
 DBC = 'VERSION ""\nBU_: A\nBO_ 256 M: 8 A\n SG_ Speed : 0|16@1+ (1,0) [0|0] "" A\n'
@@ -21,6 +21,7 @@ SOURCES: list[Any] = [
     lambda: Keyboard(),
     lambda: Can("a", interface="virtual", filters=[FILTER], options={"fast": True}),
     lambda: Can("a", decode=DBC, signals=["Speed"]),
+    lambda: Health(0.5, "init"),
     lambda: Serial("a"),
     lambda: Serial.accelerometer("a", rate=100.0),
     lambda: Serial.gps("a"),
