@@ -33,8 +33,10 @@ class _Calibrate:
             self._known, self._info = chunk.info, self._described(chunk.info)
         info = self._info
         data = chunk.data.astype(info.dtype)
-        data *= self._scale
-        data += self._offset
+        # beyond the largest float is infinity, and needs no warning
+        with np.errstate(over="ignore", invalid="ignore"):
+            data *= self._scale
+            data += self._offset
         return (chunk.with_data(data, info),)
 
     def flush(self) -> tuple[()]:

@@ -26,6 +26,7 @@ from rxstream.acquisition.placement import (
 from rxstream.acquisition.reported_loss import ReportedLoss
 from rxstream.data.axis import Evidence
 from rxstream.data.chunk import Chunk
+from rxstream.data.clock import NEVER
 from rxstream.data.gap import Gap, GapAt, GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import StampError
@@ -203,6 +204,8 @@ class Stamper:
             back = before - arrival if before else 0
             if arrival - now > _ARRIVAL_AHEAD:
                 what = f"Reading.arrival {arrival} lies {(arrival - now) / 1e9:.6g} s in the future"
+            elif arrival <= NEVER:
+                what = f"Reading.arrival {arrival} is no time that int64 nanoseconds can be"
             elif back > _ARRIVAL_BACK:
                 what = f"Reading.arrival {arrival} goes back by {back / 1e9:.6g} s"
             else:

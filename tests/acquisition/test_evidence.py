@@ -117,6 +117,20 @@ def test_numbers_of_numpy_are_numbers(
     assert times[0] == times[1]
 
 
+@pytest.mark.parametrize("when", ["first", "later"])
+@pytest.mark.parametrize("arrival", [2**63, 2**70, -(2**63), -(2**70)])
+def test_an_arrival_that_cannot_be_is_set_aside_and_reported_once(arrival: int, when: str) -> None:
+    stamper = Stamper(StreamInfo("x", 1000.0, (), np.dtype(int)), live=True)
+    for k in range(5):
+        wrong = k in ((0, 1) if when == "first" else (2, 3))
+        reading = Reading(np.arange(2), arrival=arrival if wrong else None)
+        chunk = stamper.stamp(reading, np.arange(2), START + (k + 1) * 2 * MS)
+        assert chunk is not None
+        assert abs(int(chunk.time[-1]) - START - (k + 1) * 2 * MS) <= 2 * MS
+    (found,) = stamper.found
+    assert f"Reading.arrival {arrival}" in str(found)
+
+
 @pytest.mark.parametrize(
     "rate", [1e-9, 1e300, 1e308, 5e-324, 1e10, 0, -1.0, float("nan"), True, "1"]
 )
