@@ -8,5 +8,9 @@ from rxstream.devices.health import Health
 from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
+from rxstream.devices.web_socket import WebSocket
 
-__all__ = ["Audio", "Camera", "Can", "DeviceInfo", "Health", "Keyboard", "Serial", "Simulated"]
+__all__ = [
+    "Audio", "Camera", "Can", "DeviceInfo", "Health", "Keyboard", "Serial", "Simulated",
+    "WebSocket",
+]  # fmt: skip

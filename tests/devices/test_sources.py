@@ -9,7 +9,8 @@ import pytest
 from pulse import PrivatePulse
 from videos import make_video
 
-from rxstream.devices import Audio, Camera, Can, Health, Keyboard, Serial, Simulated
+from rxstream.devices import Audio, Camera, Can, Health, Keyboard, Serial, Simulated, WebSocket
+from rxstream.devices.messages import Json
 from rxstream.testing import check_source
 
 DBC = 'VERSION ""\nBU_: A\nBO_ 256 M: 8 A\n SG_ Speed : 0|16@1+ (1,0) [0|0] "" A\n'
@@ -25,6 +26,7 @@ SOURCES: list[Any] = [
     lambda: Serial("a"),
     lambda: Serial.accelerometer("a", rate=100.0),
     lambda: Serial.gps("a"),
+    lambda: WebSocket("ws://a", Json([("x", "f8")], time="t")),
     lambda: Simulated.microphone(),
     lambda: Simulated.can(),
     lambda: Simulated.keyboard(),

@@ -1,0 +1,63 @@
+"""Access to servers: where a password is, and what TLS needs."""
+
+import os
+import ssl
+from pathlib import Path
+
+from rxstream.errors import DeviceNotFoundError, ParameterError
+from rxstream.printable import error_line
+
+__all__ = ["check_secret", "read_secret", "tls_context", "unreachable"]
+
+
+def check_secret(where: str, name: str) -> None:
+    """Raise ParameterError unless it says where a secret is, rather than what it is.
+
+    Examples
+    --------
+    >>> check_secret("env:BROKER_PASSWORD", "password")
+    >>> check_secret("hunter2", "password")
+    Traceback (most recent call last):
+    rxstream.errors.ParameterError: password must be 'env:NAME' or 'file:PATH', where it is; ...
+    """
+    if where and not where.startswith(("env:", "file:")):
+        msg = (
+            f"{name} must be 'env:NAME' or 'file:PATH', where it is; itself it would be seen in "
+            "logs and in the names of devices"
+        )
+        raise ParameterError(msg)
+
+
+def read_secret(where: str, name: str) -> str:
+    """Return a secret from the environment or a file, without the end of the line."""
+    kind, _, place = where.partition(":")
+    if kind == "file":
+        return Path(place).read_text(encoding="utf-8").rstrip("\r\n")
+    if place not in os.environ:
+        msg = f"{name}: the environment has no {place}; set it, or give 'file:PATH'"
+        raise ParameterError(msg)
+    return os.environ[place]
+
+
+def tls_context(ca: str = "", cert: str = "", key: str = "") -> ssl.SSLContext:
+    """Return a context that checks the server.
+
+    Parameters
+    ----------
+    ca
+        Path of the certificates that are trusted; empty: those of the system.
+    cert, key
+        Paths of a client's certificate and key; empty: none, and a key in the certificate's file.
+    """
+    context = ssl.create_default_context(cafile=ca or None)
+    if cert:
+        context.load_cert_chain(cert, key or None)
+    return context
+
+
+def unreachable(name: str, server: str, error: BaseException) -> DeviceNotFoundError:
+    """Return the error for a server that cannot be reached, with what to do."""
+    remedy = "see that it is running, and that nothing on the way keeps you from it"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        remedy = "its certificate is not trusted: give ca=, the path of one that is"
+    return DeviceNotFoundError(f"{name}: no connection to {server} ({error_line(error)}); {remedy}")

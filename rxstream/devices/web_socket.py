@@ -1,0 +1,124 @@
+"""web_socket: the messages of a server of web sockets (extra ``websocket``)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rxstream.authoring import DeviceBusyError, DeviceNotFoundError, ParameterError, source
+from rxstream.devices.access import check_secret, read_secret, tls_context, unreachable
+from rxstream.devices.messages import MessageDecoder, MessageFormat, Text, checked_form
+from rxstream.optional import import_optional
+from rxstream.printable import shown
+
+__all__ = ["WebSocket"]
+
+# Normal closure: the server has no more to send.
+_OVER = 1000
+
+# Status of an answer to who may not [HTTP].
+_FORBIDDEN = (401, 403, 407)
+
+
+def _checked(options: Any) -> Mapping[str, Any]:
+    url = options.url
+    if not url.startswith(("ws://", "wss://")):
+        msg = f"WebSocket: url must begin with ws:// or wss://, not {shown(url)}"
+        raise ParameterError(msg)
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        msg = "WebSocket: give the password by token=, not in the url, where it would be seen"
+        raise ParameterError(msg)
+    check_secret(options.token, "WebSocket: token")
+    if options.max_bytes < 1:
+        msg = f"WebSocket: max_bytes must be >= 1, not {options.max_bytes}"
+        raise ParameterError(msg)
+    return {"url": url}
+
+
+@source(
+    dtype=lambda options: checked_form(options.message, "WebSocket: message").dtype,
+    extra=_checked, requires="rxstream[websocket]",
+)  # fmt: skip
+def WebSocket(  # noqa: N802 - it becomes a class
+    url: str,
+    message: MessageFormat = Text(),  # noqa: B008 - it is frozen
+    *,
+    begin: str = "",
+    subprotocol: str = "",
+    token: str = "",
+    ca: str = "",
+    cert: str = "",
+    key: str = "",
+    max_bytes: int = 1 << 20,
+) -> Iterator[Any]:
+    """Messages of a server of web sockets: a sample each, or several in a JSON list.
+
+    A message that is no sample is lost, which the gap before the next sample counts. If the server
+    closes the connection as over (1000) the stream ends, if by anything else it is lost. A server
+    that does not answer a ping within 10 s is gone.
+
+    Times are those of arrival, or of the sender's clock, if a field of the messages has it.
+
+    Attributes
+    ----------
+    url
+        ``"ws://host:port/path"``, or ``wss://`` with TLS.
+    message
+        What a message is: ``Text(longest)``, or ``Json(dtype, time)``.
+    begin
+        What is sent first, e.g. to subscribe.
+    subprotocol
+        What both are to speak; empty: any.
+    token
+        Where the token of access is, ``"env:NAME"`` or ``"file:PATH"``; it is sent as a bearer's.
+    ca, cert, key
+        Paths of trusted certificates (empty: the system's), and of the client's own.
+    max_bytes
+        Longest message.
+
+    Examples
+    --------
+    >>> from rxstream.devices.messages import Json
+    >>> WebSocket("ws://localhost:8000", Json([("x", "f4"), ("y", "f4")], time="t")).info.dtype
+    dtype([('x', '<f4'), ('y', '<f4')])
+    """
+    client = import_optional("websockets.sync.client", extra="websocket")
+    errors = import_optional("websockets.exceptions", extra="websocket")
+    options: dict[str, Any] = {
+        "open_timeout": 5, "close_timeout": 0.3, "max_size": max_bytes, "ping_interval": 5,
+        "ping_timeout": 5,
+    }  # fmt: skip
+    if subprotocol:
+        options["subprotocols"] = [subprotocol]
+    if token:
+        secret = read_secret(token, "WebSocket: token")
+        options["additional_headers"] = {"Authorization": f"Bearer {secret}"}
+    if url.startswith("wss://"):
+        options["ssl"] = tls_context(ca, cert, key)
+    try:
+        server = client.connect(url, **options)
+    except errors.InvalidStatus as error:
+        raise _refused(url, error) from error
+    except (OSError, errors.WebSocketException) as error:
+        raise unreachable("websocket", url, error) from error
+    decoder = MessageDecoder(message, WebSocket(url, message).info)
+    with server:
+        if begin:
+            server.send(begin)
+        yield
+        while True:
+            try:
+                yield decoder.reading(server.recv(timeout=0.1))
+            except TimeoutError:
+                yield
+            except errors.ConnectionClosed as error:
+                if error.rcvd is not None and error.rcvd.code == _OVER:
+                    return
+                raise
+
+
+def _refused(url: str, error: Any) -> Exception:
+    status = error.response.status_code
+    if status in _FORBIDDEN:
+        msg = f"websocket: {url} refuses access (HTTP {status}); give token="
+        return DeviceBusyError(msg)
+    msg = f"websocket: {url} answers HTTP {status}; see the path of the url"
+    return DeviceNotFoundError(msg)
