@@ -6,11 +6,12 @@ from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
 from rxstream.devices.health import Health
 from rxstream.devices.keyboard import Keyboard
+from rxstream.devices.mqtt import Mqtt
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
 from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
-    "Audio", "Camera", "Can", "DeviceInfo", "Health", "Keyboard", "Serial", "Simulated",
+    "Audio", "Camera", "Can", "DeviceInfo", "Health", "Keyboard", "Mqtt", "Serial", "Simulated",
     "WebSocket",
 ]  # fmt: skip

@@ -9,7 +9,17 @@ import pytest
 from pulse import PrivatePulse
 from videos import make_video
 
-from rxstream.devices import Audio, Camera, Can, Health, Keyboard, Serial, Simulated, WebSocket
+from rxstream.devices import (
+    Audio,
+    Camera,
+    Can,
+    Health,
+    Keyboard,
+    Mqtt,
+    Serial,
+    Simulated,
+    WebSocket,
+)
 from rxstream.devices.messages import Json
 from rxstream.testing import check_source
 
@@ -26,6 +36,7 @@ SOURCES: list[Any] = [
     lambda: Serial("a"),
     lambda: Serial.accelerometer("a", rate=100.0),
     lambda: Serial.gps("a"),
+    lambda: Mqtt(("a", "b/#"), qos=1),
     lambda: WebSocket("ws://a", Json([("x", "f8")], time="t")),
     lambda: Simulated.microphone(),
     lambda: Simulated.can(),

@@ -247,14 +247,39 @@ class Packets(SerialLine):
 
 
 class Broker(Plugged):
-    """An MQTT broker."""
+    """An MQTT broker.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    tls
+        Its certificate and key; None: without TLS.
+    user
+        Name and password that it asks for; None: anybody may.
+    folder
+        Where its configuration is written, for these.
+    """
+
+    def __init__(
+        self,
+        tls: tuple[Path, Path] | None = None,
+        user: tuple[str, str] | None = None,
+        folder: Path = Path(),
+    ) -> None:
         self.port = free_port()
+        self._tls, self._user = tls, user
         path = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if path is None:
             pytest.skip("needs mosquitto (apt-get install mosquitto)")
         self._command = [path, "-p", str(self.port)]
+        if tls is not None and user is not None:
+            passwords, config = folder / "passwords", folder / "mosquitto.conf"
+            passwords.write_text(":".join(user) + "\n")
+            subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
+            config.write_text(
+                f"listener {self.port}\nallow_anonymous false\npassword_file {passwords}\n"
+                f"certfile {tls[0]}\nkeyfile {tls[1]}\nuser root\n"
+            )
+            self._command = [path, "-c", str(config)]
 
     def plug(self) -> None:
         self._process = subprocess.Popen(
@@ -269,6 +294,20 @@ class Broker(Plugged):
     def _is_there(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def send(self, messages: list[tuple[str, str]], *, retain: bool = False) -> None:
+        """Publish texts to topics."""
+        from paho.mqtt import publish
+
+        extra: dict[str, Any] = {}
+        if self._tls is not None and self._user is not None:
+            extra["tls"] = {"ca_certs": str(self._tls[0])}
+            extra["auth"] = dict(zip(("username", "password"), self._user, strict=True))
+        packets: list[Any] = [
+            {"topic": topic, "payload": text, "qos": 1, "retain": retain}
+            for topic, text in messages
+        ]
+        publish.multiple(packets, hostname="localhost", port=self.port, **extra)
 
     def publish(self, topic: str) -> Callable[[], None]:
         """Return a function that publishes a number."""
