@@ -18,7 +18,7 @@ from rxstream.devices.can import Can
 from rxstream.errors import DeviceLostError
 
 pytestmark = [
-    pytest.mark.real,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
 ]
 

@@ -128,13 +128,13 @@ def check(text: str, most: int = 6000) -> None:
     assert len(text) < most
 
 
-@pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.parametrize("place", OF_A_DEVICE)
 def test_of_a_device(place: str, device: Device) -> None:
     check(OF_A_DEVICE[place](device))
 
 
-@pytest.mark.real
+@pytest.mark.slow
 def test_in_log_and_faults(caplog: pytest.LogCaptureFixture) -> None:
     faults: list[object] = []
     found = Device(Source(), name=EVIL)
@@ -181,7 +181,7 @@ def test_keys_in_a_plot() -> None:
         assert r"\x1b[2J" in text
 
 
-@pytest.mark.real
+@pytest.mark.slow
 def test_on_the_command_line(tmp_path: Path) -> None:
     install_plugins(tmp_path)
     environment = os.environ | {

@@ -22,20 +22,20 @@ FAULT = 3  # exit code of a program that has shown its fault
 LIMIT = 40.0  # [s]; on an idle machine none takes half of it
 
 
-def cases(programs: dict[str, str], real: str = "") -> list[Any]:
+def cases(programs: dict[str, str], slow: str = "") -> list[Any]:
     """Return a parameter for each program.
 
     Parameters
     ----------
     programs
         For each name why the program still fails; empty if the fault is mended.
-    real
-        Names of those that need real time, with spaces between.
+    slow
+        Names of those that take long, with spaces between.
     """
-    assert {*real.split()} <= {*programs}
+    assert {*slow.split()} <= {*programs}
     found = []
     for name, fault in programs.items():
-        marks = [pytest.mark.real] if name in real.split() else []
+        marks = [pytest.mark.slow] if name in slow.split() else []
         if fault:
             marks.append(pytest.mark.xfail(raises=AssertionError, strict=True, reason=fault))
         found.append(pytest.param(name, id=name, marks=marks))

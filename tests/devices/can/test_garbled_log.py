@@ -15,8 +15,6 @@ from rxstream.errors import EndOfStream, FormatError, OverrunError, RxStreamErro
 from rxstream.formats.can import pack
 from rxstream.sinks.can_sqlite import SqliteLog
 
-pytestmark = pytest.mark.real
-
 COUNT = 200
 SUFFIXES = ["asc", "asc.gz", "blf", "csv", "db", "log", "trc"]
 

@@ -35,7 +35,7 @@ def test_right(name: str) -> None:
 
 
 @pytest.mark.skipif("RXSTREAM_HUGE" not in os.environ, reason="writes 4.6 GB; set RXSTREAM_HUGE=1")
-@pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_wav_may_grow_beyond_4_gib() -> None:
     run_program(Path(__file__).parent / "programs" / "wav_beyond_4_gib.py", limit=280)
