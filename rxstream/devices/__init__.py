@@ -5,6 +5,7 @@ from rxstream.devices.audio import Audio
 from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
 from rxstream.devices.health import Health
+from rxstream.devices.http import Http
 from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.mqtt import Mqtt
 from rxstream.devices.serial import Serial
@@ -12,6 +13,6 @@ from rxstream.devices.simulated import Simulated
 from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
-    "Audio", "Camera", "Can", "DeviceInfo", "Health", "Keyboard", "Mqtt", "Serial", "Simulated",
-    "WebSocket",
+    "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Keyboard", "Mqtt", "Serial",
+    "Simulated", "WebSocket",
 ]  # fmt: skip

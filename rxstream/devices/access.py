@@ -58,6 +58,6 @@ def tls_context(ca: str = "", cert: str = "", key: str = "") -> ssl.SSLContext:
 def unreachable(name: str, server: str, error: BaseException) -> DeviceNotFoundError:
     """Return the error for a server that cannot be reached, with what to do."""
     remedy = "see that it is running, and that nothing on the way keeps you from it"
-    if isinstance(error, ssl.SSLCertVerificationError):
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
         remedy = "its certificate is not trusted: give ca=, the path of one that is"
     return DeviceNotFoundError(f"{name}: no connection to {server} ({error_line(error)}); {remedy}")

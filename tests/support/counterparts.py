@@ -1,9 +1,11 @@
 """What devices are made for, on this machine: it can be unplugged, and plugged in again."""
 
 import contextlib
+import http.server
 import itertools
 import json
 import os
+import select
 import shutil
 import socket
 import socketserver
@@ -23,7 +25,7 @@ from ptys import PtyLine
 
 __all__ = [
     "Broker", "MessageServer", "Packets", "Plugged", "PointServer", "SerialLine", "TcpServer",
-    "certificate", "free_port",
+    "WebServer", "certificate", "free_port",
 ]  # fmt: skip
 
 
@@ -187,6 +189,116 @@ class MessageServer(Plugged):
             self.received.append(message)
         if client in self.clients:
             self.clients.remove(client)
+
+
+class WebServer(Plugged):
+    """A web server: ``/events`` and ``/lines`` that go on, ``/file`` with an end, and ``/now``.
+
+    Parameters
+    ----------
+    tls
+        Its certificate and key; None: without TLS.
+    token
+        What the client must give; empty: nothing.
+    """
+
+    def __init__(self, tls: tuple[Path, Path] | None = None, token: str = "") -> None:
+        self.port = free_port()
+        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
+        self.tls, self.token = tls, token
+        self.sent: list[str] = []
+        self.asked: list[dict[str, str]] = []
+        self.listeners: list[socket.socket] = []
+        self.over = threading.Event()
+
+    def plug(self) -> None:
+        self.over.clear()
+        self._server = _HttpServer(("localhost", self.port), _Answers)
+        self._server.owner = self
+        if self.tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*self.tls)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def unplug(self) -> None:
+        """Cut all connections, without a word."""
+        for listener in list(self.listeners):
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+        self.over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def send(self, *messages: str) -> None:
+        """Send messages to who listens, of whom there is one at least."""
+        assert eventually(lambda: self.listeners), "nobody listens"
+        self.sent += messages
+
+
+class _HttpServer(http.server.ThreadingHTTPServer):
+    owner: WebServer
+    daemon_threads = False
+    block_on_close = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of those who have gone."""
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+
+    def do_GET(self) -> None:
+        assert isinstance(self.server, _HttpServer)
+        owner = self.server.owner
+        owner.asked.append({name.lower(): text for name, text in self.headers.items()})
+        # without a word, as servers close idle connections
+        self.close_connection = True
+        if owner.token and self.headers.get("Authorization") != f"Bearer {owner.token}":
+            self._whole(401, "no")
+        elif self.path == "/now":
+            self._whole(200, owner.sent[-1] if owner.sent else "0")
+        elif self.path == "/file":
+            self._whole(200, "\n".join(owner.sent))
+        elif self.path in ("/events", "/lines"):
+            self._go_on(owner, self.path)
+        else:
+            self._whole(404, "nothing here")
+
+    def _whole(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def _go_on(self, owner: WebServer, path: str) -> None:
+        last = self.headers.get("Last-Event-ID")
+        at = len(owner.sent) if last is None else int(last) + 1
+        self.send_response(200)
+        if path == "/events":
+            self.send_header("Content-Type", "text/event-stream")
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        owner.listeners.append(self.connection)
+        try:
+            # a client that has asked says no more, but that it goes
+            while not (owner.over.is_set() or select.select([self.connection], [], [], 0.005)[0]):
+                for text in owner.sent[at:]:
+                    if path == "/events":
+                        self.wfile.write(f"id: {at}\ndata: {text}\n\n".encode())
+                    else:
+                        line = f"{text}\n".encode()
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                    at += 1
+        finally:
+            owner.listeners.remove(self.connection)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

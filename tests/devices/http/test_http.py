@@ -1,0 +1,218 @@
+"""What a web server sends, which is cut off and comes back, or has an end."""
+
+import itertools
+import json
+import re
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from counterparts import WebServer, certificate, free_port
+from fakes import eventually
+
+from rxstream import Backoff, Chunk, Device
+from rxstream.devices import Http
+from rxstream.devices.messages import Json
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    MissingExtraError,
+    ParameterError,
+)
+from rxstream.testing import check_source
+
+pytestmark = pytest.mark.real
+
+PAGE = Path(__file__).parents[3] / "docs" / "devices" / "http.md"
+NUMBERS = Json("i4")
+POINTS = Json([("x", "i4")], time="t")
+
+
+def point(number: int) -> str:
+    return json.dumps({"x": number, "t": 1000 + number / 100})
+
+
+@pytest.mark.parametrize("path", ["/events", "/lines"])
+def test_what_goes_on_keeps_the_rules(path: str) -> None:
+    numbers = itertools.count()
+    with WebServer() as server:
+        check_source(
+            lambda: Http(server.url + path, NUMBERS),
+            feed=lambda: server.send(str(next(numbers))),
+            unplug=server.unplug, plug=server.plug,
+            absent=lambda: Http(f"http://localhost:{free_port()}"),
+        )  # fmt: skip
+
+
+def test_what_is_asked_keeps_the_rules() -> None:
+    with WebServer() as server:
+        check_source(
+            lambda: Http(f"{server.url}/now", NUMBERS, every=0.05),
+            unplug=server.unplug, plug=server.plug,
+            absent=lambda: Http(f"http://localhost:{free_port()}", every=1),
+        )  # fmt: skip
+
+
+def test_events_go_on_after_the_last_that_came() -> None:
+    before = threading.active_count()
+    with WebServer() as server:
+        device = Device(
+            Http(f"{server.url}/events", POINTS), reconnect=Backoff(first=0.02, most=0.1)
+        )
+        lost = threading.Event()
+        device.faults.subscribe(lambda _: lost.set())
+        chunks: list[Chunk[Any]] = []
+        device.subscribe(chunks.append)
+        with device:
+            server.send(*map(point, range(100)))
+            assert eventually(lambda: chunks and chunks[-1].data["x"][-1] == 99)
+            server.unplug()
+            assert lost.wait(20)
+            # while the line is cut
+            server.sent += map(point, range(100, 110))
+            server.plug()
+            server.send(*map(point, range(110, 200)))
+            assert eventually(lambda: chunks[-1].data["x"][-1] == 199)
+        last = server.asked[-1]["last-event-id"]
+    assert [x for chunk in chunks for x in chunk.data["x"].tolist()] == list(range(200))
+    gaps = [at.gap.reason for chunk in chunks for at in chunk.gap_positions]
+    assert gaps == ["disconnect"]
+    times = np.concatenate([chunk.time for chunk in chunks])
+    assert (np.diff(times) > 0).all()
+    assert last == "99"
+    assert eventually(lambda: threading.active_count() == before)
+
+
+def test_a_device_that_was_closed_begins_anew() -> None:
+    with WebServer() as server:
+        source = Http(f"{server.url}/events", NUMBERS)
+        for value in (1, 2):
+            device = Device(source)
+            with device.reader() as reader, device:
+                server.send(str(value))
+                assert reader.read(1, timeout=20).data.tolist() == [value]
+            assert eventually(lambda: not server.listeners)
+            server.sent.append("-1")
+    assert not any("last-event-id" in asked for asked in server.asked)
+
+
+def test_lines_are_cut_off_and_come_back() -> None:
+    with WebServer() as server:
+        device = Device(
+            Http(f"{server.url}/lines", NUMBERS), reconnect=Backoff(first=0.02, most=0.1)
+        )
+        lost = threading.Event()
+        device.faults.subscribe(lambda _: lost.set())
+        with device.reader() as reader, device:
+            server.send("1", "nonsense", "2")
+            first = reader.read(2, timeout=20)
+            server.unplug()
+            assert lost.wait(20)
+            server.plug()
+            server.send("3", "4")
+            again = reader.read(2, timeout=20)
+    assert first.data.tolist() == [1, 2]
+    assert [(at.position, at.gap.lost) for at in first.gap_positions] == [(1, 1)]
+    assert again.data.tolist() == [3, 4]
+    assert [at.gap.reason for at in again.gap_positions] == ["disconnect"]
+
+
+def test_a_file_has_an_end() -> None:
+    with WebServer() as server:
+        server.sent += ["1", "2", "3"]
+        device = Device(Http(f"{server.url}/file", NUMBERS), reconnect=True)
+        values: list[int] = []
+        done = threading.Event()
+        device.subscribe(lambda chunk: values.extend(chunk.data.tolist()), print, done.set)
+        with device:
+            assert done.wait(20)
+    assert values == [1, 2, 3]
+
+
+def test_what_is_asked_lies_between_question_and_answer() -> None:
+    with WebServer() as server:
+        server.sent.append("[1, 2]")
+        device = Device(Http(f"{server.url}/now", NUMBERS, every=0.02))
+        with device.reader() as reader, device:
+            chunk = reader.read(6, timeout=20)
+    assert chunk.data.tolist() == [1, 2] * 3
+    assert chunk.info.rate is None
+    assert chunk.uncertainty < 1e9
+
+
+def test_it_gives_a_token_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cert, key = certificate(tmp_path)
+    monkeypatch.setenv("RX_TOKEN", "s3cret")
+    with WebServer((cert, key), "s3cret") as server:
+        for path, every in (("/lines", None), ("/now", 0.05)):
+            source = Http(server.url + path, NUMBERS, every, token="env:RX_TOKEN", ca=str(cert))
+            assert "s3cret" not in repr(source)
+            device = Device(source)
+            with device.reader() as reader, device:
+                if every is None:
+                    server.send("7")
+                assert reader.read(1, timeout=20).data.tolist() == [7]
+            with pytest.raises(DeviceBusyError, match=r"refuses access .*give token="):
+                Device(Http(server.url + path, every=every, ca=str(cert))).open()
+            with pytest.raises(DeviceNotFoundError, match="not trusted: give ca="):
+                Device(Http(server.url + path, every=every)).open()
+
+
+@pytest.mark.parametrize("every", [None, 0.05])
+def test_a_wrong_path_is_said(every: float | None) -> None:
+    with WebServer() as server, pytest.raises(DeviceNotFoundError, match="HTTP 404; see the path"):
+        Device(Http(f"{server.url}/nowhere", every=every)).open()
+
+
+def test_a_message_without_end_is_a_loss() -> None:
+    with WebServer() as server:
+        device = Device(Http(f"{server.url}/lines", max_bytes=1000))
+        with device.reader() as reader, device:
+            server.send("x" * 1_000_000)
+            with pytest.raises(DeviceLostError, match="max_bytes"):
+                reader.read(1, timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"url": "ws://a"}, "http://"), ({"url": "http://me:pw@a/"}, "token="),
+        ({"message": 5}, "message"), ({"token": "s3cret"}, "env:NAME"), ({"every": 0}, "every"),
+        ({"every": 1, "body": "lines"}, "leave out body"), ({"body": "sse"}, "body"),
+        ({"max_bytes": 0}, "max_bytes"), ({"event": 5}, "event"),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:
+    with pytest.raises(ParameterError, match=word) as caught:
+        Http(**{"url": "http://a"} | options)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_without_its_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    for every in (None, 1):
+        with pytest.raises(MissingExtraError, match=r"rxstream\[http\]"):
+            Device(Http("http://localhost:1", every=every)).open()
+
+
+def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    over = threading.Event()
+    with WebServer() as server:
+
+        def feed() -> None:
+            while not over.wait(0.02):
+                server.sent.append('{"celsius": 20.5}')
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        try:
+            exec(block.replace("http://localhost:8000", server.url), {})
+        finally:
+            over.set()
+            thread.join()
+    assert "[20.5 20.5 20.5]" in capsys.readouterr().out
