@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rxstream.acquisition.device import Device
     from rxstream.acquisition.device_info import DeviceInfo
+    from rxstream.registry.catalog import DeviceListing
 
 __all__ = ["main", "make_app"]
 
@@ -206,8 +207,7 @@ def _list(console: "Console") -> None:
         if item.problem:
             console.print(Text(f"    {printable(item.problem)}", "yellow"), soft_wrap=True)
         elif not item.found:
-            text = "none found on this machine" if item.sought else f"{name}  always there"
-            console.print(Text(f"    {text}", "dim"))
+            console.print(Text(f"    {_unlisted(name, item)}", "dim"))
         for found in item.found:
             console.print(_found_line(name, found), soft_wrap=True)
     console.print(
@@ -215,6 +215,15 @@ def _list(console: "Console") -> None:
         "\nFor the options of a device:             rxstream devices simulated",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _unlisted(name: str, item: "DeviceListing") -> str:
+    """Return what is said of a kind of which no device is listed."""
+    if item.sought:
+        return "none found on this machine"
+    if item.needs:
+        return f"{name}:{','.join(f'{option}=…' for option in item.needs)}  as you give it"
+    return f"{name}  always there"
 
 
 def _found_line(name: str, found: "DeviceInfo") -> "Text":

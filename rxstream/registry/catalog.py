@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from rxstream.acquisition.driver import DriverCall
@@ -34,6 +34,8 @@ class DeviceListing:
         Why they cannot be listed, e.g. a driver to install; else empty.
     sought
         Whether this kind can be listed at all.
+    needs
+        Options without which it cannot be opened.
     """
 
     name: str
@@ -41,6 +43,7 @@ class DeviceListing:
     found: tuple[DeviceInfo, ...] = ()
     problem: str = ""
     sought: bool = True
+    needs: tuple[str, ...] = ()
 
 
 # Longest description and problem [characters].
@@ -75,12 +78,13 @@ class _Search:
 
     def __init__(self, name: str) -> None:
         self._name, self._about, self._doing = name, "", "loading it"
+        self._needs: tuple[str, ...] = ()
         self._found: tuple[DeviceInfo, ...] | None = None
         self.call = DriverCall(name, "discover", self._look)
 
     def _look(self) -> None:
         cls = source_class(self._name)
-        self._about = _first_line(cls)
+        self._about, self._needs = _first_line(cls), _needed(cls)
         self._doing = f"discover() of {shown(cls)}"
         found = discover(cls)
         self._found = None if found is None else tuple(map(_checked, found))
@@ -92,7 +96,9 @@ class _Search:
             problem = f"{self._doing} has not returned within {waited:.3g} s; it is given up"
         elif error is None:
             sought = self._found is not None
-            return DeviceListing(self._name, self._about, self._found or (), sought=sought)
+            return DeviceListing(
+                self._name, self._about, self._found or (), sought=sought, needs=self._needs
+            )
         else:
             # a driver may raise anything, SystemExit too
             problem = str(error) if isinstance(error, RxStreamError) else error_line(error)
@@ -103,6 +109,15 @@ def _first_line(cls: Any) -> str:
     text = cls.__doc__ if isinstance(cls.__doc__, str) else ""
     line = text.strip().split("\n")[0].partition(":")[0].rstrip(".")
     return printable(line, _MAX_ABOUT)
+
+
+def _needed(cls: Any) -> tuple[str, ...]:
+    """Return the options of a source that have no default."""
+    options = fields(cls) if is_dataclass(cls) else ()
+    return tuple(
+        item.name for item in options
+        if item.init and item.default is MISSING and item.default_factory is MISSING
+    )  # fmt: skip
 
 
 def _checked(item: Any) -> DeviceInfo:

@@ -25,7 +25,8 @@ runner = CliRunner()
 def test_devices_lists_what_there_is() -> None:
     result = runner.invoke(make_app(), ["devices"])
     assert result.exit_code == 0
-    for name in ("audio", "camera", "can", "simulated  always there", "rxstream watch"):
+    names = ("audio", "camera", "can", "simulated  always there", "mqtt:topics=…", "rxstream watch")
+    for name in names:
         assert name in result.stdout
 
 

@@ -16,6 +16,7 @@ def test_every_registered_device_is_listed() -> None:
     assert set(listings) == set(device_names())
     assert listings["simulated"].sought is False
     assert listings["audio"].sought is True
+    assert (listings["simulated"].needs, listings["http"].needs) == ((), ("url",))
     assert all(item.about for item in listings.values())
 
 
