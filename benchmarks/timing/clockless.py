@@ -136,7 +136,8 @@ def _errors(rows: list[Result]) -> list[str]:
     gain = float(np.median([1 / max(row.ratio["live"], 1e-9) for row in rows]))
     return [
         f"**{spelled(median['live'])}**", spelled(median["offline"]), spelled(median["arrival"]),
-        f"{spelled(median[best])} ({best})", spelled(median["pyxdf"]), f"{float(f'{gain:.3g}'):.10g}",
+        f"{spelled(median[best])} ({best})", spelled(median["pyxdf"]),
+        f"{gain:{'.3g' if gain < 1000 else '.0f'}}",
         str(len(ahead)), str(sum("unsteady" in row.verdicts for row in ahead)),
     ]  # fmt: skip
 
