@@ -5,6 +5,8 @@ import logging
 import re
 import sys
 import threading
+from functools import reduce
+from operator import xor
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,28 @@ def test_an_accelerometer_keeps_the_rules(tmp_path: Path) -> None:
     with PacketLine(tmp_path) as line:
         check_source(
             lambda: Serial.accelerometer(str(line.path), rate=1600.0), feed=line.send,
+            unplug=line.unplug, plug=line.plug,
+        )  # fmt: skip
+
+
+def sentences(number: int) -> bytes:
+    """Return what a receiver says of a time, ten of which are a second."""
+    time = f"{12 + number // 36_000:02}{number // 600 % 60:02}{number / 10 % 60:05.2f}"
+    at = "4807.038,N,01131.000,E"
+    out = b""
+    for body in (
+        f"GPGGA,{time},{at},1,08,0.9,545.4,M,47.0,M,,",
+        f"GPRMC,{time},A,{at},1,2,230394,,",
+    ):
+        out += b"$%s*%02X\r\n" % (body.encode(), reduce(xor, body.encode()))
+    return out
+
+
+def test_a_receiver_keeps_the_rules(tmp_path: Path) -> None:
+    numbers = itertools.count()
+    with SerialLine(tmp_path) as line:
+        check_source(
+            lambda: Serial.gps(str(line.path)), feed=lambda: line.write(sentences(next(numbers))),
             unplug=line.unplug, plug=line.plug,
         )  # fmt: skip
 
