@@ -220,7 +220,9 @@ def test_at_exit_each_device_is_closed_whatever_the_others_do(bad: str, tmp_path
     )  # fmt: skip
     took = time.monotonic() - begin
     closed, _, failures = result.stdout.partition(" ")
-    assert closed == ("3" if bad == "hang" else "6")
+    # one that hangs is given up after 5 s, and may or may not be so by then
+    assert 3 <= int(closed) <= 6
+    assert bad == "hang" or closed == "6"
     assert took < 15
     if bad == "raise":
         assert "d3: DeviceError: RuntimeError: cannot close" in failures

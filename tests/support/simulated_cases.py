@@ -101,6 +101,7 @@ SINGLE: dict[str, Case] = {
         window_by_time__nan=(lambda: ops.window_by_time(0.1, on_gap="nan"), True),
         window_by_time__drop=(lambda: ops.window_by_time(0.1, on_gap="drop"), True),
         map_data=(lambda: ops.map_data(np.abs), False),
+        calibrate=(lambda: ops.calibrate((0.5, 2.0), 0.25, unit="g"), False),
         select=(lambda: ops.select(0), False),
         scan_data=(
             lambda: ops.scan_data(total, lambda info: np.zeros((1, *info.shape))), False
