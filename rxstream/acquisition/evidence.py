@@ -17,12 +17,15 @@ from rxstream.errors import ParameterError, StampError
 from rxstream.printable import shown
 from rxstream.validation import is_whole
 
-__all__ = ["EvidenceCheck", "StampReports"]
+__all__ = ["CounterCheck", "EvidenceCheck", "StampReports"]
 
 _INT64 = np.dtype(np.int64)
 _COUNT_LIMIT = 1 << 53  # more samples than any device takes; int64 would overflow
 _FARTHEST = 1 << 100  # [ns]; a difference of two is still a float
 _REASONS = get_args(GapReason)
+# A counter of samples that repeats itself in so many readings, one after the other, counts nothing;
+# one of ticks does so for this time [ns], and so many of its ticks.
+_REPEATS, _REPEATS_FOR, _REPEATED_TICKS = 8, 1_000_000_000, 4
 
 
 class StampReports:
@@ -60,6 +63,68 @@ class StampReports:
         if kind not in self._kinds:
             self._kinds.add(kind)
             self.new.append(StampError(f"{self._name}: {found}; {what}"))
+
+
+class CounterCheck:
+    """Whether a counter counts: one that stands still, or goes to and fro, does not.
+
+    Parameters
+    ----------
+    info
+        Description of the stream.
+    reports
+        Takes the counter that does not.
+
+    Examples
+    --------
+    >>> from rxstream.data.stream_info import DeviceCounter
+    >>> info = StreamInfo("x", 100.0, counter=DeviceCounter(8))
+    >>> check = CounterCheck(info, StampReports("x"))
+    >>> [check.believes(7 + k % 2, 1, 0) for k in range(12)].count(True)
+    9
+    """
+
+    __slots__ = ("_newest", "_repeats", "_reports", "_since", "_size", "_time", "gone")
+
+    def __init__(self, info: StreamInfo, reports: StampReports) -> None:
+        self._reports, self._size, self._time = reports, 0, 0
+        counter = info.counter
+        if counter is not None:
+            self._size = 1 << counter.bits
+            if counter.kind == "ticks":
+                ticks = _REPEATED_TICKS / (counter.rate or 1.0)
+                self._time = max(_REPEATS_FOR, round(ticks * 1e9))
+        self.restart()
+
+    def restart(self) -> None:
+        """Expect the counter to begin anew."""
+        self._newest: tuple[int, int] = (-1, -1)
+        self._repeats = self._since = 0
+        self.gone = False
+        """Whether the counter is set aside."""
+
+    def believes(self, counter: int, n: int, arrival: int) -> bool:
+        """Return whether the counter of a reading of ``n`` samples is one."""
+        if self.gone:
+            return False
+        before, last = self._newest
+        self._newest = last, counter
+        # as many samples as make a whole turn leave it where it was
+        if (counter != last and counter != before) or (not self._time and not 2 * n % self._size):
+            self._repeats = 0
+            return True
+        if not self._repeats:
+            self._since = arrival
+        self._repeats += 1
+        if self._repeats < _REPEATS or arrival - self._since < self._time:
+            return True
+        self.gone = True
+        other = before if counter == last else last
+        found = f"counter stays at {counter}"
+        if other not in (counter, -1):
+            found = f"counter goes to and fro between {other} and {counter}"
+        self._reports.add("counter", found, "it is set aside, and its samples are timed without")
+        return False
 
 
 class EvidenceCheck:

@@ -23,6 +23,10 @@ JITTER = 1_000_000
 # A sound driver's stamps scatter to both sides, by up to a block or two: one that lies after its
 # arrival by less may still help to find the line [ns].
 _SCATTER = 100_000_000
+# A block ends no longer than this after its arrival, by the stamp of its first sample: by less it
+# may, as by PortAudio's on PulseAudio. One that ends by most of its length later was stamped at its
+# end: sure at once where that is more than stamps scatter, else after so many blocks [ns].
+_ENDS_LATER, _OF_END_BLOCKS = 20_000_000, 8
 # A live driver's stamp is no older than this when its block comes [ns].
 _OLDEST_BLOCK = 60_000_000_000
 # An irregular sample is stamped no longer than this before it arrives: what is older, as by a time
@@ -250,12 +254,13 @@ class DriverSmoothed(Placer):
     A block without a stamp, or with one that cannot be, is taken to come by the least delay seen.
     """
 
-    __slots__ = ("_delay", "_driver", "_still", "_times")
+    __slots__ = ("_delay", "_driver", "_of_end", "_still", "_times")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
     ) -> None:
         super().__init__(info, settings, progress, loss)
+        self._of_end = 0  # blocks that seem to be stamped at their end, one after the other
         self._driver, self._times = DriverStamps(self._period), RegularTimes(self._period)
         self._delay: int | None = None  # least delay from the end of a block to its arrival [ns]
         self._still = Standstill()
@@ -277,8 +282,11 @@ class DriverSmoothed(Placer):
         length = round(n * self._period)
         least = self._delay
         # a delay as usual: no call for it
-        if type(stamps) is int and least is not None and least <= arrival - stamps - length < FAR:
-            stamp = stamps
+        if (
+            type(stamps) is int and least is not None
+            and max(least, -_ENDS_LATER) <= arrival - stamps - length < FAR
+        ):  # fmt: skip
+            self._of_end, stamp = 0, stamps
         else:
             stamp = self._believed(stamps, length, arrival)
         end, lost, uncertainty = driver.push(
@@ -299,6 +307,8 @@ class DriverSmoothed(Placer):
     def _believed(self, stamp: Stamps, length: int, arrival: int) -> int:
         """Return the stamp, or where it cannot be, one by arrival [ns]."""
         progress = self._progress
+        if isinstance(stamp, int) and progress.live and self._is_of_end(stamp, length, arrival):
+            stamp -= length
         if isinstance(stamp, int):
             delay, live = arrival - stamp - length, progress.live
             good = stamp <= arrival + _SCATTER and delay < _OLDEST_BLOCK
@@ -321,3 +331,19 @@ class DriverSmoothed(Placer):
         if not progress.live and progress.end is not None:
             return progress.end + self._path_delay
         return arrival - length - max(self._delay or 0, 0)
+
+    def _is_of_end(self, stamp: int, length: int, arrival: int) -> bool:
+        """Whether stamps are those of the end of blocks of this length [ns]."""
+        after = stamp + length - arrival
+        if not max(_ENDS_LATER, length // 2) < after <= length + JITTER:
+            self._of_end = 0
+            return False
+        self._of_end = _OF_END_BLOCKS if after > _SCATTER else self._of_end + 1
+        if self._of_end < _OF_END_BLOCKS:
+            return False
+        found = f"device_time {stamp} of a block that ends {after / 1e9:.6g} s after its arrival"
+        self._progress.reports.add(
+            "end", f"{found} seems to be of its last sample; device_time is that of the first",
+            "the block is taken to end there",
+        )  # fmt: skip
+        return True

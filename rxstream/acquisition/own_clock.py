@@ -62,6 +62,8 @@ class OwnClockCheck:
     renewed
         Whether the reading just believed is the first of a clock that was set, or stood still: it
         has nothing to do with those before.
+    given_up
+        Whether with this reading the clock was seen to stand still: what was believed was none.
 
     Examples
     --------
@@ -74,7 +76,7 @@ class OwnClockCheck:
 
     __slots__ = (
         "_ahead", "_arrival", "_back", "_disorder", "_last", "_live", "_reports", "_slow", "_turn",
-        "_waiting", "_watched", "renewed",
+        "_waiting", "_watched", "given_up", "renewed",
     )  # fmt: skip
 
     def __init__(self, reports: StampReports, *, live: bool, back: int = FAR) -> None:
@@ -91,11 +93,11 @@ class OwnClockCheck:
         self._disorder = _NOISE  # by how much stamps were seen to be out of order, and more [ns]
         self._watched: tuple[int, int] | None = None  # a stamp, and its arrival
         self._slow = 0  # times that the clock was seen to stand still, one after the other
-        self.renewed = False
+        self.renewed = self.given_up = False
 
     def believes(self, first: int, last: int, arrival: int) -> bool:
         """Return whether the first and last stamp of a reading [ns] fit the ones before."""
-        before, self.renewed = self._last, False
+        before, self.renewed, self.given_up = self._last, False, False
         if self._live and not self._moves(last, arrival):
             return False
         if before is not None and (
@@ -183,6 +185,7 @@ class OwnClockCheck:
             if 0 <= 2 * (last - own) < arrival - then:
                 self._slow += 1
                 if self._slow == _WATCHES:
+                    self.given_up = True
                     self._reports.add("still", _still(last - own, arrival - then))
             else:
                 moved, self._slow = self._slow >= _WATCHES, 0

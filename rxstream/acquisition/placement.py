@@ -138,6 +138,9 @@ class Placer(ABC):
     def restart(self) -> None:  # noqa: B027 - most have no state that a restart would end
         """Expect the device to begin anew."""
 
+    def begin_anew(self) -> None:  # noqa: B027 - as above
+        """Forget what was learnt: the evidence was wrong, and the device goes on."""
+
     @abstractmethod
     def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the ``n`` samples of a reading.
@@ -189,13 +192,17 @@ class ArrivalGrid(Placer):
 class ClockModelled(Placer):
     """Regular samples on the line that the clock model finds under their arrivals."""
 
-    __slots__ = ("_model", "_own", "_pushed", "_stamped", "_starts", "_times")
+    __slots__ = (
+        "_begins", "_model", "_own", "_pushed", "_settings", "_stamped", "_starts", "_times",
+    )  # fmt: skip
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
     ) -> None:
         super().__init__(info, settings, progress, loss)
-        self._model, self._times = ClockModel(settings), RegularTimes(self._period)
+        self._settings, self._times = settings, RegularTimes(self._period)
+        self._model = ClockModel(settings)
+        self._begins = False  # whether the model has forgotten what the stream has not
         back = FAR if info.period is None else 0
         self._own = OwnClockCheck(progress.reports, live=progress.live, back=back)
         self._stamped = False  # whether it has had stamps of the device
@@ -212,13 +219,33 @@ class ClockModelled(Placer):
         self._model.restart()
         self._own.restart()
 
+    def begin_anew(self) -> None:
+        """Forget what was learnt: the evidence was wrong, and the device goes on."""
+        self._model, self._begins = ClockModel(self._settings), True
+        self._stamped, self._pushed = False, 0
+        self._starts.clear()
+
+    def _own_stamps(self, stamps: Stamps, arrival: int) -> int | tuple[int, int] | None:
+        """Return the device's own stamp of the first sample, or of first and last [ns].
+
+        None if there is none, or it is not believed.
+        """
+        own = self._own
+        found: int | tuple[int, int] | None = None
+        if isinstance(stamps, int):
+            found = stamps if own.believes(stamps, stamps, arrival) else None
+        elif stamps is not None:
+            edges, strays = own.edges(stamps, arrival)
+            found = None if strays is not None and strays[-1] else edges
+        if stamps is not None and own.given_up:
+            self.begin_anew()
+        elif own.renewed and found is not None:
+            self._model.restart()
+        return found
+
     def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples by the model; without a gap they go on where the last ones ended."""
-        own: int | None = None
-        if isinstance(stamps, int) and self._own.believes(stamps, stamps, arrival):
-            own = stamps
-            if self._own.renewed:
-                self._model.restart()
+        own = self._own_stamps(stamps, arrival)
         if reading.counter is not None:
             # a way that counts losses itself may come after this one
             self._loss.follow(reading.counter, arrival)
@@ -226,7 +253,8 @@ class ClockModelled(Placer):
         anew = own is not None and not self._stamped and self._pushed > 0
         stamp = self._push(reading, n, arrival, own)
         if reading.bounds is not None:
-            stamp = self._bounded(stamp, reading.bounds, numbered=reading.counter is not None)
+            numbered = reading.counter is not None
+            stamp = self._bounded(stamp, reading.bounds, arrival, numbered=numbered)
         first, last, period, uncertainty, lost, reason, state, events = stamp
         if own is not None:
             self._stamped = True
@@ -236,25 +264,29 @@ class ClockModelled(Placer):
             lost, reason = max(reading.lost, lost or 0), reading.reason
         progress = self._progress
         before, goes_on = progress.end, not (reason or progress.pending)
+        begins, self._begins = self._begins, False
         axis: RegularAxis | IrregularAxis
         if state == "arrival":
             axis, end = self._times.by_arrival(before, first, last, n, uncertainty)
         else:
             axis, end = self._times.on_line(
                 before, first, last, n, period, uncertainty, arrival - self._path_delay,
-                goes_on=goes_on,
+                goes_on=goes_on and not begins,
             )  # fmt: skip
         progress.expected = last + round(period)
         start = before if before is not None and goes_on else axis.at(0)
         found = self._in_samples(events) if events else ()
         return Placement(axis, start, end, lost, reason, state, found)
 
-    def _bounded(self, stamp: Stamp, bounds: tuple[int, int], *, numbered: bool) -> Stamp:
+    def _bounded(
+        self, stamp: Stamp, bounds: tuple[int, int], arrival: int, *, numbered: bool
+    ) -> Stamp:
         """Return a stamp whose last sample lies within its bounds [ns], which the line may leave.
 
         Bounds that jump by less than a sample show no loss: such a device is not paced by a clock.
         """
-        low, high = (bound - self._path_delay for bound in bounds)
+        # bounds may be ahead of arrival, by the noise of a clock
+        low, high = (min(bound, arrival) - self._path_delay for bound in bounds)
         last, reason = min(max(stamp.last, low), high), stamp.reason
         if reason == "overlap" and not numbered and not stamp.lost:
             reason = None

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.acquisition.evidence import EvidenceCheck, StampReports
+from rxstream.acquisition.evidence import CounterCheck, EvidenceCheck, StampReports
 from rxstream.acquisition.host_stamps import JITTER, DriverSmoothed, HostStamps
 from rxstream.acquisition.placement import (
     ArrivalGrid,
@@ -45,8 +45,8 @@ _OVERRUN_READINGS = 16
 # Arrivals this far apart [ns] are looked at: the host may have slept between them. A shorter sleep
 # is none, and most readings come sooner.
 _PAUSE = 100_000_000
-# A source's own arrival may be later than now by this [ns], and go back by this; more is wrong.
-_ARRIVAL_AHEAD, _ARRIVAL_BACK = 2_000_000_000, 1_000_000_000
+# A source's own arrival may be later than now by this [ns]; more is wrong.
+_ARRIVAL_AHEAD = 2_000_000_000
 
 _new_tuple = tuple.__new__
 _INT64 = np.dtype(np.int64)
@@ -93,6 +93,7 @@ class Stamper:
         self._settings = settings or clock_settings(info)
         self._path_delay = round(self._settings.path_delay * 1e9)
         self._check, self._reports = EvidenceCheck(info), StampReports(info.name)
+        self._counter = CounterCheck(info, self._reports)
         self._progress = Progress(live=live, reports=self._reports)
         self._loss = ReportedLoss(info)
         self._arrival = 0  # of the last reading [ns]; 0 before the first
@@ -121,6 +122,7 @@ class Stamper:
         self._progress.pending = reason
         self._lost_asleep = lost
         self._loss.restart()
+        self._counter.restart()
         for placer in self._placers.values():
             placer.restart()
 
@@ -159,7 +161,7 @@ class Stamper:
             arrival = self._after_pause(reading, n, arrival, now)
         self._arrival, self._now = arrival, now
         if reading.counter is not None or reading.bounds is not None or reading.lost is not None:
-            reading = self._checked(reading, arrival)
+            reading = self._checked(reading, n, arrival)
         if n == 0:
             return self._heartbeat(reading, arrival)
         if progress.overrun:
@@ -206,7 +208,7 @@ class Stamper:
                 what = f"Reading.arrival {arrival} lies {(arrival - now) / 1e9:.6g} s in the future"
             elif arrival <= NEVER:
                 what = f"Reading.arrival {arrival} is no time that int64 nanoseconds can be"
-            elif back > _ARRIVAL_BACK:
+            elif back > JITTER:
                 what = f"Reading.arrival {arrival} goes back by {back / 1e9:.6g} s"
             else:
                 what = ""
@@ -223,9 +225,15 @@ class Stamper:
             self._slept_before = slept
         return arrival
 
-    def _checked(self, reading: Reading, arrival: int) -> Reading:
+    def _checked(self, reading: Reading, n: int, arrival: int) -> Reading:
         """Return a reading whose evidence, besides stamps, is of the right kind and can be."""
-        reading = self._check.check(reading)
+        reading, check = self._check.check(reading), self._counter
+        if reading.counter is not None and n:
+            known_before = check.gone
+            if not check.believes(reading.counter, n, arrival):
+                reading = replace(reading, counter=None)
+                if not known_before:
+                    self._begin_anew()
         bounds = reading.bounds
         if bounds is None or not self._progress.live or bounds[0] <= arrival + JITTER:
             return reading
@@ -233,6 +241,12 @@ class Stamper:
         what = f"Reading.bounds begin at {bounds[0]}, {after:.6g} s after its arrival"
         self._reports.add("bounds", what)
         return replace(reading, bounds=None)
+
+    def _begin_anew(self) -> None:
+        """Do without what the counter showed so far."""
+        self._loss.restart()
+        for placer in self._placers.values():
+            placer.begin_anew()
 
     def _choose(self, stamps: object) -> Placer:
         """Return the way for readings that carry stamps such as these, or None.

@@ -24,7 +24,7 @@ def lower_hull(xs: Sequence[float], offsets: Sequence[float]) -> tuple[list[floa
     Parameters
     ----------
     xs, offsets
-        ``(n,)``, ``xs`` non-decreasing.
+        ``(n,)``, ``xs`` non-decreasing; a point that goes back counts only if it is the lowest.
 
     Examples
     --------
@@ -35,9 +35,11 @@ def lower_hull(xs: Sequence[float], offsets: Sequence[float]) -> tuple[list[floa
     x1, y1 = -inf, 0.0  # the last vertex
     for x, y in zip(xs, offsets, strict=True):
         if x <= x1:
-            if y >= y1:
+            while x <= x1 and y < y1:
+                hull.pop()
+                x1, y1 = hull[-1] if hull else (-inf, 0.0)
+            if x <= x1:
                 continue
-            hull.pop()
         while len(hull) >= 2:
             x1, y1 = hull[-1]
             x0, y0 = hull[-2]

@@ -1,18 +1,22 @@
 """Device time: the device's own clock, in whole samples or ticks."""
 
 from rxstream.data.stream_info import DeviceCounter
+from rxstream.timing.online.tick_losses import TickLosses
 
-__all__ = ["DeviceTime"]
+__all__ = ["DeviceTime", "is_another_rate"]
 
 # A counter that advances by this much more than the host clock was reset [s]. Below it, chunks
 # that waited in a stall would be taken for resets. (study)
 _RESET_CLAIM = 0.5
 # Weight of a new chunk in the usual distance: an average over some hundred chunks.
 _STEP_GAIN = 0.01
-# Samples by which ticks must exceed a chunk to show a loss: rounding, two ticks, and 500 ppm by
-# which the crystal of the ticks may differ from that of the samples (quartz is within 100 ppm).
-_ROUNDING = 0.75
-_CRYSTALS_DIFFER = 5e-4
+# Units of so many a second are nanoseconds: what a stamp is given in, not how coarse it is [Hz].
+_NANOSECONDS = 1e9
+# Ticks of a declared counter by which a step may be wrong.
+_ROUNDED = 2
+# Another rate of the samples: beyond this, and so many samples that have accumulated. As
+# `_OTHER_RATE` in `pace`.
+_OTHER_RATE, _ACCUMULATED = 0.01, 3.0
 
 
 class DeviceTime:
@@ -37,26 +41,31 @@ class DeviceTime:
     passed
         Length of the last chunk, losses included [s].
     missing
-        Samples missing before the last chunk, as reported by the device or its counter; negative
-        if samples came twice.
+        Samples found missing with the last chunk, as reported by the device or its counter;
+        negative if samples came twice, or were not missing after all.
+    ahead
+        Time by which the last number of a sample exceeds what has come [s].
+    turns
+        Turns of the counter that the last pause was taken for; chunks that waited in it show that
+        they were none.
     step
         Usual time from chunk to chunk [s].
     """
 
     __slots__ = (
-        "_base", "_counter", "_quantum", "_raw", "_spec", "_unit", "_units", "counts_samples",
-        "missing", "passed", "rate", "seconds", "step",
+        "_counted", "_losses", "_quantum", "_raw", "_spec", "_ticked",
+        "_unit", "_units", "ahead", "counts_samples", "missing", "passed", "rate", "seconds",
+        "step", "turns",
     )  # fmt: skip
 
     def __init__(
         self, rate: float | None, counter: DeviceCounter | None, quantum: int | None
     ) -> None:
         self.rate, self._quantum = rate, quantum or 1
-        self._units = 0
         self.use(counter)
-        self._raw: int | None = None
-        self.seconds = self.passed = self.step = 0.0
+        self.passed = self.step = 0.0
         self.missing = 0
+        self.restart(None)
 
     def use(self, counter: DeviceCounter | None) -> None:
         """Set the counter; only before the first chunk or a restart."""
@@ -64,14 +73,58 @@ class DeviceTime:
         self.counts_samples = counter is None or counter.kind == "samples"
         self._unit = (counter.rate if counter and counter.rate else self.rate) or 1.0
 
+    def successor(self, rate: float, slope: float = 0.0) -> "DeviceTime":
+        """Return the time of the same device at another rate [Hz], begun anew.
+
+        Parameters
+        ----------
+        rate
+            Samples per second as found.
+        slope
+            Fraction by which the device's clock was found to be slow.
+        """
+        new = DeviceTime(rate, self._spec, self._quantum)
+        if not self.counts_samples:
+            new._unit = self._unit / (1 + slope)
+        return new
+
+    def retune(self, rate: float) -> None:
+        """Take another rate of the samples [Hz], as found by the device's own clock."""
+        self.rate = rate
+        # an own stamp of a first sample is turned into that of the last by the rate
+        self._begin_counting(None)
+
     @property
     def numbered(self) -> bool:
         """Whether the device counts: then every loss shows in its numbers."""
         return self._raw is not None
 
+    def true_rate(self, slope: float) -> float:
+        """Return the samples per second [Hz] where the device's clock is slow by a fraction."""
+        rate = self.rate or 1.0
+        if self._ticked > 0:
+            rate = self._counted * self._unit / self._ticked
+        return rate / (1 + slope)
+
+    def shows_another_rate(self) -> bool:
+        """Whether the samples come at another rate than stated, by the device's own clock."""
+        if self.rate is None or self._ticked <= 0 or not self._losses.learnt:
+            return False
+        off = abs(self._ticked / self._unit * self.rate - self._counted)
+        return off > _OTHER_RATE * self._counted + _ACCUMULATED + 2 * self._losses.tick
+
+    def _begin_counting(self, counter: int | None) -> None:
+        self._raw, self.turns = counter, 0
+        self._counted = self._ticked = 0  # samples, lost ones included, and units in their time
+        coarseness = 0.0
+        if self._spec is not None and self._unit < _NANOSECONDS:
+            coarseness = _ROUNDED * (self.rate or 0.0) / self._unit
+        self._losses = TickLosses(coarseness, self._quantum)
+
     def restart(self, counter: int | None) -> None:
         """Start at 0 again, with this counter."""
-        self._units, self.seconds, self._raw = 0, 0.0, counter
+        self._units, self.seconds, self.ahead = 0, 0.0, 0.0
+        self._begin_counting(counter)
 
     def shift(self, seconds: float) -> float:
         """Skip a loss [s], rounded to whole units, and return it [s]."""
@@ -104,7 +157,7 @@ class DeviceTime:
             False if the counter has been reset.
         """
         rate, unit = self.rate, self._unit
-        self.missing = lost
+        self.missing, self.ahead = lost, 0.0
         if counter is None or self._raw is None:
             nominal = elapsed if rate is None else (count + lost) / rate
             units = count + lost if unit == rate else round(nominal * unit)
@@ -115,40 +168,79 @@ class DeviceTime:
             elif counter is not None:
                 self._raw = counter
         else:
-            units = self._unwrap(counter, expected)
+            units = self._unwrap(counter, elapsed, expected)
             self._raw = counter
-            if units / unit > elapsed + _RESET_CLAIM + 3 * self.step:
+            if units / unit > self._longest(elapsed):
                 return False
             if rate is not None:
-                self.missing = self._missing(units, count)
+                self.missing = self._missing(units, count, lost)
+                if self.counts_samples:
+                    self.ahead = (units - count) / rate
         self._units += units
         self.seconds = self._units / unit
         self.passed = passed = units / unit
         self.step += (_STEP_GAIN if self.step else 1.0) * (passed - self.step)
         return True
 
-    def _unwrap(self, counter: int, expected: float) -> int:
+    def distrust(self) -> None:
+        """Go on by the number of samples: the last step of the counter was too long."""
+        units = round(self.ahead * self._unit)
+        bits = 64 if self._spec is None else self._spec.bits
+        self._raw = ((self._raw or 0) - units) % (1 << bits)
+        self._units -= units
+        self.seconds = self._units / self._unit
+        self.passed -= self.ahead
+        self.missing, self.ahead, self.turns = 0, 0.0, 0
+
+    def take_back_turn(self) -> int:
+        """Take back a turn of the counter, and return the samples that came too many."""
+        size = 1 << (64 if self._spec is None else self._spec.bits)
+        self.turns -= 1
+        self._units -= size
+        self._ticked -= size
+        self.seconds = self._units / self._unit
+        samples = round(size / self._unit * (self.rate or 0.0))
+        self._counted -= samples
+        return samples
+
+    def _unwrap(self, counter: int, elapsed: float, expected: float) -> int:
         """Return the units since the last counter.
 
         The counter gives them modulo its size ``m``. Chunks are late, never early: the right
         number of turns leaves an excess of the expected over the found units in ``[-m/4, 3m/4)``.
-        So a chunk may be late by up to three quarters of a turn.
+        So a chunk may be late by up to three quarters of a turn; later by that is one only after a
+        pause. If chunks that waited in it come next, they are too early: see `take_back_turn`.
         """
-        size = 1 << (64 if self._spec is None else self._spec.bits)
+        unit, size = self._unit, 1 << (64 if self._spec is None else self._spec.bits)
         units = (counter - (self._raw or 0)) % size
         back = units - size
         # 64 bits never wrap: a small step back is a stamp taken out of order.
-        if self._spec is not None and self._spec.bits == 64 and back > -_RESET_CLAIM * self._unit:
+        if self._spec is not None and self._spec.bits == 64 and back > -_RESET_CLAIM * unit:
             return back
-        excess = expected * self._unit - units
-        return units + max(int((excess / size + 0.25) // 1), 0) * size
+        most = (self._longest(elapsed) * unit - units) / size
+        turns = min((expected * unit - units) / size + 0.25, most)
+        if turns >= 1 and 4 * elapsed * unit >= size:
+            self.turns = int(turns)
+            units += self.turns * size
+        elif 2 * elapsed * unit > units:
+            self.turns = 0  # it did not wait: they were right
+        return units
 
-    def _missing(self, units: int, count: int) -> int:
+    def _longest(self, elapsed: float) -> float:
+        """Return the most that a counter may advance in a time of the host without a reset [s]."""
+        return elapsed + _RESET_CLAIM + 3 * self.step
+
+    def _missing(self, units: int, count: int, lost: int) -> int:
+        """Return the samples missing before a chunk of ``count``."""
         if self.counts_samples:
             return units - count
         rate = self.rate or 1.0
-        excess = units / self._unit * rate - count
-        least = max(2 * rate / self._unit, _CRYSTALS_DIFFER * count) + _ROUNDING
-        if excess < least:
-            return 0
-        return max(round(excess / self._quantum), 1) * self._quantum
+        lost += self._losses.add(units / self._unit * rate, count + lost, units)
+        self._ticked += units
+        self._counted += count + lost
+        return lost
+
+
+def is_another_rate(rate: float, stated: float) -> bool:
+    """Whether a rate is not the stated one [Hz], nor so near that the line follows by itself."""
+    return abs(rate / stated - 1) > _OTHER_RATE

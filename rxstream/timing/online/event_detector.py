@@ -94,8 +94,8 @@ class EventDetector:
     """
 
     __slots__ = (
-        "_chunk", "_device", "_floor", "_lost_at", "_outage", "_pace", "_quantum",
-        "_revocable", "_rose_at", "_settings", "_settled", "events", "lost", "reason",
+        "_chunk", "_device", "_floor", "_lost_at", "_misnumbered", "_outage", "_pace",
+        "_quantum", "_revocable", "_rose_at", "_settings", "_settled", "events", "lost", "reason",
     )  # fmt: skip
 
     def __init__(
@@ -109,6 +109,7 @@ class EventDetector:
         self._chunk = -1
         # First of two chunks far too late, and by how much [s].
         self._outage: tuple[int, float] | None = None
+        self._misnumbered = -inf  # newest chunk whose number was not believed
         self._settled = False  # whether the first seconds have been searched for a loss
         self.lost: int | None = 0
         self.reason: GapReason | None = None
@@ -338,7 +339,27 @@ class EventDetector:
         # A line that is being reacquired falls by itself, unless there is something to take back.
         if excess >= -limit or not (revocable or risen or not floor.reacquiring):
             return False
+        if self._is_misnumbered(excess + limit):
+            return True
         self._early(excess, x, revocable, risen)
+        return True
+
+    def _is_misnumbered(self, excess: float) -> bool:
+        """Whether a chunk is early only by its number; if so, do without that.
+
+        If it was right after all the next one is early as well, and is believed. Where a pause was
+        taken for turns of a counter, chunks that waited in it come next.
+        """
+        since, self._misnumbered = self._misnumbered, -inf
+        ahead = self._device.ahead
+        if ahead <= 0 and self._device.turns:
+            self.report(-self._device.take_back_turn())
+            return True
+        if ahead <= 0 or excess + ahead < 0 or since == self._chunk - 1:
+            return False
+        self._misnumbered = self._chunk
+        self._device.distrust()
+        self.lost, self.reason, self.events = 0, None, ()
         return True
 
     def _early(self, excess: float, x: float, revocable: bool, risen: bool) -> None:

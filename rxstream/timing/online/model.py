@@ -7,7 +7,7 @@ from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
 from rxstream.timing.online.bounds import LowerBounds
-from rxstream.timing.online.counters import DeviceTime
+from rxstream.timing.online.counters import DeviceTime, is_another_rate
 from rxstream.timing.online.envelope import LowerEnvelope
 from rxstream.timing.online.event_detector import EventDetector
 from rxstream.timing.online.floor import DelayFloor
@@ -239,25 +239,40 @@ class ClockModel:
         if not pace.add(x, late):
             return
         change = pace.decide()
+        found = self._device.true_rate(pace.test.slope)
+        if change is None and pace.test.verdict == "line" and not pace.by_arrival:
+            self._retune(found)
         if change is None:
             self._wide = max(_LEAST_WIDTH, pace.half_width(self._floor.at))
             return
-        found = rate / (1 + pace.test.slope)
         if change == "rate":
+            slow = pace.test.slope
             self._pace.retune()
-            self._begin_line(found, 0.0)
+            self._begin_line(found, 0.0, slow)
         elif change == "steady":
             self._begin_line(rate, pace.test.slope)
-        self._detector.note_pace(change, found, self._stated)
+        # where the device's own clock is wrong its samples may come as stated
+        if change != "rate" or is_another_rate(found, self._stated):
+            self._detector.note_pace(change, found, self._stated)
 
-    def _begin_line(self, rate: float, skew: float) -> None:
-        """Begin a line with the next chunk, with a rate [Hz] and a slope that were found."""
+    def _retune(self, found: float) -> None:
+        """Take the rate [Hz] that the device's own clock shows, if it is another one."""
+        if self._device.shows_another_rate():
+            self._device.retune(found)
+            self._settings = replace(self._settings, rate=found)
+            self._detector.note_pace("rate", found, self._stated)
+
+    def _begin_line(self, rate: float, skew: float, slow: float = 0.0) -> None:
+        """Begin a line with the next chunk, with a rate [Hz] and a slope that were found.
+
+        By a fraction ``slow`` the device's own clock was wrong.
+        """
         self._renew = self._goes_on = True
         known = _KNOWN_TOLERANCE if skew else _FOUND_TOLERANCE
         tolerance = max(self._settings.skew_tol, known)
         settings = replace(self._settings, rate=rate, skew=skew, skew_tol=tolerance)
         quantum = settings.quantum
-        self._settings, self._device = settings, DeviceTime(rate, settings.counter, quantum)
+        self._settings, self._device = settings, self._device.successor(rate, slow)
         self._floor = DelayFloor(settings, quantum / rate if quantum else None)
         self._detector = self._detector.successor(settings, self._device, self._floor)
 

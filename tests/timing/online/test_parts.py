@@ -34,6 +34,13 @@ def test_no_point_lies_under_the_hull(points):
         assert y >= np.interp(x, xs, ys) - 1e-7
 
 
+@given(st.lists(st.tuples(st.sampled_from([0.0, 1.0, 2.0]), floats), min_size=1, max_size=9))
+def test_points_that_go_back_leave_a_hull(points):
+    xs, ys = lower_hull([x for x, _ in points], [y for _, y in points])
+    assert all(b > a for a, b in pairwise(xs))
+    assert min(ys) == min(y for _, y in points)
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1)), min_size=1, max_size=20),
     st.floats(0.1, 1e4),
