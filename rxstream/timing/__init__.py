@@ -65,7 +65,7 @@ whose stamps are no arrivals. Constants of ``recorded`` have not been varied.
 from rxstream.timing.calibration.calibrate import Calibration, calibrate_latency, onset_times
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.recorded.arrays import correct_arrays
-from rxstream.timing.recorded.passes import CorrectedTimes
+from rxstream.timing.recorded.first_pass import CorrectedTimes
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, Stamp
 

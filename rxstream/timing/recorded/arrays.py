@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
-from rxstream.timing.recorded.passes import CorrectedTimes, Evidence, run_offline, run_online
+from rxstream.timing.recorded.first_pass import CorrectedTimes, Evidence
+from rxstream.timing.recorded.passes import run_offline, run_online
 from rxstream.timing.settings import ClockSettings
 from rxstream.validation import check_flag
 

@@ -1,5 +1,6 @@
-"""The online model over arrays, and two passes for recordings."""
+"""Two passes over a recording: each part of one rate by itself."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeAlias
@@ -7,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.timing.online.model import ClockModel
+from rxstream.timing.recorded.first_pass import CorrectedTimes, Evidence, FirstPass, Known
 from rxstream.timing.recorded.smoothing import (
     MIN_WIDTH,
     Scales,
@@ -16,22 +17,23 @@ from rxstream.timing.recorded.smoothing import (
     smooth,
 )
 from rxstream.timing.settings import ClockSettings
-from rxstream.timing.stamp import ClockEvent, Stamp
+from rxstream.timing.stamp import ClockEvent
 
-__all__ = ["CorrectedTimes", "Evidence", "run_offline", "run_online"]
+__all__ = ["run_offline", "run_online"]
 
 Ints = NDArray[np.int64]
 Place: TypeAlias = tuple[int, bool]
 """Chunk before which something happened, and whether that was a change of the delay."""
-
+Floats: TypeAlias = NDArray[np.float64]
 # Share of the times of a stretch that may lie after their arrival by more than the uncertainty: by
 # definition of a 95 % interval. With more the line is wrong.
 _MAX_IMPOSSIBLE = 0.05
+# A line whose uncertainty is so many times that of the arrivals themselves is none. (trial)
+_WIDER = 1.5
 # Times and arrivals are compared as floats of seconds [s].
 _ROUNDING = 1e-6
-# A stream that proves to have no clock is taken to have had none for this long before [ns]: as long
-# as the longest memory of the model.
-_BEFORE_VERDICT = 300_000_000_000
+# Two parts whose rates differ by less have the same one.
+_SAME_RATE = 1e-3
 # Window of the second pass, in windows of the first: it looks both ways. (study)
 _WINDOW = 1.5
 # Standard deviation of the slope from window to window: at least this, and this many times what
@@ -43,121 +45,105 @@ _MIN_SLOPE_SD, _WANDERS = 3e-6, 2
 _AROUND, _AROUND_SECONDS, _SCATTER, _BIN = 64, 0.64, 0.98, 1.19
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CorrectedTimes:
-    """True times of chunks; one row for each."""
-
-    first: Ints
-    """Time of the first sample ``(m,)`` [ns]."""
-    last: Ints
-    """Time of the last sample ``(m,)`` [ns]."""
-    uncertainty: NDArray[np.float64]
-    """Half width of the 95 % interval ``(m,)`` [ns], the unobservable least delay left out."""
-    events: tuple[ClockEvent, ...]
-    """Losses, overlaps, changes of latency and restarts."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """Evidence for the time of each chunk ``(m,)``."""
-
-    count: Ints
-    """Samples."""
-    arrival: Ints
-    """Host time of the arrival [ns]."""
-    counter: Ints | None
-    """The device's counter at the last sample, raw."""
-    low: Ints | None
-    """Earliest host time of the last sample [ns]."""
-    high: Ints
-    """Latest host time of the last sample [ns]."""
-
-    def push(self, model: ClockModel, i: int) -> Stamp:
-        """Feed a model with chunk ``i``."""
-        return model.push(
-            int(self.count[i]),
-            int(self.arrival[i]),
-            counter=None if self.counter is None else int(self.counter[i]),
-            bounds=None if self.low is None else (int(self.low[i]), int(self.high[i])),
-        )
-
-
 def run_online(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     """Stamp each chunk from the past alone."""
-    model = ClockModel(settings)
-    stamps = [evidence.push(model, i) for i in range(len(evidence.count))]
-    return CorrectedTimes(
-        np.array([stamp.first for stamp in stamps], np.int64),
-        np.array([stamp.last for stamp in stamps], np.int64),
-        np.array([stamp.uncertainty for stamp in stamps], np.float64),
-        tuple(event for stamp in stamps for event in stamp.events),
-    )
+    first = FirstPass(settings, evidence)
+    first.run()
+    return first.result()
 
 
 def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
-    """Stamp each chunk from past and future."""
+    """Stamp each chunk from past and future: each part of one rate by itself."""
     if not len(evidence.count):
         return run_online(settings, evidence)
-    found: tuple[ClockEvent, ...] = ()
-    first = _FirstPass(settings, evidence)
-    if not first.run(until_rate=True):
-        # Begin again with the rate that was found.
-        found = tuple(e for e in first.stamps[-1].events if e.kind == "rate")
-        settings = replace(settings, rate=first.model.rate)
-        first = _FirstPass(settings, evidence)
-        first.run()
-    # Without a clock of the device the future says nothing about a chunk.
-    if first.model.origin is None:
-        return run_online(settings, evidence)
-    first.backdate_verdicts()
-    times = _Times(settings, evidence, first)
-    times.backdate([event for stamp in first.stamps for event in stamp.events])
-    result = times.result()
-    return replace(result, events=(*found, *result.events))
+    stated = rate = settings.rate or 0.0
+    results: list[CorrectedTimes] = []
+    events: list[ClockEvent] = []
+    for part in _parts(settings, evidence):
+        at, now = part.begin, part.first.settings.rate or 0.0
+        if part.has_rate:
+            if abs(now - rate) > _SAME_RATE * rate:
+                events.append(ClockEvent("rate", at, at, None, 0, rate=now, stated=stated))
+            rate = now
+        result = part.result()
+        events += [
+            replace(event, first=event.first + at, last=event.last + at)
+            for event in result.events
+            if part.has_rate or event.kind not in ("rate", "unsteady", "steady")
+        ]
+        results.append(result)
+    return _joined(results, events, evidence)
 
 
-class _FirstPass:
-    """The online model over all chunks.
+def _joined(
+    parts: list[CorrectedTimes], events: list[ClockEvent], evidence: Evidence
+) -> CorrectedTimes:
+    """Return the times of all parts; those of a part come after those of the one before it."""
+    if len(parts) == 1:
+        return replace(parts[0], events=tuple(events))
+    first, last, widths = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("first", "last", "uncertainty")
+    )
+    room = np.cumsum(evidence.count)
+    last = np.maximum.accumulate(last - room) + room
+    first[1:] = np.maximum(first[1:], last[:-1] + 1)
+    first = np.minimum(first, last - evidence.count + 1)
+    return CorrectedTimes(first, last, widths, tuple(events))
 
-    Attributes
-    ----------
-    model, stamps
-        The model, and its stamps.
-    origins, seconds
-        Host time of device time 0 [ns], and device time [s], as of each chunk ``(m,)``.
-    paced
-        Whether there is a line ``(m,)``.
-    """
 
-    def __init__(self, settings: ClockSettings, evidence: Evidence) -> None:
-        size = len(evidence.count)
-        self._evidence = evidence
-        self.model = ClockModel(settings)
-        self.stamps: list[Stamp] = []
-        self.origins, self.seconds = np.empty(size, np.int64), np.empty(size)
-        self.paced = np.ones(size, bool)
+def _parts(settings: ClockSettings, evidence: Evidence) -> Iterator["_Part"]:
+    """Cut a recording where its rate changes."""
+    size = len(evidence.count)
+    # Chunks from and to, their rate, and what is known of it.
+    left: list[tuple[int, int, ClockSettings, Known]] = [(0, size, settings, "stated")]
+    while left:
+        begin, end, settings, known = left.pop()
+        if begin >= end:
+            continue
+        first = FirstPass(settings, evidence.part(begin, end))
+        if known == "turns":
+            first.run()
+            change = None
+        else:
+            change = first.run_to_change(known)
+        if change is None:
+            yield _Part(begin, first, has_rate=known != "turns" and first.is_long(size))
+            continue
+        other = replace(settings, rate=change.rate, skew=0.0)
+        if not change.at:
+            left.append((begin, end, other, "found"))
+            continue
+        # Chunks of another rate must not spoil a line.
+        before = max(begin + change.at - change.near, begin)
+        behind = min(begin + change.at + change.near, end)
+        left.append((behind, end, other, "cut"))
+        left.append((before, behind, settings, "turns"))
+        left.append((begin, before, settings, "cut"))
 
-    def run(self, *, until_rate: bool = False) -> bool:
-        """Feed the model; return whether with all, or only until another rate was found."""
-        model, stated = self.model, self.model.rate
-        for i in range(len(self.origins)):
-            before = model.pace.given_up
-            self.stamps.append(self._evidence.push(model, i))
-            if until_rate and model.rate != stated:
-                return False
-            self.origins[i], self.seconds[i] = model.origin or 0, model.seconds
-            self.paced[i] = not (before or model.pace.given_up)
-        return True
 
-    def backdate_verdicts(self) -> None:
-        """Mark the chunks before each verdict that there is no clock, as far as it is likely."""
-        arrival, paced, resumed = self._evidence.arrival, self.paced, 0
-        for at in (np.flatnonzero(np.diff(paced)) + 1).tolist():
-            if paced[at]:
-                resumed = at
-            else:
-                since = int(np.searchsorted(arrival, arrival[at] - _BEFORE_VERDICT))
-                paced[max(since, resumed) : at] = False
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Chunks of one rate."""
+
+    begin: int
+    """Number of the first one."""
+    first: FirstPass
+    has_rate: bool
+    """Whether they show their rate; else their times are those of arrival."""
+
+    def result(self) -> CorrectedTimes:
+        """Return their times, from past and future."""
+        first = self.first
+        # Without a clock of the device the future says nothing about a chunk.
+        if first.model.origin is None:
+            return first.result()
+        first.backdate_verdicts()
+        if not self.has_rate:
+            first.paced[:] = False
+        times = _Times(first)
+        times.backdate([event for stamp in first.stamps for event in stamp.events])
+        return times.result()
 
 
 def _scatter(x: NDArray[np.float64], late: NDArray[np.float64]) -> float:
@@ -187,8 +173,9 @@ def _scatter(x: NDArray[np.float64], late: NDArray[np.float64]) -> float:
 class _Times:
     """Device times as found online, and their corrections."""
 
-    def __init__(self, settings: ClockSettings, evidence: Evidence, first: _FirstPass) -> None:
-        self._settings, self._evidence, self._model = settings, evidence, first.model
+    def __init__(self, first: FirstPass) -> None:
+        self._settings, self._evidence, self._model = first.settings, first.evidence, first.model
+        evidence = first.evidence
         self._stamps, self._paced = first.stamps, first.paced
         self._origin = int(evidence.arrival[0])
         # The device's zero differs from restart to restart; here all times have one zero.
@@ -264,6 +251,9 @@ class _Times:
             # Where arrivals contradict the second pass, the first one is better.
             if impossible.mean() > _MAX_IMPOSSIBLE:
                 times[part], widths[part] = self._live(part)
+            plain, width = self._by_arrival(part)
+            if np.median(widths[part]) > _WIDER * np.median(width):
+                times[part], widths[part] = plain, width
             places = [(c.at + begin, c.unit is None) for c in candidates]
             sized += zip(places, steps, strict=True)
         self._resize(dict(sized))

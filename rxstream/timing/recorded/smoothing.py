@@ -419,7 +419,7 @@ def _line(x: Floats, offset: Floats, sure: Flags, scales: Scales) -> tuple[Float
     # Half of the bend of the first pass: the window looks both ways.
     width += scales.wander * min(scales.span, float(np.ptp(x))) ** 2 / 16
     knots, heights = np.array([[window.knot, window.at_knot] for window in windows]).T
-    if scales.bent:
+    if scales.bent or _bends(windows, scales.max_turn):
         apart = np.abs(lowest - np.interp(xs, knots, heights) + bias)
         width = max(width, _BENT_WIDTH * float(np.quantile(apart, _BENT_PART)))
     line = scales.slope * (x - begin) + np.interp(x, knots, heights) - bias

@@ -1,0 +1,94 @@
+"""Where the arrivals of a recording leave one line for another."""
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Turn", "turn_of"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+# Blocks of chunks whose lowest arrivals are looked at, and how many each line has at least. (trial)
+_BLOCKS, _MIN_SIDE = 64, 4
+# Two lines leave so many times less of the squared distances than one. (trial)
+_BETTER = 2.0
+# Root of the mean square of the distances from two lines that are firm, in usual ranges of the
+# arrivals of a block. (trial)
+_FIRM = 0.1
+# Blocks to both sides of the turn in which its chunk is looked for.
+_NEAR = 2
+# Distances that floats of seconds make [s].
+_ROUNDING = 1e-6
+
+
+class Turn(NamedTuple):
+    """Where one line ends and another begins."""
+
+    at: int
+    """First chunk of the second line."""
+    near: int
+    """Chunks by which that may be wrong."""
+    before: float
+    behind: float
+    """Slopes of the lines."""
+    is_firm: bool
+    """Whether the lowest arrivals lie closer to the lines than the others to the lowest."""
+
+    @property
+    def change(self) -> float:
+        """By how much the slope changes."""
+        return abs(self.behind - self.before)
+
+
+def turn_of(x: Floats, late: Floats) -> Turn | None:
+    """Return where arrivals leave one line for another; None if they keep to one.
+
+    Parameters
+    ----------
+    x
+        Device times ``(n,)`` [s].
+    late
+        Times from there to the arrivals ``(n,)`` [s].
+
+    Examples
+    --------
+    >>> x = np.arange(1000.0)
+    >>> turn_of(x, np.maximum(x - 700, 0) * 0.01).at
+    700
+    """
+    size = len(x)
+    each = max(-(-size // _BLOCKS), 1)
+    lowest = np.lexsort((late, np.arange(size) // each))[::each]
+    sums = _sums(x[lowest], late[lowest])
+    at = np.arange(_MIN_SIDE, len(lowest) - _MIN_SIDE + 1)
+    if not len(at):
+        return None
+    lines = _fit(sums[:, at - 1]), _fit(sums[:, -1:] - sums[:, at - 1])
+    rest = lines[0][0] + lines[1][0]
+    best = int(np.argmin(rest))
+    if _fit(sums[:, -1:])[0][0] < _BETTER * max(rest[best], len(lowest) * _ROUNDING**2):
+        return None
+    # The chunk is that from which the second line is nearer.
+    near = slice(max(at[best] - _NEAR, 0) * each, (at[best] + _NEAR) * each)
+    off = [(late[near] - low[best] - slope[best] * x[near]) ** 2 for _, slope, low in lines]
+    place = int(near.start + np.argmin(np.cumsum(off[0] - off[1]))) + 1
+    (before, behind) = (float(slope[best]) for _, slope, _ in lines)
+    above = late - np.where(np.arange(size) < place, before, behind) * x
+    above = above[: size // each * each].reshape(-1, each)
+    scatter = float(np.median(above.max(axis=1) - above.min(axis=1)))
+    firm = bool(rest[best] < len(lowest) * (_FIRM * scatter) ** 2)
+    return Turn(place, each, before, behind, firm)
+
+
+def _sums(x: Floats, y: Floats) -> Floats:
+    """Return what `_fit` needs of the points up to each ``(6, n)``."""
+    return np.cumsum([np.ones(len(x)), x, y, x * x, x * y, y * y], axis=1)
+
+
+def _fit(sums: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the squared distances from a regression line, its slope, and its height at 0."""
+    n, x, y, xx, xy, yy = sums
+    xx, xy, yy = xx - x * x / n, xy - x * y / n, yy - y * y / n
+    slope = xy / np.maximum(xx, 1e-18)
+    return np.maximum(yy - slope * xy, 0.0), slope, (y - slope * x) / n
