@@ -87,8 +87,8 @@ class ClockModel:
         self._pace = Pace(settings.skew_tol)
         self._detector = EventDetector(settings, self._device, self._floor, self._pace)
         self._wide = _LEAST_WIDTH
-        # Whether the line begins anew though the stream goes on.
-        self._goes_on = False
+        # Device time at which the line begins anew though the stream goes on [s].
+        self._goes_on: float | None = None
         self._lower: LowerBounds | None = None
         self._output = MonotonicStamps(round(settings.path_delay * 1e9))
         self._clockless = rate is None and settings.counter is None
@@ -226,7 +226,7 @@ class ClockModel:
             self._follow_pace(x, since - x)
         if self._pace.by_arrival:
             return self._by_arrival(count, arrival, bounds)
-        half_width = max(half_width, self._wide)
+        half_width = max(half_width, self._wide, device.coarseness)
         if bounds is not None:
             low = (bounds[0] - origin) * 1e-9 - x
             last, half_width = self._middle(x, last, low, offset)
@@ -267,7 +267,7 @@ class ClockModel:
 
         By a fraction ``slow`` the device's own clock was wrong.
         """
-        self._renew = self._goes_on = True
+        self._renew, self._goes_on = True, self._device.seconds
         known = _KNOWN_TOLERANCE if skew else _FOUND_TOLERANCE
         tolerance = max(self._settings.skew_tol, known)
         settings = replace(self._settings, rate=rate, skew=skew, skew_tol=tolerance)
@@ -339,13 +339,13 @@ class ClockModel:
 
     def _restart_pace(self, count: int, arrival: int) -> None:
         """Go on at device time 0, with the same stream or after a restart of the device."""
-        if self._goes_on and self._origin is not None:
-            x = self._device.seconds + count / (self._settings.rate or 1.0)
+        if self._goes_on is not None and self._origin is not None:
+            x = self._goes_on + count / (self._settings.rate or 1.0)
             self._pace.test.follow(x, (arrival - self._origin) * 1e-9 - x)
         else:
             self._pace.restart()
             self._detector.restart()
-        self._goes_on = False
+        self._goes_on = None
 
     def _between(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:
         """Stamp a chunk of a device without any clock: the middle of its bounds."""
