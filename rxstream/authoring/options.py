@@ -146,7 +146,8 @@ def _is_a(value: Any, hint: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_is_a(value, kind) for kind in typing.get_args(hint))
     if origin is Literal:
-        return value in typing.get_args(hint)
+        # not what compares element by element, as an array does
+        return _is_hashable(value) and value in typing.get_args(hint)
     if hint is None or hint is type(None):
         return value is None
     if hint is bool:

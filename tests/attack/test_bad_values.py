@@ -94,6 +94,7 @@ GOOD: dict[str, Any] = {
     "rms.duration": 0.01, "spectrogram.duration": 0.01, "Delay.floor": 0.001,
     "Drops.every": 1.0, "Stalls.every": 1.0, "Stalls.length": 0.1, "Can.channel": "x",
     "Camera.source": 0, "poll.read": None, "poll.name": "x",
+    "Http.url": "http://127.0.0.1:1/", "WebSocket.url": "ws://127.0.0.1:1/", "Mqtt.topics": "t",
     "wav.path": "a.wav", "csv.path": "a.csv", "can_log.path": "a.log", "video.path": "a.avi",
     "callback.function": lambda chunk: None, "callback.name": "x", "Sink.on_next.value": CHUNK,
     "at.t": 25_000_000, "Device.wait.timeout": 0.0, "Sink.wait.timeout": 0.0,

@@ -25,6 +25,7 @@ def other() -> Any:
 
 OPERATORS: dict[str, Callable[[], Any]] = {
     "align": lambda: ops.align(other(), tolerance=0.1),
+    "calibrate": lambda: ops.calibrate(2.0),
     "decimate": lambda: ops.decimate(2),
     "detect_gaps": ops.detect_gaps,
     "fill_gaps": lambda: ops.fill_gaps(0.0),
