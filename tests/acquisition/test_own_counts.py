@@ -43,6 +43,12 @@ class Outcome:
         errors: Times = np.abs(last - self.taken)[self.taken - START > since * SECOND]
         return errors
 
+    def covered(self, since: float) -> float:
+        """Return the share of the errors that the uncertainty holds."""
+        errors = self.errors(since)
+        held = np.array([np.max(chunk.uncertainty) for chunk in self.chunks])[-len(errors) :]
+        return float((errors <= held).mean())
+
 
 def run(
     taken: Times, arrival: Times, rate: float, n: int = 1, *, clock: Any = "own",
@@ -136,6 +142,7 @@ def test_a_coarse_clock_loses_nothing(rate: int, tick: float, seed: int) -> None
     own = ((taken - START + phase) // step * step).tolist()
     found = run(taken, came(taken, 1e-4, seed), float(rate), device_time=own)
     assert (found.lost, found.reasons) == (0, [])
+    assert found.covered(2) > 0.95
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -147,6 +154,7 @@ def test_stamps_that_scatter_lose_nothing(jitter: float, seed: int) -> None:
     own = np.maximum.accumulate(own)
     found = run(taken, came(taken, 1e-4, seed), 100.0, device_time=own.tolist())
     assert (found.lost, found.reasons) == (0, [])
+    assert found.covered(2) > 0.95
 
 
 @pytest.mark.parametrize("clock", ["own", "ticks"])

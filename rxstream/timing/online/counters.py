@@ -113,6 +113,11 @@ class DeviceTime:
         off = abs(self._ticked / self._unit * self.rate - self._counted)
         return off > _OTHER_RATE * self._counted + _ACCUMULATED + 2 * self._losses.tick
 
+    @property
+    def coarseness(self) -> float:
+        """Time by which a stamp of the device's own clock may be off, as the newest show [s]."""
+        return self._losses.scatter / self.rate if self.rate else 0.0
+
     def _begin_counting(self, counter: int | None) -> None:
         self._raw, self.turns = counter, 0
         self._counted = self._ticked = 0  # samples, lost ones included, and units in their time

@@ -19,6 +19,8 @@ _LEARNT = 32
 _WHOLE, _COARSE = 0.75, 0.25
 # Steps that are less than this part of a chunk too short are of a clock that moves.
 _STANDS = -0.5
+# Samples by which an exact clock falls back, at most.
+_EXACT = 0.01
 # Samples that a precise clock must be off in one chunk to show another rate at once.
 _OFF = 0.5
 # Samples, besides the scatter and two ticks, that must have accumulated to show another rate.
@@ -83,6 +85,14 @@ class TickLosses:
         """Whether it is known how coarse the clock is, and how fast."""
         return self._seen >= 0
 
+    @property
+    def scatter(self) -> float:
+        """Samples by which a stamp may be off, as the newest show, beyond what was known before."""
+        if self._seen < 0 or self._coarse <= max(self._known, _EXACT):
+            return 0.0
+        overs = [over for over, _ in self._steps]
+        return max(overs) - min(overs)
+
     def add(self, passed: float, count: int, units: int) -> int:
         """Return the samples lost before the next chunk; negative: so many were not lost after all.
 
@@ -137,6 +147,8 @@ class TickLosses:
             return 0
         self._level -= lost
         self._loss = (lost, 0)
+        over, count = self._steps[-1]
+        self._steps[-1] = over - lost, count
         return lost
 
     def _whole(self, samples: float) -> int:
