@@ -73,12 +73,20 @@ def turn_of(x: Floats, late: Floats) -> Turn | None:
     near = slice(max(at[best] - _NEAR, 0) * each, (at[best] + _NEAR) * each)
     off = [(late[near] - low[best] - slope[best] * x[near]) ** 2 for _, slope, low in lines]
     place = int(near.start + np.argmin(np.cumsum(off[0] - off[1]))) + 1
-    (before, behind) = (float(slope[best]) for _, slope, _ in lines)
-    above = late - np.where(np.arange(size) < place, before, behind) * x
-    above = above[: size // each * each].reshape(-1, each)
-    scatter = float(np.median(above.max(axis=1) - above.min(axis=1)))
-    firm = bool(rest[best] < len(lowest) * (_FIRM * scatter) ** 2)
-    return Turn(place, each, before, behind, firm)
+    # Along a steep line the lowest are the last or the first, not those of the least delay.
+    slopes = [float(line[1][best]) for line in lines]
+    level = late - np.where(np.arange(size) < place, slopes[0], slopes[1]) * x
+    blocks: Floats = level[: size // each * each].reshape(-1, each)
+    scatter = float(np.median(blocks.max(axis=1) - blocks.min(axis=1)))
+    square = 0.0
+    for k, side in enumerate((slice(0, place // each), slice(-(-place // each), len(blocks)))):
+        lows = blocks[side].argmin(axis=1) + np.arange(len(blocks))[side] * each
+        if len(lows) < _MIN_SIDE - 1:
+            continue
+        squares, more, _ = _fit(_sums(x[lows], level[lows])[:, -1:])
+        slopes[k] += float(more[0])
+        square = max(square, float(squares[0]) / len(lows))
+    return Turn(place, each, slopes[0], slopes[1], square < (_FIRM * scatter) ** 2)
 
 
 def _sums(x: Floats, y: Floats) -> Floats:
