@@ -218,7 +218,7 @@ class EventDetector:
         # are surer than a loss of any size. What is left is a longer delay.
         if self._device.numbered:
             self._rise(run, x)
-        elif not self._pace.losses:
+        elif not self._pace.losses and not self._is_step(run):
             # As long as nothing is known of the pace, the run may be a loss yet.
             if self._pace.test.verdict != "unknown":
                 floor.loss_test.forget()
@@ -236,6 +236,13 @@ class EventDetector:
         else:
             self._rise(run, x)
         return False
+
+    def _is_step(self, run: LateRun) -> bool:
+        """Whether chunks keep to a likely line, but for one step where the late ones begin."""
+        test, since = self._pace.test, run.points[0][0]
+        if test.verdict == "unknown" or run.lowest <= self._floor.line.scale:
+            return False
+        return len(run.points) < MAX_RUN and test.steady_but_for(since, run.lowest)
 
     def _lose_or_rise(self, run: LateRun, x: float) -> None:
         """Act on a run that may be a loss of any size, once its size is known."""

@@ -68,6 +68,8 @@ _SURELY_GROWN, _SURELY_BENT = 2.0, 0.8
 # The quartile of distances that is compared: with the median, steps in every fifth block would not
 # show.
 _QUARTILE = 0.75
+# A step that is a whole number of chunks, to this part of one, is a loss most likely. (trial)
+_FOLD = 0.15
 # Scatter of arrivals: this quantile of their excess, and the width of a bin of the histogram.
 _SCATTER, _BIN = 0.98, 1.19
 # Units without which the excess over the lowest says nothing, and what is taken before: so many
@@ -164,9 +166,20 @@ class WanderTest:
 
         A loop that is held up is late for good as well: its other chunks show that it wanders.
         """
-        moved = _shift(since + self._x, lost)
-        points = [moved(point) for point in zip(self._ats, self._lows, strict=True)]
-        if len(points) < _MIN_POINTS or _von_neumann(points) < _BENT:
+        points, chunk = list(zip(self._ats, self._lows, strict=True)), self._step
+        after = [(x + lost, late - lost) for x, late in points]
+        begin = sum(x < since + self._x for x, _ in points)
+        # the lowest of a block may lie on either side; there may be other losses
+        return len(points) >= _MIN_POINTS and any(
+            self._is_likely(
+                _without_losses(points[:first], chunk) + _without_losses(after[first:], chunk)
+            )
+            for first in range(max(begin - 1, 0), begin + 2)
+        )
+
+    def _is_likely(self, points: list[Point]) -> bool:
+        """Whether points keep to a line that a clock may have."""
+        if _von_neumann(points) < _BENT:
             return False
         slope = abs(_slope(points))
         return slope < self._likely or slope * _span(points) < _SHOWN * self._noise
@@ -272,7 +285,7 @@ class WanderTest:
         self._size *= 2
 
     def _judge(self) -> None:
-        points = list(zip(self._ats, self._lows, strict=True))
+        points = _without_losses(list(zip(self._ats, self._lows, strict=True)), self._step)
         size, half = len(points), len(points) // 2
         span, single = _span(points), self._noise
         self.slope = slope = _slope(points)
@@ -306,13 +319,33 @@ class WanderTest:
         if self.passed < _DOUBT_SECONDS:
             return self.sure_slope and slope > max(_STEEP, self._likely)
         limit = _NOISE if self.doubtful else _WALK
-        walks = self.units >= _MIN_POINTS and _von_neumann(list(self._near)) < limit
+        walks = (
+            self.units >= _MIN_POINTS
+            and _von_neumann(_without_losses(list(self._near), self._step)) < limit
+        )
         return walks or self.tilted
 
 
 def _shift(since: float, lost: float) -> Callable[[Point], Point]:
     """Return what takes the points since a time for late by a loss, both [s]."""
     return lambda point: point if point[0] < since else (point[0] + lost, point[1] - lost)
+
+
+def _without_losses(points: list[Point], chunk: float) -> list[Point]:
+    """Return points without steps by whole chunks [s], which losses make.
+
+    Where most points are such steps apart, another rate has made them.
+    """
+    steps = [after[1] - before[1] for before, after in pairwise(points)]
+    if not steps or sorted(map(abs, steps))[len(steps) // 2] > _FOLD * chunk:
+        return points
+    out, lost = points[:1], 0.0
+    for (x, late), step in zip(points[1:], steps, strict=True):
+        chunks = round(step / chunk)
+        if chunks and abs(step - chunks * chunk) < _FOLD * chunk:
+            lost += chunks * chunk
+        out.append((x, late - lost))
+    return out
 
 
 def _span(points: list[Point]) -> float:
