@@ -236,6 +236,7 @@ class ClockModel:
     def _follow_pace(self, x: float, late: float) -> None:
         """Add a chunk at ``x`` [s] that came ``late`` [s] to the test of the rate; act on it."""
         pace, rate = self._pace, self._settings.rate or 1.0
+        pace.test.clocked = self._stamped or self._settings.counter is not None
         if not pace.add(x, late):
             return
         change = pace.decide()

@@ -92,6 +92,8 @@ class WanderTest:
     ----------
     verdict
         ``"unknown"`` as long as there are few chunks.
+    clocked
+        Whether device time is that of a clock of the device, which knows of losses.
     doubtful
         Whether few chunks look like a random walk, or like another rate than the stated one.
     slope
@@ -113,12 +115,12 @@ class WanderTest:
     __slots__ = (
         "_ats", "_begun", "_block", "_excess", "_in_block", "_last", "_likely", "_lowest", "_lows",
         "_near", "_offs", "_single", "_size", "_step", "_unit", "_until", "_x", "_y", "bent",
-        "doubtful", "passed", "ratio", "slope", "sure_slope", "surely_bent", "tilted",
+        "clocked", "doubtful", "passed", "ratio", "slope", "sure_slope", "surely_bent", "tilted",
         "units", "verdict",
     )  # fmt: skip
 
     def __init__(self, likely: float = _LIKELY_SLOPE) -> None:
-        self._likely = likely
+        self._likely, self.clocked = likely, False
         self.verdict: Verdict = "unknown"
         self.slope = self._step = 0.0
         self._excess = DelayHistogram()
@@ -166,16 +168,35 @@ class WanderTest:
 
         A loop that is held up is late for good as well: its other chunks show that it wanders.
         """
-        points, chunk = list(zip(self._ats, self._lows, strict=True)), self._step
+        points = list(zip(self._ats, self._lows, strict=True))
         after = [(x + lost, late - lost) for x, late in points]
         begin = sum(x < since + self._x for x, _ in points)
         # the lowest of a block may lie on either side; there may be other losses
         return len(points) >= _MIN_POINTS and any(
             self._is_likely(
-                _without_losses(points[:first], chunk) + _without_losses(after[first:], chunk)
+                self._without_losses(points[:first]) + self._without_losses(after[first:])
             )
             for first in range(max(begin - 1, 0), begin + 2)
         )
+
+    def _without_losses(self, points: list[Point]) -> list[Point]:
+        """Return points without steps by whole chunks, which losses make.
+
+        Where most points are such steps apart, another rate has made them.
+        """
+        chunk = self._step
+        steps = [after[1] - before[1] for before, after in pairwise(points)]
+        if self.clocked or not steps:
+            return points
+        if sorted(map(abs, steps))[len(steps) // 2] > _FOLD * chunk:
+            return points
+        out, lost = points[:1], 0.0
+        for (x, late), step in zip(points[1:], steps, strict=True):
+            chunks = round(step / chunk)
+            if chunks and abs(step - chunks * chunk) < _FOLD * chunk:
+                lost += chunks * chunk
+            out.append((x, late - lost))
+        return out
 
     def _is_likely(self, points: list[Point]) -> bool:
         """Whether points keep to a line that a clock may have."""
@@ -285,7 +306,7 @@ class WanderTest:
         self._size *= 2
 
     def _judge(self) -> None:
-        points = _without_losses(list(zip(self._ats, self._lows, strict=True)), self._step)
+        points = self._without_losses(list(zip(self._ats, self._lows, strict=True)))
         size, half = len(points), len(points) // 2
         span, single = _span(points), self._noise
         self.slope = slope = _slope(points)
@@ -321,7 +342,7 @@ class WanderTest:
         limit = _NOISE if self.doubtful else _WALK
         walks = (
             self.units >= _MIN_POINTS
-            and _von_neumann(_without_losses(list(self._near), self._step)) < limit
+            and _von_neumann(self._without_losses(list(self._near))) < limit
         )
         return walks or self.tilted
 
@@ -329,23 +350,6 @@ class WanderTest:
 def _shift(since: float, lost: float) -> Callable[[Point], Point]:
     """Return what takes the points since a time for late by a loss, both [s]."""
     return lambda point: point if point[0] < since else (point[0] + lost, point[1] - lost)
-
-
-def _without_losses(points: list[Point], chunk: float) -> list[Point]:
-    """Return points without steps by whole chunks [s], which losses make.
-
-    Where most points are such steps apart, another rate has made them.
-    """
-    steps = [after[1] - before[1] for before, after in pairwise(points)]
-    if not steps or sorted(map(abs, steps))[len(steps) // 2] > _FOLD * chunk:
-        return points
-    out, lost = points[:1], 0.0
-    for (x, late), step in zip(points[1:], steps, strict=True):
-        chunks = round(step / chunk)
-        if chunks and abs(step - chunks * chunk) < _FOLD * chunk:
-            lost += chunks * chunk
-        out.append((x, late - lost))
-    return out
 
 
 def _span(points: list[Point]) -> float:
