@@ -38,7 +38,7 @@ from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.losses import MAX_RUN, LateRun
-from rxstream.timing.online.pace import Pace, PaceChange
+from rxstream.timing.online.pace import Pace
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, EventKind
 from rxstream.timing.tangent import likeliest_step, lower_hull, tangent
@@ -136,7 +136,7 @@ class EventDetector:
         new.lost, new.reason, new.events = self.lost, self.reason, self.events
         return new
 
-    def note_pace(self, kind: PaceChange, rate: float, stated: float) -> None:
+    def note_pace(self, kind: EventKind, rate: float, stated: float) -> None:
         """Report what was found of the rate [Hz]."""
         at = self._chunk
         self.events += (ClockEvent(kind, at, at, None, 0, rate=rate, stated=stated),)
@@ -224,11 +224,14 @@ class EventDetector:
                 floor.loss_test.forget()
                 if run.lowest > floor.line.scale:
                     self._pace.contradict()
-        elif run.lowest < self._least_outage() and self._is_drift(run):
-            self._drift(run, x)
         elif run.lowest >= self._least_outage():
             self.restart(run.chunk, run.lowest)
             return True
+        elif self._pace.leaves_line(run.points[0][0], run.lowest):
+            floor.loss_test.forget()
+            self._pace.contradict()
+        elif self._is_drift(run):
+            self._drift(run, x)
         elif quantum is not None and run.quanta and rule != "latency":
             self._lose(run, run.quanta * quantum)
         elif rule == "gap" or (rule == "auto" and quantum is None):
@@ -240,7 +243,12 @@ class EventDetector:
     def _is_step(self, run: LateRun) -> bool:
         """Whether chunks keep to a likely line, but for one step where the late ones begin."""
         test, since = self._pace.test, run.points[0][0]
-        if test.verdict == "unknown" or run.lowest <= self._floor.line.scale:
+        # What spoke against the stated rate once may do so again.
+        if (
+            test.verdict == "unknown"
+            or not self._pace.trusted
+            or run.lowest <= self._floor.line.scale
+        ):
             return False
         return len(run.points) < MAX_RUN and test.steady_but_for(since, run.lowest)
 
@@ -396,6 +404,7 @@ class EventDetector:
             else:
                 latency_step.end()
             self._pace.take_back()
+            self._pace.fall()
             self._note("latency", self._chunk, None, excess)
 
     def _lose(self, run: LateRun, lost: float) -> None:

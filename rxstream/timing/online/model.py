@@ -252,8 +252,12 @@ class ClockModel:
             self._begin_line(found, 0.0, slow)
         elif change == "steady":
             self._begin_line(rate, pace.test.slope)
+        elif change == "line":
+            self._begin_line(rate, 0.0)
+            return
         # where the device's own clock is wrong its samples may come as stated
-        if change != "rate" or is_another_rate(found, self._stated):
+        own = not self._device.counts_samples
+        if change != "rate" or not own or is_another_rate(found, self._stated):
             self._detector.note_pace(change, found, self._stated)
 
     def _retune(self, found: float) -> None:

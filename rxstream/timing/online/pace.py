@@ -16,25 +16,27 @@
     * 2 min after the second time, and so on
 
 What speaks against a line, besides arrivals that wander: the delay rises twice within 100 s, or
-once where the arrivals are restless; or late chunks that cannot be a loss.
+once where the arrivals are restless; or late chunks that cannot be a loss. Where a line has been
+proven, it is another one most likely: times are by arrival for 128 chunks, then of a line of the
+rate that these show ("rate"), or there is none ("unsteady").
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Literal, TypeAlias
 
-from rxstream.timing.online.wander import WanderTest
+from rxstream.timing.online.wander import LIKELY_SLOPE, WanderTest
 
 __all__ = ["Pace", "PaceChange"]
 
-PaceChange: TypeAlias = Literal["rate", "steady", "unsteady"]
+PaceChange: TypeAlias = Literal["line", "rate", "steady", "unsteady"]
 
 # A slope beyond which the line is begun anew with another rate, and one which is no rate of this
 # device at all. Up to the first the line follows by itself.
 _OTHER_RATE, _NO_RATE = 0.01, 0.2
-# A slope beyond which late chunks are no losses until the line is proven: a clock that was stated
-# wrong by this much may be none.
-_UNLIKELY = 1e-3
-# The same in units of the settings' tolerance, where that is larger.
+# A slope that a clock may have unannounced, in units of the settings' tolerance, where that is
+# larger than `LIKELY_SLOPE`. Beyond it late chunks are no losses until the line is proven: a clock
+# that was stated wrong by so much may be none.
 _TOLERATED = 2
 # A slope beyond which blocks are taken to wander: no crystal is that far off. (trial)
 _SUSPECT = 5.1e-4
@@ -45,11 +47,18 @@ _PROVEN, _PROVEN_RATIO = 1024, 0.2
 _RESTLESS, _BENT_RESTLESS = 0.55, 0.25
 # The delay may move once in this time [s].
 _MOVES, _MOVES_IN = 2, 100.0
+# It may fall so often: delays that are thin at the floor come nearer to it now and then.
+_FALLS = 3
 # Ratio of the scales that takes a line back, and the time it must have been given up [s]; this is
 # doubled each time.
 _CALM, _WAIT = 0.4, 60.0
-# Half width of the interval where blocks wander, in their largest distance from the line. (trial)
-_BENT_WIDTH = 2.5
+# A clock that gets another rate has had its line for `_WAIT`, and has been proven so lately [s].
+_LATELY = 30.0
+# Units that show another line.
+_KNOWN_AGAIN = 128
+# Half width of the interval where blocks wander, in their largest distance from the line, and in
+# that by which the newest ones have left it. (trial)
+_BENT_WIDTH, _RISEN_WIDTH = 2.5, 2.0
 
 
 class Pace:
@@ -75,15 +84,20 @@ class Pace:
     """
 
     __slots__ = (
-        "_contradicted", "_likely", "_moves", "_until", "_wait", "by_arrival", "given_up", "losses",
-        "test", "trusted",
+        "_anew", "_contradicted", "_falls", "_likely", "_moves", "_proven_at", "_until", "_wait",
+        "by_arrival", "given_up", "losses", "test", "trusted",
     )  # fmt: skip
 
     def __init__(self, skew_tol: float) -> None:
-        self._likely = max(_UNLIKELY, _TOLERATED * skew_tol)
+        self._likely = max(LIKELY_SLOPE, _TOLERATED * skew_tol)
         self.test = WanderTest(self._likely)
         self.by_arrival = self.given_up = self.losses = self._contradicted = False
+        # Whether the line was left, so that the arrivals must show a new one.
+        self._anew = False
+        # When a line was proven last: what contradicts it soon after is another one [s].
+        self._proven_at = -inf
         self._moves: list[float] = []
+        self._falls: list[float] = []
         self._wait, self._until = _WAIT, 0.0
         # Until the stated rate is found wrong, or no clock at all.
         self.trusted = True
@@ -93,18 +107,40 @@ class Pace:
         """Whether arrivals keep to the line less well than those of clocks do."""
         return self.test.ratio > (_BENT_RESTLESS if self.test.surely_bent else _RESTLESS)
 
+    @property
+    def _proven(self) -> bool:
+        now = self.test.passed
+        return now > _WAIT and now - self._proven_at < _LATELY
+
     def restart(self) -> None:
         """Begin with new points; what is known of the stream stays."""
         self.test.restart()
         self._moves.clear()
+        self._falls.clear()
+        self._proven_at = -inf
         self._until = self._wait if self.given_up else 0.0
 
     def retune(self) -> None:
         """Begin with another rate."""
         self.test = WanderTest(self._likely)
         self._moves.clear()
+        self._falls.clear()
         self.by_arrival, self.given_up, self.losses = True, False, False
-        self.trusted = False
+        self.trusted = self._anew = False
+        self._proven_at = -inf
+
+    def contradict(self) -> None:
+        """Note what no clock of a steady rate does.
+
+        One that kept to a line for long may have got another rate: times are those of arrival until
+        it is known what came after.
+        """
+        if self._proven and not self.given_up:
+            self.retune()
+            self._anew = True
+        elif not self.given_up:
+            self._contradicted = True
+            self._moves.clear()
 
     def move(self) -> None:
         """Note that the delay has moved for good."""
@@ -112,6 +148,14 @@ class Pace:
         self._moves = [moved for moved in self._moves if now - moved < _MOVES_IN]
         self._moves.append(now)
         if len(self._moves) >= _MOVES or self.restless:
+            self.contradict()
+
+    def fall(self) -> None:
+        """Note that the delay has fallen below all before: by a faster clock it does often."""
+        now = self.test.passed
+        self._falls = [fell for fell in self._falls if now - fell < _MOVES_IN]
+        self._falls.append(now)
+        if len(self._falls) > _FALLS and self._proven:
             self.contradict()
 
     def explain(self, since: float | None, lost: float) -> None:
@@ -127,11 +171,6 @@ class Pace:
         if self._moves:
             self._moves.pop()
 
-    def contradict(self) -> None:
-        """Note what no clock does."""
-        self._contradicted = True
-        self._moves.clear()
-
     def add(self, x: float, late: float) -> bool:
         """Add a chunk at device time ``x`` that came ``late`` after it [s].
 
@@ -142,12 +181,17 @@ class Pace:
         """
         return self.test.add(x, late) or self._contradicted
 
+    def leaves_line(self, since: float, lost: float) -> bool:
+        """Whether a clock has ceased to keep to its line, though it may have lost something [s]."""
+        return self._proven and self.test.walks(since, lost)
+
     def half_width(self, floor: Callable[[float], float]) -> float:
-        """Return what the wandering of the blocks adds to the uncertainty of the floor [s]."""
+        """Return the uncertainty of the floor as far as blocks wander, or have left it [s]."""
         test = self.test
-        suspect = max(_SUSPECT, self._likely - _UNLIKELY)
+        suspect = max(_SUSPECT, self._likely - LIKELY_SLOPE)
         wanders = test.bent or (abs(test.slope) > suspect if test.firm else test.tilted)
-        return _BENT_WIDTH * test.farthest(floor) if wanders else 0.0
+        risen = _RISEN_WIDTH * test.risen(floor)
+        return max(risen, _BENT_WIDTH * test.farthest(floor)) if wanders else risen
 
     def decide(self) -> PaceChange | None:
         """Look at what is known now; return what has to be done and reported."""
@@ -158,21 +202,29 @@ class Pace:
             if known:
                 test.verdict = "wanders"
         if not known:
-            self.by_arrival = test.doubtful
+            self.by_arrival = self._anew or test.doubtful
             return None
         if not test.firm and not self.given_up:
             return None
         if test.verdict == "wanders" or slope > _NO_RATE:
             return self._give_up()
-        if self.given_up and (test.passed < self._until or test.ratio > _CALM):
+        calm = test.ratio < _CALM and not test.bent
+        if self.given_up and (test.passed < self._until or not calm):
+            return None
+        if self._anew and test.units < _KNOWN_AGAIN:
             return None
         if slope > _OTHER_RATE:
             if test.sure_slope:
                 return "rate"
             self.by_arrival, self.losses = True, False
             return None
+        if self._anew:
+            self.by_arrival = self._anew = False
+            return "rate" if slope > self._likely else "line"
         back, self.given_up, self.by_arrival = self.given_up, False, False
         proven = test.units > _PROVEN and test.ratio < _PROVEN_RATIO and not test.bent
+        if proven:
+            self._proven_at = test.passed
         self.losses = proven or (slope < self._likely and self.trusted)
         return "steady" if back else None
 
@@ -181,7 +233,8 @@ class Pace:
             return None
         self.given_up = self.by_arrival = True
         self.losses = False
-        self.trusted = False
+        self.trusted = self._anew = False
+        self._proven_at = -inf
         self._wait *= 2
         self._until = self.test.passed + self._wait / 2
         return "unsteady"

@@ -127,3 +127,61 @@ def test_a_loop_that_is_held_up_in_the_first_seconds_loses_nothing():
         steps[rng.random(n) < 0.5 / rate] += 0.03
         found = correct_arrays(1, arrivals(np.cumsum(steps), rng, 1e-9), rate)
         assert "gap" not in kinds(found)
+
+
+def test_a_line_that_is_taken_back_goes_on_in_time():
+    """What the test of the rate saw before a line is taken back, and after, is one stream."""
+    rng = np.random.default_rng(9)
+    loop = np.cumsum(0.01 + rng.exponential(1e-3, 3000))
+    clock = loop[-1] + np.arange(1, 12_001) * 0.01
+    again = clock[-1] + np.cumsum(0.01 + rng.exponential(1e-3, 6000))
+    came = arrivals(np.concatenate((loop, clock, again)), rng, 1e-5)
+    model, seen = ClockModel(ClockSettings(rate=100.0)), []
+    for arrival in came.tolist():
+        stamp = model.push(1, arrival)
+        seen += [event.kind for event in stamp.events]
+        assert stamp.state != "arrival" or stamp.uncertainty < 0.2 * S
+    assert seen == ["unsteady", "steady", "unsteady"]
+
+
+@pytest.mark.parametrize("mean", [1e-4, 3e-4, 1e-3])
+def test_a_clock_that_becomes_a_loop_loses_nothing(mean):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        clock = np.arange(1, 6001) * 0.01
+        loop = clock[-1] + np.cumsum(0.01 + rng.exponential(mean, 4000))
+        came = arrivals(np.concatenate((clock, loop)), rng, 1e-5)
+        found = kinds(correct_arrays(1, came, 100.0, online=True))
+        assert "gap" not in found
+        assert found[-1] == "unsteady"
+
+
+@pytest.mark.parametrize(("period", "spread"), [(1.0, 5e-4), (0.2, 1e-4)])
+def test_the_uncertainty_grows_where_arrivals_leave_the_line(period, spread):
+    """Turns that are nearly alike pass for a clock, as far as delays of 2 ms let it be seen."""
+    covered = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        taken = np.cumsum(period + spread * rng.standard_normal(round(130 / period)))
+        found = correct_arrays(1, arrivals(taken, rng, 2e-3), 1 / period, online=True)
+        error = np.abs(found.last - 100 * S - taken * S)[20:]
+        covered.append(np.mean(error <= found.uncertainty[20:]))
+    assert np.mean(covered) > 0.84 + 0.05 * (period == 1.0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "by"), [(200, 0.5), (200, 0.98), (200, 1.01), (100, 0.985), (25, 1.04)]
+)
+def test_a_clock_that_gets_another_rate_is_followed_and_loses_hardly_anything(rate, by):
+    periods = np.full(rate * 210, 1 / rate)
+    periods[rate * 90 :] /= by
+    taken = np.cumsum(periods)
+    came = arrivals(taken, np.random.default_rng(0), 0.05 / rate)
+    found = correct_arrays(1, came, float(rate), online=True)
+    lost = sum(event.samples or 0 for event in found.events if event.kind == "gap")
+    assert lost <= 0.05 * rate
+    assert kinds(found).count("latency") <= 4
+    assert kinds(found)[-1] == ("unsteady" if by == 0.5 else "rate")
+    error = np.abs(found.last - 100 * S - taken * S)[rate * 10 :]
+    plain = (came - 100 * S - taken * S)[rate * 10 :]
+    assert np.quantile(error, 0.95) <= (1.1 if by == 0.5 else 0.2) * np.quantile(plain, 0.95)

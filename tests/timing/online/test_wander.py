@@ -108,3 +108,15 @@ def test_scatter_is_over_the_lowest_of_the_last_units(slope):
     lowest = np.array([(late - slope * x)[max(k - 64, 0) : k + 1].min() for k in range(4000)])
     excess = (late - slope * x - lowest)[9:]
     assert np.quantile(excess, 0.95) < scatter < 2 * np.quantile(excess, 0.98)
+
+
+def test_newest_blocks_show_that_arrivals_have_left_a_line():
+    rng = np.random.default_rng(3)
+    x = np.arange(2000) / 20
+    late = rng.exponential(1e-3, 2000)
+    level = fed(x, late).risen(lambda _: 0.0)
+    assert level < 5e-4
+    risen = fed(x, late + 0.02 * (x > 85)).risen(lambda _: 0.0)
+    assert risen == pytest.approx(0.02, abs=1e-3)
+    # where it has been so for long, it is the line that is lower
+    assert fed(x, late + 0.02).risen(lambda _: 0.0) < 5e-4
