@@ -8,7 +8,7 @@ from typing import Any
 
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.gate import Gate
-from rxstream.authoring.phases import explain
+from rxstream.authoring.phases import explain, explain_leaving, never_open
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import DeviceError, EndOfStream, ParameterError, RxStreamError
 
@@ -149,21 +149,16 @@ class _Run:
         try:
             first = await anext(values)
         except StopAsyncIteration:
-            msg = f"{self._name}: it has ended without a yield; yield once the device is open"
-            self._error = ParameterError(msg)
+            self._error = never_open(self._name)
         except Exception as error:  # noqa: BLE001 - it is raised where the device is opened
             self._error = explain(self._name, error, opening=True, requires=self._requires)
         else:
-            if first is None or isinstance(first, StreamInfo):
-                if first is not None:
-                    self._learnt = first
-                    self._gate.learn(first)
+            try:
+                self._learnt = self._gate.begin(first)
+            except ParameterError as error:
+                self._error = error
+            else:
                 return True
-            msg = (
-                f"{self._name}: its first yield gives a value; the first one says that the device "
-                "is open: a bare yield, or yield StreamInfo(...)"
-            )
-            self._error = ParameterError(msg)
         return False
 
     async def _pass_all(self, values: AsyncGenerator[Any, None]) -> None:
@@ -203,11 +198,7 @@ class _Run:
         try:
             await values.aclose()
         except RuntimeError as error:
-            # as Python says "async generator ignored GeneratorExit"
-            if "GeneratorExit" not in str(error):
+            explained = explain_leaving(self._name, error, "async with")
+            if explained is None:
                 raise
-            msg = (
-                f"{self._name}: it yields after it was closed; close the driver by `async with` or "
-                "`finally`, and let GeneratorExit pass"
-            )
-            raise DeviceError(msg) from error
+            raise explained from error

@@ -7,7 +7,7 @@ from typing import Any
 from rxstream.acquisition.source import Emit, Fail
 from rxstream.authoring.samples import Samples
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.errors import RxStreamError
+from rxstream.errors import ParameterError, RxStreamError
 
 __all__ = ["Gate"]
 
@@ -42,9 +42,24 @@ class Gate:
         """Description of the stream."""
         return self._samples.info
 
-    def learn(self, info: StreamInfo) -> None:
-        """Take the description that is known now that the device is open."""
-        self._samples = Samples(info)
+    def begin(self, first: Any) -> StreamInfo | None:
+        """Take what the first ``yield`` of an author gave, and return the description in it.
+
+        Raises
+        ------
+        ParameterError
+            If it is a value.
+        """
+        if isinstance(first, StreamInfo):
+            self._samples = Samples(first)
+            return first
+        if first is None:
+            return None
+        msg = (
+            f"{self.info.name}: its first yield gives a value; the first one says that the device "
+            "is open: a bare yield, or yield StreamInfo(...)"
+        )
+        raise ParameterError(msg)
 
     def reading(self, value: Any) -> Reading:
         """Return what an author gave as a reading; None is a heartbeat.

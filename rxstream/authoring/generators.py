@@ -7,7 +7,7 @@ from typing import Any, cast
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.gate import Gate
-from rxstream.authoring.phases import explain
+from rxstream.authoring.phases import explain, explain_leaving, never_open
 from rxstream.data.clock import Duration
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import DeviceError, EndOfStream, ParameterError, RxStreamError
@@ -98,20 +98,14 @@ class _Run:
         try:
             first = next(self._values)
         except StopIteration:
-            msg = f"{self._name}: it has ended without a yield; yield once the device is open"
-            raise ParameterError(msg) from None
+            raise never_open(self._name) from None
         except Exception as error:
             raise explain(self._name, error, opening=True, requires=self._requires) from error
-        if first is None or isinstance(first, StreamInfo):
-            if first is not None:
-                self._gate.learn(first)
-            return first
-        msg = (
-            f"{self._name}: its first yield gives a value; the first one says that the device is "
-            "open: a bare yield, or yield StreamInfo(...)"
-        )
-        self._reject(ParameterError(msg))
-        raise ParameterError(msg)
+        try:
+            return self._gate.begin(first)
+        except ParameterError as error:
+            self._reject(error)
+            raise
 
     def read(self) -> Reading | None:
         """Return the next reading; raise why there is none."""
@@ -152,14 +146,10 @@ class _Run:
         try:
             self._values.close()
         except RuntimeError as error:
-            # as Python says "generator ignored GeneratorExit"
-            if "GeneratorExit" not in str(error):
+            explained = explain_leaving(self._name, error, "with")
+            if explained is None:
                 raise
-            msg = (
-                f"{self._name}: it yields after it was closed; close the driver by `with` or "
-                "`finally`, and let GeneratorExit pass"
-            )
-            raise DeviceError(msg) from error
+            raise explained from error
         finally:
             self._doing = ""
 

@@ -5,14 +5,16 @@ import errno
 from rxstream.acquisition.driver import wrap_error
 from rxstream.errors import (
     DeviceBusyError,
+    DeviceError,
     DeviceLostError,
     DeviceNotFoundError,
     MissingExtraError,
+    ParameterError,
     RxStreamError,
 )
 from rxstream.printable import error_line
 
-__all__ = ["explain"]
+__all__ = ["explain", "explain_leaving", "never_open"]
 
 # What drivers that lock a port or an address give in their own kinds of OSError.
 _HELD = (errno.EBUSY, errno.EAGAIN, errno.EADDRINUSE)
@@ -64,3 +66,29 @@ def explain(name: str, error: BaseException, *, opening: bool, requires: str = "
     busy = DeviceBusyError(f"{name}: {error_line(error)}; {remedy}")
     busy.__cause__ = error
     return busy
+
+
+def never_open(name: str) -> ParameterError:
+    """Return the error for a generator that has ended before its first ``yield``."""
+    return ParameterError(f"{name}: it has ended without a yield; yield once the device is open")
+
+
+def explain_leaving(name: str, error: RuntimeError, block: str) -> DeviceError | None:
+    """Return an error of ours where a generator has yielded after it was closed; else None.
+
+    Parameters
+    ----------
+    name
+        Name of the stream.
+    error
+        What closing it raised.
+    block
+        What closes a driver in such a generator, e.g. ``with``.
+    """
+    # as Python says "generator ignored GeneratorExit", of one that is async too
+    if "GeneratorExit" not in str(error):
+        return None
+    return DeviceError(
+        f"{name}: it yields after it was closed; close the driver by `{block}` or `finally`, and "
+        "let GeneratorExit pass"
+    )
