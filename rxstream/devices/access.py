@@ -4,10 +4,13 @@ import os
 import ssl
 from pathlib import Path
 
-from rxstream.errors import DeviceNotFoundError, ParameterError
+from rxstream.errors import DeviceBusyError, DeviceError, DeviceNotFoundError, ParameterError
 from rxstream.printable import error_line
 
-__all__ = ["check_secret", "read_secret", "tls_context", "unreachable"]
+__all__ = ["bearer", "check_secret", "read_secret", "refused", "tls_context", "unreachable"]
+
+# Answers of a server of the web that refuses access.
+_FORBIDDEN = (401, 403, 407)
 
 
 def check_secret(where: str, name: str) -> None:
@@ -61,3 +64,17 @@ def unreachable(name: str, server: str, error: BaseException) -> DeviceNotFoundE
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         remedy = "its certificate is not trusted: give ca=, the path of one that is"
     return DeviceNotFoundError(f"{name}: no connection to {server} ({error_line(error)}); {remedy}")
+
+
+def bearer(token: str, name: str) -> dict[str, str]:
+    """Return the header for a token of access, which is ``"env:NAME"`` or ``"file:PATH"``."""
+    return {"Authorization": f"Bearer {read_secret(token, name)}"} if token else {}
+
+
+def refused(
+    name: str, url: str, status: int, remedy: str = "see the path of the url"
+) -> DeviceError:
+    """Return the error for a server of the web that answers by one."""
+    if status in _FORBIDDEN:
+        return DeviceBusyError(f"{name}: {url} refuses access (HTTP {status}); give token=")
+    return DeviceNotFoundError(f"{name}: {url} answers HTTP {status}; {remedy}")

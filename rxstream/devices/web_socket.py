@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rxstream.authoring import DeviceBusyError, DeviceNotFoundError, ParameterError, source
-from rxstream.devices.access import check_secret, read_secret, tls_context, unreachable
+from rxstream.authoring import ParameterError, source
+from rxstream.devices.access import bearer, check_secret, refused, tls_context, unreachable
 from rxstream.devices.messages import MessageDecoder, MessageFormat, Text, checked_form
 from rxstream.optional import import_optional
 from rxstream.printable import shown
@@ -13,9 +13,6 @@ __all__ = ["WebSocket"]
 
 # Normal closure: the server has no more to send.
 _OVER = 1000
-
-# Status of an answer to who may not [HTTP].
-_FORBIDDEN = (401, 403, 407)
 
 
 def _checked(options: Any) -> Mapping[str, Any]:
@@ -88,15 +85,13 @@ def WebSocket(  # noqa: N802 - it becomes a class
     }  # fmt: skip
     if subprotocol:
         options["subprotocols"] = [subprotocol]
-    if token:
-        secret = read_secret(token, "WebSocket: token")
-        options["additional_headers"] = {"Authorization": f"Bearer {secret}"}
+    options["additional_headers"] = bearer(token, "WebSocket: token")
     if url.startswith("wss://"):
         options["ssl"] = tls_context(ca, cert, key)
     try:
         server = client.connect(url, **options)
     except errors.InvalidStatus as error:
-        raise _refused(url, error) from error
+        raise refused("websocket", url, error.response.status_code) from error
     except (OSError, errors.WebSocketException) as error:
         raise unreachable("websocket", url, error) from error
     decoder = MessageDecoder(message, WebSocket(url, message).info)
@@ -113,12 +108,3 @@ def WebSocket(  # noqa: N802 - it becomes a class
                 if error.rcvd is not None and error.rcvd.code == _OVER:
                     return
                 raise
-
-
-def _refused(url: str, error: Any) -> Exception:
-    status = error.response.status_code
-    if status in _FORBIDDEN:
-        msg = f"websocket: {url} refuses access (HTTP {status}); give token="
-        return DeviceBusyError(msg)
-    msg = f"websocket: {url} answers HTTP {status}; see the path of the url"
-    return DeviceNotFoundError(msg)

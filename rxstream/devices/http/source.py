@@ -13,10 +13,10 @@ from rxstream.authoring.async_generators import open_async
 from rxstream.authoring.generators import open_generator
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.access import check_secret, read_secret, tls_context, unreachable
+from rxstream.devices.access import bearer, check_secret, refused, tls_context, unreachable
 from rxstream.devices.http.events import EventReader, LineReader
 from rxstream.devices.messages import MessageDecoder, MessageFormat, Text, checked_form
-from rxstream.errors import DeviceBusyError, DeviceNotFoundError, ParameterError
+from rxstream.errors import ParameterError
 from rxstream.optional import import_optional
 from rxstream.printable import shown
 from rxstream.validation import check_choice, is_whole
@@ -32,8 +32,7 @@ _OPEN, _ANSWER = 5.0, 1.5
 # many: a cut cable is seen within 20 s.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 5}
 
-# Status of an answer to who may not [HTTP].
-_FORBIDDEN = (401, 403, 407)
+# Answers from this status on are errors [HTTP].
 _ERROR = 400
 
 
@@ -221,9 +220,7 @@ class Http:
     # -- both ---------------------------------------------------------------------------------
 
     def _headers(self) -> dict[str, str]:
-        if not self.token:
-            return {}
-        return {"Authorization": f"Bearer {read_secret(self.token, 'Http: token')}"}
+        return bearer(self.token, "Http: token")
 
     def _verify(self) -> ssl.SSLContext | bool:
         if self.url.startswith("https://"):
@@ -234,14 +231,10 @@ class Http:
     def _check(self, answer: Any) -> None:
         """Raise the error that an answer is."""
         status = answer.status_code
-        if status in _FORBIDDEN:
-            msg = f"http: {self.url} refuses access (HTTP {status}); give token="
-            raise DeviceBusyError(msg)
         if status >= _ERROR or answer.is_redirect:
             where = answer.headers.get("Location")
-            remedy = f"it has moved to {shown(where)}" if where else "see the path of the url"
-            msg = f"http: {self.url} answers HTTP {status}; {remedy}"
-            raise DeviceNotFoundError(msg)
+            moved = {"remedy": f"it has moved to {shown(where)}"} if where else {}
+            raise refused("http", self.url, status, **moved)
 
 
 def _has_end(answer: Any) -> bool:
