@@ -59,16 +59,27 @@ class Job(NamedTuple):
         """Return the figures, or why there are none."""
         if self.constant is None:
             return _run(self.seeds, self.streams)
-        module = import_module(f"rxstream.timing.online.{self.constant.module}")
-        shipped = dict(vars(module))
-        setattr(module, self.constant.name, changed(self.constant.value, self.factor))
-        _derive(module, self.constant.module)
+        value = changed(self.constant.value, self.factor)
+        shipped = [(module, dict(vars(module))) for module in _holders(self.constant)]
+        for module, _ in shipped:
+            setattr(module, self.constant.name, value)
+        _derive(shipped[0][0], self.constant.module)
         try:
             return _run(self.seeds, self.streams)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             return f"fails: {type(error).__name__}"
         finally:
-            vars(module).update(shipped)
+            for module, names in shipped:
+                vars(module).update(names)
+
+
+def _holders(constant: Constant) -> list[ModuleType]:
+    """Return the module of a constant, and those that import it."""
+    own = import_module(f"rxstream.timing.online.{constant.module}")
+    others = {one.module for one in _known()} - {constant.module}
+    found = [import_module(f"rxstream.timing.online.{name}") for name in sorted(others)]
+    shared = not constant.name.startswith("_")
+    return [own, *(other for other in found if shared and constant.name in vars(other))]
 
 
 def changed(value: Any, factor: float) -> Any:

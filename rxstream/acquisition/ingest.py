@@ -15,15 +15,12 @@ from rxstream.data.slab_store import SampleCopies
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import ChunkError, DeviceError
 from rxstream.printable import get_logger
+from rxstream.timing.online.counters import is_another_rate
 from rxstream.window.subject import TimeWindowSubject
 
 __all__ = ["Ingest", "named"]
 
 _logger = get_logger(__name__)
-
-# Change of the rate, as a part of it, that the line of the clock model follows by itself: see
-# decision 20.
-_FOLLOWED = 0.01
 
 
 def named(info: StreamInfo, name: str) -> StreamInfo:
@@ -135,7 +132,7 @@ class Ingest:
             f"{before.name}: it came back with a rate of {_hertz(rate)}, which was "
             f"{_hertz(before.rate)}"
         )
-        if rate and before.rate and abs(rate / before.rate - 1) <= _FOLLOWED:
+        if rate and before.rate and not is_another_rate(rate, before.rate):
             self._report(DeviceError(f"{text}; its times follow what is measured"))
             return
         msg = (

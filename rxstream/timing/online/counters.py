@@ -1,6 +1,7 @@
 """Device time: the device's own clock, in whole samples or ticks."""
 
 from rxstream.data.stream_info import DeviceCounter
+from rxstream.timing.online.pace import OTHER_RATE
 from rxstream.timing.online.tick_losses import TickLosses
 
 __all__ = ["DeviceTime", "is_another_rate"]
@@ -14,9 +15,8 @@ _STEP_GAIN = 0.01
 _NANOSECONDS = 1e9
 # Ticks of a declared counter by which a step may be wrong.
 _ROUNDED = 2
-# Another rate of the samples: beyond this, and so many samples that have accumulated. As
-# `_OTHER_RATE` in `pace`.
-_OTHER_RATE, _ACCUMULATED = 0.01, 3.0
+# Samples that must have accumulated to show another rate.
+_ACCUMULATED = 3.0
 
 
 class DeviceTime:
@@ -111,7 +111,7 @@ class DeviceTime:
         if self.rate is None or self._ticked <= 0 or not self._losses.learnt:
             return False
         off = abs(self._ticked / self._unit * self.rate - self._counted)
-        return off > _OTHER_RATE * self._counted + _ACCUMULATED + 2 * self._losses.tick
+        return off > OTHER_RATE * self._counted + _ACCUMULATED + 2 * self._losses.tick
 
     @property
     def coarseness(self) -> float:
@@ -248,4 +248,4 @@ class DeviceTime:
 
 def is_another_rate(rate: float, stated: float) -> bool:
     """Whether a rate is not the stated one [Hz], nor so near that the line follows by itself."""
-    return abs(rate / stated - 1) > _OTHER_RATE
+    return abs(rate / stated - 1) > OTHER_RATE

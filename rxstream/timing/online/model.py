@@ -84,7 +84,7 @@ class ClockModel:
         self._settings, self._stated = settings, rate or 0.0
         self._device = DeviceTime(rate, settings.counter, quantum)
         self._floor = DelayFloor(settings, quantum / rate if quantum and rate else None)
-        self._pace = Pace(settings.skew_tol)
+        self._pace = Pace(settings.skew_tol, clocked=settings.counter is not None)
         self._detector = EventDetector(settings, self._device, self._floor, self._pace)
         self._wide = _LEAST_WIDTH
         # Device time at which the line begins anew though the stream goes on [s].
@@ -236,7 +236,6 @@ class ClockModel:
     def _follow_pace(self, x: float, late: float) -> None:
         """Add a chunk at ``x`` [s] that came ``late`` [s] to the test of the rate; act on it."""
         pace, rate = self._pace, self._settings.rate or 1.0
-        pace.test.clocked = self._stamped or self._settings.counter is not None
         if not pace.add(x, late):
             return
         change = pace.decide()
@@ -380,6 +379,7 @@ class ClockModel:
         # A line fitted without stamps does not fit them: begin anew.
         if not self._stamped:
             self._device.use(_OWN_STAMPS)
+            self._pace.test.clocked = True
             self._stamped, self._clockless, self._renew = True, False, self._origin is not None
         if isinstance(stamp, tuple):
             return stamp[1]

@@ -27,13 +27,13 @@ from typing import Literal, TypeAlias
 
 from rxstream.timing.online.wander import LIKELY_SLOPE, WanderTest
 
-__all__ = ["Pace", "PaceChange"]
+__all__ = ["NO_RATE", "OTHER_RATE", "Pace", "PaceChange"]
 
 PaceChange: TypeAlias = Literal["line", "rate", "steady", "unsteady"]
 
 # A slope beyond which the line is begun anew with another rate, and one which is no rate of this
 # device at all. Up to the first the line follows by itself.
-_OTHER_RATE, _NO_RATE = 0.01, 0.2
+OTHER_RATE, NO_RATE = 0.01, 0.2
 # A slope that a clock may have unannounced, in units of the settings' tolerance, where that is
 # larger than `LIKELY_SLOPE`. Beyond it late chunks are no losses until the line is proven: a clock
 # that was stated wrong by so much may be none.
@@ -68,6 +68,8 @@ class Pace:
     ----------
     skew_tol
         Uncertainty of the rate, as in `ClockSettings`.
+    clocked
+        Whether the device counts, as in `WanderTest`.
 
     Attributes
     ----------
@@ -88,9 +90,9 @@ class Pace:
         "by_arrival", "given_up", "losses", "test", "trusted",
     )  # fmt: skip
 
-    def __init__(self, skew_tol: float) -> None:
+    def __init__(self, skew_tol: float, *, clocked: bool = False) -> None:
         self._likely = max(LIKELY_SLOPE, _TOLERATED * skew_tol)
-        self.test = WanderTest(self._likely)
+        self.test = WanderTest(self._likely, clocked=clocked)
         self.by_arrival = self.given_up = self.losses = self._contradicted = False
         # Whether the line was left, so that the arrivals must show a new one.
         self._anew = False
@@ -122,7 +124,7 @@ class Pace:
 
     def retune(self) -> None:
         """Begin with another rate."""
-        self.test = WanderTest(self._likely)
+        self.test = WanderTest(self._likely, clocked=self.test.clocked)
         self._moves.clear()
         self._falls.clear()
         self.by_arrival, self.given_up, self.losses = True, False, False
@@ -206,14 +208,14 @@ class Pace:
             return None
         if not test.firm and not self.given_up:
             return None
-        if test.verdict == "wanders" or slope > _NO_RATE:
+        if test.verdict == "wanders" or slope > NO_RATE:
             return self._give_up()
         calm = test.ratio < _CALM and not test.bent
         if self.given_up and (test.passed < self._until or not calm):
             return None
         if self._anew and test.units < _KNOWN_AGAIN:
             return None
-        if slope > _OTHER_RATE:
+        if slope > OTHER_RATE:
             if test.sure_slope:
                 return "rate"
             self.by_arrival, self.losses = True, False

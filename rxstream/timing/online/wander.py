@@ -93,13 +93,15 @@ class WanderTest:
     ----------
     likely
         Slope that a clock may have unannounced.
+    clocked
+        Whether device time is that of a clock of the device, which knows of losses.
 
     Attributes
     ----------
     verdict
         ``"unknown"`` as long as there are few chunks.
     clocked
-        Whether device time is that of a clock of the device, which knows of losses.
+        As given; a clock may show later.
     doubtful
         Whether few chunks look like a random walk, or like another rate than the stated one.
     slope
@@ -125,8 +127,8 @@ class WanderTest:
         "units", "verdict",
     )  # fmt: skip
 
-    def __init__(self, likely: float = LIKELY_SLOPE) -> None:
-        self._likely, self.clocked = likely, False
+    def __init__(self, likely: float = LIKELY_SLOPE, *, clocked: bool = False) -> None:
+        self._likely, self.clocked = likely, clocked
         self.verdict: Verdict = "unknown"
         self.slope = self._step = 0.0
         self._excess = DelayHistogram()
@@ -273,22 +275,19 @@ class WanderTest:
 
     def farthest(self, floor: Callable[[float], float]) -> float:
         """Return the largest distance of the blocks from a line [s], given at device times."""
-        newest = zip(self._ats[-_BLOCKS:], self._lows[-_BLOCKS:], strict=True)
-        distances = [
-            abs(low - self._y - floor(at - self._x)) for at, low in newest if at >= self._x
-        ]
-        return max(distances, default=0.0)
+        return max(map(abs, self._above(floor, slice(-_BLOCKS, None))), default=0.0)
 
     def risen(self, floor: Callable[[float], float]) -> float:
         """Return by how much the newest blocks lie higher above a line than most others [s]."""
-        above = [
-            low - self._y - floor(at - self._x)
-            for at, low in zip(self._ats, self._lows, strict=True)
-            if at >= self._x
-        ]
+        above = self._above(floor, slice(None))
         before = sorted(above[:-_NEWEST])
         usual = max(before[int(_USUAL * len(before))], 0.0) if before else 0.0
         return max(min(above[-_NEWEST:], default=0.0) - usual, 0.0)
+
+    def _above(self, floor: Callable[[float], float], blocks: slice) -> list[float]:
+        """Return by how much blocks lie above a line [s]."""
+        points = zip(self._ats[blocks], self._lows[blocks], strict=True)
+        return [low - self._y - floor(at - self._x) for at, low in points if at >= self._x]
 
     def _add_unit(self, unit: Point) -> bool:
         self.units += 1

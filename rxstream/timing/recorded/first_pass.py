@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.timing.online.model import ClockModel
+from rxstream.timing.online.pace import NO_RATE
 from rxstream.timing.recorded.turns import Turn, turn_of
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, Stamp
 
-__all__ = ["Change", "CorrectedTimes", "Evidence", "FirstPass", "Known"]
+__all__ = ["SAME_RATE", "Change", "CorrectedTimes", "Evidence", "FirstPass", "Known"]
 
 Ints: TypeAlias = NDArray[np.int64]
 Known: TypeAlias = Literal["stated", "cut", "found", "turns"]
@@ -22,10 +23,8 @@ Known: TypeAlias = Literal["stated", "cut", "found", "turns"]
 _BEFORE_VERDICT = 300_000_000_000
 # A part of fewer chunks, or shorter [ns], shows no rate: as long as a first verdict waits. (trial)
 _FEW, _SHORT = 64, 5_000_000_000
-# Slopes that differ by more are of two rates: no crystal drifts as far.
-_OTHER_RATE = 1e-3
-# A slope beyond is no rate of this device, as in `pace`.
-_NO_RATE = 0.2
+SAME_RATE = 1e-3
+"""Rates that differ by less, as a part of them, are one: no crystal drifts as far."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,10 +149,10 @@ class FirstPass:
         if rate is None:
             return None
         given_up = self.model.pace.given_up
-        if turn is not None and turn.change > _OTHER_RATE:
-            if not given_up or (turn.is_firm and abs(turn.behind) < _NO_RATE):
+        if turn is not None and turn.change > SAME_RATE:
+            if not given_up or (turn.is_firm and abs(turn.behind) < NO_RATE):
                 return Change(turn.at, turn.near, rate / (1 + turn.behind))
-        elif known == "cut" and not given_up and abs(slope) > _OTHER_RATE:
+        elif known == "cut" and not given_up and abs(slope) > SAME_RATE:
             return Change(0, 0, rate / (1 + slope))
         return None
 

@@ -8,7 +8,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.timing.recorded.first_pass import CorrectedTimes, Evidence, FirstPass, Known
+from rxstream.timing.recorded.first_pass import (
+    SAME_RATE,
+    CorrectedTimes,
+    Evidence,
+    FirstPass,
+    Known,
+)
 from rxstream.timing.recorded.smoothing import (
     MIN_WIDTH,
     Scales,
@@ -32,8 +38,6 @@ _MAX_IMPOSSIBLE = 0.05
 _WIDER = 1.5
 # Times and arrivals are compared as floats of seconds [s].
 _ROUNDING = 1e-6
-# Two parts whose rates differ by less have the same one.
-_SAME_RATE = 1e-3
 # Window of the second pass, in windows of the first: it looks both ways. (study)
 _WINDOW = 1.5
 # Standard deviation of the slope from window to window: at least this, and this many times what
@@ -62,7 +66,7 @@ def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     for part in _parts(settings, evidence):
         at, now = part.begin, part.first.settings.rate or 0.0
         if part.has_rate:
-            if abs(now - rate) > _SAME_RATE * rate:
+            if abs(now - rate) > SAME_RATE * rate:
                 events.append(ClockEvent("rate", at, at, None, 0, rate=now, stated=stated))
             rate = now
         result = part.result()
