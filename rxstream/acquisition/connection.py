@@ -13,12 +13,14 @@ from rxstream.acquisition.ingest import Ingest, named
 from rxstream.acquisition.opening import Opening
 from rxstream.acquisition.source import Source, is_live
 from rxstream.acquisition.stamper import Timestamps
+from rxstream.acquisition.watchdog import Watchdog
 from rxstream.data.clock import HostClock
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import (
     ChunkError,
     DeviceClosedError,
     DeviceError,
+    DeviceLostError,
     EndOfStream,
     FormatError,
     MissingExtraError,
@@ -82,10 +84,11 @@ class Connection:
         timestamps: Timestamps,
         path_delay: int,
         backoff: Backoff | None,
+        stalled_after: int | None,
         clock: HostClock,
     ) -> None:
         self._source, self._name, self.subject, self._faults = source, name, subject, faults
-        self._backoff, self._clock = backoff, clock
+        self._backoff, self._stalled_after, self._clock = backoff, stalled_after, clock
         self.ingest = Ingest(
             named(source.info, name), subject, faults,
             timestamps=timestamps, path_delay=path_delay,
@@ -97,6 +100,7 @@ class Connection:
         self._closing = Flag()
         self._opening: Opening | None = None
         self._supervisor: threading.Thread | None = None
+        self._watchdog: Watchdog | None = None
         self._hanging: list[DriverCall] = []  # calls of the driver that have not returned in time
         self._opened_at = self._wait = 0.0  # of the last opening [s], and the wait before it
         self.state = "closed"
@@ -124,7 +128,12 @@ class Connection:
 
     def start(self) -> None:
         """Process readings that arrived before `open` returned."""
-        opening = self._opening
+        opening, span = self._opening, self._stalled_after
+        if span is not None:
+            self._watchdog = Watchdog(
+                self._name, span, now=self._clock.now, look=self._heard, stalled=self._stall,
+                over=self._closing,
+            )  # fmt: skip
         if opening is not None:
             opening.start()
 
@@ -158,6 +167,8 @@ class Connection:
                 supervisor.join(max(0.0, deadline - time.monotonic()))
                 if supervisor.is_alive():
                     error = error or self._report_hanging(timeout)
+        if self._watchdog is not None:
+            self._watchdog.join(deadline - time.monotonic())
         with self._guard:
             self.error = self.error or error
             self.state = "closed"
@@ -285,6 +296,25 @@ class Connection:
             _logger.error("%s: it is closed when the device is: %s", self._name, lacking)
             if self.state == "lost":
                 self._end(error)
+
+    def _heard(self) -> object:
+        """Return what changes with each sample; None while none is expected."""
+        if self.state in ("failed", "ended"):
+            raise StopIteration
+        # while a reading is processed the source waits, as a file for its slowest reader
+        if self.state != "open" or not self._turn.acquire(blocking=False):
+            return None
+        try:
+            return self._opening, self.ingest.samples
+        finally:
+            self._turn.release()
+
+    def _stall(self) -> None:
+        """Take a source for lost that is open and gives no samples."""
+        opening, seconds = self._opening, (self._stalled_after or 0) / 1e9
+        msg = f"{self._name}: no sample has come for {seconds:g} s (stalled_after={seconds:g})"
+        if opening is not None:
+            opening.fail(DeviceLostError(msg))
 
     def _may_return(self, error: Exception) -> bool:
         """Whether a further opening may end otherwise than by the same error."""

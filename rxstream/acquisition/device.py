@@ -81,6 +81,10 @@ class Device(Blocks, Rewindable):
         When the device is lost, by whatever its driver raises, open it again: ``True``, a fixed
         wait [s], or a `Backoff`. The stream goes on with a ``Gap(reason="disconnect")``. None: the
         loss is an error. Each loss is logged, and `error` says why.
+    stalled_after
+        Take the device for lost when no sample has come for so long [s] while it was open; give
+        more than its longest pause, and than it takes to begin. Heartbeats are no samples: they
+        say that its driver lives. None: it may be silent.
     clock
         Clock that gives the time of arrival.
 
@@ -107,6 +111,7 @@ class Device(Blocks, Rewindable):
         timestamps: Timestamps = "corrected",
         path_delay: Duration = 0.0,
         reconnect: Backoff | Duration | bool | None = None,
+        stalled_after: Duration | None = None,
         clock: HostClock = host_clock,
     ) -> None:
         check_source(source)
@@ -119,6 +124,7 @@ class Device(Blocks, Rewindable):
         self._max_bytes, self._timestamps = max_bytes, timestamps
         self._path_delay = to_span(path_delay, "path_delay", zero=True)
         self._backoff = Backoff.of(reconnect)
+        self._stalled = None if stalled_after is None else to_span(stalled_after, "stalled_after")
         if not isinstance(clock, HostClock):
             msg = f"clock must be a HostClock, not {shown(clock)}"
             raise ParameterError(msg)
@@ -217,7 +223,7 @@ class Device(Blocks, Rewindable):
         connection = Connection(
             self.source, self.name, subject, self._faults,
             timestamps=self._timestamps, path_delay=self._path_delay, backoff=self._backoff,
-            clock=self._clock,
+            stalled_after=self._stalled, clock=self._clock,
         )  # fmt: skip
         close_at_exit(self)
         self._held.append(connection)

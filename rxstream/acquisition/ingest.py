@@ -69,6 +69,8 @@ class Ingest:
         self._copies: SampleCopies[Any] | None = None
         self.meter = Meter()
         self.silence = Silence(steady=info.rate is not None)
+        self.samples = 0
+        """Samples so far, those too that find no place in time."""
 
     @property
     def clock_state(self) -> str:
@@ -81,6 +83,7 @@ class Ingest:
         if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
             raise ChunkError(misfit(data, info))
         self.silence.came(now)
+        self.samples += len(data)
         copies, stamper = self._copies, self._stamper
         if copies is None or stamper is None:
             copies, stamper = self._prepare()

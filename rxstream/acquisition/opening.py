@@ -108,7 +108,7 @@ class Opening:
         try:
             # One call, in C: where Ctrl-C comes as the source returns, the hardware is known, and
             # can be closed.
-            self._results.extend(map(self._source.open, (self._emit,), (self._emit_error,)))
+            self._results.extend(map(self._source.open, (self._emit,), (self.fail,)))
         except BaseException:
             self.cut()
             raise
@@ -244,7 +244,8 @@ class Opening:
             return
         self._pass(reading, arrival)
 
-    def _emit_error(self, given: object) -> None:
+    def fail(self, given: object) -> None:
+        """Take what the source reports, and what is found out about it elsewhere."""
         if self._early is not None and self._put_early(Failure(given), 0):
             return
         self._pass(Failure(given), 0)

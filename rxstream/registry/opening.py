@@ -21,6 +21,7 @@ def open(  # noqa: A001 - users write rxstream.open, as they write gzip.open
     timestamps: Timestamps = "corrected",
     path_delay: Duration = 0.0,
     reconnect: Backoff | Duration | bool | None = None,
+    stalled_after: Duration | None = None,
     **options: Any,
 ) -> Device:
     """Open a device by name; close it, or use it in ``with``.
@@ -29,7 +30,7 @@ def open(  # noqa: A001 - users write rxstream.open, as they write gzip.open
     ----------
     spec
         As ``rxstream devices`` lists it: ``"audio"``, or with options ``"audio:device=3"``.
-    name, history, max_bytes, timestamps, path_delay, reconnect
+    name, history, max_bytes, timestamps, path_delay, reconnect, stalled_after
         Of the `Device`.
     **options
         Of the source, e.g. ``rate=48_000`` for ``"audio"``; in place of those of ``spec``, or
@@ -51,5 +52,6 @@ def open(  # noqa: A001 - users write rxstream.open, as they write gzip.open
     device = Device(
         make_source(spec, options), name=name, history=history, max_bytes=max_bytes,
         timestamps=timestamps, path_delay=path_delay, reconnect=reconnect,
+        stalled_after=stalled_after,
     )  # fmt: skip
     return device.open()
