@@ -140,7 +140,9 @@ def _candidates(key: str) -> Iterator[tuple[Source, str]]:
         if not cameras and sys.platform != "linux":
             cameras = [({"source": 0}, "camera 0")]
         for options, name in cameras:
-            yield Camera(**options, width=640, height=480), name
+            yield Camera(**options, size=(640, 480)), name
+            # one that has no such size
+            yield Camera(**options), name
     else:
         for item in Can.discover():
             # A serial port may be anything: it must not be sent commands without being asked to.

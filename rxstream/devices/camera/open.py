@@ -5,13 +5,14 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from rxstream.devices.camera.inputs import Color, ImageFiles, Input, VideoInput
+from rxstream.devices.camera.settings import CameraInput, Settings, ask
 from rxstream.errors import (
     DeviceBusyError,
     DeviceError,
@@ -67,23 +68,16 @@ def open_camera(
     source: int | str,
     backend: str | None,
     color: Color,
-    wanted: Mapping[str, float | None],
-) -> Input:
-    """Open a camera by index or by its path below ``/dev``, and set the ``wanted`` properties."""
+    asked: Settings,
+) -> CameraInput:
+    """Open a camera by index or by its path below ``/dev``, and ask for settings."""
     # on Linux only V4L2 opens cameras: the other backends only complain on stderr
     linux = sys.platform.startswith("linux")
     capture = _capture(cv2, source, _number_of(cv2, backend or ("v4l2" if linux else None)), [])
     if capture is None:
         raise no_camera(source)
-    properties = {
-        "width": cv2.CAP_PROP_FRAME_WIDTH,
-        "height": cv2.CAP_PROP_FRAME_HEIGHT,
-        "rate": cv2.CAP_PROP_FPS,
-    }
-    for name, value in wanted.items():
-        if value is not None:
-            capture.set(properties[name], float(value))
-    return VideoInput(cv2, capture, color, None, recorded=False)
+    refused = ask(cv2, capture, asked)
+    return CameraInput(cv2, capture, color, refused)
 
 
 def no_camera(source: int | str) -> DeviceError:

@@ -29,9 +29,10 @@ from rxstream.devices.camera.open import (
     video_nodes,
 )
 from rxstream.devices.camera.reader import CameraReader
+from rxstream.devices.camera.settings import Settings, check_given
 from rxstream.errors import FormatError, ParameterError
 from rxstream.optional import import_optional
-from rxstream.validation import check_choice
+from rxstream.validation import check_choice, is_whole
 
 __all__ = ["Camera"]
 
@@ -66,6 +67,10 @@ class Camera:
       rate changes, as with automatic exposure, arrivals count again, and `Chunk.uncertainty` is
       NaN: the delay of such frames is unknown.
 
+    **Settings.** A camera takes size, rate and pixel format together, or something near, and says
+    nothing; so what it gives is compared with what was asked, and another size, pixel format, or a
+    rate that is off by more than 1 % is a `ParameterError` of ``open`` with both.
+
     The delay from the lens to the driver is not visible to the library: see
     ``Device(path_delay=)``.
 
@@ -74,11 +79,15 @@ class Camera:
     source
         Index of a camera, or its path below ``/dev``; URL of a stream (``rtsp://``, ``http://``,
         ``tcp://``, ``udp://``); path of a file; pattern of image files, ``"name_%04d.png"``.
-    width, height
-        Size to request of a camera [pixels]; it takes the nearest it has, see ``device.info``.
+    size
+        Width and height of a camera's frames [pixels]; None: as the driver has it.
     rate
-        Frames per second [Hz]. It is requested of a camera; for anything else it overrides the
+        Frames per second [Hz]. A camera is set to it; for anything else it overrides the
         container: frame ``i`` of a file was taken ``i / rate`` after the first.
+    pixel_format
+        Form in which a camera sends its frames, four letters: ``"MJPG"`` (compressed, for large
+        sizes at full rate), ``"YUYV"``; None: as the driver has it. Frames are decoded to
+        ``color`` all the same.
     color
         Order of colors: ``"bgr"`` (OpenCV's), ``"rgb"``, or ``"gray"``.
     backend
@@ -104,9 +113,9 @@ class Camera:
     """
 
     source: int | str | os.PathLike[str] = 0
-    width: int | None = None
-    height: int | None = None
+    size: tuple[int, int] | None = None
     rate: float | None = None
+    pixel_format: str | None = None
     color: Color = "bgr"
     backend: str | None = None
     start: Time | None = None
@@ -125,11 +134,7 @@ class Camera:
             raise ParameterError(msg)
         check_choice(self.color, Color, "color")
         check_choice(self.pace, Pace, "pace")
-        for name in ("width", "height"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value > 0):
-                msg = f"{name} must be a number of pixels > 0, not {value!r}"
-                raise ParameterError(msg)
+        self._check_settings()
         to_span(self.timeout, "timeout")
         if self.start is not None:
             to_ns(self.start)
@@ -137,11 +142,24 @@ class Camera:
         # checks the rate
         _ = self.info
 
+    def _check_settings(self) -> None:
+        size, form = self.size, self.pixel_format
+        if size is not None:
+            pair = isinstance(size, list | tuple) and len(size) == 2
+            if not pair or not all(is_whole(n, 1) for n in size):
+                msg = f"size must be width and height in pixels, e.g. (1280, 720), not {size!r}"
+                raise ParameterError(msg)
+            object.__setattr__(self, "size", (int(size[0]), int(size[1])))
+        letters = isinstance(form, str) and len(form) == 4 and form.isascii() and form.isprintable()
+        if form is not None and not letters:
+            msg = f"pixel_format must be four letters, e.g. 'MJPG', not {form!r}"
+            raise ParameterError(msg)
+
     def _check_kind(self) -> None:
         kind = self._kind
-        if kind != "camera" and (self.width is not None or self.height is not None):
+        if kind != "camera" and (self.size is not None or self.pixel_format is not None):
             msg = (
-                f"width and height are asked of a camera; {shown(self._where)} has its own size: "
+                f"size and pixel_format are asked of a camera; {shown(self._where)} has its own: "
                 "leave them out, and resize with ops.map_data"
             )
             raise ParameterError(msg)
@@ -165,9 +183,10 @@ class Camera:
     @property
     def info(self) -> StreamInfo:
         """Description by the options; the size of the frames is known only when it is open."""
-        if self.width is None or self.height is None:
+        if self.size is None:
             return self._info((), self.rate, {"shape": "unknown"})
-        shape = (self.height, self.width, *((3,) if self.color != "gray" else ()))
+        width, height = self.size
+        shape = (height, width, *((3,) if self.color != "gray" else ()))
         return self._info(shape, self.rate, {})
 
     def _info(
@@ -195,7 +214,8 @@ class Camera:
         FormatError
             If the file is no video, or what answers sends none.
         ParameterError
-            If OpenCV has no such ``backend``, or ``start`` or ``pace`` is given for a live stream.
+            If a camera gives another size, rate or pixel format than was asked, OpenCV has no such
+            ``backend``, or ``start`` or ``pace`` is given for a live stream.
         MissingExtraError
             If OpenCV is not installed.
         """
@@ -208,6 +228,8 @@ class Camera:
             first = source.read()
             if first is None:
                 raise self._nothing()
+            if self._kind == "camera":
+                check_given(self._asked, source, first, shown(self._where))
         except BaseException:
             source.release()
             raise
@@ -217,11 +239,14 @@ class Camera:
         reader.remote = self._kind == "stream"
         return reader.start(first), info
 
+    @property
+    def _asked(self) -> Settings:
+        return Settings(self.size, self.rate, self.pixel_format)
+
     def _connect(self, cv2: Any) -> Input:
         where, kind = self._where, self._kind
         if isinstance(where, int) or kind == "camera":
-            wanted = {"width": self.width, "height": self.height, "rate": self.rate}
-            return open_camera(cv2, where, self.backend, self.color, wanted)
+            return open_camera(cv2, where, self.backend, self.color, self._asked)
         if kind == "stream":
             return open_stream(cv2, where, self.backend, self.color, self.rate, self.timeout)
         if kind == "sequence":

@@ -1,5 +1,6 @@
 """Device(Camera(...)): every frame once, the newest at once, unplugged and plugged in again."""
 
+import re
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.real
 WAIT = 20.0  # [s]; far more than any of these needs
 MS = 1_000_000
 START = 1_700_000_000_000_000_000
+PAGE = Path(__file__).parents[3] / "docs" / "devices" / "camera.md"
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +245,10 @@ def test_live_or_not() -> None:
     assert Camera("rtsp://example.org/door").live
     assert not Camera("clip.mp4").live
     assert not Camera("clip_%03d.png").live
+
+
+def test_the_page_runs(film: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    # a file instead of the camera that the machines of the tests have not
+    exec(block.replace("Camera(0)", f"Camera({str(film)!r})"), {})
+    assert "(240, 320, 3) (10, 240, 320, 3)" in capsys.readouterr().out
