@@ -8,11 +8,12 @@ from rxstream.devices.health import Health
 from rxstream.devices.http import Http
 from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.mqtt import Mqtt
+from rxstream.devices.s7 import S7
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
 from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
-    "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Keyboard", "Mqtt", "Serial",
+    "S7", "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Keyboard", "Mqtt", "Serial",
     "Simulated", "WebSocket",
 ]  # fmt: skip

@@ -1,0 +1,277 @@
+"""Controllers: the servers of python-snap7, pymodbus and asyncua, here or as a process to kill."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import itertools
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Self
+
+from counterparts import Plugged, free_port
+from fakes import eventually
+
+__all__ = ["ModbusSlave", "OpcServer", "S7Controller", "ServerProcess"]
+
+# How long a program may take to start on a busy machine [s].
+_START = 60.0
+
+
+class S7Controller:
+    """A controller of python-snap7; ``DB1.DBD0`` counts how often ``DB1`` was read.
+
+    Parameters
+    ----------
+    first
+        What it counts from.
+    """
+
+    def __init__(self, port: int = 0, first: int = 0) -> None:
+        self.port = port or free_port()
+        self.data, self.markers = bytearray(512), bytearray(64)
+        self._numbers = itertools.count(first)
+
+    def __enter__(self) -> Self:
+        from snap7.server import Server
+        from snap7.type import SrvArea
+
+        self._server, self._areas = Server(log=False), SrvArea
+        self._server.set_read_events_callback(lambda _: self._count())
+        self.show()
+        self._server.register_area(SrvArea.MK, 0, self.markers)
+        self._count()
+        self._server.start_to("127.0.0.1", self.port)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    def show(self) -> None:
+        self._server.register_area(self._areas.DB, 1, self.data)
+
+    def hide(self) -> None:
+        """Have no DB1, as while a program is loaded."""
+        self._server.unregister_area(self._areas.DB, 1)
+
+    def _count(self) -> None:
+        self.data[0:4] = struct.pack(">i", next(self._numbers))
+
+
+class _InLoop:
+    """Something of asyncio, in a thread of its own."""
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        try:
+            self.run(self.start())
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.run(self.stop())
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_START)
+
+    async def start(self) -> None:
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        raise NotImplementedError
+
+
+class ModbusSlave(_InLoop):
+    """A slave of pymodbus; holding registers 0 and 1 count how often they were read.
+
+    Parameters
+    ----------
+    first
+        What it counts from.
+    serial
+        Path of a serial line, for RTU; empty: TCP.
+    registers
+        Further holding registers, from 2 on.
+
+    Attributes
+    ----------
+    refuses
+        Exception that it answers by, e.g. 6 (busy); 0: none.
+    """
+
+    def __init__(
+        self, port: int = 0, first: int = 0, serial: str = "", registers: tuple[int, ...] = ()
+    ) -> None:
+        self.port, self.serial = port or free_port(), serial
+        self.registers = (0, 0, *registers, *[0] * 20)
+        self.refuses = 0
+        self._numbers = itertools.count(first)
+
+    async def start(self) -> None:
+        from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+        from pymodbus.simulator import DataType, SimData, SimDevice
+
+        bits = [SimData(0, values=[True, False] * 8, datatype=DataType.BITS)]
+        words = [SimData(0, values=list(self.registers), datatype=DataType.REGISTERS)]
+        inputs = [SimData(0, values=[7] * 8, datatype=DataType.REGISTERS)]
+        device = SimDevice(1, simdata=(bits, bits, words, inputs), action=self._act)
+        if self.serial:
+            self._server: Any = ModbusSerialServer(device, port=self.serial, baudrate=115_200)
+        else:
+            self._server = ModbusTcpServer(device, address=("127.0.0.1", self.port))
+        await self._server.serve_forever(background=True)
+
+    async def stop(self) -> None:
+        await self._server.shutdown()
+
+    async def _act(
+        self, function: int, start: int, address: int, count: int,
+        registers: list[int], written: Any,
+    ) -> Any:  # fmt: skip
+        from pymodbus.constants import ExcCodes
+
+        if self.refuses:
+            return ExcCodes(self.refuses)
+        if function == 3 and address == 0:
+            high, low = divmod(next(self._numbers), 1 << 16)
+            registers[0 - start], registers[1 - start] = high, low
+        return None
+
+
+class OpcServer(_InLoop):
+    """A server of asyncua with the variables ``ns=2;s=count`` and ``ns=2;s=text``.
+
+    Parameters
+    ----------
+    every
+        Time from one value of ``count`` to the next [s]; 0: none by itself.
+    first
+        What it counts from.
+    """
+
+    def __init__(self, port: int = 0, first: int = 0, every: float = 0.0) -> None:
+        self.port = port or free_port()
+        self.url = f"opc.tcp://127.0.0.1:{self.port}"
+        self.first, self._every = first, every
+        self._writing: asyncio.Task[None] | None = None
+        # of each value written by itself, and then the time of the source
+        self.written: list[tuple[int, dt.datetime]] = []
+
+    async def start(self) -> None:
+        from asyncua import ua
+        from asyncua.server import Server
+
+        self.ua: Any = ua
+        self.server = Server()
+        await self.server.init()
+        self.server.set_endpoint(self.url)
+        self.server.set_security_policy([self.ua.SecurityPolicyType.NoSecurity])
+        await self.server.register_namespace("urn:lab")
+        self.variables = {}
+        for name, value in (("count", float(self.first)), ("text", "idle")):
+            node = self.ua.NodeId(name, 2)
+            self.variables[name] = await self.server.nodes.objects.add_variable(node, name, value)
+        await self.server.start()
+        if self._every:
+            self._writing = asyncio.create_task(self._write_on())
+
+    async def stop(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writing
+        await self.server.stop()
+
+    def write(self, name: str, *values: Any, status: int = 0) -> None:
+        """Write values one after the other, each with the present time as its source's."""
+        for value in values:
+            self.run(self._write(name, value, status))
+
+    async def _write(self, name: str, value: Any, status: int = 0) -> None:
+        now = dt.datetime.now(dt.UTC)
+        variant = value if isinstance(value, self.ua.Variant) else self.ua.Variant(value)
+        data = self.ua.DataValue(variant, self.ua.StatusCode(status), now)
+        await self.variables[name].write_value(data)
+        if name == "count":
+            self.written.append((value, now))
+
+    async def _write_on(self) -> None:
+        for number in itertools.count(self.first):
+            await self._write("count", float(number))
+            await asyncio.sleep(self._every)
+
+
+_KINDS: dict[str, Callable[[int, int], Any]] = {
+    "s7": S7Controller,
+    "modbus": ModbusSlave,
+    "opcua": lambda port, first: OpcServer(port, first, every=0.01),
+}
+
+
+class ServerProcess(Plugged):
+    """A server in a process of its own, which is killed.
+
+    Attributes
+    ----------
+    back
+        When it listened the last time [s of time.monotonic()].
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.port = kind, free_port()
+        self._firsts = itertools.count(0, 1_000_000)
+        self.back = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}"
+
+    def plug(self) -> None:
+        """Start it; each counts from a million later."""
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, self.kind, str(self.port), str(next(self._firsts))],
+            stdin=subprocess.PIPE, cwd=Path(__file__).parent,
+        )  # fmt: skip
+        assert eventually(self._listens, _START), f"{self.kind} has not started"
+        self.back = time.monotonic()
+
+    def unplug(self) -> None:
+        """Kill it."""
+        assert self._process.stdin is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+
+    def freeze(self) -> None:
+        """Let it answer nothing; its connections stand."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, f"{self.kind} has ended"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+
+if __name__ == "__main__":
+    with _KINDS[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3])):
+        # until who started it has closed the pipe, or ends
+        sys.stdin.read()

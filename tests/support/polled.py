@@ -1,0 +1,70 @@
+"""What a device that is asked goes through as its server is killed and started again."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from fakes import eventually
+from plc_servers import ServerProcess
+
+from rxstream import Backoff, Chunk, Device
+from rxstream.acquisition.source import Source
+
+__all__ = ["Outage", "outage"]
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What came.
+
+    Attributes
+    ----------
+    before, after
+        Samples before and after the kill.
+    reasons
+        Of the gaps, in order.
+    resumed
+        Time from when the server listened again to the first sample [s].
+    """
+
+    before: list[Any]
+    after: list[Any]
+    reasons: list[str]
+    resumed: float
+
+
+def outage(source: Source, server: ServerProcess, enough: int = 20) -> Outage:
+    """Kill the server of a source after ``enough`` samples, start it, and take as many again."""
+    before = threading.active_count()
+    chunks: list[Chunk[Any]] = []
+    arrivals: list[float] = []
+    lost = threading.Event()
+
+    def take(chunk: Chunk[Any]) -> None:
+        chunks.append(chunk)
+        arrivals.append(time.monotonic())
+
+    def came() -> int:
+        return sum(map(len, chunks))
+
+    device = Device(source, reconnect=Backoff(first=0.05, most=0.5))
+    device.faults.subscribe(lambda _: lost.set())
+    device.subscribe(take)
+    with device:
+        assert eventually(lambda: came() >= enough, 30)
+        server.unplug()
+        assert lost.wait(30)
+        assert eventually(lambda: device.state == "lost", 30)
+        first = came()
+        server.plug()
+        assert eventually(lambda: came() >= first + enough, 30)
+    gaps = [at.gap for chunk in chunks for at in chunk.gap_positions]
+    samples = [sample for chunk in chunks for sample in chunk.data]
+    back = next(
+        at for chunk, at in zip(chunks, arrivals, strict=True) if at > server.back and len(chunk)
+    )
+    assert threading.active_count() <= before
+    return Outage(
+        samples[:first], samples[first:], [gap.reason for gap in gaps], back - server.back
+    )
