@@ -7,6 +7,7 @@ from rxstream.devices.can import Can
 from rxstream.devices.health import Health
 from rxstream.devices.http import Http
 from rxstream.devices.keyboard import Keyboard
+from rxstream.devices.modbus import Modbus
 from rxstream.devices.mqtt import Mqtt
 from rxstream.devices.s7 import S7
 from rxstream.devices.serial import Serial
@@ -14,6 +15,6 @@ from rxstream.devices.simulated import Simulated
 from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
-    "S7", "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Keyboard", "Mqtt", "Serial",
-    "Simulated", "WebSocket",
+    "S7", "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Keyboard", "Modbus", "Mqtt",
+    "Serial", "Simulated", "WebSocket",
 ]  # fmt: skip

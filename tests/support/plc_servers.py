@@ -177,7 +177,7 @@ class OpcServer(_InLoop):
 
     async def start(self) -> None:
         from asyncua import ua
-        from asyncua.server import Server
+        from asyncua.server.server import Server
 
         self.ua: Any = ua
         self.server = Server()
