@@ -6,7 +6,7 @@ extra=${1:-test}
 venv=${VENV:-.venv}
 
 packages="libportaudio2 libgl1 libglib2.0-0"
-[ "$extra" = demo ] || packages="$packages pulseaudio pulseaudio-utils libasound2-plugins ffmpeg socat mosquitto"
+[ "$extra" = demo ] || packages="$packages pulseaudio pulseaudio-utils libasound2-plugins portaudio19-dev ffmpeg socat mosquitto"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -61,3 +61,10 @@ fi
 [ "$extra" = demo ] && extra=all
 say "installing rxstream[$extra] into $venv (the first time takes a minute)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extra]"
+if [ "$extra" = test ] || [ "$extra" = dev ]; then
+    # A plugin of stream2py that tests read; its PyAudio is compiled, and where that does not work
+    # the tests do without the microphone.
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check audiostream2py 2>/dev/null ||
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps audiostream2py ||
+        say "audiostream2py cannot be installed; its tests will be skipped."
+fi

@@ -12,9 +12,10 @@ from rxstream.devices.mqtt import Mqtt
 from rxstream.devices.s7 import S7
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
+from rxstream.devices.stream2py import from_stream2py
 from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
     "S7", "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Keyboard", "Modbus", "Mqtt",
-    "Serial", "Simulated", "WebSocket",
+    "Serial", "Simulated", "WebSocket", "from_stream2py",
 ]  # fmt: skip

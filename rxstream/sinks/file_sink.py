@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import Duration
-from rxstream.errors import RxStreamError, SinkError
+from rxstream.errors import ChunkError, RxStreamError, SinkError
 from rxstream.printable import first_time_logged, get_logger
 from rxstream.sinks.base import Sink
 from rxstream.sinks.paths import claim, explain, identity, path_to_write, release
@@ -164,6 +164,14 @@ class FileSink(Sink):
 
     def start(self, chunk: Chunk) -> None:
         """Open the first file."""
+        info = chunk.info
+        if info.dtype.hasobject:
+            msg = (
+                f"{self.name}: samples of {info.name} are Python objects ({info.dtype}), which no "
+                "file holds; make numbers or text of them first, with ops.map_data, or where they "
+                "are read"
+            )
+            raise ChunkError(msg)
         claim(self.paths(), self, self.name)
         self._open(self._rotation.begin, chunk)
         threading.Thread(
