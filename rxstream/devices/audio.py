@@ -1,11 +1,10 @@
 """audio: a sound card input through PortAudio (``pip install 'rxstream[audio]'``)."""
 
 import math
-import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,16 +12,22 @@ from numpy.typing import NDArray
 
 from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.source import Close, Emit, Fail
-from rxstream.data.clock import host_clock
+from rxstream.data.clock import host_clock, now_ns
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.errors import (
-    DeviceBusyError,
-    DeviceLostError,
-    DeviceNotFoundError,
-    OverrunError,
-    ParameterError,
+from rxstream.errors import DeviceLostError, OverrunError, ParameterError
+from rxstream.portaudio import (
+    MAX_RATE,
+    SoundDevice,
+    backend,
+    check_device,
+    device_name,
+    devices,
+    explained,
+    look_up,
+    opened,
+    refresh,
+    shut,
 )
-from rxstream.optional import import_optional
 from rxstream.printable import shown
 from rxstream.validation import check_choice, is_positive, is_whole
 
@@ -33,22 +38,22 @@ Format: TypeAlias = Literal["int16", "int24", "int32", "float32"]
 _CLOSE_TIMEOUT = 2.0
 # PortAudio's stream time and a clock that are this close [s] are the same clock
 _SAME_CLOCK = 1.0
-# Beyond any sound card; PortAudio takes such rates for an error of its own [Hz].
-_MAX_RATE = 1e7
-# paDeviceUnavailable, paInvalidSampleRate, paInvalidChannelCount of PortAudio's PaErrorCode
-_UNAVAILABLE, _BAD_RATE, _BAD_CHANNELS = -9985, -9997, -9998
-
-# PortAudio can list its devices anew only while no stream is open; see `_refresh`
-_guard = threading.Lock()
-_open_streams: set[int] = set()
+# How long the first blocks are held until it is known how far ADC times lie ahead of arrivals;
+# PulseAudio's are out for some 50 ms from the start. Then that is looked at for this long [ns].
+_TRIAL, _WATCHED = 250_000_000, 2_000_000_000
+# A block may end after it came by the noise of the mapping between clocks [ns]. As much as ADC
+# times are moved may change by half of what a clock may be off, so that no step is seen in them.
+_NOISE, _SLEW = 1_000_000, 5e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
     """A sound card input: chunks ``(blocksize, channels)``.
 
-    Times come from the ADC clock that PortAudio reports, through the clock model. If the driver
-    overflows, there is an `OverrunError` on `Device.faults`, and a gap where samples are missing.
+    Times come from the ADC clock that PortAudio reports, through the clock model. The first blocks
+    are held for 0.25 s: if by that clock some end after they came, as on the monitor of a sink of
+    PulseAudio, all times are moved back by as much. If the driver overflows, there is an
+    `OverrunError` on `Device.faults`, and a gap where samples are missing.
 
     Attributes
     ----------
@@ -57,8 +62,10 @@ class Audio:
     channels
         Number of channels.
     device
-        PortAudio's number, part of the name, a compiled regular expression, or None for the
-        default input. `discover` lists the inputs.
+        PortAudio's number, the name, part of the name, a compiled regular expression, or None for
+        the default input. `discover` lists the inputs. Or a function that is called with what
+        ``sounddevice.query_devices()`` says of each input, e.g. ``{"name": "USB Mic", ...}``, and
+        returns whether it is meant; one of a module, so that the options can be pickled.
     dtype
         ``"float32"`` in [-1, 1), ``"int16"``, ``"int32"``, or ``"int24"``, which comes as int32
         with its 24 bits on top, so that full scale is that of int32.
@@ -75,23 +82,20 @@ class Audio:
 
     rate: float = 48_000.0
     channels: int = 1
-    device: int | str | re.Pattern[str] | None = None
+    device: SoundDevice = None
     dtype: Format = "float32"
     blocksize: int = 480
     latency: float = 0.1
 
     def __post_init__(self) -> None:
-        if not is_positive(self.rate) or self.rate > _MAX_RATE:
-            msg = f"Audio: rate must be > 0 and <= {_MAX_RATE:g} Hz, not {shown(self.rate)}"
+        if not is_positive(self.rate) or self.rate > MAX_RATE:
+            msg = f"Audio: rate must be > 0 and <= {MAX_RATE:g} Hz, not {shown(self.rate)}"
             raise ParameterError(msg)
         if not is_whole(self.channels, 1):
             msg = f"Audio: channels must be >= 1, not {shown(self.channels)}"
             raise ParameterError(msg)
         check_choice(self.dtype, Format, "Audio: dtype")
-        wanted = self.device
-        if wanted is not None and not isinstance(wanted, str | re.Pattern) and not is_whole(wanted):
-            msg = f"Audio: device must be a number, a name, or a pattern, not {shown(wanted)}"
-            raise ParameterError(msg)
+        check_device(self.device, "Audio: device")
         if not is_whole(self.blocksize, 0) or not is_positive(self.latency):
             msg = (
                 f"Audio: blocksize must be >= 0 samples and latency > 0 s, not "
@@ -112,16 +116,16 @@ class Audio:
     @staticmethod
     def discover() -> list[DeviceInfo]:
         """Return the inputs of this machine."""
-        sd = _backend()
-        if not _inputs(sd):
-            _refresh(sd)
+        sd = backend()
+        inputs = devices(sd, "input")
+        if not inputs and refresh(sd):
+            inputs = devices(sd, "input")
         default = sd.default.device[0]
         found = []
-        for number, about in enumerate(sd.query_devices()):
-            if about["max_input_channels"] > 0:
-                note = f"{about['max_input_channels']} in, {about['default_samplerate']:g} Hz"
-                note += ", default" if number == default else ""
-                found.append(DeviceInfo(about["name"], {"device": number}, note))
+        for number, about in inputs.items():
+            note = f"{about['max_input_channels']} in, {about['default_samplerate']:g} Hz"
+            note += ", default" if number == default else ""
+            found.append(DeviceInfo(about["name"], {"device": number}, note))
         return found
 
     def open(self, emit: Emit, fail: Fail) -> Close:
@@ -136,9 +140,10 @@ class Audio:
         ParameterError
             If it does not have this rate or so many channels.
         """
-        sd = _backend()
-        number = _look_up(sd, self.device)
+        sd = backend()
+        number = look_up(sd, self.device, "input", "audio")
         closing, dtype = threading.Event(), self.info.dtype
+        causal = _CausalTimes(emit, self.rate)
         driver = 0  # its thread
 
         def take(buffer: Any, _frames: int, when: Any, status: Any) -> None:
@@ -152,13 +157,12 @@ class Audio:
                 data = _unpack(buffer, self.channels)
             else:
                 data = np.frombuffer(buffer, dtype).reshape(-1, self.channels)
-            emit(Reading(data, device_time=to_host(when.inputBufferAdcTime)))
+            causal.take(Reading(data, device_time=to_host(when.inputBufferAdcTime)))
 
         def finished() -> None:
             if not closing.is_set():
-                fail(
-                    DeviceLostError(f"audio: the input {_name(sd, number)} has stopped or is gone")
-                )
+                name = device_name(sd, number)
+                fail(DeviceLostError(f"audio: the input {name} has stopped or is gone"))
 
         stream = None
         try:
@@ -169,20 +173,22 @@ class Audio:
                 finished_callback=finished,
             )  # fmt: skip
             to_host = _clock_of(stream)
-            with _guard:
-                _open_streams.add(id(stream))
+            opened(stream)
             stream.start()
         except (sd.PortAudioError, ValueError) as error:
             closing.set()
             if stream is not None:
-                _shut(stream)
-            raise _explained(sd, self, number, error) from error
+                shut(stream)
+            raise explained(
+                sd, error, number, "input", "audio", rate=self.rate, channels=self.channels
+            ) from error
 
         # in a thread: a driver whose server is gone may never return
-        thread = threading.Thread(target=_shut, args=(stream,), name="audio-close", daemon=True)
+        once = threading.Lock()
+        thread = threading.Thread(target=shut, args=(stream,), name="audio-close", daemon=True)
 
         def close() -> None:
-            with _guard:
+            with once:
                 first = not closing.is_set()
                 closing.set()
             if first:
@@ -194,15 +200,66 @@ class Audio:
         return close
 
 
-def _backend() -> Any:
-    return import_optional("sounddevice", extra="audio", system="libportaudio2")
+class _CausalTimes:
+    """Passes blocks on with ADC times by which none ends after it came.
 
+    A sound server that has rendered ahead, or that knows no delay, gives times by which a block
+    ends after its arrival. They lie on a line all the same, and better than arrivals do; so all of
+    them are moved back by as much as the latest ones lie ahead. How much that is shows the trial,
+    for which the first blocks are held; afterwards it changes slowly.
 
-def _shut(stream: Any) -> None:
-    stream.abort(ignore_errors=True)
-    stream.close(ignore_errors=True)
-    with _guard:
-        _open_streams.discard(id(stream))
+    Parameters
+    ----------
+    emit
+        Argument of ``Source.open``.
+    rate
+        Samples per second [Hz].
+    """
+
+    __slots__ = ("_begun", "_emit", "_held", "_latest", "_lead", "_rate", "_turned")
+
+    def __init__(self, emit: Emit, rate: float) -> None:
+        self._emit, self._rate = emit, rate
+        self._held: list[Reading] | None = []
+        self._begun = self._turned = 0  # arrival of the first block, and of one in `_WATCHED` [ns]
+        self._latest = [0, 0]  # most that a block ended after its arrival, before and since [ns]
+        self._lead = 0.0  # by how much times are moved back [ns]
+
+    def take(self, block: Reading) -> None:
+        """Pass on a block, or hold it."""
+        arrival, stamp = now_ns(), block.device_time
+        if not isinstance(stamp, int):
+            self._release()
+            self._emit(block)
+            return
+        length = len(block.data) / self._rate * 1e9
+        self._note(stamp + round(length) - arrival, arrival)
+        wanted = max(self._latest)
+        wanted = wanted if wanted > _NOISE else 0
+        if self._held is None:
+            self._lead += min(max(wanted - self._lead, -_SLEW * length), _SLEW * length)
+            self._emit(replace(block, device_time=stamp - round(self._lead)))
+            return
+        # the driver uses its buffer again
+        self._held.append(replace(block, data=block.data.copy(), arrival=arrival))
+        if arrival - self._begun >= _TRIAL:
+            self._lead = wanted
+            self._release()
+
+    def _note(self, ahead: int, arrival: int) -> None:
+        """Note by how much a block ends after its arrival [ns]."""
+        self._begun = self._begun or arrival
+        if arrival - self._turned >= _WATCHED:
+            self._turned, self._latest = arrival, [self._latest[1], ahead]
+        self._latest[1] = max(self._latest[1], ahead)
+
+    def _release(self) -> None:
+        """Pass on the blocks that are held."""
+        held, self._held = self._held or [], None
+        for block in held:
+            stamp = block.device_time
+            moved = stamp - round(self._lead) if isinstance(stamp, int) else stamp
+            self._emit(replace(block, device_time=moved))
 
 
 def _unpack(raw: Any, channels: int) -> NDArray[np.int32]:
@@ -235,91 +292,3 @@ def _clock_of(stream: Any) -> Callable[[float], int | None]:
     elif abs(stamp - steady) < _SAME_CLOCK:
         mapped = host_clock.from_monotonic
     return lambda s: mapped(round(s * 1e9)) if s and math.isfinite(s) else None
-
-
-def _inputs(sd: Any) -> dict[int, str]:
-    return {
-        number: about["name"]
-        for number, about in enumerate(sd.query_devices())
-        if about["max_input_channels"] > 0
-    }
-
-
-def _name(sd: Any, number: int | None) -> str:
-    if number is None:
-        return "(default)"
-    return f"{number} {shown(sd.query_devices(number)['name'])}"
-
-
-def _list(inputs: dict[int, str]) -> str:
-    return ", ".join(f"{number}: {shown(name)}" for number, name in inputs.items()) or "none"
-
-
-def _matching(inputs: dict[int, str], wanted: int | str | re.Pattern[str] | None) -> list[int]:
-    if wanted is None:
-        return list(inputs)
-    if isinstance(wanted, int):
-        return [wanted] if wanted in inputs else []
-    if isinstance(wanted, str):
-        return [n for n, name in inputs.items() if name == wanted] or [
-            n for n, name in inputs.items() if wanted.casefold() in name.casefold()
-        ]
-    return [n for n, name in inputs.items() if wanted.search(name)]
-
-
-def _refresh(sd: Any) -> bool:
-    """Make PortAudio list its devices anew; return whether that was possible.
-
-    PortAudio lists them once, when it is initialised: a device that is plugged in later is missing.
-    To initialise it again ends every stream, so this is done only while no `Audio` is open, and
-    only when an input was not found. Streams that the program has opened by sounddevice end too.
-    """
-    with _guard:
-        if _open_streams:
-            return False
-        sd._terminate()  # noqa: SLF001 - sounddevice has no public way
-        sd._initialize()  # noqa: SLF001
-        return True
-
-
-def _look_up(sd: Any, wanted: int | str | re.Pattern[str] | None) -> int | None:
-    inputs = _inputs(sd)
-    if not _matching(inputs, wanted) and _refresh(sd):
-        inputs = _inputs(sd)
-    if not inputs:
-        msg = "audio: this machine has no sound input; plug one in, or use a Simulated"
-        raise DeviceNotFoundError(msg)
-    if wanted is None:
-        return None
-    found = _matching(inputs, wanted)
-    if not found:
-        msg = f"audio: no input {shown(wanted)}; there are {_list(inputs)}"
-        raise DeviceNotFoundError(msg)
-    if len(found) > 1 and not isinstance(wanted, int):
-        names = {inputs[n] for n in found}
-        if len(names) > 1:
-            msg = f"audio: {shown(wanted)} could be {', '.join(map(repr, sorted(names)))}; say more"
-            raise ParameterError(msg)
-    return found[0]
-
-
-def _explained(sd: Any, source: Audio, number: int | None, error: Exception) -> Exception:
-    code = error.args[1] if len(error.args) > 1 else None
-    name = _name(sd, number)
-    about = sd.query_devices(number, "input")
-    if code == _BAD_RATE:
-        usual = about["default_samplerate"]
-        return ParameterError(
-            f"audio: input {name} cannot do rate={source.rate:g} Hz; its own is {usual:g} Hz"
-        )
-    if code == _BAD_CHANNELS:
-        most = about["max_input_channels"]
-        return ParameterError(
-            f"audio: input {name} has {most} channels, not channels={source.channels}"
-        )
-    if code == _UNAVAILABLE:
-        return DeviceBusyError(
-            f"audio: input {name} is busy, or its sound server is gone ({error.args[0]}); close "
-            "what else uses it"
-        )
-    return DeviceNotFoundError(f"audio: input {name} cannot be opened: {error}")

@@ -1,11 +1,12 @@
 """Audio: real sound, played into a private PulseAudio and recorded by PortAudio."""
 
+import pickle
 import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import soundfile
 from fakes import eventually
 from pulse import RATE, PrivatePulse, noise
 
-from rxstream import Chunk, Device, concat
+from rxstream import Chunk, Device, Reading, concat
 from rxstream import operators as ops
 from rxstream.data.clock import now_ns
 from rxstream.devices import audio
@@ -29,8 +30,11 @@ from rxstream.errors import (
     ParameterError,
 )
 from rxstream.sinks import wav
+from rxstream.testing import check_source
 
 pytestmark = pytest.mark.real
+
+PAGE = Path(__file__).parents[2] / "docs" / "devices" / "audio.md"
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +108,12 @@ def test_every_sample_format_is_exact(pulse: PrivatePulse, dtype: Any) -> None:
 
 
 def test_stamps_are_of_the_adc(pulse: PrivatePulse) -> None:
-    with Device(Audio(device="pulse", dtype="int16")) as mic:
+    got: list[Chunk[Any]] = []
+    with Device(Audio(device="pulse", dtype="int16"), history=30) as mic:
+        mic.subscribe(got.append)
         pulse.play(noise(1.5))
-        chunk = mic.last(1.0)
         assert mic.stats().clock == "locked"
+        chunk = mic.last(1.0)
     evidence = chunk.evidence
     assert all(isinstance(item.device_time, int) for item in evidence)
     # near the host clock, although PortAudio's is another
@@ -115,6 +121,57 @@ def test_stamps_are_of_the_adc(pulse: PrivatePulse) -> None:
     times = chunk.time
     seconds = (times[-1] - times[0]) / 1e9
     assert (len(times) - 1) / seconds == pytest.approx(RATE, rel=0.02)
+    # the null sink renders ahead: by its own ADC times most blocks end 10 ms after they came
+    after = np.array([int(one.time[-1]) - (one.arrival or 0) for one in got if len(one)]) / 1e6
+    assert np.median(after) < 2.0
+
+
+class Times:
+    """What becomes of ADC times that are made up: there is no sound card here."""
+
+    def __init__(self) -> None:
+        self.out: list[Reading] = []
+        self.buffer = np.zeros((480, 1), np.int16)
+        self._times = audio._CausalTimes(self.out.append, 48_000.0)
+
+    def give(self, value: int, after: float | None) -> int | None:
+        """Give a block that ends so long after its arrival [s]; return its stamp."""
+        self.buffer[:] = value
+        stamp = None if after is None else now_ns() - 10_000_000 + round(after * 1e9)
+        self._times.take(Reading(self.buffer, device_time=stamp))
+        return stamp
+
+    @property
+    def values(self) -> list[int]:
+        return [int(reading.data[0, 0]) for reading in self.out]
+
+
+def test_the_first_blocks_are_held_until_their_times_are_known() -> None:
+    times = Times()
+    given = [times.give(0, -0.03), times.give(1, -0.002)]
+    assert not times.out
+    eventually(lambda: False, 0.3)  # as long as they are held
+    given.append(times.give(2, -0.002))
+    assert times.values == [0, 1, 2]
+    assert [reading.device_time for reading in times.out] == given
+    assert all(isinstance(reading.arrival, int) for reading in times.out)
+
+
+def test_times_by_which_blocks_end_after_they_came_are_moved_back() -> None:
+    times = Times()
+    given = [times.give(0, -0.03), times.give(1, 0.02)]
+    eventually(lambda: False, 0.3)
+    given += [times.give(2, 0.01), times.give(3, 0.01)]
+    moved = [a - b.device_time for a, b in zip(given, times.out, strict=True)]  # type: ignore[operator]
+    # all by as much, so that they stay on their line
+    assert max(moved) - min(moved) < 100_000
+    assert moved[0] == pytest.approx(20e6, abs=2e6)
+
+
+def test_a_driver_without_a_clock_waits_for_nothing() -> None:
+    times = Times()
+    times.give(0, None)
+    assert [reading.device_time for reading in times.out] == [None]
 
 
 @pytest.mark.parametrize("hogs", [0, 4])
@@ -250,6 +307,55 @@ def test_what_comes_after_portaudio_was_asked_is_found(tmp_path: Path) -> None:
     assert result.stdout.strip() == "4800", result.stderr
 
 
+def with_pulse(about: Mapping[str, Any]) -> bool:
+    return "pulse" in about["name"]
+
+
+def broken_filter(about: Mapping[str, Any]) -> bool:
+    return bool(about["nonsense"])
+
+
+def no_input(about: Mapping[str, Any]) -> bool:
+    return about["max_input_channels"] < 0
+
+
+def any_input(about: Mapping[str, Any]) -> bool:
+    return about["max_input_channels"] > 0
+
+
+def test_a_function_chooses_the_input(pulse: PrivatePulse) -> None:
+    source = Audio(device=with_pulse)
+    assert pickle.loads(pickle.dumps(source)) == source
+    assert hash(source) == hash(Audio(device=with_pulse))
+    with Device(source) as mic:
+        assert eventually(lambda: len(mic.last(1)) > 480)
+    with pytest.raises(ParameterError, match=r"broken_filter.* raised KeyError: 'nonsense' for"):
+        Device(Audio(device=broken_filter)).open()
+    with pytest.raises(DeviceNotFoundError, match=r"no input .*; there are .*'pulse'"):
+        Device(Audio(device=no_input)).open()
+
+
+def test_a_function_without_a_place_is_refused() -> None:
+    with pytest.raises(ParameterError, match="write it with def"):
+        Audio(device=lambda _: True)
+    with pytest.raises(ParameterError, match=r"number, a name, a pattern, or a function.*not \["):
+        Audio(device=["pulse"])  # type: ignore[arg-type]
+
+
+def test_several_inputs_are_not_enough(pulse: PrivatePulse) -> None:
+    if len({found.name for found in Audio.discover()}) > 1:
+        with pytest.raises(ParameterError, match="say more"):
+            Device(Audio(device=any_input)).open()
+
+
+def test_sound_keeps_the_rules() -> None:
+    with PrivatePulse() as daemon:
+        check_source(
+            lambda: Audio(device="pulse"), unplug=daemon.kill, plug=daemon.start,
+            absent=lambda: Audio(device="Røde"),
+        )  # fmt: skip
+
+
 def test_an_unknown_input_lists_those_there_are(pulse: PrivatePulse) -> None:
     for device in ("Røde", 999, re.compile("nothing")):
         with pytest.raises(DeviceNotFoundError, match=r"there are .*'pulse'"):
@@ -335,3 +441,9 @@ def test_a_clock_that_stood_still_is_followed() -> None:
     to_host = audio._clock_of(stream)
     stream.clock = lambda: time.monotonic() - zero + 1000.0 - 600.0  # ten minutes of sleep
     assert abs(to_host(stream.time) - now_ns()) < 50_000_000
+
+
+def test_the_page_runs(pulse: PrivatePulse, capsys: pytest.CaptureFixture[str]) -> None:
+    first = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
+    exec(first.replace("channels=1", 'channels=1, device="pulse"'), {})
+    assert "(4800, 1)" in capsys.readouterr().out
