@@ -45,3 +45,13 @@ def test_the_stamps_of_drivers_are_compared() -> None:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("µs") >= 12, result.stdout
+
+
+def test_eight_devices_at_once() -> None:
+    """A short run of it: nothing is lost."""
+    command = [sys.executable, "benchmarks/eight_devices.py", "--minutes", "0.05"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "nothing lost of" in result.stdout
+    for name in ("sound 3", "camera 1", "can", "keyboard"):
+        assert f"\n{name} " in result.stdout, result.stdout
