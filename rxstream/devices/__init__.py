@@ -6,9 +6,12 @@ from rxstream.devices.camera import Camera
 from rxstream.devices.can import Can
 from rxstream.devices.health import Health
 from rxstream.devices.http import Http
+from rxstream.devices.ingest import Ingest
 from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.modbus import Modbus
 from rxstream.devices.mqtt import Mqtt
+from rxstream.devices.opcua import OpcUa
+from rxstream.devices.packets import Packets
 from rxstream.devices.s7 import S7
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
@@ -16,6 +19,6 @@ from rxstream.devices.stream2py import from_stream2py
 from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
-    "S7", "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Keyboard", "Modbus", "Mqtt",
-    "Serial", "Simulated", "WebSocket", "from_stream2py",
+    "S7", "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Ingest", "Keyboard", "Modbus",
+    "Mqtt", "OpcUa", "Packets", "Serial", "Simulated", "WebSocket", "from_stream2py",
 ]  # fmt: skip
