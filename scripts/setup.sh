@@ -6,7 +6,7 @@ extra=${1:-test}
 venv=${VENV:-.venv}
 
 packages="libportaudio2 libgl1 libglib2.0-0"
-[ "$extra" = demo ] || packages="$packages pulseaudio pulseaudio-utils libasound2-plugins portaudio19-dev ffmpeg socat mosquitto"
+[ "$extra" = demo ] || packages="$packages pulseaudio pulseaudio-utils libasound2-plugins portaudio19-dev ffmpeg socat mosquitto iproute2"
 
 say() { printf '%s\n' "$*" >&2; }
 

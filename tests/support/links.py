@@ -8,6 +8,7 @@ import subprocess
 from typing import Self
 
 import pytest
+from fakes import eventually
 
 __all__ = ["Link", "udp_to"]
 
@@ -44,6 +45,8 @@ class Link:
 
     def plug(self) -> None:
         assert not self._ip("link", "set", self.name, "up")
+        # what is sent before the kernel has seen that they are connected is dropped
+        assert eventually(lambda: all(map(self._is_up, (self.name, self._far))))
 
     def unplug(self) -> None:
         assert not self._ip("link", "set", self.name, "down")
@@ -53,6 +56,11 @@ class Link:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as line:
             line.bind((self._far, 0))
             line.send(b"\xff" * 6 + bytes(6) + ethertype.to_bytes(2, "big") + data)
+
+    @staticmethod
+    def _is_up(name: str) -> bool:
+        shown = subprocess.run(["ip", "link", "show", name], capture_output=True, check=True)
+        return b"state UP" in shown.stdout
 
     @staticmethod
     def _ip(*arguments: str) -> str:
