@@ -33,7 +33,7 @@ from rxstream.registry.spec import make_source, to_spec
         ("can:channel=can0,interface=socketcan", "channel", "can0"),
         ("can:channel=0,interface=pcan", "channel", 0),
         ("can:channel=x,filters=0x100+0x7ff", "filters", (0x100, 0x7FF)),
-        ("can:channel=x,options={'a': 1}", "options", {"a": 1}),
+        ("can:channel=x,options={'a': 1}", "options", (("a", 1),)),
         ("camera:source=0", "source", 0),
         ("camera:source=rtsp://host:554/x,y?a=b,rate=25", "source", "rtsp://host:554/x,y?a=b"),
         (

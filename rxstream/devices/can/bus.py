@@ -1,11 +1,11 @@
 """Reading an open CAN bus: one wait, then everything that is there, as one reading."""
 
-import errno
 import itertools
 import select
+import socket
 import struct
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 from math import isnan
 from typing import Any
 
@@ -16,20 +16,13 @@ from rxstream.acquisition.source import Fail
 from rxstream.data.clock import now_ns
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.clock import BusClock
-from rxstream.errors import (
-    DeviceBusyError,
-    DeviceLostError,
-    DeviceNotFoundError,
-    FormatError,
-    MissingExtraError,
-    OverrunError,
-    ParameterError,
-)
+from rxstream.devices.can.filters import CanFilter, passed
+from rxstream.errors import DeviceLostError, FormatError, OverrunError
 from rxstream.formats.can import CAN_DTYPE, pack
 from rxstream.formats.can_decode import StreamDecoder
-from rxstream.printable import get_logger, shown
+from rxstream.printable import get_logger
 
-__all__ = ["BusReader", "forward_pieces", "open_bus"]
+__all__ = ["BusReader", "forward_pieces"]
 
 _logger = get_logger(__name__)
 
@@ -50,8 +43,6 @@ _MAX_GARBLED = 100
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, struct.error)
 # serial interfaces whose recv(0) waits for the next byte: ask the file descriptor first
 _BLOCKING = frozenset({"serial", "slcan"})
-# of a device that another program holds, or that this user has no right to
-_BUSY_ERRNOS = frozenset({errno.EBUSY, errno.EACCES, errno.EPERM, errno.EAGAIN})
 
 
 class BusReader:
@@ -69,6 +60,8 @@ class BusReader:
         Name of the bus in messages.
     clock
         Maps its stamps to the host clock.
+    filters, error_frames
+        Which messages to take; see `passed`.
     decoder
         Decodes messages by a database; None: they stay as they are.
     fail
@@ -76,10 +69,12 @@ class BusReader:
     """
 
     def __init__(
-        self, can: Any, bus: Any, interface: str, where: str, clock: BusClock,
+        self, can: Any, bus: Any, interface: str, where: str, clock: BusClock, *,
+        filters: Sequence[CanFilter], error_frames: bool,
         decoder: StreamDecoder | None, fail: Fail,
     ) -> None:  # fmt: skip
         self._bus, self._where, self._clock = bus, where, clock
+        self._filters, self._error_frames = filters, error_frames
         self._decoder, self._fail = decoder, fail
         self._error: type[Exception] = can.CanError
         # its recv ignores the timeout, it has its own
@@ -118,7 +113,7 @@ class BusReader:
                 break
             messages.append(message)
             arrivals.append(now_ns())
-        return self._reading(messages, np.array(arrivals, np.int64))
+        return self._reading(messages, np.array(arrivals, np.int64), asked)
 
     def release(self) -> None:
         """Close the bus; a lost one may raise, which is only logged."""
@@ -173,102 +168,58 @@ class BusReader:
             return False
 
     def _silence(self, asked: int) -> Reading | None:
+        if self._broken is None and _is_hung_up(self._bus):
+            self._lose(ConnectionError("its server has closed the connection"))
         if self._broken is not None or now_ns() - asked < _WAIT * 0.5e9:
             return None
-        quiet = self._clock.quiet(asked)
-        return Reading(self._no_messages, bounds=(quiet, quiet))
+        return self._heartbeat(self._clock.quiet(asked))
 
-    def _reading(self, messages: list[Any], arrivals: NDArray[np.int64]) -> Reading:
+    def _heartbeat(self, until: int) -> Reading:
+        return Reading(self._no_messages, bounds=(until, until))
+
+    def _reading(self, messages: list[Any], arrivals: NDArray[np.int64], asked: int) -> Reading:
         data = pack(messages)
         stamps = np.array([m.timestamp for m in messages], np.float64)
         times = self._clock.push(stamps, arrivals)
         wrong, self._clock.reports.new = self._clock.reports.new, []
         for error in wrong:
             self._fail(error)
+        # here, and not in python-can, whose filters drop error frames as well
+        keep = passed(data, self._filters, error_frames=self._error_frames)
+        if not keep.all():
+            until = min(int(times[-1]) - _MAX_BACKWARD, self._clock.quiet(asked))
+            data, times, arrivals = data[keep], times[keep], arrivals[keep]
+            if not len(data):
+                return self._heartbeat(until)
         if self._decoder is not None:
             data = self._decoder.decode(data)
         margin = self._clock.half_width
         for part in forward_pieces(times):
             last = int(times[part][-1])
-            bounds = None if isnan(margin) else (last - round(margin), last + round(margin))
             arrival = int(arrivals[part][-1])
+            bounds = None
+            if not isnan(margin):
+                # it was sent before it came
+                bounds = last - round(margin), min(last + round(margin), arrival)
             self._ready.append(
                 Reading(data[part], device_time=times[part], bounds=bounds, arrival=arrival)
             )
         return self._ready.popleft()
 
 
+def _is_hung_up(bus: Any) -> bool:
+    """Whether the server of a socketcand bus is gone, which python-can takes for silence."""
+    line = getattr(bus, "_SocketCanDaemonBus__socket", None)
+    if line is None:
+        return False
+    try:
+        ready = select.select([line], [], [], 0)[0]
+        return bool(ready) and not line.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):
+        return True
+
+
 def forward_pieces(times: NDArray[np.int64]) -> list[slice]:
     """Return the stretches in which times [ns] go back by no more than noise."""
     edges = [0, *(np.flatnonzero(np.diff(times) < -_MAX_BACKWARD) + 1).tolist(), len(times)]
     return [slice(i, j) for i, j in itertools.pairwise(edges)]
-
-
-def open_bus(
-    can: Any, channel: Any, interface: str | None, where: str, options: Mapping[str, Any]
-) -> Any:
-    """Return an open bus of python-can.
-
-    Raises
-    ------
-    ParameterError
-        If python-can has no such interface, or that does not take an option.
-    MissingExtraError
-        If the driver of the interface is not installed.
-    DeviceBusyError, DeviceNotFoundError
-        If the bus is taken or not there.
-    """
-    if interface is not None and interface not in can.VALID_INTERFACES:
-        msg = f"python-can has no interface {shown(interface)}; there are {_listed(can)}"
-        raise ParameterError(msg)
-    try:
-        return can.Bus(channel=channel, interface=interface, **options)
-    except Exception as error:
-        raise _opening_error(can, interface, where, error) from error
-
-
-def _listed(can: Any) -> str:
-    return ", ".join(sorted(can.VALID_INTERFACES))
-
-
-def _opening_error(can: Any, interface: str | None, where: str, error: Exception) -> Exception:
-    """Return the error to raise for one that `can.Bus` raised."""
-    if interface is None and isinstance(error, can.CanInterfaceNotImplementedError):
-        return ParameterError(
-            f"can: no interface for {where}: give interface=, one of {_listed(can)} (or the path "
-            f"of a log file, or a configuration of python-can); {error}"
-        )
-    if _is_missing(can, error):
-        return MissingExtraError(
-            f"can: the driver of {interface} cannot be loaded ({error}); install what the "
-            "documentation of python-can names for it"
-        )
-    if _is_busy(error):
-        return DeviceBusyError(
-            f"can: {where} is taken or may not be used ({error}); close the program that has it, "
-            "or ask for the right"
-        )
-    if isinstance(error, ValueError | TypeError) or isinstance(error.__cause__, ValueError):
-        return ParameterError(f"can: {where} does not take these options: {error}")
-    return DeviceNotFoundError(
-        f"can: {where} cannot be opened ({error}); check the channel, that the adapter is plugged "
-        "in, and on Linux that the network interface is up (ip link)"
-    )
-
-
-def _is_missing(can: Any, error: Exception) -> bool:
-    # kvaser without its library raises NameError, and pcan an OSError without an errno
-    kinds = (can.CanInterfaceNotImplementedError, ImportError, NameError)
-    library = isinstance(error, OSError) and error.errno is None and "library" in str(error)
-    return isinstance(error, kinds) or library
-
-
-def _is_busy(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _BUSY_ERRNOS:
-            return True
-        # pyserial raises this without an errno
-        if "exclusively lock" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -1,4 +1,4 @@
-"""Find CAN buses, and python-can's name of an interface."""
+"""Find CAN buses."""
 
 import contextlib
 import logging
@@ -8,7 +8,7 @@ from typing import Any
 
 from rxstream.acquisition.device_info import DeviceInfo
 
-__all__ = ["find_buses", "interface_of"]
+__all__ = ["find_buses"]
 
 # no hardware to find, or found only by listening to the network for seconds; serial ports are
 # asked for on their own
@@ -41,14 +41,6 @@ def _options(config: dict[str, Any]) -> dict[str, Any]:
     known = {key: value for key, value in config.items() if key in ("interface", "channel")}
     more = {key: value for key, value in config.items() if key not in known}
     return known | ({"options": more} if more else {})
-
-
-def interface_of(can: Any, bus: Any) -> str:
-    """Return python-can's name of the interface of a bus that its configuration has chosen."""
-    for name, (module, cls) in can.interfaces.BACKENDS.items():
-        if type(bus).__name__ == cls and type(bus).__module__ == module:
-            return str(name)
-    return type(bus).__name__
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from rxstream.acquisition.source import Fail
 from rxstream.acquisition.strays import MAX_RUN, fill_strays, find_strays
 from rxstream.data.stream_info import Reading
 from rxstream.devices.can.bus import forward_pieces
+from rxstream.devices.can.filters import CanFilter, passed
 from rxstream.devices.can.log_end import check_values, cut_off, is_whole
 from rxstream.errors import (
     DeviceNotFoundError,
@@ -24,7 +25,7 @@ from rxstream.errors import (
     ParameterError,
     StampError,
 )
-from rxstream.formats.can import CanFlag, pack
+from rxstream.formats.can import pack
 from rxstream.formats.can_decode import StreamDecoder
 from rxstream.printable import error_line
 
@@ -64,8 +65,8 @@ class LogReader:
         Path of the file.
     start
         Time of the first message [ns]; None: as in the log.
-    filters
-        Filters of python-can; empty: every message passes.
+    filters, error_frames
+        Which messages to take; see `passed`.
     decoder
         Decodes messages by a database; None: they stay as they are.
     fail
@@ -73,11 +74,13 @@ class LogReader:
     """
 
     def __init__(
-        self, can: Any, path: str, start: int | None, filters: Sequence[Mapping[str, Any]],
+        self, can: Any, path: str, start: int | None, *,
+        filters: Sequence[CanFilter], error_frames: bool,
         decoder: StreamDecoder | None, fail: Fail,
     ) -> None:  # fmt: skip
         self._can, self._path, self._start = can, path, start
-        self._filters, self._decoder, self._fail = filters, decoder, fail
+        self._filters, self._error_frames = filters, error_frames
+        self._decoder, self._fail = decoder, fail
         self._shift = 0
         self._held: list[Any] = []  # the last messages read: the next ones show if their times fit
         self._before: int | None = None  # newest time that is out [ns], as in the file
@@ -206,8 +209,8 @@ class LogReader:
         self._before = int(times[-1])
         data = pack(messages)
         times = times + self._shift
-        if self._filters:
-            keep = self._passed(data)
+        keep = passed(data, self._filters, error_frames=self._error_frames)
+        if not keep.all():
             data, times = data[keep], times[keep]
         if self._decoder is not None:
             data = self._decoder.decode(data)
@@ -237,14 +240,3 @@ class LogReader:
         if self._start is not None:
             self._shift, self._start = self._start - int(times[0]), None
         return times
-
-    def _passed(self, data: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which messages pass the filters, by the rules of a bus."""
-        extended = data["flags"] & CanFlag.EXTENDED != 0
-        keep = np.zeros(len(data), np.bool_)
-        for wanted in self._filters:
-            same = (data["arbitration_id"] ^ wanted["can_id"]) & wanted["can_mask"] == 0
-            if "extended" in wanted:
-                same &= extended == wanted["extended"]
-            keep |= same
-        return keep

@@ -5,28 +5,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Time, to_ns
 from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.can.bus import BusReader, open_bus
+from rxstream.devices.can.bus import BusReader
 from rxstream.devices.can.clock import BusClock, Stamps
-from rxstream.devices.can.find import find_buses, interface_of
+from rxstream.devices.can.filters import CanFilter, freeze_filters, made_filters
+from rxstream.devices.can.find import find_buses
 from rxstream.devices.can.log import LogReader, is_log
 from rxstream.errors import ParameterError
 from rxstream.formats.can import CAN_DTYPE, CanFlag
+from rxstream.formats.can_bus import BusOptions, BusSettings, frozen_options, interface_of
 from rxstream.formats.can_decode import Decoder, StreamDecoder
 from rxstream.optional import import_optional
 from rxstream.printable import shown
-from rxstream.validation import check_choice
+from rxstream.validation import check_choice, check_flag
 
-__all__ = ["CAN_DTYPE", "Can", "CanFlag"]
+__all__ = ["CAN_DTYPE", "Can", "CanFilter", "CanFlag"]
 
 # options that a log file does not take
 _BUS_ONLY = ("interface", "bitrate", "data_bitrate", "fd", "stamps", "options")
+# interfaces that filter before a message comes here, and let error frames pass: those of the kernel
+_FILTERS_ITSELF = frozenset({"socketcan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Can:
     Emits messages as they come, structured samples `CAN_DTYPE` ``(n,)``: all that lay ready when
     the bus was read are one chunk. Remote and error frames are samples too; see `CanFlag`. While
     the bus is silent, it emits an empty chunk every 0.1 s.
+
+    Options are kept so that they can be hashed: lists as tuples, filters as `CanFilter`.
 
     **Times.** Stamps of the interface, on the host clock. If it or the kernel stamps with the wall
     clock (socketcan, udp_multicast, virtual, slcan …), that stamp. If the adapter has a clock of
@@ -63,8 +67,10 @@ class Can:
     fd
         CAN FD.
     filters
-        Messages to take: identifiers (those above 0x7FF have 29 bits), or dicts of python-can,
-        ``{"can_id": 0x100, "can_mask": 0x700, "extended": False}``; empty: all.
+        Messages to take: identifiers (those above 0x7FF have 29 bits), ``CanFilter(0x100, 0x700,
+        extended=False)``, or dicts of python-can with these names; empty: all.
+    error_frames
+        Whether error frames are samples; they have no identifier, so filters let them pass.
     decode
         Database to decode by: path of a DBC (or ARXML, KCD, SYM), the text of a DBC, or a
         database of cantools. Samples then have the fields that `operators.decode_can` describes.
@@ -99,36 +105,45 @@ class Can:
     bitrate: int | None = None
     data_bitrate: int | None = None
     fd: bool = False
-    filters: Sequence[int | Mapping[str, Any]] = ()
+    filters: Sequence[int | CanFilter | Mapping[str, Any]] = ()
+    error_frames: bool = True
     decode: Any = None
     signals: Iterable[str] | None = None
     path: str | os.PathLike[str] | None = None
     start: Time | None = None
     stamps: Stamps = "auto"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: BusOptions = ()
     _decoder: Decoder | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("bitrate", "data_bitrate"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value > 0):
-                msg = f"{name} must be a number of bits per second > 0, not {shown(value)}"
-                raise ParameterError(msg)
-        if self.data_bitrate is not None and not self.fd:
-            msg = f"data_bitrate={self.data_bitrate} is for CAN FD: add fd=True, or leave it out"
-            raise ParameterError(msg)
+        self._freeze()
+        check_flag(self.fd, "fd")
+        check_flag(self.error_frames, "error_frames")
         check_choice(self.stamps, Stamps, "stamps")
+        # checks the bitrates
+        _ = self._bus
         self._check_kind()
-        _filters(self.filters)
         if self.signals is not None and self.decode is None:
             msg = f"signals={shown(self.signals)} needs the database they are in: add decode="
             raise ParameterError(msg)
         if self.decode is not None:
             object.__setattr__(self, "_decoder", Decoder(self.decode, self.signals))
 
-    def __hash__(self) -> int:
-        # the other options may be lists and dicts, whose order may not count
-        return hash((str(self.channel), self.interface, self.bitrate, str(self.path), self.stamps))
+    def _freeze(self) -> None:
+        """Make lists tuples, and dicts too, so that nobody can change the options."""
+        if isinstance(self.channel, list):
+            object.__setattr__(self, "channel", tuple(self.channel))
+        object.__setattr__(self, "filters", freeze_filters(self.filters))
+        object.__setattr__(self, "options", frozen_options(self.options))
+        if self.signals is not None and not isinstance(self.signals, str):
+            object.__setattr__(self, "signals", tuple(self.signals))
+
+    @property
+    def _bus(self) -> BusSettings:
+        options = frozen_options(self.options)
+        return BusSettings(
+            self.channel, self.interface, self.bitrate, self.data_bitrate, self.fd, options
+        )
 
     def _check_kind(self) -> None:
         if self.path is not None and self.channel is not None:
@@ -144,7 +159,7 @@ class Can:
         fields = type(self).__dataclass_fields__
         for name in _BUS_ONLY:
             value = getattr(self, name)
-            if value not in (fields[name].default, {}):
+            if value != fields[name].default:
                 msg = (
                     f"{name}={shown(value)} is for a bus; {self._file!r} is a log file: leave "
                     "it out"
@@ -196,51 +211,28 @@ class Can:
         can = import_optional("can", extra="can")
         where = self._where
         decoder = None if self._decoder is None else StreamDecoder(self._decoder, where)
-        filters = _filters(self.filters)
+        filters = made_filters(self.filters)
+        taken: dict[str, Any] = {
+            "filters": filters, "error_frames": self.error_frames, "decoder": decoder, "fail": fail
+        }  # fmt: skip
         if self._file is not None:
             start = None if self.start is None else to_ns(self.start)
-            log = LogReader(can, self._file, start, filters, decoder, fail)
+            log = LogReader(can, self._file, start, **taken)
             return poll(log.read, emit, fail, name="can", release=log.release)
-        options: dict[str, Any] = dict(self.options)
-        wanted = {"bitrate": self.bitrate, "data_bitrate": self.data_bitrate,
-                  "fd": self.fd or None, "can_filters": filters or None}  # fmt: skip
-        options |= {key: value for key, value in wanted.items() if value is not None}
-        bus = open_bus(can, self.channel, self.interface, where, options)
+        more: dict[str, Any] = {}
+        if filters and self.interface in _FILTERS_ITSELF:
+            more["can_filters"] = [wanted.for_driver for wanted in filters]
+        bus = self._bus.open(can, **more)
         interface = self.interface or interface_of(can, bus)
         clock = BusClock(interface, self.stamps)
-        reader = BusReader(can, bus, interface, where, clock, decoder, fail)
+        reader = BusReader(can, bus, interface, where, clock, **taken)
         return poll(reader.read, emit, fail, name="can", release=reader.release)
 
     @property
     def _where(self) -> str:
-        if self._file is not None:
-            return repr(self._file)
-        return " ".join(str(part) for part in (self.interface, self.channel) if part is not None)
+        return self._bus.where if self._file is None else repr(self._file)
 
     @staticmethod
     def discover() -> list[DeviceInfo]:
         """Return the buses that drivers list, and serial ports that may be slcan adapters."""
         return find_buses(import_optional("can", extra="can"))
-
-
-def _filters(filters: Sequence[int | Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the filters as dicts of python-can."""
-    if isinstance(filters, str | Mapping | np.ndarray) or not isinstance(filters, Iterable):
-        msg = f"filters must be a list of identifiers or dicts, not {shown(filters)}"
-        raise ParameterError(msg)
-    made: list[Mapping[str, Any]] = []
-    for wanted in filters:
-        if isinstance(wanted, Mapping) and {"can_id", "can_mask"} <= wanted.keys():
-            made.append(wanted)
-        elif isinstance(wanted, int | np.integer) and 0 <= wanted < 1 << 29:
-            long = wanted > 0x7FF
-            mask = 0x1FFF_FFFF if long else 0x7FF
-            made.append({"can_id": int(wanted), "can_mask": mask, "extended": long})
-        else:
-            msg = (
-                f"filters: {shown(wanted)} is neither an identifier from 0 to 0x1FFFFFFF "
-                "nor a dict "
-                "with can_id and can_mask"
-            )
-            raise ParameterError(msg)
-    return made
