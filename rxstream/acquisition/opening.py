@@ -234,15 +234,16 @@ class Opening:
 
     # -- the source's side --------------------------------------------------------------------
 
-    def _emit(self, reading: Reading | NDArray[Any]) -> None:
+    def _emit(self, reading: Reading | NDArray[Any]) -> bool:
+        """Take a reading; return False if it is dropped."""
         arrival = self._clock.now()
         if not self._accepts:
-            return
+            return False
         if not isinstance(reading, Reading):
             reading = Reading(reading)
         if self._early is not None and self._put_early(reading, arrival):
-            return
-        self._pass(reading, arrival)
+            return True
+        return self._pass(reading, arrival)
 
     def fail(self, given: object) -> None:
         """Take what the source reports, and what is found out about it elsewhere."""
@@ -263,13 +264,13 @@ class Opening:
             self._begun.wait(_LOOK)
         return True
 
-    def _pass(self, item: Item, arrival: int) -> None:
-        """Process an item when others have been."""
+    def _pass(self, item: Item, arrival: int) -> bool:
+        """Process an item when others have been; return False if it is dropped."""
         if not self._take_turn():
-            return
+            return False
         before, self._inside = self._inside, get_ident()
         try:
-            self._process(item, arrival)
+            return self._process(item, arrival)
         finally:
             self._inside = before
             self._turn.release()
@@ -281,13 +282,15 @@ class Opening:
                 return False
         return True
 
-    def _process(self, item: Item, arrival: int) -> None:
+    def _process(self, item: Item, arrival: int) -> bool:
         if not self._accepts:
-            return
+            return False
         if isinstance(item, Failure):
             self._fail(self, item.given)
-            return
+            return True
         try:
             self._take(item, arrival)
         except Exception as error:  # noqa: BLE001 - in a driver's callback nobody could catch it
             self._fail(self, error)
+            return False
+        return True

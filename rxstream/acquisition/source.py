@@ -11,8 +11,11 @@ from rxstream.printable import shown
 
 __all__ = ["Close", "Emit", "Fail", "Source", "check_source", "discover", "is_live"]
 
-Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], None]"
-"""Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader."""
+Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], object]"
+"""Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader.
+
+Returns False where it was dropped since the device is being closed; most sources need not know.
+"""
 
 Fail: TypeAlias = Callable[[Exception], None]
 """Takes an error: `OverrunError` and `StampError` are survived, `EndOfStream` ends the stream.

@@ -402,3 +402,14 @@ def test_who_subscribes_inside_the_end_gets_the_next_stream() -> None:
         source.emit(np.arange(20))
     assert got == [10, 20]
     assert [str(error) for error in errors] == ["gone"]
+
+
+def test_emit_says_what_is_dropped() -> None:
+    source = Manual()
+    device = Device(source)
+    chunks: list[Chunk[Any]] = []
+    device.subscribe(chunks.append)
+    with device:
+        assert source.emit(np.zeros((3, *source.info.shape), source.info.dtype)) is True
+    assert source.emit(np.zeros((3, *source.info.shape), source.info.dtype)) is False
+    assert eventually(lambda: sum(map(len, chunks)) == 3)
