@@ -17,7 +17,7 @@ from rxstream.errors import ChunkError, ParameterError
 from rxstream.printable import error_line, get_logger, shown
 from rxstream.validation import checked_dtype, is_number, is_positive, is_whole
 
-__all__ = ["Json", "MessageDecoder", "MessageFormat", "Text", "checked_form"]
+__all__ = ["Json", "MessageDecoder", "MessageFormat", "Text", "checked_form", "to_stamp"]
 
 _log = get_logger(__name__)
 
@@ -109,7 +109,7 @@ class Json:
         if not names:
             return _number(item), None
         row = tuple(_number(_found(item, name)) for name in names)
-        return row, _stamp(_found(item, self.time), self.tick) if self.time else None
+        return row, to_stamp(_found(item, self.time), self.tick) if self.time else None
 
 
 MessageFormat = Text | Json
@@ -139,8 +139,8 @@ def _number(value: Any) -> Any:
     return math.nan if value is None else value
 
 
-def _stamp(value: Any, tick: float) -> int:
-    """Return a number or an ISO 8601 text as ns."""
+def to_stamp(value: Any, tick: float) -> int:
+    """Return a number of ``tick`` [s], or an ISO 8601 text, as ns; ValueError if it is neither."""
     if isinstance(value, str):
         when = dt.datetime.fromisoformat(value)
         when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
