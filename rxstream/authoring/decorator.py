@@ -1,8 +1,8 @@
 """`source`: a device made of a function; its parameters are the options."""
 
 import inspect
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import (
     TYPE_CHECKING,
@@ -21,10 +21,10 @@ from numpy.typing import DTypeLike
 from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.async_generators import open_async
-from rxstream.authoring.generators import open_generator
+from rxstream.authoring.generators import answers, open_generator
 from rxstream.authoring.options import check_options, options_class
 from rxstream.authoring.samples import Samples
-from rxstream.data.clock import Duration, now_ns, to_span
+from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import DeviceCounter, StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
@@ -249,23 +249,10 @@ class _Written:
         if self.form == "asked":
             call, samples = partial(self.function, **given), Samples(info)
             return open_generator(
-                lambda _: _answers(call, samples), info, emit, fail,
+                lambda _: answers(call, samples), info, emit, fail,
                 every=every, requires=self.requires,
             )  # fmt: skip
         return open_generator(make, info, emit, fail, every=every, requires=self.requires)
-
-
-def _answers(ask: Callable[[], Any], samples: Samples) -> Generator[Any, None, None]:
-    """Ask once to see that the device is there, and then for each value."""
-    before = now_ns()
-    value = ask()
-    first = None if value is None else samples.reading(value)
-    if first is not None and first.bounds is None and first.device_time is None:
-        first = replace(first, bounds=(before, now_ns()))
-    yield
-    yield first
-    while True:
-        yield ask()
 
 
 def _of(value: Any, options: Any) -> Any:

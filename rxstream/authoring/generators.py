@@ -1,6 +1,7 @@
 """Run a generator of an author as a source: the driver blocks, calls back, or is asked."""
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from threading import get_ident
 from typing import Any, cast
 
@@ -8,11 +9,12 @@ from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.gate import Gate
 from rxstream.authoring.phases import explain, explain_leaving, never_open
-from rxstream.data.clock import Duration
+from rxstream.authoring.samples import Samples
+from rxstream.data.clock import Duration, now_ns
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import DeviceError, EndOfStream, ParameterError, RxStreamError
 
-__all__ = ["Make", "open_generator"]
+__all__ = ["Make", "answers", "open_generator"]
 
 Make = Callable[[Callable[[Any], None]], Generator[Any, None, Any]]
 """Makes the generator; takes the ``emit`` of an author."""
@@ -80,6 +82,19 @@ def open_generator(
         gate.wait_shut()
 
     return close if learnt is None else (close, learnt)
+
+
+def answers(ask: Callable[[], Any], samples: Samples) -> Generator[Any, None, None]:
+    """Ask once to see that the device is there, and then for each value."""
+    before = now_ns()
+    value = ask()
+    first = None if value is None else samples.reading(value)
+    if first is not None and first.bounds is None and first.device_time is None:
+        first = replace(first, bounds=(before, now_ns()))
+    yield
+    yield first
+    while True:
+        yield ask()
 
 
 class _Run:

@@ -12,13 +12,15 @@ from rxstream.devices.modbus import Modbus
 from rxstream.devices.mqtt import Mqtt
 from rxstream.devices.opcua import OpcUa
 from rxstream.devices.packets import Packets
+from rxstream.devices.playback import Playback
 from rxstream.devices.s7 import S7
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
 from rxstream.devices.stream2py import from_stream2py
+from rxstream.devices.values import Function, Iterable
 from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
-    "S7", "Audio", "Camera", "Can", "DeviceInfo", "Health", "Http", "Ingest", "Keyboard", "Modbus",
-    "Mqtt", "OpcUa", "Packets", "Serial", "Simulated", "WebSocket", "from_stream2py",
+    "S7", "Audio", "Camera", "Can", "DeviceInfo", "Function", "Health", "Http", "Ingest",
+    "Iterable", "Keyboard", "Modbus", "Mqtt", "OpcUa", "Packets", "Playback", "Serial", "Simulated", "WebSocket", "from_stream2py",
 ]  # fmt: skip

@@ -60,6 +60,7 @@ from rxstream.testing import check_source
 
 pytestmark = pytest.mark.real
 
+PAGE = Path(__file__).parents[2] / "docs" / "devices" / "stream2py.md"
 INT = StreamInfo("counter", None, (), np.dtype(np.int64))
 
 
@@ -451,3 +452,9 @@ def test_a_quick_source_reader_needs_only_read() -> None:
 
     assert issubclass(Three, SourceReader)
     assert items_of(from_stream2py(Three, live=False)) == ["a", "b", "c"]
+
+
+def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(block, PAGE.name, "exec"), {"__name__": "page"})
+    assert capsys.readouterr().out == "[2 3 4]\n"
