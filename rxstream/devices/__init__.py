@@ -14,6 +14,7 @@ from rxstream.devices.opcua import OpcUa
 from rxstream.devices.packets import Packets
 from rxstream.devices.playback import Playback
 from rxstream.devices.s7 import S7
+from rxstream.devices.scpi import Scpi
 from rxstream.devices.serial import Serial
 from rxstream.devices.simulated import Simulated
 from rxstream.devices.stream2py import from_stream2py
@@ -22,5 +23,6 @@ from rxstream.devices.web_socket import WebSocket
 
 __all__ = [
     "S7", "Audio", "Camera", "Can", "DeviceInfo", "Function", "Health", "Http", "Ingest",
-    "Iterable", "Keyboard", "Modbus", "Mqtt", "OpcUa", "Packets", "Playback", "Serial", "Simulated", "WebSocket", "from_stream2py",
+    "Iterable", "Keyboard", "Modbus", "Mqtt", "OpcUa", "Packets", "Playback", "Scpi", "Serial",
+    "Simulated", "WebSocket", "from_stream2py",
 ]  # fmt: skip
