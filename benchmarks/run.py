@@ -21,11 +21,12 @@ import readers
 import rechunk
 import sliding
 import stalled
+import stream2py_items
 import video_files
 
 TOPICS = (
     readers, handover, stalled, sliding, rechunk, memory, late, compose_windows, compose_join,
-    compose_filter, video_files,
+    compose_filter, video_files, stream2py_items,
 )  # fmt: skip
 
 

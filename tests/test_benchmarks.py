@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 KEYS = {"name", "ours", "peer", "peer_name", "unit", "ratio", "goal"}
 TOPICS = ("items to 3 sub", "items to 3 rea", "hand-over", "stalled", "sliding", "rechunk",
           "memory", "late subscriber", "1 s / 50 ms", "band-pass",
-          "as-of join", "video")  # fmt: skip
+          "as-of join", "video", "stream2py reader")  # fmt: skip
 
 
 def bench(*words: str) -> "subprocess.CompletedProcess[str]":
