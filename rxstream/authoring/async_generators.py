@@ -25,7 +25,13 @@ _TIMEOUT = 4.0
 
 
 def open_async(
-    make: MakeAsync, info: StreamInfo, emit: Emit, fail: Fail, *, requires: str = ""
+    make: MakeAsync,
+    info: StreamInfo,
+    emit: Emit,
+    fail: Fail,
+    *,
+    requires: str = "",
+    beats: bool = True,
 ) -> Close | tuple[Close, StreamInfo]:
     """Run an async generator in a thread of its own; return when it has yielded for the first time.
 
@@ -39,6 +45,8 @@ def open_async(
         Arguments of ``Source.open``.
     requires
         What to install by pip for the driver.
+    beats
+        Whether heartbeats come by themselves; not of a driver whose samples may be older.
 
     Returns
     -------
@@ -52,7 +60,7 @@ def open_async(
     ParameterError
         If there is none.
     """
-    run = _Run(make, Gate(info, emit, fail), requires)
+    run = _Run(make, Gate(info, emit, fail), requires, beats=beats)
     learnt = run.open()
     return run.close if learnt is None else (run.close, learnt)
 
@@ -63,8 +71,8 @@ class _Run:
     Its `emit`, if it has one, is called in the thread of the loop, as callbacks of asyncio are.
     """
 
-    def __init__(self, make: MakeAsync, gate: Gate, requires: str) -> None:
-        self._make, self._gate, self._requires = make, gate, requires
+    def __init__(self, make: MakeAsync, gate: Gate, requires: str, *, beats: bool) -> None:
+        self._make, self._gate, self._requires, self._beats = make, gate, requires, beats
         self._name = gate.info.name
         self._opened = threading.Event()
         self._error: BaseException | None = None  # of opening, or of closing
@@ -186,7 +194,7 @@ class _Run:
 
         Not beside stamps of the host clock, which may be older than that.
         """
-        if self._gate.info.device_clock == "host":
+        if self._gate.info.device_clock == "host" or not self._beats:
             return
         while True:
             passed = self._gate.passed

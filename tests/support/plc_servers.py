@@ -85,6 +85,7 @@ class _InLoop:
             self._end()
 
     def _end(self) -> None:
+        self.run(_cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -97,6 +98,14 @@ class _InLoop:
 
     async def stop(self) -> None:
         raise NotImplementedError
+
+
+async def _cancel_all() -> None:
+    """Cancel what a server has left, as of connections that were cut."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 class ModbusSlave(_InLoop):
@@ -157,7 +166,9 @@ class ModbusSlave(_InLoop):
 
 
 class OpcServer(_InLoop):
-    """A server of asyncua with the variables ``ns=2;s=count`` and ``ns=2;s=text``.
+    """A server of asyncua with the variables ``ns=2;s=count``, ``text``, ``flag`` and ``point``.
+
+    It takes anonymous clients, and ``lab`` with the password ``s3cret``.
 
     Parameters
     ----------
@@ -165,30 +176,38 @@ class OpcServer(_InLoop):
         Time from one value of ``count`` to the next [s]; 0: none by itself.
     first
         What it counts from.
+
+    Attributes
+    ----------
+    wrong
+        By how much the clock of the source is ahead.
     """
 
     def __init__(self, port: int = 0, first: int = 0, every: float = 0.0) -> None:
         self.port = port or free_port()
         self.url = f"opc.tcp://127.0.0.1:{self.port}"
         self.first, self._every = first, every
+        self.wrong = dt.timedelta(0)
         self._writing: asyncio.Task[None] | None = None
-        # of each value written by itself, and then the time of the source
-        self.written: list[tuple[int, dt.datetime]] = []
 
     async def start(self) -> None:
         from asyncua import ua
         from asyncua.server.server import Server
 
         self.ua: Any = ua
-        self.server = Server()
+        self.server: Any = Server(user_manager=_users())
         await self.server.init()
         self.server.set_endpoint(self.url)
-        self.server.set_security_policy([self.ua.SecurityPolicyType.NoSecurity])
+        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        self.server.set_identity_tokens([ua.AnonymousIdentityToken, ua.UserNameIdentityToken])
         await self.server.register_namespace("urn:lab")
-        self.variables = {}
-        for name, value in (("count", float(self.first)), ("text", "idle")):
-            node = self.ua.NodeId(name, 2)
-            self.variables[name] = await self.server.nodes.objects.add_variable(node, name, value)
+        values: dict[str, Any] = {
+            "count": float(self.first), "text": "idle", "flag": False, "point": [0.0, 0.0, 0.0],
+        }  # fmt: skip
+        self._variables = {
+            name: await self.server.nodes.objects.add_variable(self.ua.NodeId(name, 2), name, value)
+            for name, value in values.items()
+        }
         await self.server.start()
         if self._every:
             self._writing = asyncio.create_task(self._write_on())
@@ -200,23 +219,57 @@ class OpcServer(_InLoop):
                 await self._writing
         await self.server.stop()
 
-    def write(self, name: str, *values: Any, status: int = 0) -> None:
-        """Write values one after the other, each with the present time as its source's."""
-        for value in values:
-            self.run(self._write(name, value, status))
+    def write(self, name: str, *values: Any, status: int = 0) -> list[int]:
+        """Write values one after the other; return the times of their source [ns]."""
+        return list(self.run(self._write_all(name, values, status)))
 
-    async def _write(self, name: str, value: Any, status: int = 0) -> None:
-        now = dt.datetime.now(dt.UTC)
-        variant = value if isinstance(value, self.ua.Variant) else self.ua.Variant(value)
-        data = self.ua.DataValue(variant, self.ua.StatusCode(status), now)
-        await self.variables[name].write_value(data)
-        if name == "count":
-            self.written.append((value, now))
+    def unplug(self) -> None:
+        """Cut all connections, and take no more."""
+        self.run(self._cut())
+
+    def plug(self) -> None:
+        """Take connections again."""
+        self.run(self._take())
+
+    async def _cut(self) -> None:
+        self.server.bserver._server.close()
+        for transport in list(self.server.iserver.asyncio_transports):
+            transport.abort()
+
+    async def _take(self) -> None:
+        server, loop = self.server.bserver, asyncio.get_running_loop()
+        server._server = await loop.create_server(server._make_protocol, "127.0.0.1", self.port)
+
+    async def _write_all(self, name: str, values: tuple[Any, ...], status: int) -> list[int]:
+        return [await self._write(name, value, status) for value in values]
+
+    async def _write(self, name: str, value: Any, status: int = 0) -> int:
+        when = dt.datetime.now(dt.UTC) + self.wrong
+        data = self.ua.DataValue(self.ua.Variant(value), self.ua.StatusCode(status), when)
+        await self._variables[name].write_value(data)
+        return (
+            (when - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1) * 1000
+        )
 
     async def _write_on(self) -> None:
         for number in itertools.count(self.first):
             await self._write("count", float(number))
             await asyncio.sleep(self._every)
+
+
+def _users() -> Any:
+    """Return who may use the server."""
+    from asyncua.crypto.permission_rules import User, UserRole
+    from asyncua.server.user_managers import UserManager
+
+    class Users(UserManager):
+        def get_user(
+            self, iserver: Any, username: Any = None, password: Any = None, certificate: Any = None
+        ) -> Any:
+            known = username is None or (username, password) == ("lab", "s3cret")
+            return User(role=UserRole.User) if known else None
+
+    return Users()
 
 
 _KINDS: dict[str, Callable[[int, int], Any]] = {

@@ -11,7 +11,7 @@ from plc_servers import ServerProcess
 from rxstream import Backoff, Chunk, Device
 from rxstream.acquisition.source import Source
 
-__all__ = ["Outage", "outage"]
+__all__ = ["Outage", "freeze", "outage"]
 
 
 @dataclass(frozen=True)
@@ -68,3 +68,13 @@ def outage(source: Source, server: ServerProcess, enough: int = 20) -> Outage:
     return Outage(
         samples[:first], samples[first:], [gap.reason for gap in gaps], back - server.back
     )
+
+
+def freeze(source: Source, server: ServerProcess) -> BaseException | None:
+    """Let the server of a source answer nothing any more; return why the device has ended."""
+    device = Device(source)
+    with device:
+        assert eventually(lambda: len(device.last(10)) > 1, 30)
+        server.freeze()
+        assert eventually(lambda: device.error is not None, 30)
+    return device.error
