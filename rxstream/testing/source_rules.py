@@ -13,7 +13,7 @@ from rxstream.acquisition.device import Device
 from rxstream.acquisition.driver import wrap_given
 from rxstream.acquisition.source import Source, is_live
 from rxstream.data.chunk import Chunk
-from rxstream.errors import DeviceBusyError, DeviceError, DeviceNotFoundError
+from rxstream.errors import DeviceBusyError, DeviceError, DeviceNotFoundError, ParameterError
 from rxstream.printable import error_line, shown
 from rxstream.testing.source_evidence import check_evidence, check_layout
 from rxstream.testing.source_options import broken, check_info, check_options
@@ -85,6 +85,10 @@ def check_source(
 
     A wait counts what the machine grants, so a busy one raises no false alarm.
 
+    How much of that can be seen depends on what it is given: with ``make`` alone all but the last
+    rule and what absent and held hardware raises; ``feed`` for a device that says nothing by
+    itself; ``unplug`` and ``plug``; ``absent`` and ``busy``.
+
     Parameters
     ----------
     make
@@ -102,6 +106,8 @@ def check_source(
     ------
     AssertionError
         With the first rule that is broken, how, and a remedy.
+    ParameterError
+        If ``plug`` is given without ``unplug``.
 
     Examples
     --------
@@ -109,6 +115,9 @@ def check_source(
     >>> simulated = Simulated(rate=1000.0)
     >>> check_source(lambda: simulated, unplug=simulated.unplug, plug=simulated.replug)
     """
+    if plug is not None and unplug is None:
+        msg = "check_source: plug= brings back what unplug= takes away; give both"
+        raise ParameterError(msg)
     check = _Check(make, feed)
     source = make()
     check_info(source)

@@ -38,6 +38,7 @@ from mutants import (
 from ptys import pty_line
 
 from rxstream.devices import Can, Keyboard, Simulated
+from rxstream.errors import ParameterError
 from rxstream.testing import check_source
 
 pytestmark = pytest.mark.real
@@ -104,6 +105,12 @@ def test_what_absent_and_held_hardware_raises() -> None:
         check_source(Ticker, busy=Ticker)
     with pytest.raises(AssertionError, match=r"^opening: open raised KeyError"):
         check_source(RaisesAnything)
+
+
+def test_what_is_plugged_in_was_unplugged_before() -> None:
+    device = Ticker("plugged")
+    with pytest.raises(ParameterError, match="plug= brings back what unplug= takes away"):
+        check_source(lambda: device, plug=device.plug)
 
 
 def test_a_silent_device_needs_to_be_fed(monkeypatch: pytest.MonkeyPatch) -> None:
