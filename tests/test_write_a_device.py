@@ -3,18 +3,39 @@
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from counterparts import TcpServer, free_port
-from ptys import pty_line
+from ptys import PtyLine, pty_line
 
 from rxstream import Device
 from rxstream.testing import check_source
 
 pytestmark = pytest.mark.real
+
+
+class Writer:
+    """Writes ten lines a second to a serial line."""
+
+    def __init__(self, line: PtyLine) -> None:
+        self._line, self._over = line, threading.Event()
+        self._thread = threading.Thread(target=self._write)
+
+    def _write(self) -> None:
+        while not self._over.wait(0.1):
+            self._line.write(b"20.5\n")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
 
 TEXT = Path(__file__).parent.parent / "docs" / "write-a-device.md"
 
@@ -39,6 +60,31 @@ def test_the_thermometer_takes_whole_lines_and_counts_bad_ones(page: ModuleType)
             chunk = reader.read(4, timeout=20)
     assert chunk.data.tolist() == [20.5, 20.6, 20.7, 20.8]
     assert [(at.position, at.gap.lost) for at in chunk.gap_positions] == [(3, 2)]
+
+
+def test_the_thermometer_keeps_the_rules(page: ModuleType) -> None:
+    with pty_line() as line:
+        check_source(
+            lambda: page.Thermometer(line.path),
+            # the first line of an opening may have begun before it
+            feed=lambda: line.write(b"20.5\n"), unplug=line.unplug,
+            absent=lambda: page.Thermometer("/dev/nowhere"),
+        )  # fmt: skip
+
+
+def test_the_thermometer_is_watched(page: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def print_one(chunk: object) -> None:
+        said.append(chunk)
+        raise EnoughError
+
+    said: list[object] = []
+    monkeypatch.setattr(page, "print", print_one, raising=False)
+    with pty_line() as line, Writer(line), pytest.raises(EnoughError):
+        page.watch(line.path)
+    assert str(said[0]).startswith("<Chunk thermometer")
 
 
 def test_records_keep_the_rules(page: ModuleType) -> None:
