@@ -8,7 +8,9 @@ from rxstream.devices.health import Health
 from rxstream.devices.http import Http
 from rxstream.devices.ingest import Ingest
 from rxstream.devices.keyboard import Keyboard
+from rxstream.devices.lsl import Lsl
 from rxstream.devices.modbus import Modbus
+from rxstream.devices.mouse import Mouse
 from rxstream.devices.mqtt import Mqtt
 from rxstream.devices.opcua import OpcUa
 from rxstream.devices.packets import Packets
@@ -20,9 +22,10 @@ from rxstream.devices.simulated import Simulated
 from rxstream.devices.stream2py import from_stream2py
 from rxstream.devices.values import Function, Iterable
 from rxstream.devices.web_socket import WebSocket
+from rxstream.devices.wifi import Wifi
 
 __all__ = [
     "S7", "Audio", "Camera", "Can", "DeviceInfo", "Function", "Health", "Http", "Ingest",
-    "Iterable", "Keyboard", "Modbus", "Mqtt", "OpcUa", "Packets", "Playback", "Scpi", "Serial",
-    "Simulated", "WebSocket", "from_stream2py",
+    "Iterable", "Keyboard", "Lsl", "Modbus", "Mouse", "Mqtt", "OpcUa", "Packets", "Playback",
+    "Scpi", "Serial", "Simulated", "WebSocket", "Wifi", "from_stream2py",
 ]  # fmt: skip

@@ -174,10 +174,17 @@ def find_terminal() -> str:
     name = ""
     for fd, owned in _candidates(None):
         if os.isatty(fd):
-            name = name or os.ttyname(fd)
+            name = name or _name(fd)
         if owned:
             os.close(fd)
     return name
+
+
+def _name(fd: int) -> str:
+    try:
+        return os.ttyname(fd)
+    except OSError:  # its file is in no folder here, as in a container
+        return "terminal"
 
 
 def _check_foreground(fd: int) -> None:

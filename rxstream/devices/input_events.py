@@ -1,0 +1,298 @@
+"""Input devices of Linux: keyboards, mice and others, by ``/dev/input/event*``.
+
+An event is a ``struct input_event`` of <linux/input.h>, which is as old as Linux 2.4 and does not
+change; so no driver is needed.
+"""
+
+import errno
+import os
+import select
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from rxstream.data.clock import host_clock, now_ns
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    ParameterError,
+)
+from rxstream.printable import printable, shown
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = [
+    "ABS", "KEY", "LED", "REL", "Event", "InputDevice", "check_input", "find_inputs", "is_dropped",
+    "is_report", "open_input",
+]  # fmt: skip
+
+# Where the devices are; a name for tests, which have none.
+FOLDER = Path("/dev/input")
+
+# Kinds of events, and codes of those that say where a report ends and that events were dropped.
+SYN, KEY, REL, ABS, LED = 0, 1, 2, 3, 0x11
+_REPORT, _DROPPED = 0, 3
+
+# Requests of ioctl: direction, size, 'E', number.
+_WRITE, _READ = 1 << 30, 2 << 30
+_NAME, _KEYS, _LEDS, _BITS = 0x06, 0x18, 0x19, 0x20
+_SET_CLOCK = _WRITE | 4 << 16 | ord("E") << 8 | 0xA0
+_BYTES = 128
+
+_EVENT = struct.Struct("@llHHi")
+_MANY = 64
+
+# Something stamped so long ago has come [ns].
+_ON_ITS_WAY = 1_000_000
+
+# CLOCK_BOOTTIME, as the host clock: it goes on while the computer sleeps.
+_CLOCK = 7
+
+
+class Event(NamedTuple):
+    """What an input device says."""
+
+    kind: int
+    code: int
+    value: int
+    stamp: int
+    """On the host clock [ns]."""
+
+
+class InputDevice:
+    """An open input device.
+
+    Parameters
+    ----------
+    path
+        Path of it.
+    what
+        What to call it in errors.
+
+    Raises
+    ------
+    DeviceNotFoundError
+        If it is not there, or is something else.
+    DeviceBusyError
+        If the user may not read it.
+    """
+
+    def __init__(self, path: str, what: str) -> None:
+        self._path, self._what, self._rest = path, what, b""
+        self._held: set[int] = set()  # codes of keys, as the events so far have it
+        self._dropping = False  # until the next report
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise _refused(path, what, error) from error
+        try:
+            fcntl.ioctl(self._fd, _SET_CLOCK, struct.pack("i", _CLOCK))
+            name = self._ask(_NAME)
+            self._held = self.held()
+        except OSError as error:
+            os.close(self._fd)
+            msg = f"{what}: {path} is no input device of Linux ({os.strerror(error.errno or 0)})"
+            raise DeviceNotFoundError(msg) from error
+        self.name = printable(name.partition(b"\0")[0].decode("utf-8", "replace"))
+        """What it calls itself."""
+
+    def has(self, kind: int) -> set[int]:
+        """Return the codes of a kind of events that it can send."""
+        return _numbers(self._ask(_BITS + kind))
+
+    def held(self) -> set[int]:
+        """Return the codes of the keys that are down."""
+        return _numbers(self._ask(_KEYS))
+
+    def leds(self) -> set[int]:
+        """Return the codes of the LEDs that are on."""
+        return _numbers(self._ask(_LEDS))
+
+    def _ask(self, number: int) -> bytes:
+        request = _READ | _BYTES << 16 | ord("E") << 8 | number
+        return fcntl.ioctl(self._fd, request, bytes(_BYTES))
+
+    def read(self, timeout: float) -> tuple[list[Event], int]:
+        """Wait for events, up to ``timeout`` [s].
+
+        Returns
+        -------
+        events
+            Those that have come. Where the kernel has dropped some, one says so (`is_dropped`),
+            and the keys that went down or up meanwhile follow, as found now.
+        quiet
+            Nothing before this is still to come [ns].
+
+        Raises
+        ------
+        DeviceLostError
+            If the device is gone.
+        """
+        quiet = now_ns() - _ON_ITS_WAY
+        ready, _, _ = select.select([self._fd], [], [], timeout)
+        if not ready:
+            return [], quiet
+        try:
+            data = os.read(self._fd, _MANY * _EVENT.size)
+        except BlockingIOError:
+            return [], quiet
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            data = b""
+        if not data:
+            msg = f"{self._what}: {self._path} ({self.name}) is gone"
+            raise DeviceLostError(msg)
+        data = self._rest + data
+        whole = len(data) // _EVENT.size * _EVENT.size
+        self._rest = data[whole:]
+        return self._kept(self._events(data[:whole])), quiet
+
+    @staticmethod
+    def _events(data: bytes) -> list[Event]:
+        ahead = host_clock.from_clock(0, _now)
+        return [
+            Event(kind, code, value, seconds * 1_000_000_000 + micros * 1000 + ahead)
+            for seconds, micros, kind, code, value in _EVENT.iter_unpack(data)
+        ]
+
+    def _kept(self, events: list[Event]) -> list[Event]:
+        """Return the events but those of a report of which the kernel has dropped a part."""
+        kept, missed = list[Event](), False
+        for event in events:
+            if is_dropped(event):
+                self._dropping = missed = True
+                kept.append(event)
+            elif self._dropping:
+                self._dropping = not is_report(event)
+            # which keys are down is asked, and that has these in it
+            elif event.kind != KEY or not missed:
+                kept.append(event)
+                if event.kind == KEY:
+                    (self._held.add if event.value else self._held.discard)(event.code)
+        return kept + self._changed() if missed else kept
+
+    def _changed(self) -> list[Event]:
+        """Return an event for each key that went down or up, and none has said so."""
+        before, now = self._held, now_ns()
+        self._held = held = self.held()
+        changed = [Event(KEY, code, int(code in held), now) for code in sorted(before ^ held)]
+        return [*changed, Event(SYN, _REPORT, 0, now)]
+
+    def explain_dropped(self) -> str:
+        """Return what to say of events that the kernel has dropped."""
+        return (
+            f"the kernel has dropped events of {self.name}, which were not read in time; how many "
+            "is not known"
+        )
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)
+
+
+def is_dropped(event: Event) -> bool:
+    """Whether an event says that the kernel has dropped some before it."""
+    return (event.kind, event.code) == (SYN, _DROPPED)
+
+
+def is_report(event: Event) -> bool:
+    """Whether an event ends a report: what came before it belongs together."""
+    return (event.kind, event.code) == (SYN, _REPORT)
+
+
+def open_input(wanted: str | None, fits: Callable[[InputDevice], bool], what: str) -> InputDevice:
+    """Open an input device.
+
+    Parameters
+    ----------
+    wanted
+        Path or name of it; None: the first one that fits.
+    fits
+        Whether a device is of the kind.
+    what
+        What to call it in errors, e.g. ``"mouse"``.
+
+    Raises
+    ------
+    DeviceNotFoundError
+        If there is none; the message has the names of those there are.
+    DeviceBusyError
+        If the user may not read them.
+    """
+    if sys.platform != "linux":
+        msg = f"{what}: only Linux has input devices that can be read"
+        raise DeviceNotFoundError(msg)
+    if wanted is not None and "/" in wanted:
+        return InputDevice(wanted, what)
+    names, refused = list[str](), list[DeviceError]()
+    for path in _paths():
+        try:
+            device = InputDevice(path, what)
+        except DeviceError as error:
+            refused.append(error)
+            continue
+        if device.name == wanted or (wanted is None and fits(device)):
+            return device
+        if fits(device):
+            names.append(device.name)
+        device.close()
+    for reason in refused:
+        if isinstance(reason, DeviceBusyError):
+            raise reason
+    which = "" if wanted is None else f" called {shown(wanted)}"
+    msg = f"{what}: there is no {what}{which}; there are: {', '.join(names) or 'none'}"
+    raise DeviceNotFoundError(msg)
+
+
+def check_input(wanted: object, name: str) -> None:
+    """Raise ParameterError unless it can be the path or name of a device, or is None."""
+    if wanted is None or (isinstance(wanted, str) and wanted and "\0" not in wanted):
+        return
+    msg = f"{name}: device must be a name or path, as discover() lists them, not {shown(wanted)}"
+    raise ParameterError(msg)
+
+
+def find_inputs(fits: Callable[[InputDevice], bool]) -> list[tuple[str, str]]:
+    """Return the names and paths of the devices of a kind that the user may read."""
+    found = []
+    for path in _paths():
+        try:
+            device = InputDevice(path, "")
+        except DeviceError:
+            continue
+        if fits(device):
+            found.append((device.name, path))
+        device.close()
+    return found
+
+
+def _paths() -> list[str]:
+    """Return the paths of all input devices, by their numbers."""
+    return sorted(map(str, FOLDER.glob("event*")), key=lambda path: (len(path), path))
+
+
+def _refused(path: str, what: str, error: OSError) -> DeviceError:
+    if isinstance(error, PermissionError):
+        return DeviceBusyError(
+            f"{what}: your user may not read {path}; add it to the group input (sudo usermod -aG "
+            "input $USER), and log in again"
+        )
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
+        return DeviceNotFoundError(f"{what}: there is no {path}; see ls {FOLDER}/by-id")
+    return DeviceNotFoundError(f"{what}: {path}: {os.strerror(error.errno or 0)}")
+
+
+def _numbers(bits: Iterable[int]) -> set[int]:
+    """Return the numbers of the bits that are set, the least one of the first byte first."""
+    return {8 * k + bit for k, byte in enumerate(bits) for bit in range(8) if byte >> bit & 1}
+
+
+def _now() -> int:
+    return time.clock_gettime_ns(_CLOCK)
