@@ -382,6 +382,7 @@ def test_exceptions_stream_not_started() -> None:
     assert len(closed.last(1)) == 0  # nothing yet is no error ...
     with closed.reader() as reader, pytest.raises(TimeoutError):
         reader.read(1, timeout=0.05)  # ... and a reader waits until it is opened
+    closed.open().close()
 
 
 def test_exceptions_stream_already_stopped() -> None:
@@ -394,10 +395,9 @@ def test_exceptions_stream_already_stopped() -> None:
 
 
 def test_exceptions_buffer_overflow() -> None:
-    device = Device(
-        Iterable(lambda: iter(np.arange(20_000).reshape(-1, 100)), StreamInfo("n", 1000.0, dtype=np.dtype(int)),
-                 live=False), history=1.0,
-    )  # fmt: skip
+    info = StreamInfo("n", 1000.0, dtype=np.dtype(int))
+    blocks = np.arange(20_000).reshape(-1, 100)
+    device = Device(Iterable(lambda: iter(blocks), info), history=1.0)
     errors: list[Exception] = []
     go = threading.Event()
     device.pipe(ops.on_lag("error")).subscribe(lambda _: go.wait(10), errors.append)
