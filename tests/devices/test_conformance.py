@@ -108,6 +108,14 @@ def test_it_is_in_the_tables(name: str, table: str) -> None:
     assert line, f"{OURS[name]} has no line in the table of {table}"
 
 
+@pytest.mark.parametrize("path", sorted(PAGES.glob("*.md")), ids=lambda path: path.stem)
+def test_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    missing = [link for link in links if not (PAGES / link).exists()]
+    assert not missing, f"{path.name} links to {missing}"
+
+
 def shown(name: str) -> list[str]:
     """Return what a page does before the first call of the device on it, and that call."""
     for block in re.findall(r"```python\n(.*?)```", page(name), re.DOTALL):
