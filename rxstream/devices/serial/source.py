@@ -13,7 +13,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.serial.lines import Lines
 from rxstream.devices.serial.nmea import Nmea
 from rxstream.devices.serial.packets import Packets
-from rxstream.devices.serial.ports import find_ports, open_port
+from rxstream.devices.serial.ports import check_port, find_ports, open_port
 from rxstream.devices.serial.protocol import SerialDecoder, SerialProtocol
 from rxstream.errors import ParameterError
 from rxstream.optional import import_optional
@@ -52,8 +52,10 @@ class Serial:
     Attributes
     ----------
     port
-        ``"/dev/ttyUSB0"``, ``"COM3"``; ``"hwgrep://SER=A50285BI"``, the adapter of that number,
-        wherever it is plugged in; or another URL of pyserial, as ``"socket://host:port"``.
+        ``"/dev/ttyUSB0"``, ``"COM3"``; the adapter that says so of itself, wherever it is plugged
+        in: ``"hwgrep://SER=A50285BI"`` by its serial number, ``"hwgrep://VID:PID=0403:6001"``, or
+        ``"hwgrep://FT232R"``, an expression found in its description; or another URL of pyserial,
+        as ``"socket://host:port"``.
     baud
         Bits per second.
     protocol
@@ -83,9 +85,7 @@ class Serial:
     finish: bytes = b""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.port, str) or not self.port:
-            msg = f"Serial: port must be a name, e.g. '/dev/ttyUSB0', not {shown(self.port)}"
-            raise ParameterError(msg)
+        check_port(self.port)
         if not is_whole(self.baud, 1):
             msg = f"Serial: baud must be a number of bits per second >= 1, not {shown(self.baud)}"
             raise ParameterError(msg)

@@ -8,11 +8,13 @@ import threading
 from functools import reduce
 from operator import xor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from counterparts import Packets as PacketLine
 from counterparts import SerialLine
+from fakes import eventually
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
@@ -20,7 +22,12 @@ import rxstream
 from rxstream import Backoff, Device
 from rxstream.devices import Serial
 from rxstream.devices.serial import Lines
-from rxstream.errors import DeviceBusyError, DeviceNotFoundError, MissingExtraError
+from rxstream.errors import (
+    DeviceBusyError,
+    DeviceNotFoundError,
+    MissingExtraError,
+    ParameterError,
+)
 from rxstream.testing import check_source
 
 pytestmark = pytest.mark.real
@@ -162,18 +169,76 @@ def test_what_is_in_the_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         Device(Serial("/dev/nowhere")).open()
 
 
-def test_an_adapter_is_found_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # a list of made-up adapters: a pseudo-terminal has no number
+def adapter(path: str, number: str | None, product: int = 0x6001) -> ListPortInfo:
+    """Return what pyserial says of an adapter: made up, for a pseudo-terminal has no number."""
+    found = ListPortInfo(path)
+    found.serial_number, found.description = number, "FT232R USB UART"
+    found.vid, found.pid = 0x0403, product
+    found.hwid = f"USB VID:PID=0403:{product:04X} SER={number} LOCATION=1-1"
+    return found
+
+
+@pytest.mark.parametrize("port", ["SER=A50285BI", "SER=a50285bi", "VID:PID=0403:6001", "A50.*BI"])
+def test_an_adapter_is_found_by_what_it_says_of_itself(
+    port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with SerialLine(tmp_path) as line:
-        adapter = ListPortInfo(str(line.path))
-        adapter.serial_number, adapter.description = "A50285BI", "FT232R"
-        adapter.hwid = "USB VID:PID=0403:6001 SER=A50285BI LOCATION=1-1"
-        monkeypatch.setattr(list_ports, "comports", lambda *_, **__: [adapter])
-        (found,) = Serial.discover()
-        assert found == ("FT232R", {"port": "hwgrep://SER=A50285BI"}, str(line.path))
-        with Device(Serial(**found.options)) as device, device.reader() as reader:
+        here = adapter(str(line.path), "A50285BI")
+        # its number begins as the other one's, which is a whole
+        other = adapter("/dev/nowhere", "A50285", 0x6015)
+        monkeypatch.setattr(list_ports, "comports", lambda *_, **__: [other, here])
+        with Device(Serial(f"hwgrep://{port}")) as device, device.reader() as reader:
             line.write(b"\nhere\n")
             assert reader.read(1, timeout=20).data.tolist() == ["here"]
+
+
+def test_an_adapter_that_comes_back_under_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    ports = list[ListPortInfo]()
+    monkeypatch.setattr(list_ports, "comports", lambda *_, **__: list(ports))
+    first, second, other = (SerialLine(tmp_path / name) for name in ("1", "2", "1"))
+    with first:
+        ports.append(adapter(str(first.path), "A50285BI"))
+        (found,) = Serial.discover()
+        assert found.options == {"port": "hwgrep://SER=A50285BI"}
+        device = Device(Serial(**found.options), reconnect=Backoff(first=0.02, most=0.1))
+        lost = threading.Event()
+        device.faults.subscribe(lambda _: lost.set())
+        with device, device.reader() as reader:
+            first.write(b"\nbefore\n")
+            before = reader.read(1, timeout=20)
+            # another adapter has its name by then
+            ports[:] = [adapter(str(other.path), "B1")]
+            first.unplug()
+            assert lost.wait(20)
+            assert eventually(lambda: "there is no hwgrep://SER=A50285BI" in str(device.error))
+            with other, second:
+                ports.append(adapter(str(second.path), "A50285BI"))
+                assert eventually(lambda: device.state == "open")
+                second.write(b"\nafter\n")
+                after = reader.read(1, timeout=20)
+    assert before.data.tolist() == ["before"]
+    assert after.data.tolist() == ["after"]
+    assert [at.gap.reason for at in after.gap_positions] == ["disconnect"]
+
+
+def test_what_several_adapters_are_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = [adapter("/dev/ttyUSB0", "0001"), adapter("/dev/ttyUSB1", "0001")]
+    monkeypatch.setattr(list_ports, "comports", lambda *_, **__: list(ports))
+    names = [found.options["port"] for found in Serial.discover()]
+    assert names == ["/dev/ttyUSB0", "/dev/ttyUSB1"]
+    for port in ("SER=0001", "VID:PID=0403:6001", "FT232R"):
+        with pytest.raises(DeviceNotFoundError, match=r"is any of /dev/ttyUSB0 .*; say more"):
+            Device(Serial(f"hwgrep://{port}")).open()
+
+
+@pytest.mark.parametrize("port", ["", 5, "hwgrep://", "hwgrep://("])
+def test_wrong_ports_are_named(port: Any) -> None:
+    with pytest.raises(ParameterError, match="port"):
+        Serial(port)
 
 
 def test_it_is_opened_by_name(tmp_path: Path) -> None:
