@@ -9,6 +9,7 @@ from rxstream.devices.http import Http
 from rxstream.devices.ingest import Ingest
 from rxstream.devices.keyboard import Keyboard
 from rxstream.devices.lsl import Lsl
+from rxstream.devices.media_sound import MediaSound
 from rxstream.devices.modbus import Modbus
 from rxstream.devices.mouse import Mouse
 from rxstream.devices.mqtt import Mqtt
@@ -26,6 +27,6 @@ from rxstream.devices.wifi import Wifi
 
 __all__ = [
     "S7", "Audio", "Camera", "Can", "DeviceInfo", "Function", "Health", "Http", "Ingest",
-    "Iterable", "Keyboard", "Lsl", "Modbus", "Mouse", "Mqtt", "OpcUa", "Packets", "Playback",
-    "Scpi", "Serial", "Simulated", "WebSocket", "Wifi", "from_stream2py",
+    "Iterable", "Keyboard", "Lsl", "MediaSound", "Modbus", "Mouse", "Mqtt", "OpcUa", "Packets",
+    "Playback", "Scpi", "Serial", "Simulated", "WebSocket", "Wifi", "from_stream2py",
 ]  # fmt: skip

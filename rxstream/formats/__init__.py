@@ -1,1 +1,1 @@
-"""Sample formats that several rooms share: CAN messages and keys as structured arrays."""
+"""Sample formats that several rooms share: CAN messages, keys and sound."""

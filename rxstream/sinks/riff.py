@@ -13,8 +13,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rxstream.errors import ParameterError
+from rxstream.formats.pcm import Encoding, encode
 from rxstream.sinks.output_file import OutputFile
-from rxstream.sinks.pcm import Encoding, encode
 
 __all__ = ["RiffFile"]
 

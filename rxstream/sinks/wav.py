@@ -15,11 +15,11 @@ from rxstream.data.clock import Duration
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError, ParameterError
+from rxstream.formats.pcm import ENCODINGS
 from rxstream.optional import import_optional
 from rxstream.printable import get_logger, shown
 from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.flac import FlacFile
-from rxstream.sinks.pcm import ENCODINGS
 from rxstream.sinks.riff import RiffFile
 from rxstream.validation import check_choice
 

@@ -21,6 +21,7 @@ __all__ = [
     "HttpFile",
     "LiveTcp",
     "MjpegHttp",
+    "Server",
     "StalledTcp",
     "coded",
     "frame",
@@ -89,7 +90,7 @@ def make_sequence(folder: Path, numbers: Iterable[int], pattern: str = "p_%04d.p
     return str(folder / pattern)
 
 
-class _Server:
+class Server:
     """One listening socket, and a thread for whoever connects."""
 
     def __init__(self) -> None:
@@ -142,7 +143,7 @@ class _Server:
             self.serve(connection)
 
 
-class LiveTcp(_Server):
+class LiveTcp(Server):
     """A video file played over and over by ffmpeg, in real time, as Matroska over TCP.
 
     The frame's number starts again with the file. ffmpeg writes to a pipe and this server to
@@ -199,7 +200,7 @@ class LiveTcp(_Server):
         self.unplugged.clear()
 
 
-class MjpegHttp(_Server):
+class MjpegHttp(Server):
     """JPEG images over HTTP (``multipart/x-mixed-replace``), as most network cameras send them.
 
     Attributes
@@ -230,7 +231,7 @@ class MjpegHttp(_Server):
             connection.sendall(head + data + b"\r\n--frame\r\n")
 
 
-class HttpFile(_Server):
+class HttpFile(Server):
     """A file over HTTP, of which only the first ``sent`` bytes come before the connection ends."""
 
     def __init__(self, path: Path, sent: int | None = None) -> None:
@@ -245,7 +246,7 @@ class HttpFile(_Server):
         connection.sendall(head + self._data[: self._sent])
 
 
-class StalledTcp(_Server):
+class StalledTcp(Server):
     """Sends the bytes of a file at once, and then nothing, without closing the connection."""
 
     def __init__(self, data: bytes) -> None:

@@ -2,16 +2,15 @@
 
 import os
 import re
-import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any
 
 from rxstream.devices.camera.inputs import Color, ImageFiles, Input, VideoInput
+from rxstream.devices.camera.locations import NUMBER, check_file, no_stream, shown
 from rxstream.devices.camera.settings import CameraInput, Settings, ask
 from rxstream.errors import (
     DeviceBusyError,
@@ -22,39 +21,17 @@ from rxstream.errors import (
 )
 
 __all__ = [
-    "Kind",
-    "kind_of",
     "open_camera",
     "open_file",
     "open_sequence",
     "open_stream",
-    "shown",
     "video_nodes",
 ]
 
-Kind: TypeAlias = Literal["camera", "stream", "file", "sequence"]
-
-_NUMBER = re.compile(r"%0?\d*d")
-_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtmp": 1935}
 # cv::utils::logging::LOG_LEVEL_SILENT
 _LOG_LEVEL_SILENT = 0
 # the log level of OpenCV belongs to the whole process
 _quiet_lock = threading.Lock()
-
-
-def kind_of(source: int | str) -> Kind:
-    """Return the kind of a source, by its text alone."""
-    if isinstance(source, int) or source.startswith("/dev/"):
-        return "camera"
-    # a GStreamer pipeline, or a URL
-    if " ! " in source or ("://" in source and not source.startswith("file://")):
-        return "stream"
-    return "sequence" if _NUMBER.search(Path(source).name) else "file"
-
-
-def shown(source: int | str) -> str:
-    """Return a source for messages and files: a URL without its password."""
-    return re.sub(r"://[^/@]*@", "://", str(source))
 
 
 def video_nodes() -> list[Path]:
@@ -98,15 +75,7 @@ def no_camera(source: int | str) -> DeviceError:
 def open_file(cv2: Any, path: str, backend: str | None, color: Color, rate: float | None) -> Input:
     """Open a video file."""
     path = path.removeprefix("file://")
-    if not os.path.exists(path):
-        msg = f"camera: there is no file {path!r} (the folder is {os.getcwd()!r})"
-        raise DeviceNotFoundError(msg)
-    if os.path.isdir(path):
-        msg = f"camera: {path!r} is a folder; for its frames give a pattern: 'name_%04d.png'"
-        raise FormatError(msg)
-    if not os.access(path, os.R_OK):
-        msg = f"camera: this user may not read {path!r}; change its permissions"
-        raise DeviceNotFoundError(msg)
+    check_file("camera", path, "for its frames give a pattern: 'name_%04d.png'")
     capture = _capture(cv2, path, _number_of(cv2, backend), [])
     if capture is None:
         msg = (
@@ -132,7 +101,7 @@ def _is_raw(path: str) -> bool:
 def open_sequence(cv2: Any, pattern: str, color: Color, rate: float | None) -> Input:
     """Open image files by a pattern with one ``%d`` in the file name."""
     path = Path(pattern)
-    parts = _NUMBER.split(path.name)
+    parts = NUMBER.split(path.name)
     if len(parts) != 2:
         msg = f"camera: {pattern!r} must have exactly one number, e.g. 'name_%04d.png'"
         raise ParameterError(msg)
@@ -159,34 +128,12 @@ def open_stream(
     number = _number_of(cv2, backend or ("gstreamer" if " ! " in url else "ffmpeg"))
     capture = _capture(cv2, url, number, params if number == cv2.CAP_FFMPEG else [])
     if capture is None:
-        raise _no_stream(url, timeout)
+        raise no_stream("camera", url, timeout, "video that OpenCV can read")
     video = VideoInput(cv2, capture, color, rate, recorded=None)
     # JPEG images over HTTP, as most network cameras send them, hold no times
     if url.startswith("http") and video.invented and video.codec == "MJPG":
         video.distrust()
     return video
-
-
-def _no_stream(url: str, timeout: float) -> Exception:
-    """Return the error for a URL; OpenCV gives no reason, so try to connect."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or _PORTS.get(parts.scheme)
-    except ValueError:
-        port = None
-    if parts.hostname and port and parts.scheme not in ("udp", "rtp", "srt"):
-        try:
-            socket.create_connection((parts.hostname, port), min(timeout, 2.0)).close()
-        except OSError as error:
-            msg = f"camera: {shown(url)} does not answer ({error}); check its address and power"
-            return DeviceNotFoundError(msg)
-        msg = (
-            f"camera: {shown(url)} answers, but sent no video that OpenCV can read within "
-            f"{timeout:g} s; check the path and password, or make timeout longer"
-        )
-        return FormatError(msg)
-    msg = f"camera: {shown(url)} cannot be opened, or sent no video within {timeout:g} s"
-    return DeviceNotFoundError(msg)
 
 
 def _number_of(cv2: Any, backend: str | None) -> int:

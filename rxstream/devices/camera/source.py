@@ -18,14 +18,13 @@ from rxstream.devices.camera.clocks import (
     RecordedClock,
 )
 from rxstream.devices.camera.inputs import Color, Input
+from rxstream.devices.camera.locations import kind_of, shown
 from rxstream.devices.camera.open import (
-    kind_of,
     no_camera,
     open_camera,
     open_file,
     open_sequence,
     open_stream,
-    shown,
     video_nodes,
 )
 from rxstream.devices.camera.reader import CameraReader
@@ -234,10 +233,12 @@ class Camera:
             source.release()
             raise
         info = self._info(first.data.shape, source.rate or self.rate, source.facts())
-        reader = CameraReader(source, self._clock(source), emit, fail, shown(self._where))
-        reader.paced = source.recorded and source.timed and self.pace == "live"
-        reader.remote = self._kind == "stream"
-        return reader.start(first), info
+        reader = CameraReader(
+            source, first, self._clock(source), emit, fail, shown(self._where),
+            paced=source.recorded and source.timed and self.pace == "live",
+            remote=self._kind == "stream",
+        )  # fmt: skip
+        return reader.start(), info
 
     @property
     def _asked(self) -> Settings:

@@ -102,7 +102,8 @@ class FrameList:
 def test_the_uncertainty_goes_with_the_frame() -> None:
     camera: Any = FrameList(arrivals(np.arange(300) / 30))
     clock, readings, errors = ArrivalClock(rate=30.0), list[Any](), list[Exception]()
-    close = CameraReader(camera, clock, readings.append, errors.append, "x").start(camera.read())
+    first = camera.read()
+    close = CameraReader(camera, first, clock, readings.append, errors.append, "x").start()
     assert eventually(lambda: len(errors) == 1)  # the camera has no more
     close()
     assert all(isinstance(reading, Reading) for reading in readings)

@@ -38,8 +38,8 @@ def test_a_frame_that_was_delayed_less_than_the_first_ones_is_no_fault() -> None
     frames = [Frame(DATA, 40.0 * k, T0 + 40 * MS * k + late) for k, late in enumerate(delay)]
     camera: Any = FrameList(list(frames))
     clock, readings, errors = ContainerClock("test"), list[Reading](), list[Exception]()
-    reader = CameraReader(camera, clock, readings.append, errors.append, "x")
-    close = reader.start(camera.read())
+    reader = CameraReader(camera, camera.read(), clock, readings.append, errors.append, "x")
+    close = reader.start()
     assert eventually(lambda: len(errors) == 1)  # the camera has no more
     close()
     info = StreamInfo("camera", None, DATA.shape, np.dtype(np.uint8), device_clock="host")
