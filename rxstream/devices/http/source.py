@@ -1,22 +1,27 @@
 """The source of what web servers send."""
 
 import asyncio
-import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.async_generators import open_async
 from rxstream.authoring.generators import open_generator
-from rxstream.data.clock import Duration, to_span
-from rxstream.data.stream_info import StreamInfo
+from rxstream.data.clock import Duration, now_ns, to_span
+from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.access import bearer, check_secret, refused, tls_context, unreachable
 from rxstream.devices.http.events import EventReader, LineReader
-from rxstream.devices.messages import MessageDecoder, MessageFormat, Text, checked_form
-from rxstream.errors import ParameterError
+from rxstream.devices.http.frames import FrameDecoder, Jpeg
+from rxstream.devices.http.parts import boundary_of
+from rxstream.devices.http.pieces import Pieces
+from rxstream.devices.http.receivers import FrameReceiver, MessageReceiver, Receiver, joined
+from rxstream.devices.keepalive import KEEPALIVE
+from rxstream.devices.messages import MessageDecoder, MessageFormat, Text
+from rxstream.errors import DeviceNotFoundError, ParameterError
 from rxstream.optional import import_optional
 from rxstream.printable import shown
 from rxstream.validation import check_choice, is_whole
@@ -28,9 +33,9 @@ _Body: TypeAlias = Literal["auto", "lines", "events"]
 # Longest wait for an answer to begin, and for one that is asked for each time [s].
 _OPEN, _ANSWER = 5.0, 1.5
 
-# Seconds of silence before the system asks whether the server is there, between questions, and how
-# many: a cut cable is seen within 20 s.
-_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 5}
+# What a server has kept it sends as it is opened: longest waits for that to begin, where it is new,
+# and where it goes on after a loss; longest pause within it [s].
+_KEPT, _RESUMED, _PAUSE = 0.05, 0.5, 0.05
 
 # Answers from this status on are errors [HTTP].
 _ERROR = 400
@@ -41,6 +46,26 @@ class _Resume:
     """Where the events of a server go on, after a loss."""
 
     last_id: str = ""
+    heard: int = 0  # when the last event had come [ns]
+    cut: int = 0  # when the loss was seen [ns]
+
+    def marked(self, reading: Reading) -> Reading:
+        """Return a reading of what was sent again with the times between which it happened."""
+        if reading.device_time is not None or reading.arrival is None:
+            return reading
+        low, high = self.heard, reading.arrival
+        if low + high < 2 * self.cut:
+            # time has been given out until the loss was seen: it is put there, as far off as it is
+            low = 2 * low - high
+        return replace(reading, bounds=(low, high))
+
+
+@dataclass(slots=True)
+class _First:
+    """What came as a device was opened, and the error that came after it."""
+
+    readings: list[Reading] = field(default_factory=list)
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +86,7 @@ class Http:
     url
         ``"http://host:port/path"``, or ``https://``.
     message
-        What a message is: ``Text(longest)``, or ``Json(dtype, time)``.
+        What a message is: ``Text(longest)``, ``Json(dtype, time)``, or `Jpeg`, an image.
     every
         Time from one question to the next [s], for a server that answers with the present state;
         None: it is asked once, and goes on sending.
@@ -84,7 +109,7 @@ class Http:
     """
 
     url: str
-    message: MessageFormat = field(default_factory=Text)
+    message: MessageFormat | Jpeg = field(default_factory=Text)
     every: Duration | None = None
     body: _Body = "auto"
     event: str = ""
@@ -92,7 +117,7 @@ class Http:
     ca: str = ""
     cert: str = ""
     key: str = ""
-    max_bytes: int = 1 << 20
+    max_bytes: int = 16 << 20
     _resume: _Resume = field(default_factory=_Resume, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +127,16 @@ class Http:
         if "@" in self.url.partition("://")[2].partition("/")[0]:
             msg = "Http: give the password by token=, not in the url, where it would be seen"
             raise ParameterError(msg)
-        checked_form(self.message, "Http: message")
+        if isinstance(self.message, Jpeg):
+            if self.body != "auto" or self.event:
+                msg = "Http: body and event are for lines and events; leave them out for Jpeg()"
+                raise ParameterError(msg)
+        elif not isinstance(self.message, MessageFormat):
+            msg = (
+                "Http: message must be Text(...), Json(...) or Jpeg(...), not "
+                f"{shown(self.message)}"
+            )
+            raise ParameterError(msg)
         if self.every is not None:
             to_span(self.every, "Http: every")
             if self.body != "auto" or self.event:
@@ -121,7 +155,10 @@ class Http:
     @property
     def info(self) -> StreamInfo:
         """Description of the stream before the first message."""
-        return StreamInfo("http", dtype=self.message.dtype, extra={"url": self.url})
+        extra = {"url": self.url}
+        if isinstance(self.message, Jpeg):
+            return self.message.describe(StreamInfo("http", extra=extra))
+        return StreamInfo("http", dtype=self.message.dtype, extra=extra)
 
     def open(self, emit: Emit, fail: Fail) -> Close | tuple[Close, StreamInfo]:
         """Connect to the server.
@@ -143,28 +180,67 @@ class Http:
 
     async def _listen(self) -> AsyncGenerator[Any, None]:
         httpx = import_optional("httpx", extra="http")
-        decoder = MessageDecoder(self.message, self.info)
+        errors, resume = (httpx.HTTPError, OSError), self._resume
         async with self._answer(httpx) as answer:
-            yield
-            events = self._reader(answer)
-            if isinstance(events, EventReader):
-                self._resume.last_id = ""
+            receiver = self._receiver(answer)
+            pieces = Pieces(answer.aiter_bytes())
             try:
-                async for data in answer.aiter_bytes():
-                    for message in events.feed(data):
-                        reading = decoder.reading(message)
-                        if reading is not None:
+                first = await self._first(pieces, receiver, errors)
+                yield receiver.info
+                last, heard, resume.last_id = receiver.last_id, now_ns(), ""
+                try:
+                    for reading in first.readings:
+                        yield reading
+                    if first.error is not None:
+                        raise first.error
+                    while not receiver.over and (data := await pieces.next()) is not None:
+                        readings = receiver.feed(data)
+                        last, heard = receiver.last_id, now_ns()
+                        for reading in readings:
                             yield reading
-                if isinstance(events, EventReader) or not _has_end(answer):
-                    msg = f"{self.url} has closed the connection"
-                    raise ConnectionError(msg)
-                for message in events.rest():
-                    yield decoder.reading(message)
-            except (httpx.HTTPError, OSError):
-                # not as it is closed by us: then it begins anew
-                if isinstance(events, EventReader):
-                    self._resume.last_id = events.last_id
-                raise
+                    if not receiver.over and (receiver.endless or not _has_end(answer)):
+                        msg = f"{self.url} has closed the connection"
+                        raise ConnectionError(msg)
+                    for reading in receiver.rest():
+                        yield reading
+                except errors:
+                    # not as it is closed by us: then it begins anew
+                    resume.last_id, resume.heard, resume.cut = last, heard, now_ns()
+                    raise
+            finally:
+                await pieces.close()
+
+    async def _first(
+        self, pieces: Pieces, receiver: Receiver, errors: tuple[type[Exception], ...]
+    ) -> _First:
+        """Return what comes at once, as the device is opened: what the server has kept.
+
+        Of frames it is the first one, which shows their size.
+        """
+        frames, resume = isinstance(self.message, Jpeg), self._resume
+        wait, most = (_OPEN, _OPEN) if frames else (_KEPT, 2 * _KEPT)
+        if resume.last_id:
+            wait, most = _RESUMED, 2 * _RESUMED
+        found, end = _First(), time.monotonic() + most
+        try:
+            while await pieces.ready(min(wait, end - time.monotonic())):
+                data = await pieces.next()
+                if data is None:
+                    break  # it says so again
+                found.readings += receiver.feed(data)
+                wait = wait if frames else _PAUSE
+                if frames and found.readings:
+                    break
+        except errors as error:
+            found.error = error
+        if frames and not found.readings:
+            why = found.error or f"none until it ended, or within {_OPEN:g} s"
+            msg = f"http: {self.url} sends no image ({why}); see that it is the url of a stream"
+            raise DeviceNotFoundError(msg)
+        if resume.last_id:
+            found.readings = [resume.marked(reading) for reading in found.readings]
+        found.readings = joined(found.readings)
+        return found
 
     @asynccontextmanager
     async def _answer(self, httpx: Any) -> AsyncIterator[Any]:
@@ -173,7 +249,7 @@ class Http:
         headers |= self._headers()
         if self._resume.last_id:
             headers["Last-Event-ID"] = self._resume.last_id
-        transport = httpx.AsyncHTTPTransport(verify=self._verify(), socket_options=_keepalive())
+        transport = httpx.AsyncHTTPTransport(verify=self._verify(), socket_options=list(KEEPALIVE))
         timeout = httpx.Timeout(_OPEN, read=None)
         async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
             request = client.build_request("GET", self.url, headers=headers)
@@ -188,18 +264,34 @@ class Http:
             finally:
                 await answer.aclose()
 
-    def _reader(self, answer: Any) -> EventReader | LineReader:
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        body = self.body
-        if body == "events" or (body == "auto" and kind == "text/event-stream"):
-            return EventReader(self.event, self.max_bytes, self._resume.last_id)
-        return LineReader(self.max_bytes)
+    def _receiver(self, answer: Any) -> Receiver:
+        """Return what makes readings of the body of an answer."""
+        form = self.message
+        given = answer.headers.get("Content-Type", "")
+        kind = given.partition(";")[0].strip().lower()
+        boundary = boundary_of(given)
+        if isinstance(form, Jpeg):
+            if not boundary:
+                msg = (
+                    f"http: {self.url} sends {shown(kind)}, no multipart of images; for a single "
+                    "image that is asked for give every="
+                )
+                raise DeviceNotFoundError(msg)
+            return FrameReceiver(form, self.info, boundary, self.max_bytes)
+        if boundary and self.body == "auto":
+            msg = f"http: {self.url} sends {shown(kind)}; if these are images, give Jpeg()"
+            raise DeviceNotFoundError(msg)
+        reader: EventReader | LineReader
+        if self.body == "events" or (self.body == "auto" and kind == "text/event-stream"):
+            reader = EventReader(self.event, self.max_bytes, self._resume.last_id)
+        else:
+            reader = LineReader(self.max_bytes)
+        return MessageReceiver(MessageDecoder(form, self.info), reader)
 
     # -- asked every so often -----------------------------------------------------------------
 
     def _ask(self) -> Generator[Any, None, None]:
         httpx = import_optional("httpx", extra="http")
-        decoder = MessageDecoder(self.message, self.info)
         headers = self._headers() | {"Cache-Control": "no-cache"}
         with httpx.Client(verify=self._verify(), timeout=_ANSWER, headers=headers) as client:
             try:
@@ -207,7 +299,8 @@ class Http:
             except (httpx.TransportError, OSError) as error:
                 raise unreachable("http", self.url, error) from error
             self._check(first)
-            yield
+            read, info = self._asked(first)
+            yield info
             while True:
                 try:
                     answer = client.get(self.url)
@@ -215,7 +308,19 @@ class Http:
                     # a server may close an idle connection as it is used again
                     answer = client.get(self.url)
                 answer.raise_for_status()
-                yield decoder.reading(answer.content)
+                yield read(answer.content)
+
+    def _asked(self, first: Any) -> tuple[Callable[[bytes], Reading | None], StreamInfo | None]:
+        """Return what makes readings of answers, and their description if it is known only now."""
+        form = self.message
+        if not isinstance(form, Jpeg):
+            return MessageDecoder(form, self.info).reading, None
+        decoder = FrameDecoder(form, "http")
+        if decoder.frame(first.content) is None:
+            msg = f"http: {self.url} answers no JPEG image, but {shown(first.content[:20])}"
+            raise DeviceNotFoundError(f"{msg}; see the path of the url")
+        decoder.lost = 0
+        return decoder.reading, form.describe(self.info, decoder.shape or ())
 
     # -- both ---------------------------------------------------------------------------------
 
@@ -241,11 +346,3 @@ def _has_end(answer: Any) -> bool:
     """Whether an answer says where it ends."""
     headers = answer.headers
     return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
-
-
-def _keepalive() -> list[tuple[int, int, int]]:
-    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    for name, value in _KEEPALIVE.items():
-        if hasattr(socket, name):
-            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
-    return options

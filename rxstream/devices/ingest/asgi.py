@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
+from rxstream.devices.http.pieces import Pieces
 from rxstream.devices.ingest.body import TIMEOUT, Body
 from rxstream.devices.ingest.inlet import MOUNTED, Board
 from rxstream.devices.ingest.refusal import Refusal, answer
@@ -72,30 +73,28 @@ async def _take(board: Board, request: Any) -> bytes:
     root, path = request.scope.get("root_path", ""), request.scope["path"]
     body = Body(board, request.method, path.removeprefix(root), request.headers)
     with body:
-        async for data in _pieces(request, body):
+        async for data in _received(request, body):
             await _taken(body.feed(data))
         large = body.size > _SMALL
         await _taken(await asyncio.to_thread(body.end) if large else body.end())
     return answer(samples=body.count)
 
 
-async def _pieces(request: Any, body: Body) -> AsyncIterator[bytes]:
+async def _received(request: Any, body: Body) -> AsyncIterator[bytes]:
     """Give the bytes of a body as they come; raise Refusal if they do not."""
-    pieces = aiter(request.stream())
-    came = time.monotonic()
-    while True:
-        piece = asyncio.ensure_future(anext(pieces, None))
-        try:
-            while not (await asyncio.wait({piece}, timeout=_LOOK))[0]:
+    pieces, came = Pieces(request.stream()), time.monotonic()
+    try:
+        while True:
+            while not await pieces.ready(_LOOK):
                 body.check(time.monotonic() - came)
-            data = piece.result()
-        finally:
-            piece.cancel()
-        if data is None:
-            return
-        came = time.monotonic()
-        if data:
-            yield data
+            data = await pieces.next()
+            if data is None:
+                return
+            came = time.monotonic()
+            if data:
+                yield data
+    finally:
+        await pieces.close()
 
 
 async def _taken(future: Future[None] | None) -> None:

@@ -2,9 +2,13 @@
 
 import itertools
 import json
+import math
 import re
+import socketserver
 import sys
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from counterparts import WebServer, certificate, free_port
 from fakes import eventually
 
 from rxstream import Backoff, Chunk, Device
+from rxstream.authoring import Reading, now_ns
 from rxstream.devices import Http
+from rxstream.devices.http.source import _Resume
 from rxstream.devices.messages import Json
 from rxstream.errors import (
     DeviceBusyError,
@@ -85,6 +91,91 @@ def test_events_go_on_after_the_last_that_came() -> None:
     assert (np.diff(times) > 0).all()
     assert last == "99"
     assert eventually(lambda: threading.active_count() == before)
+
+
+def test_events_of_the_cut_say_between_which_times_they_happened() -> None:
+    chunks: list[Chunk[Any]] = []
+    lost = threading.Event()
+    with WebServer() as server:
+        device = Device(
+            Http(f"{server.url}/events", NUMBERS), reconnect=Backoff(first=0.02, most=0.1)
+        )
+        device.faults.subscribe(lambda _: lost.set())
+        device.subscribe(chunks.append)
+        with device:
+            server.send("0")
+            assert eventually(lambda: chunks and chunks[-1].data.tolist() == [0])
+            server.unplug()
+            assert lost.wait(20)
+            happened = []
+            for number in (1, 2, 3):
+                happened.append(now_ns())
+                server.sent.append(str(number))
+                time.sleep(0.05)
+            server.plug()
+            back = now_ns()
+            assert eventually(lambda: chunks[-1].data.tolist()[-1:] == [3])
+            # what comes later was not sent again
+            server.send("4")
+            assert eventually(lambda: chunks[-1].data.tolist()[-1:] == [4])
+    again = [chunk for chunk in chunks if set(chunk.data.tolist()) & {1, 2, 3}]
+    assert [value for chunk in again for value in chunk.data.tolist()] == [1, 2, 3]
+    times = np.concatenate([chunk.time for chunk in again])
+    widths = np.concatenate([np.full(len(chunk), chunk.uncertainty) for chunk in again])
+    assert (np.abs(times - np.array(happened)) <= widths).all()
+    assert (times < back).all()
+    assert math.isnan(chunks[-1].uncertainty)
+
+
+def test_a_cut_that_was_seen_late_is_as_uncertain_as_it_is_long() -> None:
+    reading = Reading(np.zeros(1, "i4"), arrival=100)
+    # it happened from 20 to 100, and has its time after the cut was seen
+    assert _Resume("7", heard=20, cut=50).marked(reading).bounds == (20, 100)
+    assert _Resume("7", heard=20, cut=90).marked(reading).bounds == (-60, 100)
+    assert _Resume("7", 20, 50).marked(replace(reading, device_time=5)).bounds is None
+
+
+def test_events_of_the_cut_keep_the_distances_of_their_stamps() -> None:
+    chunks: list[Chunk[Any]] = []
+    lost = threading.Event()
+    with WebServer() as server:
+        device = Device(
+            Http(f"{server.url}/events", POINTS), reconnect=Backoff(first=0.02, most=0.1)
+        )
+        device.faults.subscribe(lambda _: lost.set())
+        device.subscribe(chunks.append)
+        with device:
+            server.send(point(0))
+            assert eventually(lambda: chunks and len(chunks[-1]))
+            server.unplug()
+            assert lost.wait(20)
+            server.sent += map(point, range(1, 6))
+            # longer than they are apart
+            time.sleep(0.1)
+            server.plug()
+            assert eventually(lambda: chunks[-1].data["x"].tolist()[-1:] == [5])
+    again = np.concatenate([chunk.time for chunk in chunks if len(chunk)])[1:]
+    np.testing.assert_allclose(np.diff(again), 10e6, rtol=1e-3)
+
+
+def test_what_is_kept_and_sent_at_once_keeps_the_distances_of_its_stamps() -> None:
+    class Kept(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10_000)
+            kept = "".join(f"data: {point(number)}\n\n" for number in range(5))
+            head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+            self.request.sendall((head + kept).encode())
+            self.request.recv(10_000)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Kept) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        device = Device(Http(f"http://127.0.0.1:{server.server_address[1]}/", POINTS))
+        with device.reader() as reader, device:
+            chunk = reader.read(5, timeout=20)
+        server.shutdown()
+        thread.join()
+    np.testing.assert_allclose(np.diff(chunk.time), 10e6, rtol=1e-3)
 
 
 def test_a_device_that_was_closed_begins_anew() -> None:
@@ -200,7 +291,7 @@ def test_without_its_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    block = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
     over = threading.Event()
     with WebServer() as server:
 
