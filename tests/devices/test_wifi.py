@@ -23,7 +23,7 @@ HEAD = """\
 Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE
  face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22
 """
-ROW = " wlan0: 0000   70.  -30.  -256        0      0      0      0      0        0\n"
+ROW = " wlan0: 0000   70.  -30.  -256        0      0      0      0      9        0\n"
 LAPTOP = " wlp3s0: 0000   54.  -56.  -95.       0      0      0      1    331        0\n"
 
 
