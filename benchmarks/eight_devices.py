@@ -8,12 +8,13 @@ the others are simulated, so that the run costs what reading costs, and each sam
 time. Every device has three subscribers: one stores (counts, and compares each sample with its
 number), one watches (the largest of every tenth value), one analyses (the root mean square).
 
-A bare reading loop, which calls the same three functions in the device's own thread and keeps
-nothing, runs on the same devices before and after, a quarter as long. Lag is the time from when a
-sample was taken to when a subscriber was done with it, of the last sample of each chunk; that of
-the first ten seconds of each run (or half of a short one) is left out, in which all are opened and
-the windows fill: 170 MB a second of memory that nobody has touched before. The lags of the devices
-themselves are in both: they come 1 to 3 ms late, and the bus is polled every 10 ms.
+Two loops run on the same devices before and after, a fifth as long each, and keep nothing: a bare
+one, which calls the same three functions in the device's own thread, so that a slow one holds up
+the others; and a queue and a thread for each of the three, as one writes it by hand. Lag is the
+time from when a sample was taken to when a subscriber was done with it, of the last sample of each
+chunk; that of the first ten seconds of each run (or half of a short one) is left out, in which all
+are opened and the windows fill: 170 MB a second of memory that nobody has touched before. The lags
+of the devices themselves are in all: they come 1 to 3 ms late, and the bus is polled every 10 ms.
 
 Sounds have stamps of their own clock, as a sound card that gives ADC times; with ``--plain`` they
 have none, and losses are judged by arrivals alone. Ends with 1 if anything was lost, came twice, or
@@ -31,6 +32,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -379,26 +381,63 @@ def bare(part: Part, three: list[Subscriber]) -> Callable[[], None]:
     return result[0] if isinstance(result, tuple) else result
 
 
-def report(mine: Run, loops: list[Run]) -> None:
-    """Print lags, shares and faults."""
-    print(f"{'lag [ms]':<12} {'chunks':>8} {'p50':>8} {'p99':>8} {'bare p50':>9} {'bare p99':>9} "
-          f"{'ratio of p99':>13}  goal")  # fmt: skip
+def queues(part: Part, three: list[Subscriber]) -> Callable[[], None]:
+    """Read by hand with threads: a queue and a thread for each of the three, one copy."""
+    pairs: list[tuple[SimpleQueue[Any], threading.Thread]] = []
+    for one in three:
+        queue: SimpleQueue[Any] = SimpleQueue()
+        thread = threading.Thread(target=_take_all, args=(queue, one), name=f"queue {part.name}")
+        pairs.append((queue, thread))
+        thread.start()
+
+    def emit(given: Any) -> None:
+        data = given.data if isinstance(given, Reading) else given
+        if len(data):
+            own = data.copy()
+            for queue, _ in pairs:
+                queue.put(own)
+
+    result = part.source.open(emit, three[0].failed)
+    stop = result[0] if isinstance(result, tuple) else result
+
+    def close() -> None:
+        stop()
+        for queue, thread in pairs:
+            queue.put(None)
+            thread.join(_REST)
+
+    return close
+
+
+def _take_all(queue: "SimpleQueue[Any]", one: Subscriber) -> None:
+    while (data := queue.get()) is not None:
+        one.take(data)
+
+
+def report(runs: dict[str, list[Run]]) -> None:
+    """Print lags, shares and faults; leave with 1 if there are faults."""
+    (mine,) = runs["ours"]
+    print(f"{'lag [ms]':<12} {'chunks':>8} {'p50':>8} {'p99':>8} {'queues p50':>11} {'p99':>8} "
+          f"{'bare p50':>9} {'p99':>8} {'ours / bare':>12}  goal")  # fmt: skip
     for name, lags in mine.lags.items():
         p50, p99 = np.percentile(lags, (50, 99))
-        b50, b99 = np.percentile(np.concatenate([loop.lags[name] for loop in loops]), (50, 99))
+        (q50, q99), (b50, b99) = (
+            np.percentile(np.concatenate([run.lags[name] for run in runs[kind]]), (50, 99))
+            for kind in ("queues", "bare")
+        )
         good = "yes" if p99 < _GOOD or p99 <= _TIMES * b99 else "NO"
-        print(f"{name:<12} {len(lags) // 3:>8} {p50:>8.2f} {p99:>8.2f} {b50:>9.2f} {b99:>9.2f} "
-              f"{p99 / b99:>13.2f}  {good}")  # fmt: skip
-    loop_share = statistics.mean(loop.share for loop in loops)
+        print(f"{name:<12} {len(lags) // 3:>8} {p50:>8.2f} {p99:>8.2f} {q50:>11.2f} {q99:>8.2f} "
+              f"{b50:>9.2f} {b99:>8.2f} {p99 / b99:>12.2f}  {good}")  # fmt: skip
+    share = {kind: statistics.mean(run.share for run in some) for kind, some in runs.items()}
     print(
-        f"CPU share of one core: {mine.share:.1%}, bare loop {loop_share:.1%}"
-        f" ({', '.join(f'{loop.share:.1%}' for loop in loops)});"
-        f" ratio {mine.share / loop_share:.2f}"
+        f"CPU share of one core: {share['ours']:.1%}, queues {share['queues']:.1%}"
+        f" (ratio {share['ours'] / share['queues']:.2f}), bare loop {share['bare']:.1%}"
+        f" (ratio {share['ours'] / share['bare']:.2f})"
     )
-    faults = mine.faults + [f"bare loop: {fault}" for loop in loops for fault in loop.faults]
-    print(
-        f"nothing lost of {mine.samples} samples, no loss invented" if not faults else "NOT GOOD:"
-    )
+    faults = [
+        f"{kind}: {fault}" for kind, some in runs.items() for run in some for fault in run.faults
+    ]
+    print(f"nothing lost of {mine.samples} samples, no loss invented" if not faults else "FAULTS:")
     for fault in faults[:20]:
         print(f"  {fault}")
     if faults:
@@ -406,7 +445,7 @@ def report(mine: Run, loops: list[Run]) -> None:
 
 
 def main() -> None:
-    """Run the bare loop, ours, and the loop again."""
+    """Run the loops, ours, and the loops again."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--cores", type=int, default=2, help="use so many (Linux)")
@@ -415,11 +454,12 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cores])
     seconds = args.minutes * 60
-    before = run(seconds / 4, bare, plain=args.plain)
-    mine = run(seconds, ours, plain=args.plain)
-    after = run(seconds / 4, bare, plain=args.plain)
+    runs: dict[str, list[Run]] = {}
+    for read in (bare, queues, ours, queues, bare):
+        length = seconds if read is ours else seconds / 5
+        runs.setdefault(read.__name__, []).append(run(length, read, plain=args.plain))
     print(f"{seconds:g} s, load of the machine {os.getloadavg()[0]:.1f}")
-    report(mine, [before, after])
+    report(runs)
 
 
 if __name__ == "__main__":
