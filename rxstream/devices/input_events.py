@@ -10,10 +10,12 @@ import select
 import struct
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.data.clock import host_clock, now_ns
 from rxstream.errors import (
     DeviceBusyError,
@@ -84,7 +86,7 @@ class InputDevice:
     """
 
     def __init__(self, path: str, what: str) -> None:
-        self._path, self._what, self._rest = path, what, b""
+        self.path, self._what, self._rest = path, what, b""
         self._held: set[int] = set()  # codes of keys, as the events so far have it
         self._dropping = False  # until the next report
         try:
@@ -93,12 +95,14 @@ class InputDevice:
             raise _refused(path, what, error) from error
         try:
             fcntl.ioctl(self._fd, _SET_CLOCK, struct.pack("i", _CLOCK))
-            name = self._ask(_NAME)
-            self._held = self.held()
+            name = self._ioctl(_NAME)
+            self._held = _numbers(self._ioctl(_KEYS))
         except OSError as error:
             os.close(self._fd)
             msg = f"{what}: {path} is no input device of Linux ({os.strerror(error.errno or 0)})"
             raise DeviceNotFoundError(msg) from error
+        self._ready = select.poll()
+        self._ready.register(self._fd, select.POLLIN)
         self.name = printable(name.partition(b"\0")[0].decode("utf-8", "replace"))
         """What it calls itself."""
 
@@ -115,6 +119,12 @@ class InputDevice:
         return _numbers(self._ask(_LEDS))
 
     def _ask(self, number: int) -> bytes:
+        try:
+            return self._ioctl(number)
+        except OSError as error:
+            raise DeviceLostError(self._gone()) from error
+
+    def _ioctl(self, number: int) -> bytes:
         request = _READ | _BYTES << 16 | ord("E") << 8 | number
         return fcntl.ioctl(self._fd, request, bytes(_BYTES))
 
@@ -135,8 +145,7 @@ class InputDevice:
             If the device is gone.
         """
         quiet = now_ns() - _ON_ITS_WAY
-        ready, _, _ = select.select([self._fd], [], [], timeout)
-        if not ready:
+        if not self._ready.poll(timeout * 1000):
             return [], quiet
         try:
             data = os.read(self._fd, _MANY * _EVENT.size)
@@ -147,8 +156,7 @@ class InputDevice:
                 raise
             data = b""
         if not data:
-            msg = f"{self._what}: {self._path} ({self.name}) is gone"
-            raise DeviceLostError(msg)
+            raise DeviceLostError(self._gone())
         data = self._rest + data
         whole = len(data) // _EVENT.size * _EVENT.size
         self._rest = data[whole:]
@@ -192,6 +200,9 @@ class InputDevice:
             "is not known"
         )
 
+    def _gone(self) -> str:
+        return f"{self._what}: {self.path} ({self.name}) is gone"
+
     def close(self) -> None:
         """Close it."""
         os.close(self._fd)
@@ -222,7 +233,7 @@ def open_input(wanted: str | None, fits: Callable[[InputDevice], bool], what: st
     Raises
     ------
     DeviceNotFoundError
-        If there is none; the message has the names of those there are.
+        If there is none, or several have the name; the message has those there are.
     DeviceBusyError
         If the user may not read them.
     """
@@ -231,23 +242,24 @@ def open_input(wanted: str | None, fits: Callable[[InputDevice], bool], what: st
         raise DeviceNotFoundError(msg)
     if wanted is not None and "/" in wanted:
         return InputDevice(wanted, what)
-    names, refused = list[str](), list[DeviceError]()
-    for path in _paths():
-        try:
-            device = InputDevice(path, what)
-        except DeviceError as error:
-            refused.append(error)
-            continue
-        if device.name == wanted or (wanted is None and fits(device)):
-            return device
-        if fits(device):
-            names.append(device.name)
-        device.close()
-    for reason in refused:
-        if isinstance(reason, DeviceBusyError):
-            raise reason
+    found, refused = _inputs(fits, what)
+    chosen = [device for device in found if wanted in (None, device.name)]
+    if wanted is None:
+        del chosen[1:]
+    for device in found:
+        if len(chosen) != 1 or device is not chosen[0]:
+            device.close()
+    if len(chosen) == 1:
+        return chosen[0]
+    if refused is not None and not chosen:
+        raise refused
     which = "" if wanted is None else f" called {shown(wanted)}"
-    msg = f"{what}: there is no {what}{which}; there are: {', '.join(names) or 'none'}"
+    if chosen:
+        paths = ", ".join(device.path for device in chosen)
+        msg = f"{what}: several are{which}: {paths}; give a path, as in {FOLDER}/by-id"
+    else:
+        names = ", ".join(device.name for device in found) or "none"
+        msg = f"{what}: there is no {what}{which}; there are: {names}"
     raise DeviceNotFoundError(msg)
 
 
@@ -259,18 +271,41 @@ def check_input(wanted: object, name: str) -> None:
     raise ParameterError(msg)
 
 
-def find_inputs(fits: Callable[[InputDevice], bool]) -> list[tuple[str, str]]:
-    """Return the names and paths of the devices of a kind that the user may read."""
-    found = []
+def find_inputs(fits: Callable[[InputDevice], bool], what: str) -> list[DeviceInfo]:
+    """Return the devices of a kind that the user may read, those with a name of their own by it."""
+    found, _ = _inputs(fits, what)
+    names = Counter(device.name for device in found)
+    for device in found:
+        device.close()
+    return [
+        DeviceInfo(one.name, {"device": one.name if names[one.name] == 1 else one.path}, one.path)
+        for one in found
+    ]
+
+
+def _inputs(
+    fits: Callable[[InputDevice], bool], what: str
+) -> tuple[list[InputDevice], DeviceBusyError | None]:
+    """Return the devices of a kind, open, and why another one cannot be read."""
+    found, refused = list[InputDevice](), None
     for path in _paths():
         try:
-            device = InputDevice(path, "")
-        except DeviceError:
+            device = InputDevice(path, what)
+        except DeviceBusyError as error:
+            refused = refused or error
             continue
-        if fits(device):
-            found.append((device.name, path))
-        device.close()
-    return found
+        except DeviceError:
+            # it is gone since the folder was read
+            continue
+        try:
+            wanted = fits(device)
+        except DeviceError:
+            wanted = False
+        if wanted:
+            found.append(device)
+        else:
+            device.close()
+    return found, refused
 
 
 def _paths() -> list[str]:

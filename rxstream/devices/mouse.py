@@ -111,7 +111,7 @@ class Mouse:
     @staticmethod
     def discover() -> list[DeviceInfo]:
         """Return the mice that the user may read."""
-        return [DeviceInfo(name, {"device": name}, path) for name, path in find_inputs(_is_mouse)]
+        return find_inputs(_is_mouse, "mouse")
 
 
 def _is_mouse(device: InputDevice) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.source import Fail
 from rxstream.data.stream_info import Reading
 from rxstream.devices.input_events import (
@@ -101,10 +102,14 @@ def open_keys(device: str, fail: Fail) -> InputKeys:
     DeviceBusyError
         If the user may not read it.
     """
-    wanted = None if device == ANY else device
-    return InputKeys(open_input(wanted, _is_keyboard, "keyboard"), fail)
+    opened = open_input(None if device == ANY else device, _is_keyboard, "keyboard")
+    try:
+        return InputKeys(opened, fail)
+    except BaseException:
+        opened.close()
+        raise
 
 
-def find_keyboards() -> list[tuple[str, str]]:
-    """Return the names and paths of the keyboards that can be read."""
-    return find_inputs(_is_keyboard)
+def find_keyboards() -> list[DeviceInfo]:
+    """Return the keyboards that can be read."""
+    return find_inputs(_is_keyboard, "keyboard")

@@ -166,7 +166,7 @@ class Keyboard:
 
         name = find_terminal()
         own = [DeviceInfo("this terminal", {}, name)] if name else []
-        return own + [DeviceInfo(name, {"device": name}, path) for name, path in find_keyboards()]
+        return own + find_keyboards()
 
     def _keys(self) -> _Keys:
         if sys.platform == "win32":

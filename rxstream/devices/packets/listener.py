@@ -35,6 +35,9 @@ _ETHERNET, _HEADER = (1, 772), 14
 _BYTES = 256
 _ANCILLARY = 2 * ANCILLARY
 
+# Most packets that have come before there is a filter.
+_MOST_SKIPPED = 100_000
+
 # Most packets that are taken together.
 _BATCH = 256
 
@@ -92,6 +95,8 @@ class Listener:
                 "give its Python the right: sudo setcap cap_net_raw+ep $(readlink -f python)"
             )
             raise DeviceBusyError(msg) from error
+        self._ready = select.poll()
+        self._ready.register(self._line, select.POLLIN)
         try:
             self._begin(program, buffer_bytes)
         except BaseException:
@@ -118,7 +123,7 @@ class Listener:
     def _skip(self, line: socket.socket) -> None:
         """Pass over what came before the filter was there."""
         with contextlib.suppress(BlockingIOError):
-            while True:
+            for _ in range(_MOST_SKIPPED):
                 line.recv_into(self._buffer)
 
     def _bind(self, line: socket.socket) -> None:
@@ -143,8 +148,7 @@ class Listener:
         DeviceLostError
             If the interface is down, or gone.
         """
-        ready, _, _ = select.select([self._line], [], [], timeout)
-        return list(self._take()) if ready else []
+        return list(self._take()) if self._ready.poll(timeout * 1000) else []
 
     def _take(self) -> Iterator[Packet]:
         # of the wall clock, which may be set at any time: its distance is that of now

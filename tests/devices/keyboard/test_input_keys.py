@@ -213,6 +213,22 @@ def test_what_is_in_the_way_is_said(
             Device(Keyboard(device=device)).open()
 
 
+def test_a_name_is_that_of_a_keyboard_and_of_one(folder: Path, keys: FakeInput) -> None:
+    # a receiver is several devices, which have one name
+    receiver = fake_mouse(folder, "Receiver")
+    with receiver, fake_keyboard(folder, "Receiver") as other:
+        with Device(Keyboard(device="Receiver")) as device:
+            other.send((KEY, A, 1))
+            assert eventually(lambda: strokes(device) == [("a", True)])
+        with fake_keyboard(folder, "Receiver") as third:
+            paths = f"{other.path}, {third.path}"
+            with pytest.raises(DeviceNotFoundError, match=f"several are called .*{paths}; give"):
+                Device(Keyboard(device="Receiver")).open()
+            assert [found.options["device"] for found in Keyboard.discover()[-3:]] == [
+                keys.name, str(other.path), str(third.path),
+            ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "options",
     [{"device": ""}, {"device": 5}, {"device": "a\0"}, {"device": "any", "tty": "/dev/tty"}],
