@@ -70,8 +70,11 @@ def make_asgi(board: Board) -> AsgiApp:
 
 async def _take(board: Board, request: Any) -> bytes:
     """Take a request; return the answer to it."""
+    # some servers give the path with that of the app, others without
     root, path = request.scope.get("root_path", ""), request.scope["path"]
-    body = Body(board, request.method, path.removeprefix(root), request.headers)
+    if path == root or path.startswith(f"{root}/"):
+        path = path.removeprefix(root)
+    body = Body(board, request.method, path, request.headers)
     with body:
         async for data in _received(request, body):
             await _taken(body.feed(data))

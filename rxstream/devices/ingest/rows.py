@@ -206,14 +206,19 @@ class _JsonRows(_TextRows):
     def _values(self, text: bytes) -> list[tuple[Any, int | None]]:
         try:
             return self._form.values(text.decode())
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            msg = f"the body is no JSON ({error_line(error)})"
-            raise Refusal(400, msg) from None
         except _BAD_ROW as error:
-            given = json.loads(text)
-            rows = given if isinstance(given, list) else [given]
-            _find_bad(self._row, rows, lambda row: self._form.values(json.dumps([row])))
+            _find_bad(self._row, _rows(text), lambda row: self._form.values(json.dumps([row])))
             raise Refusal(400, error_line(error)) from None
+
+
+def _rows(text: bytes) -> list[Any]:
+    """Return the rows of a JSON text; raise Refusal if it is none."""
+    try:
+        given = json.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        msg = f"the body is no JSON ({error_line(error)})"
+        raise Refusal(400, msg) from None
+    return given if isinstance(given, list) else [given]
 
 
 def _why(error: BaseException, row: object) -> str:

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -49,8 +49,8 @@ _servers: dict[tuple[str, int], "_Server"] = {}
 
 
 @contextmanager
-def serve(address: Address, path: str, inlet: Inlet) -> Iterator[None]:
-    """Offer an inlet at an address while the context lasts.
+def serve(address: Address, path: str, inlet: Inlet) -> Iterator[Callable[[], bool]]:
+    """Offer an inlet at an address while the context lasts; give what says if it is served.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def serve(address: Address, path: str, inlet: Inlet) -> Iterator[None]:
             _leave(place, server)
             raise
     try:
-        yield
+        yield server.is_alive
     finally:
         inlet.close()
         with _lock:
@@ -130,6 +130,10 @@ class _Server:
     def _run(self) -> None:
         with self._listener:
             asyncio.run(self._uvicorn.serve(sockets=[self._listener]))
+
+    def is_alive(self) -> bool:
+        """Whether it still serves."""
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """Stop it: answers are sent, then connections are cut."""

@@ -1,6 +1,6 @@
 """`Ingest`: the source of what clients post."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from rxstream.devices.ingest.inlet import MOUNTED, Inlet
 from rxstream.devices.ingest.raw import Raw
 from rxstream.devices.ingest.server import Address, serve
 from rxstream.devices.messages import Json, Text
-from rxstream.errors import ParameterError
+from rxstream.errors import DeviceLostError, ParameterError
 from rxstream.printable import shown
 from rxstream.validation import is_whole
 
@@ -174,25 +174,30 @@ class Ingest:
         nothing = np.empty((0, *info.shape), info.dtype)
         delay = to_span(self.max_delay, "max_delay") if self._is_stamped else 0
 
+        stack = ExitStack()
+        is_served = stack.enter_context(self._offered(inlet))
+
         def read() -> Reading | None:
             ticket = inlet.next(_BEAT)
             if ticket is not None:
                 # here, since who waits is to know whether they are in the stream
                 ticket.settle(lambda: emit(ticket.reading) is not False)
-            if ticket is not None or info.rate is not None:
+                return None
+            if not is_served():
+                msg = f"ingest: the server at port {self.port} has ended by itself"
+                raise DeviceLostError(msg)
+            if info.rate is not None:
                 return None
             now = now_ns()
             return Reading(nothing, bounds=(now - delay, now))
 
-        stack = ExitStack()
-        stack.enter_context(self._offered(inlet))
         try:
             return poll(read, emit, fail, name=info.name, release=stack.close)
         except BaseException:
             stack.close()  # the system has no more threads
             raise
 
-    def _offered(self, inlet: Inlet) -> AbstractContextManager[None]:
+    def _offered(self, inlet: Inlet) -> AbstractContextManager[Callable[[], bool]]:
         if self.port is None:
             return _mounted(self.path, inlet)
         return serve(self._address(self.port), self.path, inlet)
@@ -204,9 +209,9 @@ class Ingest:
 
 
 @contextmanager
-def _mounted(path: str, inlet: Inlet) -> Generator[None, None, None]:
+def _mounted(path: str, inlet: Inlet) -> Generator[Callable[[], bool], None, None]:
     MOUNTED.add(path, inlet)
     try:
-        yield
+        yield lambda: True
     finally:
         inlet.close()

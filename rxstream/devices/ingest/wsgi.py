@@ -52,8 +52,12 @@ def _take(board: Board, environ: dict[str, Any]) -> bytes:
         for name, value in environ.items()
         if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
     }
-    if "content-length" not in headers and environ.get("wsgi.input_terminated"):
-        headers["transfer-encoding"] = "chunked"
+    if "content-length" not in headers:
+        if environ.get("wsgi.input_terminated"):
+            headers["transfer-encoding"] = "chunked"
+        elif "transfer-encoding" in headers:
+            msg = "this server takes no body without a Content-Length; send one"
+            raise Refusal(411, msg)
     body = Body(board, environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), headers)
     with body:
         for data in _pieces(environ["wsgi.input"], body):

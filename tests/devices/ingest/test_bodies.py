@@ -102,6 +102,8 @@ def test_texts_are_lines() -> None:
         (ROWS, b"\xff", JSON, 400, "the body is no JSON .*utf-8"),
         (ROWS, b"[" * 100_000, JSON, 400, "the body is no JSON"),
         (ROWS, b"", JSON, 400, "the body is no JSON"),
+        (ROWS, b"9" * 5000, JSON, 400, "the body is no JSON"),
+        (ROWS, b'[{"x": 1}, ' + b"[" * 900 + b"]" * 900 + b"]", JSON, 400, "row 2"),
         (ROWS, b'{"x": 1}\n{"x": }\n', LINES, 400, r"row 2: .* is no JSON"),
         (ROWS, b'{"x": 1}\n\xff\n', LINES, 400, r"row 2: .* is not UTF-8"),
         (ROWS, b'{"x": 1}\n{"x": 1e99}\n', LINES, 400, r"row 2: x: 1e\+99 does not fit"),

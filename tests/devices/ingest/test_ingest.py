@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -20,9 +21,9 @@ from counterparts import certificate, free_port
 from fakes import eventually
 from posts import half_post, post, posting
 
-from rxstream import Chunk, Device
+from rxstream import Backoff, Chunk, Device
 from rxstream.devices import Ingest
-from rxstream.devices.ingest import Raw, body
+from rxstream.devices.ingest import Raw, body, server
 from rxstream.devices.messages import Json, Text
 from rxstream.errors import (
     DeviceBusyError,
@@ -280,6 +281,42 @@ def test_a_port_in_use_is_said(port: int) -> None:
         Device(Ingest("/", port=port)).open()
     with Device(Ingest("/", port=port)):
         pass
+
+
+def test_a_server_that_ends_by_itself_is_a_loss_and_comes_back(port: int) -> None:
+    url = f"http://127.0.0.1:{port}/"
+    chunks: list[Chunk[Any]] = []
+    device = Device(Ingest("/", Json("i4"), port), reconnect=Backoff(first=0.02, most=0.1))
+    device.subscribe(chunks.append)
+    with device:
+        assert post(url, b"1")[0] == 200
+        # nothing makes it end so, but an error of ours or uvicorn's
+        before = server._servers["127.0.0.1", port]
+        before._uvicorn.should_exit = True
+        assert eventually(lambda: server._servers.get(("127.0.0.1", port)) not in (None, before))
+        assert post(url, b"2")[0] == 200
+        assert eventually(lambda: values(chunks) == [1, 2])
+    gaps = [at.gap.reason for chunk in chunks for at in chunk.gap_positions]
+    assert gaps == ["disconnect"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nonsense_harms_nobody(numbers: tuple[str, list[Chunk[Any]]], seed: int) -> None:
+    url, chunks = numbers
+    random = np.random.default_rng(seed)
+    good = (
+        b"POST /numbers HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+        b"Content-Length: 4\r\n\r\n1\n2\n"
+    )
+    where = urlsplit(url)
+    for _ in range(100):
+        data = bytearray(good)
+        for at in random.integers(0, len(data), random.integers(1, 8)):
+            data[at] = random.integers(0, 256)
+        with socket.create_connection((where.hostname or "", where.port or 0), 20) as client:
+            client.sendall(bytes(data[: random.integers(1, len(data) + 1)]))
+    assert post(url, b"[123456]") == (200, {"samples": 1})
+    assert eventually(lambda: 123456 in values(chunks))
 
 
 def test_tls_token_and_certificate_of_the_client(

@@ -118,6 +118,18 @@ def test_a_body_that_goes_on_is_taken_as_it_comes_in_an_app(url: str) -> None:
         assert b"200 OK" in client.recv(10_000)
 
 
+def test_a_server_that_knows_no_chunks_says_so() -> None:
+    environ = {
+        "REQUEST_METHOD": "POST", "PATH_INFO": "/no", "HTTP_TRANSFER_ENCODING": "chunked",
+        "CONTENT_TYPE": LINES, "CONTENT_LENGTH": "",
+    }  # fmt: skip
+    given: list[Any] = []
+    with Device(Ingest("/no", Json("i4"), None)):
+        (body,) = wsgi_app()(environ, lambda *answer: given.extend(answer))
+    assert given[0] == "411 Length Required"
+    assert b"send one" in body
+
+
 def test_a_body_that_is_cut_off_is_not_taken(url: str) -> None:
     chunks: list[Chunk[Any]] = []
     device = Device(Ingest("/cut", Json("i4"), None))
