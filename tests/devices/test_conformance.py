@@ -144,3 +144,12 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra() -> None:
         assert extra is not None
         assert said.startswith("MissingExtraError: "), f"{name}: {said}"
         assert f"rxstream[{extra[1]}]" in said, f"{name}: {said}"
+
+
+@pytest.mark.real
+def test_the_page_of_simulated_devices_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", page("simulated"), re.DOTALL)
+    exec(block, {})
+    said = capsys.readouterr().out
+    assert float(said.split()[0]) == pytest.approx(1.0, abs=0.1)
+    assert said.endswith(" ns off the truth\n")
