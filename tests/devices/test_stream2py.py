@@ -11,6 +11,7 @@ import sys
 import termios
 import textwrap
 import threading
+import time
 import wave
 from collections.abc import Iterator
 from functools import partial
@@ -125,6 +126,70 @@ def test_what_a_reader_says_of_itself_is_kept() -> None:
 def test_numbers_need_no_conversion() -> None:
     chunks = all_of(from_stream2py(partial(Counter, 5000), info=INT, ends=none_ends, live=False))
     assert np.array_equal(np.concatenate([chunk.data for chunk in chunks]), np.arange(5000))
+
+
+def squared(item: int, reader: Any) -> Any:
+    return {"n": item, "square": item**2}
+
+
+def test_values_that_come_fast_are_taken_together() -> None:
+    info = StreamInfo("squares", dtype=np.dtype([("n", "i8"), ("square", "i8")]))
+    source = from_stream2py(partial(Counter, 3000), squared, info=info, ends=none_ends, live=False)
+    chunks = all_of(source)
+    data = concat(chunks).data
+    assert data["n"].tolist() == [*range(3000)]
+    assert np.array_equal(data["square"], data["n"] ** 2)
+    assert len(chunks) < 3000
+    assert (np.diff(concat(chunks).time) > 0).all()
+
+
+def test_a_value_that_does_not_fit_is_named_after_those_before_it() -> None:
+    def odd(item: int, reader: Any) -> Any:
+        return "seven" if item == 700 else item
+
+    got: list[int] = []
+    errors: list[Exception] = []
+    device = Device(from_stream2py(partial(Counter, 1000), odd, info=INT, live=False))
+    device.subscribe(lambda chunk: got.extend(chunk.data.tolist()), errors.append)
+    with device:
+        assert eventually(lambda: errors)
+    assert got == [*range(700)]
+    assert isinstance(errors[0], ChunkError)
+    assert "'seven' does not fit int64" in str(errors[0])
+
+
+class Lossy(SourceReader):
+    """A microphone of 8 kHz that leaves out half a second after three; as the base class has it."""
+
+    sleep_time_on_read_none_s = 0.003
+    info = {"rate": 8000, "channels": 1, "width": 2, "frames_per_buffer": 80}  # noqa: RUF012
+
+    def open(self) -> None:
+        self._begun, self._next = time.monotonic(), 0
+
+    def close(self) -> None:
+        pass
+
+    def key(self, data: tuple[Any, ...]) -> Any:
+        return data[1]
+
+    def read(self) -> tuple[Any, ...] | None:
+        if time.monotonic() < self._begun + (self._next + 1) * 0.01:
+            return None
+        if self._next == 300:
+            self._next = 350
+        self._next += 1
+        return 0, 0, np.full(80, self._next, "<i2").tobytes(), 80, {}, 0
+
+
+def test_sound_that_a_reader_lost_is_found() -> None:
+    chunks: list[Chunk[Any]] = []
+    device = Device(from_stream2py(Lossy, AUDIO))
+    device.subscribe(chunks.append)
+    with device:
+        assert eventually(lambda: any(chunk.gaps for chunk in chunks), 20)
+    (lost,) = [gap.lost for chunk in chunks for gap in chunk.gaps]
+    assert abs(lost - 4000) <= 80
 
 
 def test_a_reader_that_raises_is_lost_after_its_last_item() -> None:

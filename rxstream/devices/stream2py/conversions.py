@@ -37,6 +37,11 @@ def _sound_info(info: StreamInfo, reader: Any) -> StreamInfo:
     return replace(info, rate=float(about["rate"]), shape=shape, dtype=dtype, unit=unit)
 
 
+def _microphone_info(info: StreamInfo, reader: Any) -> StreamInfo:
+    """Return the same, and what is lost at once: whole buffers."""
+    return replace(_sound_info(info, reader), quantum=reader.info.get("frames_per_buffer") or None)
+
+
 def _sound_dtype(about: Mapping[str, Any]) -> np.dtype[Any]:
     """Return the type of a sample of ``width`` bytes as PyAudio and wave mean it."""
     width = int(about["width"])
@@ -76,7 +81,7 @@ def _start_date(item: Any) -> Any:
 
 _SOUND = StreamInfo("audio", 44_100.0, (1,), np.dtype("<i2"))
 
-AUDIO = Conversion(_sound, _SOUND, _sound_info)
+AUDIO = Conversion(_sound, _SOUND, _microphone_info)
 """A ``PyAudioSourceReader``: sound ``(n, channels)``, timed by its rate and when it was read.
 
 The stamps of audiostream2py count samples for up to 1 000 s, and lose sight of a card's drift and

@@ -1,6 +1,6 @@
 """`from_stream2py`: readers of stream2py and of its plugins, unchanged, as a source."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.generators import open_generator
 from rxstream.authoring.samples import Samples
-from rxstream.data.clock import host_clock
+from rxstream.data.clock import FOREVER, host_clock
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.stream2py.items import Ends, Item, Items, Reader
-from rxstream.errors import DeviceNotFoundError, ParameterError
+from rxstream.errors import ChunkError, DeviceNotFoundError, ParameterError
 from rxstream.printable import shown
 from rxstream.validation import check_choice, check_flag, is_number, is_whole
 
@@ -32,6 +32,11 @@ _OBJECTS = StreamInfo("stream2py", None, (), np.dtype(object), device_clock="hos
 _BEAT = 0.1
 # What heartbeats of stamped items stay behind, besides twice the oldest stamp seen [ns].
 _BEHIND = 100_000_000
+# Items that came within this time came at once, where they have no times of their own [ns].
+_ONCE = 500_000
+# Types of which a value is one sample; a pair may be one with its time.
+_SINGLE = frozenset({int, float, bool, str, bytes})
+_PAIR = "value", "time"
 
 
 @dataclass(frozen=True)
@@ -230,17 +235,17 @@ class Stream2py:
         readings = _Readings(info, given.key, live=self.live)
         convert = None if given.to_reading is _as_it_is else given.to_reading
         stamp = None if given.key is None else given.stamp or reader.key
+        as_objects = self._as_objects
         with Items(reader, info.name, convert, stamp, given.ends) as items:
             yield info
             while True:
                 taken = items.take(_BEAT)
                 if not taken:
                     yield readings.nothing(items.quiet)
-                elif self._as_objects:
+                elif as_objects:
                     yield readings.of_objects(taken)
                 else:
-                    for item in taken:
-                        yield readings.of_item(item)
+                    yield from readings.of_items(taken)
 
 
 def _open(make: Callable[[], Any], name: str) -> Reader:
@@ -275,6 +280,8 @@ class _Readings:
         self._info, self._live = info, live
         self._ns = None if unit is None else _NS[unit]
         self._samples = Samples(info)
+        # whether items get a stamp here; those of a rate are timed by that
+        self._stamped = info.device_clock == "host" and not (self._ns is None and info.rate)
         self._lag = 0  # of the oldest item, from its time until it was read [ns]
 
     def nothing(self, quiet: int) -> Reading:
@@ -288,29 +295,71 @@ class _Readings:
         # one by one: numpy would take lists apart
         for k, item in enumerate(taken):
             data[k] = item[0]
-        times = [came for _, came, _ in taken]
-        if self._ns is not None:
-            ahead = self._ahead()
-            times = [self._time(item, ahead) for item in taken]
-        return Reading(data, device_time=np.array(times, np.int64))
+        return Reading(data, device_time=np.array(self._times(taken), np.int64))
 
-    def of_item(self, item: Item) -> Reading:
+    def of_items(self, taken: list[Item]) -> Iterator[Reading]:
+        """Yield converted items; of single values, which come fast, many in one reading."""
+        begin = 0
+        while begin < len(taken):
+            end = begin + 1
+            first = taken[begin]
+            if self._is_single(first[0]):
+                until = FOREVER if self._stamped else first[1] + _ONCE
+                kind = type(first[0])
+                while (
+                    end < len(taken)
+                    and type(taken[end][0]) is kind
+                    and taken[end][1] <= until
+                    and self._is_single(taken[end][0])
+                ):
+                    end += 1
+            yield from self._of_some(taken[begin:end])
+            begin = end
+
+    def _is_single(self, value: Any) -> bool:
+        """Whether a value is one sample, without evidence."""
+        info, names = self._info, self._info.dtype.names
+        if info.shape or info.rate is not None:
+            return False
+        if names is None:
+            return type(value) in _SINGLE
+        if type(value) is tuple:
+            # two may be a sample and its time
+            return len(value) == len(names) != len(_PAIR)
+        return type(value) is dict and ("time" in names or "time" not in value)
+
+    def _of_some(self, some: list[Item]) -> Iterator[Reading]:
+        if len(some) > 1:
+            try:
+                data = self._samples.reading([value for value, _, _ in some]).data
+            except ChunkError:
+                pass  # one by one: those before the wrong one are right, and that one is named
+            else:
+                times = np.array(self._times(some), np.int64) if self._stamped else None
+                yield Reading(data, device_time=times, arrival=some[-1][1])
+                return
+        for item in some:
+            yield self._of_item(item)
+
+    def _of_item(self, item: Item) -> Reading:
         """Return a converted item, with its time where it has none of its own."""
         value, came, _ = item
         reading = self._samples.reading(value)
         if reading.arrival is None:
             reading = replace(reading, arrival=came)
         n = len(reading.data)
-        if self._info.device_clock != "host" or reading.device_time is not None or not n:
+        if reading.device_time is not None or not n or not self._stamped:
             return reading
-        if self._ns is not None:
-            time = self._time(item, self._ahead())
-        elif self._info.rate is None:
-            time = came
-        else:
-            return reading
+        (time,) = self._times([item])
         regular = self._info.rate is not None
         return replace(reading, device_time=time if regular else np.full(n, time, np.int64))
+
+    def _times(self, some: list[Item]) -> list[int]:
+        """Return the times of items [ns]: their own, or when they were read."""
+        if self._ns is None:
+            return [came for _, came, _ in some]
+        ahead = self._ahead()
+        return [self._time(item, ahead) for item in some]
 
     def _ahead(self) -> int:
         """Return the host clock less the wall clock [ns]; of a recording nobody knows it."""
