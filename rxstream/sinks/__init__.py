@@ -6,6 +6,7 @@ from rxstream.sinks.can_log import can_log
 from rxstream.sinks.can_send import can_send
 from rxstream.sinks.csv_file import csv
 from rxstream.sinks.file_sink import FileSink, FileWriter
+from rxstream.sinks.lsl import lsl
 from rxstream.sinks.video import video
 from rxstream.sinks.wav import wav
 
@@ -17,6 +18,7 @@ __all__ = [
     "can_log",
     "can_send",
     "csv",
+    "lsl",
     "video",
     "wav",
 ]
