@@ -7,6 +7,7 @@ import json
 import re
 import struct
 import urllib.request
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from rxstream import Chunk, Device, Gap, StreamInfo
 from rxstream import operators as ops
 from rxstream.authoring import now_ns
 from rxstream.data.concat import concat
-from rxstream.devices import S7, Audio, Camera, Health, Ingest, Keyboard
+from rxstream.devices import S7, Audio, Camera, Health, Ingest, Keyboard, MediaSound
 from rxstream.devices.ingest import Raw
 from rxstream.devices.keyboard import typed
 from rxstream.devices.messages import Json
@@ -171,6 +172,22 @@ def test_audio_buffer_reader_gives_one_joined_trimmed_segment(pulse: PrivatePuls
         assert mic.at(t0).time[0] == t0
         # OverlapsPastError: the chunk says from when on there is something
         assert mic.between(t0 - 60 * SECOND, t1).covered_from >= held.start
+
+
+# -- audiostream2py: WavFileSourceReader --------------------------------------------------------
+
+
+def test_wav_file_same_pipeline_on_file_or_microphone(tmp_path: Path) -> None:
+    path, sound = tmp_path / "a.wav", noise(0.5)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(sound.tobytes())
+    chunk = everything(MediaSound(path, dtype="int16", start=0, pace="max"))
+    assert np.array_equal(chunk.data[:, 0], sound)
+    assert (chunk.rate, chunk.start) == (RATE, 0)
+    assert abs(chunk.end - 500_000_000) <= 1000
 
 
 # -- videostream2py -----------------------------------------------------------------------------

@@ -32,10 +32,13 @@ from rxstream.devices import (
     Http,
     Iterable,
     Keyboard,
+    MediaSound,
+    Mouse,
     Mqtt,
     Packets,
     Playback,
     Serial,
+    Wifi,
 )
 from rxstream.devices.keyboard import KEY_DTYPE, typed
 from rxstream.devices.messages import Json, Text
@@ -387,9 +390,13 @@ def test_issue_5_asynchronous_consumers() -> None:
 
 SOURCES: dict[str, Callable[[], Any]] = {
     "public webcam": lambda: Camera("rtsp://192.168.0.7/stream"),
+    "sound of a public webcam": lambda: MediaSound("rtsp://192.168.0.7/stream"),
+    "web radio": lambda: MediaSound("http://192.168.0.7/radio.mp3"),
     "local webcam": lambda: Camera(0),
     "microphone": Audio,
     "keyboard": Keyboard,
+    "mouse": Mouse,
+    "wifi": Wifi,
     "network packets": lambda: Packets("lo"),
     "top": lambda: Health(every=1.0),
     "top of one process": lambda: Health(every=1.0, process="python"),
