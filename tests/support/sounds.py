@@ -2,14 +2,12 @@
 
 import socket
 import struct
-import subprocess
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from videos import Server
+from videos import FfmpegServer, Server
 
 from rxstream.data.clock import now_ns
 
@@ -122,40 +120,11 @@ class RampRtsp(RampRadio):
         return b"$\0" + struct.pack(">H", len(packet)) + packet
 
 
-class FfmpegRadio(Server):
+class FfmpegRadio(FfmpegServer):
     """A web radio: a tone that ffmpeg makes in real time, as MP3 over HTTP."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._process: subprocess.Popen[bytes] | None = None
+        tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100"]
+        coded = ["-c:a", "libmp3lame", "-flush_packets", "1", "-f", "mp3"]
+        super().__init__([*tone, *coded], b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n")
         self.url = f"http://127.0.0.1:{self.port}/live.mp3"
-
-    def __exit__(self, *_: object) -> None:
-        self.unplug()
-        super().__exit__()
-
-    def serve(self, connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n")
-        command = [
-            "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-f", "lavfi",
-            "-i", "sine=frequency=440:sample_rate=44100", "-c:a", "libmp3lame",
-            "-flush_packets", "1", "-f", "mp3", "-",
-        ]  # fmt: skip
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            self._process = process
-            assert process.stdout is not None
-            with suppress(OSError):
-                while data := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]  # a BufferedReader
-                    connection.sendall(data)
-            process.kill()
-
-    def unplug(self) -> None:
-        """Kill ffmpeg, which cuts the connection, and refuse others until `replug`."""
-        self.unplugged.set()
-        if self._process is not None:
-            self._process.kill()
-
-    def replug(self) -> None:
-        """Take connections again."""
-        self.unplugged.clear()

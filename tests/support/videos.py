@@ -18,6 +18,7 @@ from rxstream.data.clock import now_ns
 __all__ = [
     "HEIGHT",
     "WIDTH",
+    "FfmpegServer",
     "HttpFile",
     "LiveTcp",
     "MjpegHttp",
@@ -143,24 +144,32 @@ class Server:
             self.serve(connection)
 
 
-class LiveTcp(Server):
-    """A video file played over and over by ffmpeg, in real time, as Matroska over TCP.
+class FfmpegServer(Server):
+    """Passes on to whoever connects what ffmpeg writes to a pipe.
 
-    The frame's number starts again with the file. ffmpeg writes to a pipe and this server to
-    the socket, so the port is open before anybody can connect to it, and never somebody else's.
+    The port is open before anybody can connect to it, and never somebody else's.
+
+    Parameters
+    ----------
+    arguments
+        Of ffmpeg, but for the pipe.
+    head
+        What is sent before, once the request has come; None: there is no request.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, arguments: list[str], head: bytes | None = None) -> None:
         super().__init__()
-        self._path = path
+        self._arguments, self._head = arguments, head
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"tcp://127.0.0.1:{self.port}"
 
     def __exit__(self, *_: object) -> None:
         self.unplug()
         super().__exit__()
 
     def serve(self, connection: socket.socket) -> None:
+        if self._head is not None:
+            connection.recv(1 << 16)  # the request; whatever it asks for
+            connection.sendall(self._head)
         with self._ffmpeg() as process:
             assert process.stdout is not None
             while data := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]  # a BufferedReader
@@ -168,12 +177,7 @@ class LiveTcp(Server):
 
     @contextmanager
     def _ffmpeg(self) -> Iterator[subprocess.Popen[bytes]]:
-        command = [
-            "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1",
-            "-i", str(self._path), "-c:v", "copy",
-            # Without these, Matroska is written in clusters of several frames.
-            "-flush_packets", "1", "-cluster_time_limit", "1", "-f", "matroska", "-",
-        ]  # fmt: skip
+        command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-re", *self._arguments, "-"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         self._process = process
         try:
@@ -198,6 +202,20 @@ class LiveTcp(Server):
     def replug(self) -> None:
         """Take connections again."""
         self.unplugged.clear()
+
+
+class LiveTcp(FfmpegServer):
+    """A video file played over and over by ffmpeg, in real time, as Matroska over TCP.
+
+    The frame's number starts again with the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        loop = ["-stream_loop", "-1", "-i", str(path), "-c:v", "copy"]
+        # Without these, Matroska is written in clusters of several frames.
+        each = ["-flush_packets", "1", "-cluster_time_limit", "1"]
+        super().__init__([*loop, *each, "-f", "matroska"])
+        self.url = f"tcp://127.0.0.1:{self.port}"
 
 
 class MjpegHttp(Server):
