@@ -1,5 +1,6 @@
 """A mouse, by a stand-in: `input_devices` says what that is."""
 
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.real
 if sys.platform != "linux":
     pytest.skip("only Linux has input devices", allow_module_level=True)
 
+PAGE = Path(__file__).parents[2] / "docs" / "devices" / "mouse.md"
 LEFT, RIGHT = 0x110, 0x111
 X, Y, ACROSS, WHEEL, FINE_WHEEL = 0, 1, 6, 8, 11
 
@@ -123,3 +125,21 @@ def test_what_is_in_the_way_is_said(folder: Path) -> None:
         Device(Mouse()).open()
     with pytest.raises(ParameterError, match="device must be a name or path"):
         Mouse("")
+
+
+def test_the_page_runs(mouse: FakeInput, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    over = threading.Event()
+
+    def move() -> None:
+        while not over.wait(0.01):
+            mouse.send((REL, X, 1))
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        exec(block, {})
+    finally:
+        over.set()
+        thread.join()
+    assert capsys.readouterr().out.count("False") == 3

@@ -1,6 +1,7 @@
 """Keys of input devices, by stand-ins: `input_devices` says what these are."""
 
 import itertools
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.real
 if sys.platform != "linux":
     pytest.skip("only Linux has input devices", allow_module_level=True)
 
+PAGE = Path(__file__).parents[3] / "docs" / "devices" / "keyboard.md"
 A, B, C, SPACE, SHIFT, CTRL, ALT, CAPS, KP7, UP = 30, 48, 46, 57, 42, 29, 56, 58, 71, 103
 
 
@@ -236,3 +238,24 @@ def test_a_name_is_that_of_a_keyboard_and_of_one(folder: Path, keys: FakeInput) 
 def test_wrong_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(ParameterError, match="device"):
         Keyboard(**options)
+
+
+def test_the_page_runs(
+    keys: FakeInput, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.setattr("rxstream.devices.keyboard.tty._candidates", lambda _: iter(()))
+    over = threading.Event()
+
+    def type_it() -> None:
+        while not over.wait(0.01):
+            stroke(keys, A)
+
+    thread = threading.Thread(target=type_it)
+    thread.start()
+    try:
+        exec(block, {})
+    finally:
+        over.set()
+        thread.join()
+    assert capsys.readouterr().out in ("'a'\n", "'aa'\n")

@@ -242,4 +242,5 @@ def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
         finally:
             over.set()
             thread.join()
-    assert "udp" in capsys.readouterr().out
+    # whose packets these are, on a computer that does other things as well, is not known
+    assert capsys.readouterr().out.count(" -> ") == 3
