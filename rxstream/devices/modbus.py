@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from rxstream.devices.plc import (
     ANSWER_TIMEOUT,
     Block,
     DataType,
+    Items,
     Layout,
     Place,
     RefusedError,
@@ -150,7 +151,7 @@ class Modbus:
     """
 
     address: str
-    items: str | Mapping[str, str] | tuple[tuple[str, str], ...]
+    items: Items
     every: Duration = 1.0
     unit: int = 1
     word_order: _Order = "big"

@@ -18,7 +18,7 @@ from rxstream.authoring.fitting import fit
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.access import check_secret, read_secret, unreachable
-from rxstream.devices.plc import DataType, Place, checked_items
+from rxstream.devices.plc import DataType, Items, Place, checked_items
 from rxstream.errors import (
     DeviceBusyError,
     DeviceNotFoundError,
@@ -106,7 +106,7 @@ class OpcUa:
     """
 
     url: str
-    items: str | Mapping[str, str] | tuple[tuple[str, str], ...]
+    items: Items
     dtype: DTypeLike = field(default_factory=lambda: np.dtype(float))
     every: Duration = 0.1
     sampling: Duration | None = None

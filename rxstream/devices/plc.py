@@ -22,7 +22,7 @@ __all__ = [
 ANSWER_TIMEOUT = 1.5
 """Longest wait for an answer [s]; less than closing a device waits for one."""
 
-Items: TypeAlias = "str | Mapping[str, str] | tuple[tuple[str, str], ...]"
+Items: TypeAlias = str | Mapping[str, str] | tuple[tuple[str, str], ...]
 """An address, or the address of each name."""
 
 _NUMBERS = {

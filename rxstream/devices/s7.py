@@ -1,7 +1,7 @@
 """s7: values of a Siemens controller (extra ``s7``)."""
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from rxstream.devices.plc import (
     ANSWER_TIMEOUT,
     Block,
     DataType,
+    Items,
     Layout,
     Place,
     RefusedError,
@@ -125,7 +126,7 @@ class S7:
     """
 
     host: str
-    items: str | Mapping[str, str] | tuple[tuple[str, str], ...]
+    items: Items
     every: Duration = 1.0
     rack: int = 0
     slot: int = 1
@@ -212,7 +213,10 @@ class _Reader:
         try:
             return bytes(self._client.read_area(area, number, block.start, block.size))
         except self._snap7.error.S7ProtocolError as error:
-            if _REFUSED not in str(error):
+            denied = getattr(error, "error_code", None) is not None
+            if not denied and _REFUSED not in str(error):
                 raise
             msg = f"the controller refuses {self._layout.of(block)} ({error_line(error)})"
+            if denied:
+                msg += ", as one does that does not allow PUT/GET"
             raise RefusedError(msg) from error

@@ -18,6 +18,8 @@ from typing import Any, Self
 from counterparts import Plugged, free_port
 from fakes import eventually
 
+from rxstream.data.clock import now_ns
+
 __all__ = ["ModbusSlave", "OpcServer", "S7Controller", "ServerProcess"]
 
 # How long a program may take to start on a busy machine [s].
@@ -59,6 +61,11 @@ class S7Controller:
     def hide(self) -> None:
         """Have no DB1, as while a program is loaded."""
         self._server.unregister_area(self._areas.DB, 1)
+
+    def deny(self) -> None:
+        """Answer as a controller without PUT/GET; this server has no such setting."""
+        server: Any = self._server
+        server._handle_read_area = lambda request, _: server._build_error_response(request, 0x8104)
 
     def _count(self) -> None:
         self.data[0:4] = struct.pack(">i", next(self._numbers))
@@ -124,6 +131,10 @@ class ModbusSlave(_InLoop):
     ----------
     refuses
         Exception that it answers by, e.g. 6 (busy); 0: none.
+    delays
+        How long it works on an answer before and after it looks [s], again and again.
+    looked
+        When it did [ns of the host clock].
     """
 
     def __init__(
@@ -132,6 +143,8 @@ class ModbusSlave(_InLoop):
         self.port, self.serial = port or free_port(), serial
         self.registers = (0, 0, *registers, *[0] * 20)
         self.refuses = 0
+        self.delays: list[float] = []
+        self.looked: list[int] = []
         self._numbers = itertools.count(first)
 
     async def start(self) -> None:
@@ -160,7 +173,13 @@ class ModbusSlave(_InLoop):
         if self.refuses:
             return ExcCodes(self.refuses)
         if function == 3 and address == 0:
-            high, low = divmod(next(self._numbers), 1 << 16)
+            number = next(self._numbers)
+            high, low = divmod(number, 1 << 16)
+            if self.delays:
+                before, after = (self.delays[(number + k) % len(self.delays)] for k in (0, 1))
+                await asyncio.sleep(before)
+                self.looked.append(now_ns())
+                await asyncio.sleep(after)
             registers[0 - start], registers[1 - start] = high, low
         return None
 

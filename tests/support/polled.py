@@ -23,7 +23,7 @@ class Outage:
     before, after
         Samples before and after the kill.
     reasons
-        Of the gaps, in order.
+        Of the gaps, in order, but for turns that a busy machine has left out.
     resumed
         Time from when the server listened again to the first sample [s].
     """
@@ -66,7 +66,10 @@ def outage(source: Source, server: ServerProcess, enough: int = 20) -> Outage:
     )
     assert threading.active_count() <= before
     return Outage(
-        samples[:first], samples[first:], [gap.reason for gap in gaps], back - server.back
+        samples[:first],
+        samples[first:],
+        [gap.reason for gap in gaps if gap.reason != "overrun"],
+        back - server.back,
     )
 
 
