@@ -25,7 +25,8 @@ def check_port(port: object) -> None:
     if port.startswith(_GREP):
         wanted = port.removeprefix(_GREP).partition("&")[0]
         try:
-            re.compile(wanted)
+            # a number is no expression
+            re.compile("" if wanted.startswith("SER=") else wanted)
         except re.error as error:
             msg = f"Serial: port {shown(port)} has no regular expression: {error}"
             raise ParameterError(msg) from None

@@ -235,6 +235,15 @@ def test_what_several_adapters_are_is_none_of_them(monkeypatch: pytest.MonkeyPat
             Device(Serial(f"hwgrep://{port}")).open()
 
 
+def test_a_serial_number_may_be_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = [adapter("/dev/nowhere", "A(1]*"), adapter("/dev/ttyUSB1", None)]
+    monkeypatch.setattr(list_ports, "comports", lambda *_, **__: list(ports))
+    numbered, plain = (found.options["port"] for found in Serial.discover())
+    assert (numbered, plain) == ("hwgrep://SER=A(1]*", "/dev/ttyUSB1")
+    with pytest.raises(DeviceNotFoundError, match="/dev/nowhere"):
+        Device(Serial(numbered)).open()
+
+
 @pytest.mark.parametrize("port", ["", 5, "hwgrep://", "hwgrep://("])
 def test_wrong_ports_are_named(port: Any) -> None:
     with pytest.raises(ParameterError, match="port"):
