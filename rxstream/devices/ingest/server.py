@@ -174,7 +174,9 @@ def _listen(address: Address) -> socket.socket:
             "host='127.0.0.1' for itself, or '0.0.0.0' for all who can reach it"
         )
         raise DeviceNotFoundError(msg) from error
-    for option in KEEPALIVE:
+    # An answer has two parts, of which the second must not wait for a word from the client (40 ms).
+    at_once = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option in (*KEEPALIVE, at_once):
         # connections inherit them
         listener.setsockopt(*option)
     return listener
