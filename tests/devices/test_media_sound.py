@@ -323,7 +323,9 @@ def test_a_file_keeps_the_rules(tmp_path: Path) -> None:
     check_source(lambda: MediaSound(str(path)), absent=lambda: MediaSound(str(tmp_path / "none")))
 
 
-def test_a_server_keeps_the_rules() -> None:
+def test_a_server_keeps_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    # it sends no burst, and is opened eight times
+    monkeypatch.setattr("rxstream.devices.media_sound.reader._HOLD", 200 * MS)
     with RampRtsp() as server:
         check_source(
             lambda: MediaSound(server.url), unplug=server.unplug, plug=server.replug,

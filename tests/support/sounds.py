@@ -48,7 +48,8 @@ class RampRadio(Server):
     def __init__(self, burst: float = 1.0) -> None:
         super().__init__()
         self._burst = round(burst * RATE)
-        self.zero = now_ns()
+        # it has been on for that long
+        self.zero = now_ns() - round(burst * 1e9)
         self.url = f"http://127.0.0.1:{self.port}/live.wav"
 
     def serve(self, connection: socket.socket) -> None:
