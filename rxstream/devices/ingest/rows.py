@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rxstream.authoring.fitting import fit
 from rxstream.authoring.samples import Samples
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.http.events import LineReader
@@ -89,6 +91,31 @@ def _find_bad(before: int, rows: Iterable[Any], take: Callable[[Any], object]) -
             raise _refused(number, _why(error, row)) from None
 
 
+# What Python's types are without a word in fields of these kinds.
+_PLAIN: dict[str, set[type]] = {
+    "i": {int}, "u": {int}, "f": {int, float}, "U": {str}, "b": {bool},
+}  # fmt: skip
+
+
+def _of_columns(rows: list[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Return rows of fields as samples ``(n,)``, ten times as fast as one by one.
+
+    None if that is not sure to be the same; then one by one they show what is wrong.
+    """
+    names = dtype.names or ()
+    if not names or not all(type(row) is tuple and len(row) == len(names) for row in rows):
+        return None
+    out = np.empty(len(rows), dtype)
+    for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        if not set(map(type, column)) <= _PLAIN.get(dtype[name].kind, set()):
+            return None
+        try:
+            out[name] = fit(column, dtype[name])
+        except ValueError:
+            return None
+    return out
+
+
 def _check_stamp(stamp: int) -> None:
     if abs(stamp) >= 1 << 63:
         msg = f"{stamp} ns is no time that int64 can hold; see tick="
@@ -150,7 +177,9 @@ class _TextRows:
             return None
         rows = [value for value, _ in values]
         try:
-            data = self._samples.reading(rows).data
+            data = _of_columns(rows, self._samples.info.dtype)
+            if data is None:
+                data = self._samples.reading(rows).data
         except _BAD_ROW:
             _find_bad(self._row, rows, self._take)
             raise

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rxstream.authoring.samples import Samples
+from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.ingest import Ingest, Raw
 from rxstream.devices.ingest.body import Body
 from rxstream.devices.ingest.inlet import Board, Inlet
 from rxstream.devices.ingest.refusal import Refusal
+from rxstream.devices.ingest.rows import _of_columns
 from rxstream.devices.messages import Json, Text
 from rxstream.errors import DeviceBusyError, ParameterError
 
@@ -133,6 +136,27 @@ def test_what_is_no_sample_is_refused(
     # all or nothing, and the room is free again
     assert not len(taken(to))
     to.reserve(16 << 20)
+
+
+VALUES = st.one_of(
+    st.integers(-(2**70), 2**70), st.integers(-200, 300), st.floats(), st.booleans(), st.none(),
+    st.text(max_size=9), st.lists(st.integers(0, 5), max_size=3),
+)  # fmt: skip
+FIELDS = st.lists(
+    st.sampled_from(["i1", "u8", "i8", "f4", "f8", "U4", "?", "(2,)f4"]), min_size=1, max_size=3
+)
+
+
+@settings(max_examples=40)
+@given(FIELDS, st.data())
+def test_rows_by_columns_are_those_one_by_one(fields: list[str], data: st.DataObject) -> None:
+    dtype = np.dtype([(f"x{k}", kind) for k, kind in enumerate(fields)])
+    rows = data.draw(st.lists(st.tuples(*[VALUES] * len(fields)), min_size=1, max_size=4))
+    found = _of_columns(rows, dtype)
+    if found is not None:
+        expected = Samples(StreamInfo("x", dtype=dtype)).reading(rows).data
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
 
 
 def test_bodies_have_a_bound() -> None:
