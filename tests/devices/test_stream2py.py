@@ -36,6 +36,7 @@ from stream2py_readers import (
     plugin,
     wav_reader,
 )  # fmt: skip
+from videos import HEIGHT, WIDTH, MjpegHttp, numbers_of
 
 from rxstream import Backoff, Chunk, Device, StreamInfo, sinks
 from rxstream import operators as ops
@@ -46,6 +47,7 @@ from rxstream.devices.stream2py import (
     HEALTH,
     PLC,
     REQUEST,
+    VIDEO,
     VIDEO_FILE,
     WAV,
     from_stream2py,
@@ -402,6 +404,24 @@ def test_the_video_reader_reads_a_file(tmp_path: Path) -> None:
     assert np.abs(chunk.data.mean(axis=(1, 2, 3)) - np.arange(10) * 20).max() < 3
     assert np.diff(chunk.time).tolist() == [40_000_000] * 9  # the seed says 692 µs for them all
     assert chunk.info.extra["fps"] == 25
+
+
+def test_the_video_reader_reads_a_network_camera_until_it_is_gone() -> None:
+    reader = plugin("videostream2py").VideoCapture
+    errors: list[Exception] = []
+    with MjpegHttp(30.0, 20) as server:
+        device = Device(from_stream2py(partial(reader, server.url), VIDEO))
+        device.subscribe(lambda _: None, errors.append)
+        with device.reader() as frames, device:
+            chunk = frames.read(5, timeout=20)
+            now = now_ns()
+            assert eventually(lambda: errors, 30)
+    assert chunk.shape[1:] == (HEIGHT, WIDTH, 3)
+    assert numbers_of(chunk.data) == [*range(5)]
+    assert (np.diff(chunk.time) > 0).all()
+    assert chunk.time[-1] <= now
+    assert isinstance(errors[0], DeviceLostError)
+    assert "no frame of 'http://" in str(errors[0])
 
 
 def test_the_video_reader_without_a_file_is_not_found(tmp_path: Path) -> None:
