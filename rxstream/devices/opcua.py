@@ -49,7 +49,12 @@ _SESSION = 60_000
 # Bits of a status: it is one of a value, and the server's queue has overflowed before this value.
 _OVERFLOW = 0x480
 
-_NODE = re.compile(r"(ns=\d{1,5};)?(i=\d+|[sgb]=.+)", re.DOTALL)
+# without leading zeros, so that each node is written in one way
+_NODE = re.compile(
+    r"(ns=[1-9]\d{0,4};)?"
+    r"(i=(0|[1-9]\d{0,9})|s=.+|g=[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|b=[\w+/]+={0,2})",
+    re.DOTALL | re.ASCII,
+)
 
 # What a server says to who may not.
 _DENIED = ("BadUserAccessDenied", "BadIdentityTokenInvalid", "BadIdentityTokenRejected")
@@ -61,7 +66,10 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 def _parse(node: str) -> Place:
     """Check the identifier of a node; its place is the server's affair."""
     if _NODE.fullmatch(node) is None:
-        msg = f"{shown(node)} is no node; give e.g. 'ns=2;s=Boiler.Temperature' or 'ns=2;i=5'"
+        msg = (
+            f"{shown(node)} is no node; give e.g. 'ns=2;s=Boiler.Temperature', 'ns=2;i=5', or of "
+            "namespace 0 'i=2258'"
+        )
         raise ValueError(msg)
     return Place(node, 0, 1, DataType("LREAL"))
 

@@ -14,7 +14,7 @@ from plc_servers import ModbusSlave, ServerProcess
 from polled import freeze, outage
 from ptys import pty_pair
 
-from rxstream import Device
+from rxstream import Backoff, Device
 from rxstream.devices import Modbus
 from rxstream.errors import (
     DeviceBusyError,
@@ -130,18 +130,28 @@ def test_times_are_as_good_as_they_say() -> None:
     assert all(chunk.gap is None or chunk.gap.reason == "overrun" for chunk in chunks)
 
 
-def test_a_serial_line_has_the_same(tmp_path: Path) -> None:
-    with pty_pair(tmp_path) as (near, far), ModbusSlave(serial=far, registers=(5, 6)) as slave:
-        items = {"count": "holding:0:DINT", "level": "holding:2:INT[2]"}
+def test_a_serial_line_whose_slave_is_switched_off_and_on(tmp_path: Path) -> None:
+    items = {"count": "holding:0:DINT", "level": "holding:2:INT[2]"}
+    with pty_pair(tmp_path) as (near, far):
         source = Modbus(near, items, 0.05, baud=115_200)
-        with Device(source) as device, device.reader() as reader:
-            chunk = reader.read(4, timeout=20)
-            with pytest.raises(DeviceBusyError, match="close what else uses it"):
-                Device(Modbus(near, "holding:0", baud=115_200)).open()
-            slave.refuses = 4
-            assert eventually(lambda: len(device.faults), 20)
-    assert chunk.data["count"].tolist() == [1, 2, 3, 4]
-    assert chunk.data["level"][0].tolist() == [5, 6]
+        device = Device(source, reconnect=Backoff(first=0.05, most=0.2))
+        with device.reader() as reader:
+            with ModbusSlave(serial=far, registers=(5, 6)) as slave:
+                device.open()
+                before = reader.read(4, timeout=20)
+                with pytest.raises(DeviceBusyError, match="close what else uses it"):
+                    Device(Modbus(near, "holding:0", baud=115_200)).open()
+                slave.refuses = 4
+                assert eventually(lambda: len(device.faults), 20)
+            assert eventually(lambda: device.state == "lost", 20)
+            with ModbusSlave(serial=far, first=1000, registers=(7, 8)):
+                after = reader.read(4, timeout=20)
+                device.close()
+    assert before.data["count"].tolist() == [1, 2, 3, 4]
+    assert before.data["level"][0].tolist() == [5, 6]
+    assert (np.diff(after.data["count"][after.data["count"] >= 1000]) == 1).all()
+    assert after.data["level"][-1].tolist() == [7, 8]
+    assert "disconnect" in [gap.reason for gap in after.gaps]
     with pytest.raises(DeviceNotFoundError, match="No such file"):
         Device(Modbus("/dev/no-such-line", "coil:0", baud=9600)).open()
 
