@@ -7,6 +7,7 @@ from rxstream.sinks.can_send import can_send
 from rxstream.sinks.csv_file import csv
 from rxstream.sinks.file_sink import FileSink, FileWriter
 from rxstream.sinks.lsl import lsl
+from rxstream.sinks.speaker import speaker
 from rxstream.sinks.video import video
 from rxstream.sinks.wav import wav
 
@@ -19,6 +20,7 @@ __all__ = [
     "can_send",
     "csv",
     "lsl",
+    "speaker",
     "video",
     "wav",
 ]
