@@ -47,6 +47,9 @@ _NAME, _KEYS, _LEDS, _BITS = 0x06, 0x18, 0x19, 0x20
 _SET_CLOCK = _WRITE | 4 << 16 | ord("E") << 8 | 0xA0
 _BYTES = 128
 
+# Measurements of the distance of two clocks.
+_TRIES = 5
+
 _EVENT = struct.Struct("@llHHi")
 _MANY = 64
 
@@ -89,6 +92,8 @@ class InputDevice:
         self.path, self._what, self._rest = path, what, b""
         self._held: set[int] = set()  # codes of keys, as the events so far have it
         self._dropping = False  # until the next report
+        # how far the host clock is ahead of that of the stamps, which does not change [ns]
+        self._ahead = sorted(host_clock.from_clock(0, _now) for _ in range(_TRIES))[_TRIES // 2]
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -162,11 +167,9 @@ class InputDevice:
         self._rest = data[whole:]
         return self._kept(self._events(data[:whole])), quiet
 
-    @staticmethod
-    def _events(data: bytes) -> list[Event]:
-        ahead = host_clock.from_clock(0, _now)
+    def _events(self, data: bytes) -> list[Event]:
         return [
-            Event(kind, code, value, seconds * 1_000_000_000 + micros * 1000 + ahead)
+            Event(kind, code, value, seconds * 1_000_000_000 + micros * 1000 + self._ahead)
             for seconds, micros, kind, code, value in _EVENT.iter_unpack(data)
         ]
 

@@ -35,6 +35,10 @@ _ETHERNET, _HEADER = (1, 772), 14
 _BYTES = 256
 _ANCILLARY = 2 * ANCILLARY
 
+# Packets come in order. By so much the stamp of one may seem to lie before the last one's: two
+# processors stamp, and the distance of the wall clock is measured each time anew [ns].
+_SCATTER = 1_000_000
+
 # Most packets that have come before there is a filter.
 _MOST_SKIPPED = 100_000
 
@@ -84,6 +88,7 @@ class Listener:
             raise DeviceNotFoundError(msg)
         self._interface = interface
         self._dropped: int | None = None  # so far, as the last packet has it
+        self._newest = 0  # stamp so far
         self._buffer = bytearray(_BYTES)
         try:
             # of no protocol nothing comes: that of one interface is named together with it
@@ -177,6 +182,9 @@ class Listener:
         for _level, kind, value in ancillary:
             if kind == TIMESTAMPING:
                 stamp = read_stamp(value) + ahead
+                if 0 < self._newest - stamp < _SCATTER:
+                    stamp = self._newest
+                self._newest = stamp
             elif kind == _RXQ_OVFL:
                 (dropped,) = _COUNT.unpack(value)
         before = dropped if self._dropped is None else self._dropped

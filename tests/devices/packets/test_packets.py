@@ -1,5 +1,6 @@
 """Packets of real traffic: through loopback, and through a link that goes down and comes up."""
 
+import itertools
 import re
 import shutil
 import socket
@@ -12,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import eventually
 from links import Link, udp_to
@@ -19,7 +21,9 @@ from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Backoff, Chunk, Device, concat
 from rxstream.authoring import now_ns
+from rxstream.data.clock import host_clock
 from rxstream.devices import Packets
+from rxstream.devices.packets import listener
 from rxstream.errors import DeviceLostError, DeviceNotFoundError, ParameterError
 from rxstream.testing import check_source
 
@@ -84,6 +88,29 @@ def test_each_packet_comes_once_with_its_addresses_and_the_kernels_time() -> Non
     slack = 100_000
     for time_ns, (before, after) in zip(chunk.time.tolist(), around, strict=True):
         assert before - slack <= time_ns <= after + slack
+
+
+def test_stamps_are_in_order_though_the_wall_clock_is_measured_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Scattered:
+        """The host clock, whose distance is measured by up to 0.3 ms too large."""
+
+        errors = itertools.cycle([300_000, 0, 100_000])
+
+        def from_realtime(self, stamp: int) -> int:
+            return host_clock.from_realtime(stamp) - next(self.errors)
+
+    monkeypatch.setattr(listener, "host_clock", Scattered())
+    with udp_pair() as (near, there), Device(Packets("lo", udp_to(there[1]))) as device:
+        for k in range(100):
+            near.sendto(bytes(k), there)
+            assert eventually(lambda k=k: len(device.last(60)) == k + 1)
+        chunk = device.last(60)
+        assert (np.diff(chunk.time) > 0).all()
+        assert (chunk.data["length"] - 42).tolist() == list(range(100))
+        assert not device.faults
+        assert not chunk.gap_positions
 
 
 def near_port(data: Any) -> int:
