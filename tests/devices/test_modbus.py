@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from counterparts import free_port
 from fakes import eventually
-from plc_servers import ModbusSlave, ServerProcess
-from polled import freeze, outage
+from plc_servers import ModbusSlave
+from polled import ServerProcess, freeze, outage
 from ptys import pty_pair
 
 from rxstream import Backoff, Device

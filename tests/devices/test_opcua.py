@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from counterparts import free_port
-from plc_servers import OpcServer, ServerProcess
-from polled import freeze, outage
+from plc_servers import OpcServer
+from polled import ServerProcess, freeze, outage
 
 from rxstream import Device
 from rxstream.data.clock import now_ns
@@ -156,7 +156,7 @@ def test_what_is_in_the_way_is_said(server: OpcServer, monkeypatch: pytest.Monke
     [
         ({"url": "http://plant"}, "opc.tcp://"), ({"url": "opc.tcp://a:b@plant"}, "password="),
         ({"items": "Temperature"}, "is no node"), ({"items": {"x": "s=a", "y": "s=a"}}, "twice"),
-        ({"items": {}}, "items"), ({"items": "ns=0;i=5"}, "is no node"), ({"items": "g=5"}, "no node"),
+        ({"items": {}}, "items"), ({"items": "ns=0;i=5"}, "no node"), ({"items": "g=5"}, "no node"),
         ({"dtype": [("x", "f8")]}, "dtype"), ({"dtype": "O"}, "dtype"),
         ({"dtype": "noise"}, "dtype"), ({"every": 0}, "every"), ({"sampling": -1}, "sampling"),
         ({"queue": 0}, "queue"), ({"user": 5}, "user"), ({"password": "s3cret"}, "env:NAME"),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from counterparts import free_port
 from fakes import eventually
-from plc_servers import S7Controller, ServerProcess
-from polled import freeze, outage
+from plc_servers import S7Controller
+from polled import ServerProcess, freeze, outage
 
 from rxstream import Device
 from rxstream.devices import S7

@@ -1,29 +1,26 @@
-"""Controllers: the servers of python-snap7, pymodbus and asyncua, here or as a process to kill."""
+"""Controllers: the servers of python-snap7, pymodbus and asyncua; as a program, one to kill."""
 
 import asyncio
 import contextlib
 import datetime as dt
 import itertools
-import signal
-import socket
 import struct
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any, Self
 
-from counterparts import Plugged, free_port
-from fakes import eventually
-
-from rxstream.data.clock import now_ns
-
-__all__ = ["ModbusSlave", "OpcServer", "S7Controller", "ServerProcess"]
+__all__ = ["ModbusSlave", "OpcServer", "S7Controller"]
 
 # How long a program may take to start on a busy machine [s].
 _START = 60.0
+
+
+def _free_port() -> int:
+    # a process of its own is given one, and starts sooner without what this loads
+    from counterparts import free_port
+
+    return free_port()
 
 
 class S7Controller:
@@ -36,7 +33,7 @@ class S7Controller:
     """
 
     def __init__(self, port: int = 0, first: int = 0) -> None:
-        self.port = port or free_port()
+        self.port = port or _free_port()
         self.data, self.markers = bytearray(512), bytearray(64)
         self._numbers = itertools.count(first)
 
@@ -140,7 +137,7 @@ class ModbusSlave(_InLoop):
     def __init__(
         self, port: int = 0, first: int = 0, serial: str = "", registers: tuple[int, ...] = ()
     ) -> None:
-        self.port, self.serial = port or free_port(), serial
+        self.port, self.serial = port or _free_port(), serial
         self.registers = (0, 0, *registers, *[0] * 20)
         self.refuses = 0
         self.delays: list[float] = []
@@ -176,6 +173,8 @@ class ModbusSlave(_InLoop):
             number = next(self._numbers)
             high, low = divmod(number, 1 << 16)
             if self.delays:
+                from rxstream.data.clock import now_ns
+
                 before, after = (self.delays[(number + k) % len(self.delays)] for k in (0, 1))
                 await asyncio.sleep(before)
                 self.looked.append(now_ns())
@@ -203,7 +202,7 @@ class OpcServer(_InLoop):
     """
 
     def __init__(self, port: int = 0, first: int = 0, every: float = 0.0) -> None:
-        self.port = port or free_port()
+        self.port = port or _free_port()
         self.url = f"opc.tcp://127.0.0.1:{self.port}"
         self.first, self._every = first, every
         self.wrong = dt.timedelta(0)
@@ -291,59 +290,14 @@ def _users() -> Any:
     return Users()
 
 
-_KINDS: dict[str, Callable[[int, int], Any]] = {
+KINDS: dict[str, Callable[[int, int], Any]] = {
     "s7": S7Controller,
     "modbus": ModbusSlave,
     "opcua": lambda port, first: OpcServer(port, first, every=0.01),
 }
 
 
-class ServerProcess(Plugged):
-    """A server in a process of its own, which is killed.
-
-    Attributes
-    ----------
-    back
-        When it listened the last time [s of time.monotonic()].
-    """
-
-    def __init__(self, kind: str) -> None:
-        self.kind, self.port = kind, free_port()
-        self._firsts = itertools.count(0, 1_000_000)
-        self.back = 0.0
-
-    @property
-    def url(self) -> str:
-        return f"opc.tcp://127.0.0.1:{self.port}"
-
-    def plug(self) -> None:
-        """Start it; each counts from a million later."""
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, self.kind, str(self.port), str(next(self._firsts))],
-            stdin=subprocess.PIPE, cwd=Path(__file__).parent,
-        )  # fmt: skip
-        assert eventually(self._listens, _START), f"{self.kind} has not started"
-        self.back = time.monotonic()
-
-    def unplug(self) -> None:
-        """Kill it."""
-        assert self._process.stdin is not None
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-
-    def freeze(self) -> None:
-        """Let it answer nothing; its connections stand."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def _listens(self) -> bool:
-        assert self._process.poll() is None, f"{self.kind} has ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-
 if __name__ == "__main__":
-    with _KINDS[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3])):
+    with KINDS[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3])):
         # until who started it has closed the pipe, or ends
         sys.stdin.read()

@@ -1,17 +1,74 @@
-"""What a device that is asked goes through as its server is killed and started again."""
+"""What a device goes through as its server is killed and started again."""
 
+import contextlib
+import itertools
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
+import plc_servers
+from counterparts import Plugged, free_port
 from fakes import eventually
-from plc_servers import ServerProcess
 
 from rxstream import Backoff, Chunk, Device
 from rxstream.acquisition.source import Source
 
-__all__ = ["Outage", "freeze", "outage"]
+__all__ = ["Outage", "ServerProcess", "freeze", "outage"]
+
+# How long a program may take to start on a busy machine [s].
+_START = 60.0
+
+
+class ServerProcess(Plugged):
+    """A server in a process of its own, which is killed.
+
+    Attributes
+    ----------
+    back
+        When it listened the last time [s of time.monotonic()].
+    """
+
+    _program = plc_servers.__file__
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.port = kind, free_port()
+        self._firsts = itertools.count(0, 1_000_000)
+        self.back = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}"
+
+    def plug(self) -> None:
+        """Start it; each counts from a million later."""
+        self._process = subprocess.Popen(
+            [sys.executable, self._program, self.kind, str(self.port), str(next(self._firsts))],
+            stdin=subprocess.PIPE,
+        )
+        assert eventually(self._listens, _START), f"{self.kind} has not started"
+        self.back = time.monotonic()
+
+    def unplug(self) -> None:
+        """Kill it."""
+        assert self._process.stdin is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+
+    def freeze(self) -> None:
+        """Let it answer nothing; its connections stand."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, f"{self.kind} has ended"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
 
 
 @dataclass(frozen=True)
