@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.data.stream_info import DeviceCounter
 from rxstream.devices.simulated import Simulated, can_frames
 
 __all__ = ["CAR", "DELAYS", "ENGINE", "Scene"]
@@ -55,7 +56,9 @@ class Scene:
     @cached_property
     def camera(self) -> Simulated:
         """Stripes, a ball, and a flash with the bang."""
-        return Simulated.camera(signal=self._frames)
+        # It numbers its frames: on a very busy computer all may be late by some for seconds, which
+        # without numbers looks like a loss.
+        return Simulated.camera(signal=self._frames, counter=DeviceCounter(32))
 
     @cached_property
     def can(self) -> Simulated:

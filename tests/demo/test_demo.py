@@ -130,7 +130,9 @@ def test_the_sound_keeps_its_time_over_the_pulled_cable(demo: Ran) -> None:
 
 def test_the_moment_began_before_the_event(demo: Ran) -> None:
     before = Plan.of(4).before
-    assert abs(loudest(demo.folder / "moment.wav") - before) < 0.1
+    # The bang is loud for a while, and on a busy machine its first blocks may be those that were
+    # lost while the cable was pulled.
+    assert -0.1 < loudest(demo.folder / "moment.wav") - before < 0.4
 
 
 def test_the_video_has_every_frame_once(demo: Ran) -> None:
