@@ -291,6 +291,8 @@ class _Changes:
     async def lose(self, error: BaseException) -> None:
         """Take the loss of the connection."""
         self._reason, self.gone = error, True
+        if isinstance(error, TimeoutError):
+            self._reason = f"the server has not answered within {_WATCHDOG:g} s"
         self._came.set()
 
     async def wait(self) -> bool:
@@ -363,8 +365,8 @@ class _Changes:
     def _fitted(self, value: Any) -> Any:
         """Return a value as one of the dtype; raise ValueError if it is none."""
         kind = self._value.base.kind
-        if value is None:
-            value = {"f": math.nan, "U": ""}.get(kind)
+        if value is None and kind in "fU":
+            value = np.full(self._value.shape, math.nan if kind == "f" else "", self._value.base)
         elif kind == "U":
             value = str(value)
         elif kind != "b" and isinstance(value, bool):
