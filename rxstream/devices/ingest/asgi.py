@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any, TypeAlias
 
 from rxstream.devices.http.pieces import Pieces
-from rxstream.devices.ingest.body import TIMEOUT, Body
+from rxstream.devices.ingest.body import TIMEOUT, Body, open_body
 from rxstream.devices.ingest.inlet import MOUNTED, Board
 from rxstream.devices.ingest.refusal import Refusal, answer
 from rxstream.optional import import_optional
@@ -74,8 +74,7 @@ async def _take(board: Board, request: Any) -> bytes:
     root, path = request.scope.get("root_path", ""), request.scope["path"]
     if path == root or path.startswith(f"{root}/"):
         path = path.removeprefix(root)
-    body = Body(board, request.method, path, request.headers)
-    with body:
+    with open_body(board, request.method, path, request.headers) as body:
         async for data in _received(request, body):
             await _taken(body.feed(data))
         large = body.size > _SMALL

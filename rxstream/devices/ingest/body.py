@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Self
 
 from rxstream.data.stream_info import Reading
 from rxstream.devices.ingest.inlet import Board, Inlet
@@ -21,7 +20,7 @@ from rxstream.devices.ingest.rows import (
 from rxstream.devices.messages import to_stamp
 from rxstream.printable import shown
 
-__all__ = ["TIMEOUT", "Body"]
+__all__ = ["TIMEOUT", "Body", "open_body"]
 
 TIMEOUT = 10.0
 """Longest pause in a body with a length [s], and longest wait until its samples are taken."""
@@ -33,6 +32,37 @@ _KEY = 200
 _DIGITS = 30
 
 
+@contextmanager
+def open_body(board: Board, method: str, path: str, headers: Mapping[str, str]) -> Iterator["Body"]:
+    """Give the body of a request, for which room is kept; what is refused is noted, too.
+
+    Parameters
+    ----------
+    board
+        The inlets of the server.
+    method, path
+        Of the request; the path within the app.
+    headers
+        Its headers, by their names in small letters.
+
+    Raises
+    ------
+    Refusal
+        If the request is not taken.
+    """
+    inlet = board.find(path)
+    try:
+        body = Body(inlet, method, headers)
+        inlet.reserve(body.room)
+        try:
+            yield body
+        finally:
+            inlet.free(body.room)
+    except Refusal as refusal:
+        inlet.note(refusal)
+        raise
+
+
 class Body:
     """The body of one request: checks its head, then makes samples of its bytes.
 
@@ -41,10 +71,10 @@ class Body:
 
     Parameters
     ----------
-    board
-        The inlets of the server.
-    method, path
-        Of the request; the path within the app.
+    inlet
+        Where its samples go.
+    method
+        Of the request.
     headers
         Its headers, by their names in small letters.
 
@@ -56,6 +86,8 @@ class Body:
         Whether it is taken as it comes.
     length
         Its length [bytes]; None if that is not known.
+    room
+        Most bytes that it takes in memory.
 
     Raises
     ------
@@ -63,8 +95,8 @@ class Body:
         Here and later, where the request is not taken.
     """
 
-    def __init__(self, board: Board, method: str, path: str, headers: Mapping[str, str]) -> None:
-        self.inlet = inlet = board.find(path)
+    def __init__(self, inlet: Inlet, method: str, headers: Mapping[str, str]) -> None:
+        self.inlet = inlet
         inlet.authorize(headers)
         if method != "POST":
             raise Refusal(405, f"send samples by POST, not {method}", {"Allow": "POST"})
@@ -82,15 +114,8 @@ class Body:
         else:
             self._reader = json_reader(form, inlet.info)
         self._whole = bytearray()
-        self._room = inlet.max_bytes if length is None else length
+        self.room = inlet.max_bytes if length is None else length
         self.length, self.count = length, 0
-
-    def __enter__(self) -> Self:
-        self.inlet.reserve(self._room)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.inlet.free(self._room)
 
     @property
     def size(self) -> int:

@@ -14,8 +14,11 @@ from rxstream.devices.ingest.raw import Raw
 from rxstream.devices.ingest.refusal import Refusal
 from rxstream.devices.messages import MessageFormat
 from rxstream.errors import DeviceBusyError
+from rxstream.printable import get_logger, printable
 
 __all__ = ["MOUNTED", "Board", "Inlet", "Ticket"]
+
+_log = get_logger(__name__)
 
 # Keys of requests that are remembered, to know one that is sent again.
 _REMEMBERED = 1000
@@ -78,6 +81,7 @@ class Inlet:
         self._pending = 0  # bytes reserved
         self._known: OrderedDict[str, Future[None]] = OrderedDict()
         self._last: tuple[str, Future[None]] | None = None
+        self._noted: set[int] = set()  # statuses of what was refused
         self.closed = False
 
     # -- requests -----------------------------------------------------------------------------
@@ -91,6 +95,17 @@ class Inlet:
         if kind.lower() != "bearer" or not same:
             msg = "no such token; send the header Authorization: Bearer TOKEN"
             raise Refusal(401, msg, {"WWW-Authenticate": "Bearer"})
+
+    def note(self, refusal: Refusal) -> None:
+        """Log what is refused, the first of each status: the client may not look at the answer."""
+        with self._changed:
+            known = refusal.status in self._noted or (refusal.status == 503 and self.closed)
+            self._noted.add(refusal.status)
+        if not known:
+            _log.warning(
+                "%s: a request is refused (HTTP %d): %s; from now on such are answered only",
+                self.info.extra["url"], refusal.status, printable(refusal.text, 300),
+            )  # fmt: skip
 
     def reserve(self, size: int) -> None:
         """Keep room for a body of so many bytes; raise Refusal if there is none."""

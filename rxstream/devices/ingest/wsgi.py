@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
-from rxstream.devices.ingest.body import TIMEOUT, Body
+from rxstream.devices.ingest.body import TIMEOUT, Body, open_body
 from rxstream.devices.ingest.inlet import MOUNTED, Board
 from rxstream.devices.ingest.raw import Raw
 from rxstream.devices.ingest.refusal import Refusal, answer
@@ -58,8 +58,8 @@ def _take(board: Board, environ: dict[str, Any]) -> bytes:
         elif "transfer-encoding" in headers:
             msg = "this server takes no body without a Content-Length; send one"
             raise Refusal(411, msg)
-    body = Body(board, environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), headers)
-    with body:
+    method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+    with open_body(board, method, path, headers) as body:
         for data in _pieces(environ["wsgi.input"], body):
             _taken(body.feed(data))
         _taken(body.end())

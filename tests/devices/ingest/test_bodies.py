@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rxstream.authoring.samples import Samples
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.ingest import Ingest, Raw
-from rxstream.devices.ingest.body import Body
+from rxstream.devices.ingest.body import open_body
 from rxstream.devices.ingest.inlet import Board, Inlet
 from rxstream.devices.ingest.refusal import Refusal
 from rxstream.devices.ingest.rows import _of_columns
@@ -40,7 +40,7 @@ def send(
     board = Board()
     board.add("/", to)
     length = {} if "transfer-encoding" in headers else {"content-length": str(len(body))}
-    with Body(board, "POST", "/", dict(headers) | length) as sent:
+    with open_body(board, "POST", "/", dict(headers) | length) as sent:
         edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
         for a, b in pairwise(edges):
             sent.feed(body[a:b])
@@ -159,6 +159,17 @@ def test_rows_by_columns_are_those_one_by_one(fields: list[str], data: st.DataOb
         assert found.dtype == expected.dtype
 
 
+def test_what_is_refused_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    to = inlet()
+    for _ in range(3):
+        for body, headers in ((b"[1]", JSON), (b"{}", {})):
+            with pytest.raises(Refusal):
+                send(to, body, headers)
+    texts = [record.getMessage() for record in caplog.records]
+    assert len(texts) == 2
+    assert texts[0].startswith("/: a request is refused (HTTP 400): row 1: 1 has no 'x'")
+
+
 def test_bodies_have_a_bound() -> None:
     to = inlet(max_bytes=100)
     for more in ({}, CHUNKED):
@@ -218,7 +229,7 @@ def test_after_closing_what_waits_is_refused() -> None:
     to = inlet()
     board = Board()
     board.add("/", to)
-    with Body(board, "POST", "/", JSON | {"content-length": "8"}) as sent:
+    with open_body(board, "POST", "/", JSON | {"content-length": "8"}) as sent:
         sent.feed(b'{"x": 1}')
         future = sent.end()
         assert future is not None

@@ -132,6 +132,28 @@ def test_each_client_has_its_own_clock_and_counter(port: int) -> None:
         np.testing.assert_allclose(np.diff(chunk.time)[::2] / 1e9, 0.015, atol=1e-5)
 
 
+def test_rows_that_have_waited_keep_their_times(port: int) -> None:
+    device = Device(Ingest("/", Json([("x", "i4")], time="t"), port, max_delay=5))
+    url = f"http://127.0.0.1:{port}/"
+
+    def send(*rows: tuple[int, float]) -> None:
+        body = json.dumps([{"x": x, "t": t} for x, t in rows]).encode()
+        assert post(url, body) == (200, {"samples": len(rows)})
+
+    # joins and windows have been told meanwhile that nothing came until 5 s ago
+    with device.reader() as reader, device:
+        begin = time.time()
+        send((0, begin))
+        first = reader.read(1, timeout=20)
+        time.sleep(0.5)
+        send((1, begin + 0.2), (2, begin + 0.3), (3, time.time()))
+        chunk = reader.read(3, timeout=20)
+    times = (np.concatenate([first.time, chunk.time]) - first.time[0]) / 1e9
+    assert chunk.data["x"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(times[1:3], [0.2, 0.3], atol=0.1)
+    np.testing.assert_allclose(times[2] - times[1], 0.1, atol=1e-3)
+
+
 def test_a_client_that_is_killed_leaves_no_half_body(
     numbers: tuple[str, list[Chunk[Any]]],
 ) -> None:
