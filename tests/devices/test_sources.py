@@ -16,11 +16,13 @@ from rxstream.devices import (
     Health,
     Http,
     Keyboard,
+    MediaSound,
     Mqtt,
     Serial,
     Simulated,
     WebSocket,
 )
+from rxstream.devices.can import CanFilter
 from rxstream.devices.messages import Json
 from rxstream.testing import check_source
 
@@ -33,6 +35,9 @@ SOURCES: list[Any] = [
     lambda: Keyboard(),
     lambda: Can("a", interface="virtual", filters=[FILTER], options={"fast": True}),
     lambda: Can("a", decode=DBC, signals=["Speed"]),
+    lambda: Can("a", interface="vector", filters=[5, CanFilter(1, 2)], options={"x": [1, 2]}),
+    lambda: Camera(0, size=[640, 480], rate=30, pixel_format="MJPG"),  # type: ignore[arg-type]
+    lambda: MediaSound("rtsp://a/b", track=1),
     lambda: Health(0.5, "init"),
     lambda: Serial("a"),
     lambda: Serial.accelerometer("a", rate=100.0),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rtsp import asked_to_play, interleaved
 from videos import FfmpegServer, Server
 
 from rxstream.data.clock import now_ns
@@ -93,32 +94,15 @@ class RampRtsp(RampRadio):
         self.url = f"rtsp://user:secret@127.0.0.1:{self.port}/door"
 
     def serve(self, connection: socket.socket) -> None:
-        while (request := connection.recv(1 << 16).decode()) and not self.gone:
-            method = request.partition(" ")[0]
-            number = request.partition("CSeq: ")[2].partition("\r")[0]
-            head, body = "", ""
-            if method == "OPTIONS":
-                head = "Public: DESCRIBE, SETUP, PLAY\r\n"
-            elif method == "DESCRIBE":
-                body = (
-                    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=ramp\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
-                    f"m=audio 0 RTP/AVP 96\r\na=rtpmap:96 L16/{RATE}/1\r\na=control:track0\r\n"
-                )
-                head = f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"
-            elif method == "SETUP":
-                head = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
-            reply = f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\nSession: 1\r\n{head}\r\n{body}"
-            connection.sendall(reply.encode())
-            if method == "PLAY":
-                self.send(connection, self._packet)
-                return
+        media = f"m=audio 0 RTP/AVP 96\r\na=rtpmap:96 L16/{RATE}/1\r\n"
+        if asked_to_play(connection, media):
+            self.send(connection, self._packet)
 
     def _packet(self, data: NDArray[np.int16], number: int) -> bytes:
         if any(number <= lost < number + _PACKET for lost in self.left_out):
             return b""
         header = struct.pack(">BBHII", 0x80, 96, number // _PACKET & 0xFFFF, number, 5)
-        packet = header + data.astype(">i2").tobytes()
-        return b"$\0" + struct.pack(">H", len(packet)) + packet
+        return interleaved(header + data.astype(">i2").tobytes())
 
 
 class FfmpegRadio(FfmpegServer):

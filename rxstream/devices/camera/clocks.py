@@ -206,14 +206,25 @@ class ContainerClock:
         if self.trusted and self._anchor is None:
             self._held.append(frame)
             self._bytes += frame.data.nbytes
-            if frame.arrival - self._held[0].arrival < self.HOLD and self._bytes < self.HOLD_BYTES:
+            early = frame.arrival - self._held[0].arrival < self.HOLD or self._begins_twice
+            if early and self._bytes < self.HOLD_BYTES:
                 return ()
             return self.flush()
         return (self._stamp(frame),)
 
+    @property
+    def _begins_twice(self) -> bool:
+        """Whether only two frames have come, at one time: the third shows their distance."""
+        held = self._held
+        return len(held) == 2 and held[0].position == held[1].position
+
     def flush(self) -> Sequence[TimedFrame]:
         """Return what is held back."""
         held, self._held = self._held, []
+        if len(held) >= 3 and held[0].position == held[1].position:
+            # FFmpeg gives the first frame of RTSP no time, and OpenCV that of the next one
+            first = 2 * held[1].position - held[2].position
+            held[0] = held[0]._replace(position=first)
         if held:
             self._anchor = self._zero = min(_distance(frame) for frame in held)
         return [self._stamp(frame) for frame in held]
@@ -236,7 +247,8 @@ class ContainerClock:
     def _problem(self, frame: Frame) -> str:
         """Return what is wrong with the container's times, or ''."""
         before, self._position = self._position, frame.position
-        if not math.isfinite(frame.position) or frame.position < 0:
+        begins = before == -math.inf
+        if not math.isfinite(frame.position) or (frame.position < 0 and not begins):
             return f"{frame.position:g} ms"
         if frame.position <= before:
             return f"{frame.position:g} ms after {before:g} ms"

@@ -134,14 +134,20 @@ class _Timeline:
         # added to stamps [s]: they begin anew where recordings are joined
         self._shift = 0.0
         self._end: float | None = None
+        self._stamped = False
 
     def push(self, frame: Any, n: int) -> tuple[int, int]:
         """Return the time of the first sample [ns], and the samples missing before it."""
         end, span, lost = self._end, n / self._rate, 0
         if frame.pts is None:
+            # as the first one of RTSP
             time = end or 0.0
         else:
             time = float(frame.pts * frame.time_base) + self._shift
+            if not self._stamped and end is not None:
+                self._shift += end - time
+                time = end
+            self._stamped = True
             step = 0.0 if end is None else time - end
             # stamps are whole ticks of the container, and what is missing are whole packets
             noise = max(2 * float(frame.time_base), span / 2)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fakes import eventually
 from reactivex.scheduler import ImmediateScheduler
+from rtsp import RtspCamera
 from videos import LiveTcp, MjpegHttp, make_sequence, make_video, number_of
 
 from rxstream import Chunk, Device, concat
@@ -97,6 +98,33 @@ def test_live_every_frame_once_at_the_time_of_the_container(film: Path) -> None:
     assert np.diff(error).max() < MS  # even, but where a frame came with less delay than all before
     assert np.ptp(error) < ContainerClock.EARLY
     assert list(device.faults) == []
+
+
+def test_an_rtsp_camera_that_is_cut_and_comes_back(film: Path) -> None:
+    got: list[Chunk[Any]] = []
+    with RtspCamera(film) as server:
+        device = Device(Camera(server.url), reconnect=0.05)
+        device.subscribe(got.append)
+        with device:
+            assert eventually(lambda: sum(map(len, [*got])) >= 40)
+            server.unplug()
+            assert eventually(lambda: list(device.faults))
+            before = sum(map(len, [*got]))
+            server.replug()
+            assert eventually(lambda: sum(map(len, [*got])) >= before + 20)
+        assert device.info.shape == (240, 320, 3)
+        assert device.info.extra["codec"].lower() in ("h264", "avc1")
+        assert "secret" not in f"{device.info.extra} {device.faults[0]}"
+    whole = concat(got)
+    (at,) = whole.gap_positions
+    assert at.gap.reason == "disconnect"
+    # the server begins again with its film
+    for part, times in zip(
+        np.split(np.array(numbers(whole)), [at.position]),
+        np.split(whole.time, [at.position]), strict=True,
+    ):  # fmt: skip
+        assert part.tolist() == list(range(part[0], part[0] + len(part)))
+        assert np.ptp(times - part * (1e9 / 30)) < ContainerClock.EARLY
 
 
 def test_http_mjpeg_has_the_times_of_arrival() -> None:

@@ -178,3 +178,15 @@ def test_a_camera_has_the_stamp_of_the_kernel() -> None:
     times = run(ArrivalClock(stamped=True, clock=clock), position, arrival)
     assert (times - T0).tolist() == [4990 * MS, 5023 * MS, 5066 * MS, 5099 * MS]
     assert (run(ArrivalClock(clock=clock), position, arrival) == arrival).all()
+
+
+@pytest.mark.parametrize("rate", [30.0, 4.0])
+def test_the_first_frame_of_rtsp_has_the_time_of_the_second(rate: float) -> None:
+    n = 100
+    position = np.maximum(0, np.arange(n) - 1) * 1000 / rate
+    taken = T0 + np.rint(np.arange(n) * 1e9 / rate).astype(np.int64)
+    clock = ContainerClock("test")
+    timed = [t for p, a in zip(position, taken, strict=True)
+             for t in clock.push(Frame(DATA, float(p), int(a)))]  # fmt: skip
+    assert clock.trusted
+    assert np.abs(np.array([time for _, time in timed]) - taken).max() <= 1
