@@ -19,7 +19,7 @@ from rxstream import operators as ops
 DRIVERS = [
     "cv2", "sounddevice", "soundfile", "can", "cantools", "scipy", "matplotlib", "pandas",
     "xarray", "typer", "rich", "serial", "hypothesis", "asyncua", "h5py", "paho", "psutil",
-    "websockets", "httpx", "starlette", "uvicorn",
+    "websockets", "httpx", "starlette", "uvicorn", "pylsl", "pyvisa",
 ]  # fmt: skip
 
 
