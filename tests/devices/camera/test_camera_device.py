@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from counterparts import free_port
 from fakes import eventually
 from reactivex.scheduler import ImmediateScheduler
 from rtsp import RtspCamera
@@ -20,6 +21,7 @@ from rxstream.data.clock import now_ns
 from rxstream.devices.camera import Camera
 from rxstream.devices.camera.clocks import ContainerClock
 from rxstream.errors import DeviceLostError, FormatError, OverrunError, RxStreamError
+from rxstream.testing import check_source
 
 pytestmark = pytest.mark.real
 
@@ -125,6 +127,14 @@ def test_an_rtsp_camera_that_is_cut_and_comes_back(film: Path) -> None:
     ):  # fmt: skip
         assert part.tolist() == list(range(part[0], part[0] + len(part)))
         assert np.ptp(times - part * (1e9 / 30)) < ContainerClock.EARLY
+
+
+def test_an_rtsp_camera_keeps_the_rules(film: Path) -> None:
+    with RtspCamera(film) as server:
+        check_source(
+            lambda: Camera(server.url), unplug=server.unplug, plug=server.replug,
+            absent=lambda: Camera(f"rtsp://127.0.0.1:{free_port()}/door"),
+        )  # fmt: skip
 
 
 def test_http_mjpeg_has_the_times_of_arrival() -> None:
