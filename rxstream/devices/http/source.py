@@ -14,13 +14,14 @@ from rxstream.authoring.generators import open_generator
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.access import bearer, check_secret, refused, tls_context, unreachable
+from rxstream.devices.heartbeats import BEAT, Heartbeats
 from rxstream.devices.http.events import EventReader, LineReader
 from rxstream.devices.http.frames import FrameDecoder, Jpeg
 from rxstream.devices.http.parts import boundary_of
 from rxstream.devices.http.pieces import Pieces
 from rxstream.devices.http.receivers import FrameReceiver, MessageReceiver, Receiver, joined
 from rxstream.devices.keepalive import KEEPALIVE
-from rxstream.devices.messages import MessageDecoder, MessageFormat, Text
+from rxstream.devices.messages import Json, MessageDecoder, MessageFormat, Text
 from rxstream.errors import DeviceNotFoundError, ParameterError
 from rxstream.optional import import_optional
 from rxstream.printable import shown
@@ -100,6 +101,9 @@ class Http:
         Paths of trusted certificates (empty: the system's), and of the client's own.
     max_bytes
         Longest message.
+    max_delay
+        Longest time from a sample with a stamp to its arrival [s], as where a server sends several
+        at a time. Joins and windows wait so long where nothing comes.
 
     Examples
     --------
@@ -118,6 +122,7 @@ class Http:
     cert: str = ""
     key: str = ""
     max_bytes: int = 16 << 20
+    max_delay: Duration = 1.0
     _resume: _Resume = field(default_factory=_Resume, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -148,6 +153,7 @@ class Http:
                 msg = f"Http: {name} must be a text, not {shown(getattr(self, name))}"
                 raise ParameterError(msg)
         check_secret(self.token, "Http: token")
+        to_span(self.max_delay, "Http: max_delay")
         if not is_whole(self.max_bytes, 1):
             msg = f"Http: max_bytes must be a whole number >= 1, not {shown(self.max_bytes)}"
             raise ParameterError(msg)
@@ -173,7 +179,7 @@ class Http:
             If httpx is not installed.
         """
         if self.every is None:
-            return open_async(lambda _: self._listen(), self.info, emit, fail)
+            return open_async(lambda _: self._listen(), self.info, emit, fail, beats=False)
         return open_generator(lambda _: self._ask(), self.info, emit, fail, every=self.every)
 
     # -- asked once, it goes on sending -------------------------------------------------------
@@ -193,10 +199,16 @@ class Http:
                         yield reading
                     if first.error is not None:
                         raise first.error
-                    while not receiver.over and (data := await pieces.next()) is not None:
+                    beat = self._beat(receiver, first.readings)
+                    while not receiver.over:
+                        if not await pieces.ready(BEAT):
+                            yield beat.reading()
+                            continue
+                        if (data := await pieces.next()) is None:
+                            break
                         readings = receiver.feed(data)
-                        last, heard = receiver.last_id, now_ns()
-                        for reading in readings:
+                        last, heard = receiver.last_id, now_ns() if readings else heard
+                        for reading in readings or beat.overdue():
                             yield reading
                     if not receiver.over and (receiver.endless or not _has_end(answer)):
                         msg = f"{self.url} has closed the connection"
@@ -209,6 +221,13 @@ class Http:
                     raise
             finally:
                 await pieces.close()
+
+    def _beat(self, receiver: Receiver, first: list[Reading]) -> Heartbeats:
+        """Return what makes heartbeats: what has stamps may be older than it comes."""
+        stamped = isinstance(self.message, Json) and bool(self.message.time)
+        stamped = stamped or any(reading.device_time is not None for reading in first)
+        delay = to_span(self.max_delay, "max_delay") if stamped else 0
+        return Heartbeats(receiver.info or self.info, delay)
 
     async def _first(
         self, pieces: Pieces, receiver: Receiver, errors: tuple[type[Exception], ...]

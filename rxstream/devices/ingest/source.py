@@ -4,13 +4,12 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
-from rxstream.data.clock import Duration, now_ns, to_span
+from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import DeviceCounter, Reading, StreamInfo
 from rxstream.devices.access import check_secret, read_secret
+from rxstream.devices.heartbeats import BEAT, Heartbeats
 from rxstream.devices.ingest.inlet import MOUNTED, Inlet
 from rxstream.devices.ingest.raw import Raw
 from rxstream.devices.ingest.server import Address, serve
@@ -20,9 +19,6 @@ from rxstream.printable import shown
 from rxstream.validation import is_whole
 
 __all__ = ["Ingest"]
-
-# Longest time without a heartbeat [s].
-_BEAT = 0.1
 
 _PORTS = 1 << 16
 
@@ -171,14 +167,13 @@ class Ingest:
         info = self.info
         token = read_secret(self.token, "Ingest: token") if self.token else ""
         inlet = Inlet(self.message, info, token, self.max_bytes, self.max_pending)
-        nothing = np.empty((0, *info.shape), info.dtype)
-        delay = to_span(self.max_delay, "max_delay") if self._is_stamped else 0
+        beat = Heartbeats(info, to_span(self.max_delay, "max_delay") if self._is_stamped else 0)
 
         stack = ExitStack()
         is_served = stack.enter_context(self._offered(inlet))
 
         def read() -> Reading | None:
-            ticket = inlet.next(_BEAT)
+            ticket = inlet.next(BEAT)
             if ticket is not None:
                 # here, since who waits is to know whether they are in the stream
                 ticket.settle(lambda: emit(ticket.reading) is not False)
@@ -188,8 +183,7 @@ class Ingest:
                 raise DeviceLostError(msg)
             if info.rate is not None:
                 return None
-            now = now_ns()
-            return Reading(nothing, bounds=(now - delay, now))
+            return beat.reading()
 
         try:
             return poll(read, emit, fail, name=info.name, release=stack.close)

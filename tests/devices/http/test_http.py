@@ -158,6 +158,34 @@ def test_events_of_the_cut_keep_the_distances_of_their_stamps() -> None:
     np.testing.assert_allclose(np.diff(again), 10e6, rtol=1e-3)
 
 
+def test_what_is_sent_by_the_batch_keeps_its_times() -> None:
+    class Batches(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10_000)
+            head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+            self.request.sendall(head.encode())
+            for batch in range(4):
+                # heartbeats meanwhile must not say that nothing is to come
+                time.sleep(0.3)
+                now = time.monotonic()
+                stamps = [now - 0.25 + 0.05 * k for k in range(6)]
+                rows = [{"x": 6 * batch + k, "t": t} for k, t in enumerate(stamps)]
+                self.request.sendall(f"data: {json.dumps(rows)}\n\n".encode())
+            self.request.recv(10_000)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Batches) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        device = Device(Http(f"http://127.0.0.1:{server.server_address[1]}/", POINTS))
+        with device.reader() as reader, device:
+            chunk = reader.read(24, timeout=20)
+        server.shutdown()
+        thread.join()
+    assert chunk.data["x"].tolist() == list(range(24))
+    within = np.diff(chunk.time).reshape(-1)[[k for k in range(23) if k % 6 != 5]]
+    np.testing.assert_allclose(within, 50e6, rtol=1e-3)
+
+
 def test_what_is_kept_and_sent_at_once_keeps_the_distances_of_its_stamps() -> None:
     class Kept(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -274,7 +302,7 @@ def test_a_message_without_end_is_a_loss() -> None:
         ({"url": "ws://a"}, "http://"), ({"url": "http://me:pw@a/"}, "token="),
         ({"message": 5}, "message"), ({"token": "s3cret"}, "env:NAME"), ({"every": 0}, "every"),
         ({"every": 1, "body": "lines"}, "leave out body"), ({"body": "sse"}, "body"),
-        ({"max_bytes": 0}, "max_bytes"), ({"event": 5}, "event"),
+        ({"max_bytes": 0}, "max_bytes"), ({"max_delay": 0}, "max_delay"), ({"event": 5}, "event"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:
