@@ -1,6 +1,6 @@
 """stream2py's plugins, part by part: what each can do, by the devices here. Named after its parts.
 
-That the plugins themselves run unchanged is tested in ``tests/devices/test_stream2py.py``.
+That the plugins themselves run unchanged is tested in ``tests/stream2py/test_plugins.py``.
 """
 
 import json

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from stream2py import SourceReader
 
-__all__ = ["OUT", "Blocking", "Broken", "Counter", "Numbers", "SameKeys", "microphone_reader",
-           "plugin", "wav_reader"]  # fmt: skip
+from rxstream import Chunk, Device
+
+__all__ = [
+    "OUT", "Blocking", "Broken", "Counter", "Numbers", "SameKeys", "all_of", "microphone_reader",
+    "none_ends", "plugin", "wav_reader",
+]  # fmt: skip
 
 OUT = threading.Event()
 """Set while the device of `Numbers` is unplugged."""
@@ -149,3 +153,17 @@ class Blocking(Counter):
         if found is None:
             self._closed_event.wait(60)
         return found
+
+
+def none_ends(item: Any, reader: Any) -> bool:
+    """Whether an item is None, as at the end of a file."""
+    return item is None
+
+
+def all_of(source: Any) -> list[Chunk[Any]]:
+    """Return the chunks of a source that ends."""
+    device = Device(source)
+    reader = device.reader()
+    with device:
+        chunks = list(reader)
+    return [chunk for chunk in chunks if len(chunk)]
