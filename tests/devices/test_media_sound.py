@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -302,16 +303,23 @@ def test_a_file_over_http_that_is_cut_is_lost(tmp_path: Path) -> None:
     assert isinstance(device.error, DeviceLostError)
 
 
-def test_a_stream_that_sends_nothing_more_is_lost(tmp_path: Path) -> None:
+def test_a_stream_that_sends_nothing_more_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "a.mp3"
     tone = ["-f", "lavfi", "-i", "sine=duration=5", str(path)]
     subprocess.run(["ffmpeg", "-loglevel", "error", *tone], check=True)
     with StalledTcp(path.read_bytes()) as server:
-        device = Device(MediaSound(server.url, timeout=0.5))
+        url = server.url.replace("127", "user:secret@127")
+        device = Device(MediaSound(url, timeout=0.5))
         device.subscribe(lambda _: None, lambda _: None)
         with device:
             assert device.wait(WAIT)
-            assert isinstance(device.error, DeviceLostError)
+            error = device.error
+    assert isinstance(error, DeviceLostError)
+    assert "is lost (nothing came for 0.5 s)" in str(error)
+    # nor is the password in what is printed of its cause
+    assert "secret" not in "".join(traceback.format_exception(error)) + caplog.text
 
 
 # -- the contract -----------------------------------------------------------------------------
@@ -365,8 +373,10 @@ def test_what_is_in_the_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         Device(MediaSound(tmp_path)).open()
     with pytest.raises(DeviceNotFoundError, match=r"mediasound: there is no file"):
         Device(MediaSound(tmp_path / "none.wav")).open()
-    with pytest.raises(DeviceNotFoundError, match=r"127.0.0.1:\d+/a.mp3 does not answer"):
+    with pytest.raises(DeviceNotFoundError, match=r"127.0.0.1:\d+/a.mp3 does not answer") as caught:
         Device(MediaSound(f"http://user:secret@127.0.0.1:{free_port()}/a.mp3")).open()
+    # traceback.format_exception shows lines of this file, too
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__cause__}"
     with HttpFile(tmp_path / "letter.wav") as server, pytest.raises(FormatError, match="answers"):
         Device(MediaSound(server.url)).open()
     monkeypatch.setitem(sys.modules, "av", None)

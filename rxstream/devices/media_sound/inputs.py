@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rxstream.acquisition.source import Fail
 from rxstream.data.clock import now_ns
 from rxstream.devices.camera.locations import no_stream, shown
-from rxstream.errors import FormatError, OverrunError, ParameterError
+from rxstream.errors import DeviceLostError, FormatError, OverrunError, ParameterError
 from rxstream.formats.pcm import Encoding, encode
 from rxstream.printable import error_line
 
@@ -47,18 +47,23 @@ class SoundInput:
         The package PyAV, the container, and its track of sound.
     encoding
         How samples are given.
+    where
+        Its path or URL.
     remote
         Whether it comes over the network, so that it may have no end.
-    cut
-        A sentence on what its file lacks, or ''.
+    timeout
+        Longest wait for more to come over the network [s].
     """
 
     def __init__(
-        self, av: Any, container: Any, track: Any, encoding: Encoding, *, remote: bool, cut: str
-    ) -> None:
+        self, av: Any, container: Any, track: Any, encoding: Encoding, where: str, *,
+        remote: bool, timeout: float,
+    ) -> None:  # fmt: skip
         context = track.codec_context
         self._av, self._container, self._track = av, container, track
-        self._encoding, self._cut = encoding, cut
+        self._encoding, self._where = encoding, where
+        self._remote, self._timeout = remote, timeout
+        self._cut = "" if remote else _cut_off(where)
         self.rate, self.channels = int(context.sample_rate), int(context.layout.nb_channels)
         length = track.duration * track.time_base if track.duration else None
         if length is None and container.duration:
@@ -78,20 +83,48 @@ class SoundInput:
         }  # fmt: skip
 
     def blocks(self) -> Iterator[Block]:
-        """Yield blocks up to the end; raise what PyAV raises if the input breaks."""
-        for packet in self._container.demux(self._track):
-            arrival = now_ns()
-            for frame in self._decoded(packet):
-                if (frame.sample_rate, frame.layout.nb_channels) != (self.rate, self.channels):
-                    msg = (
-                        f"mediasound: {frame.layout.nb_channels} channels at {frame.sample_rate} "
-                        f"Hz follow {self.channels} at {self.rate} Hz; open it again"
-                    )
-                    raise FormatError(msg)
-                data = _samples(frame, self.channels, self._encoding)
-                time, lost = self._timeline.push(frame, len(data))
-                self._seen += len(data) + lost
-                yield Block(data, time, lost, arrival)
+        """Yield blocks up to the end.
+
+        Raises
+        ------
+        DeviceLostError
+            If a stream breaks, or sends nothing more.
+        FormatError
+            If a file does, or rate or channels change.
+        """
+        try:
+            for packet in self._container.demux(self._track):
+                arrival = now_ns()
+                for frame in self._decoded(packet):
+                    yield self._block(frame, arrival)
+        except self._av.error.FFmpegError as error:
+            raise self._broken(_without_password(error)) from error
+
+    def _block(self, frame: Any, arrival: int) -> Block:
+        rate, channels = frame.sample_rate, frame.layout.nb_channels
+        if (rate, channels) != (self.rate, self.channels):
+            msg = (
+                f"mediasound: {channels} channels at {rate} Hz follow {self.channels} at "
+                f"{self.rate} Hz; open it again"
+            )
+            raise FormatError(msg)
+        data = _samples(frame, channels, self._encoding)
+        time, lost = self._timeline.push(frame, len(data))
+        self._seen += len(data) + lost
+        return Block(data, time, lost, arrival)
+
+    def _broken(self, error: Exception) -> Exception:
+        """Return the error for an input that PyAV cannot read on."""
+        why, where = error_line(error), shown(self._where)
+        if not self._remote:
+            seen = self._seen / self.rate
+            return FormatError(f"mediasound: {where!r} cannot be read beyond {seen:.3g} s: {why}")
+        # by which FFmpeg ends a wait
+        if isinstance(error, self._av.error.ExitError):
+            why = f"nothing came for {self._timeout:g} s"
+        return DeviceLostError(
+            f"mediasound: {where} is lost ({why}): switched off, unplugged or cut"
+        )
 
     def _decoded(self, packet: Any) -> list[Any]:
         try:
@@ -182,6 +215,12 @@ def _cut_off(path: str) -> str:
     return f"has {size} of {length} bytes; it was cut off or is damaged"
 
 
+def _without_password(error: Exception) -> Exception:
+    """Return an error of PyAV, in which stood the URL as it was given."""
+    error.args = tuple(shown(arg) if isinstance(arg, str) else arg for arg in error.args)
+    return error
+
+
 def _ignore(_: Exception) -> None:
     """Take an error before anybody listens."""
 
@@ -209,7 +248,7 @@ def open_sound(
     except (av.error.FFmpegError, OSError, ValueError) as error:
         what = "sound that PyAV can read"
         if remote:
-            raise no_stream("mediasound", where, timeout, what) from error
+            raise no_stream("mediasound", where, timeout, what) from _without_password(error)
         msg = f"mediasound: {where!r} is no {what}: {error_line(error)}"
         raise FormatError(msg) from error
     try:
@@ -220,8 +259,9 @@ def open_sound(
         if track >= len(tracks):
             msg = f"mediasound: {shown(where)} has {len(tracks)} tracks of sound, not track={track}"
             raise ParameterError(msg)
-        cut = "" if remote else _cut_off(where)
-        return SoundInput(av, container, tracks[track], encoding, remote=remote, cut=cut)
+        return SoundInput(
+            av, container, tracks[track], encoding, where, remote=remote, timeout=timeout
+        )
     except BaseException:
         container.close()
         raise

@@ -12,7 +12,7 @@ from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.camera.locations import check_file, kind_of, no_stream, shown
 from rxstream.devices.media_sound.inputs import SoundInput, open_sound
 from rxstream.devices.media_sound.reader import SoundReader
-from rxstream.errors import FormatError, ParameterError
+from rxstream.errors import DeviceLostError, FormatError, ParameterError
 from rxstream.formats.pcm import ENCODINGS
 from rxstream.optional import import_optional
 from rxstream.validation import check_choice, is_whole
@@ -157,7 +157,7 @@ class MediaSound:
         blocks = sound.blocks()
         try:
             first = next(blocks, None)
-        except OSError as error:
+        except DeviceLostError as error:
             what = "sound that PyAV can decode"
             raise no_stream("mediasound", self._where, self.timeout, what) from error
         if first is None:
