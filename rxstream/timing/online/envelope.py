@@ -268,14 +268,13 @@ class LowerEnvelope:
         stepped = sorted(v - step if i >= first else v for i, v in enumerate(above))
         return free < stepped[len(above) // 2]
 
-    def minima(self) -> tuple[list[tuple[float, float]], list[int]]:
-        """Return the buckets' lowest points as ``(x, excess)`` [s], and the points in each."""
+    def offsets(self) -> tuple[list[tuple[float, float]], list[int]]:
+        """Return the buckets' lowest points as ``(x, offset)`` [s], and the points in each."""
         buckets = self._buckets
         points = zip(
             [*buckets.x, buckets.open_x], [*buckets.offset, buckets.open_offset], strict=True
         )
-        excesses = [(x, y - self.at(x)) for x, y in points]
-        return excesses, [*buckets.count, buckets.open_count]
+        return list(points), [*buckets.count, buckets.open_count]
 
     @property
     def spread(self) -> float:

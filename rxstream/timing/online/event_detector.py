@@ -32,16 +32,24 @@ Events, and the evidence for each::
              a counter that claims more time than has passed; `ClockModel.restart`
 """
 
+from collections import deque
 from math import ceil, inf
 
 from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
+from rxstream.timing.online.early_losses import (
+    EarlyLoss,
+    Point,
+    after_loss,
+    first_loss,
+    whole_losses,
+)  # fmt: skip
 from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.losses import MAX_RUN, LateRun
 from rxstream.timing.online.pace import Pace
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent, EventKind
-from rxstream.timing.tangent import likeliest_step, lower_hull, tangent
+from rxstream.timing.tangent import lower_hull, tangent
 
 __all__ = ["EventDetector"]
 
@@ -51,6 +59,8 @@ _MEASURE_LATENCY = 20.0
 # A loss or rise found less long ago than this [s], or than so many chunks, may prove to have been
 # lateness. (trial)
 _REVOCABLE_SECONDS, _REVOCABLE_CHUNKS = 1.0, 20
+# Chunks of the first seconds that show how late they are wont to be, once losses are known.
+_FIRST = 256
 # Samples below which a loss is none. Less than 1, as the line is not exact. (trial)
 _MIN_LOST = 0.7
 # A chunk this part of a quantum too early shows that the loss before it was smaller; less may be
@@ -65,8 +75,6 @@ _SETTLING = 2.0
 _OUTAGE_STEPS = 5
 # A jump of this many quanta at least is a restart; see `ClockSettings.restart_gap`.
 _RESTART_QUANTA = 3
-# A loss in the first seconds: late by this many spreads of the late chunks. (trial)
-_EARLY_LOSS_SPREADS = 6
 # A lower bound must lie above the line by this [s], or this many scales of the delay, to show a
 # loss. (study)
 _BOUND_ABOVE, _BOUND_SCALES = 1e-3, 2
@@ -76,6 +84,8 @@ _LEAST_SCALES = 0.9
 # Chunks that get later and later follow no loss: their line is this much likelier, as a logarithm,
 # than one that keeps its slope; on so many chunks at least. (trial)
 _RAMP_ODDS, _RAMP_CHUNKS = 6.0, 6
+# They get later by this part of their lateness at least: else they were late at once. (trial)
+_RAMP_PART = 0.25
 # Where a loss is known to this part of a period, it must be of whole periods. It is known to so
 # many scales of the delay over the number of chunks, and so many uncertainties of the line, and
 # never better than to the last part. (trial)
@@ -94,7 +104,7 @@ class EventDetector:
     """
 
     __slots__ = (
-        "_chunk", "_device", "_floor", "_lost_at", "_misnumbered", "_outage", "_pace",
+        "_chunk", "_device", "_first", "_floor", "_lost_at", "_misnumbered", "_outage", "_pace",
         "_quantum", "_revocable", "_rose_at", "_settings", "_settled", "events", "lost", "reason",
     )  # fmt: skip
 
@@ -111,6 +121,7 @@ class EventDetector:
         self._outage: tuple[int, float] | None = None
         self._misnumbered = -inf  # newest chunk whose number was not believed
         self._settled = False  # whether the first seconds have been searched for a loss
+        self._first: deque[Point] = deque(maxlen=_FIRST)  # newest chunks of these
         self.lost: int | None = 0
         self.reason: GapReason | None = None
         self.events: tuple[ClockEvent, ...] = ()
@@ -123,6 +134,7 @@ class EventDetector:
     def restart(self, since: int | None = None, shift: float = 0.0) -> None:
         """Report a restart before chunk ``since``, found now, of an outage ``shift`` [s]."""
         self.lost, self.reason, self._lost_at, self._settled = None, "restart", -inf, False
+        self._first.clear()
         self._outage = None
         if not self.events or self.events[-1].kind != "restart":
             self._note("restart", self._chunk if since is None else since, None, shift)
@@ -204,14 +216,19 @@ class EventDetector:
         # As long as there may be no clock, the line does not show what an outage is.
         if (not warm or not self._pace.losses) and self.is_outage(later, fresh):
             return True
+        if not self._settled:
+            self._first.append((x, excess + floor.line.at(x)))
+            if not warm:
+                return False
+            losses = self._early_losses(*floor.line.offsets())
+            # The newest chunks may come after another loss: wait for more.
+            if losses is None:
+                return False
+            self._settled = True
+            if self._lose_early(losses):
+                return False
         if not warm:
             return False
-        if not self._settled:
-            self._settled = True
-            early = self._early_loss()
-            if early is not None:
-                self._lose_some(early, early.quanta * (quantum or 0.0))
-                return False
         if run is None:
             return False
         # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
@@ -254,10 +271,11 @@ class EventDetector:
 
     def _lose_or_rise(self, run: LateRun, x: float) -> None:
         """Act on a run that may be a loss of any size, once its size is known."""
-        samples, whole = self._size(run)
-        if samples >= _MIN_LOST and whole:
-            self._lose_some(run)
-        elif samples < _MIN_LOST or run.fresh >= _SIZED:
+        samples, whole, chunks = self._size(run)
+        believed = chunks > 0 or self._pace.firm
+        if samples >= _MIN_LOST and whole and believed:
+            self._lose_some(run, chunks * self._device.step)
+        elif samples < _MIN_LOST or run.fresh >= _SIZED or not believed:
             self._rise(run, x)
 
     def _least_outage(self) -> float:
@@ -283,18 +301,24 @@ class EventDetector:
                 return True
         return False
 
-    def _size(self, run: LateRun) -> tuple[float, bool]:
-        """Return the samples that a run is late by, and whether they may be whole ones.
+    def _size(self, run: LateRun) -> tuple[float, bool, int]:
+        """Return the samples that a run is late by, whether they may be whole, and the chunks.
 
-        Where delays are much shorter than a period, a loss shows by that.
+        Where delays are much shorter than a period, a loss shows by that; where they are much
+        shorter than a chunk, one of whole chunks does, which is what gets lost most likely.
         """
-        rate, floor = self._settings.rate, self._floor
+        rate, floor, step = self._settings.rate, self._floor, self._device.step
         if rate is None:
-            return _MIN_LOST, True
-        samples = run.lowest * rate / (1 + floor.line.slope)
+            return _MIN_LOST, True, 0
+        late = run.lowest / (1 + floor.line.slope)
         known = _BLUR_SCALES * floor.line.scale / max(run.fresh, 1)
-        blur = rate * (known + _BLUR_WIDTHS * floor.uncertainty(self._device.seconds))
-        return samples, blur > _WHOLE or abs(samples - round(samples)) < max(blur, _LEAST_BLUR)
+        blur = known + _BLUR_WIDTHS * floor.uncertainty(self._device.seconds)
+        samples, chunks = late * rate, round(late / step)
+        whole = blur * rate > _WHOLE or abs(samples - round(samples)) < max(
+            blur * rate, _LEAST_BLUR
+        )
+        in_chunks = blur < _WHOLE * step and abs(late - chunks * step) < blur
+        return samples, whole, chunks if in_chunks else 0
 
     def _is_drift(self, run: LateRun) -> bool:
         """Whether the arrivals have left the line little by little, not at once."""
@@ -310,36 +334,57 @@ class EventDetector:
         value, slope = tangent(
             lower_hull(xs, excesses), sum(xs) / size, size / scale, 0.0, 1e6, 1e6
         )
-        return slope > 0 and size * (value - min(excesses)) > _RAMP_ODDS * scale
+        gradual = slope * (xs[-1] - xs[0]) > _RAMP_PART * run.lowest
+        return gradual and size * (value - min(excesses)) > _RAMP_ODDS * scale
 
-    def _early_loss(self) -> LateRun | None:
-        """Return the chunks since a loss in the first seconds, before lateness could be judged.
+    def _lose_early(self, losses: list[EarlyLoss]) -> bool:
+        """Act on losses in the first seconds, before lateness could be judged, if there are any."""
+        device, floor = self._device, self._floor
+        points, _ = floor.line.offsets()
+        # The test of the rate has no verdict yet, or one that the steps of the line have bent.
+        if not losses or not self._pace.test.steady_but_for(
+            points[losses[-1].first][0], losses[-1].size
+        ):
+            return False
+        now, chunk, total = device.seconds, self._chunk, 0.0
+        moved, newest = points[: losses[0].first], list(self._first)
+        ends = [loss.first for loss in losses[1:]] + [len(points)]
+        for loss, end in zip(losses, ends, strict=True):
+            since = points[loss.first][0] - device.step / 2
+            lost = device.shift(loss.size)
+            # Half a chunk earlier, as sums of losses are rounded.
+            self._note_gap(since + total, chunk - round((now - since) / device.step - 0.5), lost)
+            newest = list(map(after_loss(since + total, lost), newest))
+            total += lost
+            moved += [(x + total, offset - total) for x, offset in points[loss.first : end]]
+        floor.relearn(moved, newest, device.step)
+        return True
 
-        The line lies under the chunks before it: all others are late by about the same.
+    def _early_losses(self, points: list[Point], counts: list[int]) -> list[EarlyLoss] | None:
+        """Return losses of whole units, or one of any size, since the stream began.
+
+        None as long as the newest chunks show too little.
         """
-        points, counts = self._floor.line.minima()
-        first = likeliest_step([excess for _, excess in points])
-        late = [(x, excess, True) for x, excess in points[first:]]
-        lowest = min(excess for _, excess, _ in late)
-        spread = sorted(excess for _, excess, _ in late)[len(late) // 2] - lowest
-        fresh = sum(counts[first:])
-        since = round((self._device.seconds - late[0][0]) / self._device.step) + 1
-        quantum, rule = self._quantum, self._settings.on_step
-        # Rounded, as the line is not exact yet.
-        quanta = 0 if quantum is None else round(lowest / quantum)
-        if not first or 2 * fresh < sum(counts) or lowest < _EARLY_LOSS_SPREADS * spread:
-            return None
-        if self._device.numbered or rule == "latency" or (quantum and not quanta):
-            return None
-        run = LateRun(self._chunk - since + 1, lowest, quanta, fresh, late)
-        samples, whole = self._size(run)
-        if samples < _MIN_LOST or not whole:
-            return None
-        # The test of the rate has no verdict yet, or one that the step of the line has bent.
-        if not self._pace.test.steady_but_for(late[0][0], lowest):
-            return None
-        self._floor.relearn(late, lowest)
-        return run
+        rate, quantum, rule = self._settings.rate, self._quantum, self._settings.on_step
+        if self._device.numbered or rate is None or rule == "latency":
+            return []
+        skew = self._settings.skew
+        offsets = [offset - skew * x for x, offset in points]
+        # Where delays hide a single period, whole chunks are what gets lost most likely.
+        for unit in (quantum,) if quantum else (1 / rate, self._device.step):
+            whole = whole_losses(offsets, counts, unit)
+            if whole is None or whole:
+                return whole
+        line = self._floor.line
+        one = first_loss([offset - line.at(x) for x, offset in points], counts)
+        if one is None or (quantum and round(one.size / quantum) < 1):
+            return []
+        if quantum:
+            # Rounded, as the line is not exact yet.
+            return [EarlyLoss(one.first, round(one.size / quantum) * quantum)]
+        fresh = sum(counts[one.first :])
+        samples, is_whole, _ = self._size(LateRun(0, one.size, 0, fresh, []))
+        return [one] if samples >= _MIN_LOST and is_whole else []
 
     def _is_too_early(self, excess: float, x: float) -> bool:
         """Whether a chunk is earlier than possible; if so, act on it."""
@@ -428,12 +473,16 @@ class EventDetector:
     def _gap(self, run: LateRun, lost: float) -> None:
         # Of a run longer than what is kept the beginning is not known.
         whole = len(run.points) < MAX_RUN
-        self._pace.explain(run.points[0][0] if whole else None, lost)
+        self._note_gap(run.points[0][0] if whole else None, run.chunk, lost)
+
+    def _note_gap(self, since: float | None, chunk: int, lost: float) -> None:
+        """Report a loss [s] before a chunk, at a device time [s] if that is known."""
+        self._pace.explain(since, lost)
         self._floor.loss_test.confirm()
         self._lost_at = self._device.seconds
         samples = round(lost * (self._settings.rate or 1.0))
         self.lost, self.reason = (self.lost or 0) + samples, "dropped"
-        self._note("gap", run.chunk, samples, lost)
+        self._note("gap", chunk, samples, lost)
 
     def _rise(self, run: LateRun, x: float) -> None:
         """Act on a delay that is longer for good; the clock has not jumped."""

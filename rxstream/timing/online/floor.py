@@ -5,6 +5,7 @@ from math import hypot
 from typing import TypeAlias
 
 from rxstream.timing.online.delays import DelayHistogram
+from rxstream.timing.online.early_losses import Point
 from rxstream.timing.online.envelope import LowerEnvelope
 from rxstream.timing.online.latency_step import LatencyStep
 from rxstream.timing.online.losses import LossTest
@@ -54,13 +55,13 @@ class DelayFloor:
     """
 
     __slots__ = (
-        "_before", "_bounded", "_delays", "_density_from", "_half_width", "_seen",
-        "_tolerance", "_warm_from", "latency_step", "line", "loss_test", "renewed",
+        "_before", "_bounded", "_delays", "_density_from", "_half_width", "_seen", "_settings",
+        "_warm_from", "latency_step", "line", "loss_test", "renewed",
     )  # fmt: skip
 
     def __init__(self, settings: ClockSettings, quantum: float | None) -> None:
-        self._tolerance = settings.skew_tol
-        self.line = LowerEnvelope(settings.skew, settings.skew_tol, settings.drift, settings.window)
+        self._settings = settings
+        self.line = self._first_line()
         self.latency_step = LatencyStep()
         self.loss_test = LossTest(quantum, settings.p_false)
         self._delays = DelayHistogram()
@@ -70,6 +71,10 @@ class DelayFloor:
         self._before: tuple[LowerEnvelope, LatencyStep] | None = None
         self._bounded = self.renewed = False
         self._half_width = 0.0
+
+    def _first_line(self) -> LowerEnvelope:
+        settings = self._settings
+        return LowerEnvelope(settings.skew, settings.skew_tol, settings.drift, settings.window)
 
     def warm(self, x: float) -> bool:
         """Whether enough is known at ``x`` [s] to judge single chunks."""
@@ -130,11 +135,18 @@ class DelayFloor:
         for _, excess, _ in points:
             self._delays.move(excess, max(excess - lost, 0.0))
 
-    def relearn(self, points: Points, lost: float) -> None:
-        """Restart the histogram with these excesses less a loss [s]."""
-        self._delays = DelayHistogram()
-        for _, excess, _ in points:
-            self._delays.add(max(excess - lost, 0.0))
+    def relearn(self, points: list[Point], newest: list[Point], step: float) -> None:
+        """Lay the first line anew, under points that losses have moved [s].
+
+        How late chunks are is shown by the ``newest``, of which ``points`` are the lowest.
+        """
+        line = self._first_line()
+        for x, offset in points:
+            line.add(x, offset)
+        self.line, self._before, self._delays = line, None, DelayHistogram()
+        for x, offset in newest:
+            self._delays.add(max(offset - line.at(x), 0.0))
+        self._calibrate(points[-1][0], step)
 
     def fill(self, points: Points, old: LowerEnvelope, lost: float = 0.0) -> None:
         """Add the points that led to a new line, given as excesses over the old one [s]."""
@@ -144,7 +156,7 @@ class DelayFloor:
     def renew(self, x: float) -> None:
         """Begin a line of unknown height, with the slope of the present one."""
         self._before = self.line, copy(self.latency_step)
-        self.line = self.line.successor(_SLOPE_NOISE, self._tolerance)
+        self.line = self.line.successor(_SLOPE_NOISE, self._settings.skew_tol)
         self.renewed = True
         self._warm_from = self._density_from = x
         self.loss_test.forget()
@@ -163,7 +175,7 @@ class DelayFloor:
 
     def shift(self, x: float, lifted: bool = True) -> None:
         """Begin a line after a loss of unknown size; the slope is kept."""
-        line = self.line.successor(_SLOPE_NOISE, self._tolerance, lifted)
+        line = self.line.successor(_SLOPE_NOISE, self._settings.skew_tol, lifted)
         self.line, self._before = line, None
         self.renewed = True
         self._warm_from = self._density_from = x - _WARM_SECONDS + _REARM

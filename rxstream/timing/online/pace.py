@@ -45,6 +45,10 @@ _PROVEN, _PROVEN_RATIO = 1024, 0.2
 # Ratio of the scales beyond which arrivals are restless, so that one rise of the delay is enough;
 # the second where blocks wander. (trial)
 _RESTLESS, _BENT_RESTLESS = 0.55, 0.25
+# Ratio of the scales below which a loss of any size is believed, not only one of whole chunks; the
+# second where blocks may wander. (trial: of random walks it was 0.35 to 0.49, and 0.12; of clocks
+# up to 0.15, and 0.07)
+_FIRM, _BENT_FIRM = 0.2, 0.1
 # The delay may move once in this time [s].
 _MOVES, _MOVES_IN = 2, 100.0
 # It may fall so often: delays that are thin at the floor come nearer to it now and then.
@@ -108,6 +112,11 @@ class Pace:
     def restless(self) -> bool:
         """Whether arrivals keep to the line less well than those of clocks do."""
         return self.test.ratio > (_BENT_RESTLESS if self.test.surely_bent else _RESTLESS)
+
+    @property
+    def firm(self) -> bool:
+        """Whether arrivals keep to the line so well that lateness of any size may be a loss."""
+        return self.test.ratio < (_BENT_FIRM if self.test.bent else _FIRM)
 
     @property
     def _proven(self) -> bool:

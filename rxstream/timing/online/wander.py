@@ -15,11 +15,12 @@ a random walk from noise.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
 from typing import Literal, TypeAlias
 
 from rxstream.timing.online.delays import DelayHistogram
+from rxstream.timing.online.early_losses import Point, after_loss
 
 __all__ = ["LIKELY_SLOPE", "Verdict", "WanderTest"]
 
@@ -31,8 +32,9 @@ _UNIT = 0.01
 _BLOCKS = 16
 # Blocks of this many more stay, so that none is missing when the oldest are dropped.
 _SPARE_BLOCKS = 8
-# Blocks grow up to this [s]: twice as many as `_BLOCKS` are as long as a good memory. (trial)
-_LONGEST = 4.0
+# Blocks grow up to this [s], or to so many chunks: twice as many as `_BLOCKS` are as long as a good
+# memory. (trial)
+_LONGEST, _LONGEST_UNITS = 4.0, 4
 # Units whose distance to their neighbours is kept, and units that the first guess looks at.
 _SINGLE, _NEAR = 256, 64
 # Units, and seconds, from which the two scales are compared; and from which there is a guess.
@@ -81,9 +83,6 @@ _SCATTER, _BIN = 0.98, 1.19
 # Units without which the excess over the lowest says nothing, and what is taken before: so many
 # times the largest distance of neighbours.
 _MIN_LOWEST, _EARLY_SCATTER = 8, 3.0
-
-Point: TypeAlias = tuple[float, float]
-"""Device time, and the time from it to the arrival [s]."""
 
 
 class WanderTest:
@@ -161,7 +160,7 @@ class WanderTest:
 
     def forgive(self, since: float, lost: float) -> None:
         """Take what came since a device time for late by a loss, both [s]."""
-        moved = _shift(since + self._x, lost)
+        moved = after_loss(since + self._x, lost)
         blocks = [moved(point) for point in zip(self._ats, self._lows, strict=True)]
         self._ats, self._lows = [x for x, _ in blocks], [late for _, late in blocks]
         self._near = deque(map(moved, self._near), maxlen=_NEAR)
@@ -181,29 +180,32 @@ class WanderTest:
         begin = sum(x < since + self._x for x, _ in points)
         # the lowest of a block may lie on either side; there may be other losses
         return len(points) >= _MIN_POINTS and any(
-            self._is_likely(
-                self._without_losses(points[:first]) + self._without_losses(after[first:])
-            )
+            self._is_likely(self._without_losses(points[:first] + after[first:]))
             for first in range(max(begin - 1, 0), begin + 2)
         )
 
-    def _without_losses(self, points: list[Point]) -> list[Point]:
+    def _without_losses(self, points: list[Point], *, alone: bool = False) -> list[Point]:
         """Return points without steps by whole chunks, which losses make.
 
-        Where most points are such steps apart, another rate has made them.
+        Where most points are such steps apart, another rate has made them; where most delays are as
+        long as a chunk, they have. If ``alone``, two steps in a row are another rate as well.
         """
         chunk = self._step
-        steps = [after[1] - before[1] for before, after in pairwise(points)]
-        if self.clocked or not steps:
+        if self.clocked or len(points) < 2:
             return points
-        if sorted(map(abs, steps))[len(steps) // 2] > _FOLD * chunk:
+        least = list(accumulate((late for _, late in reversed(points)), min))[::-1]
+        steps = [after - before for before, after in pairwise(least)]
+        delays = [late - low for (_, late), low in zip(points, least, strict=True)]
+        if max(_median(steps), _median(delays)) > _FOLD * chunk:
             return points
-        out, lost = points[:1], 0.0
-        for (x, late), step in zip(points[1:], steps, strict=True):
-            chunks = round(step / chunk)
-            if chunks and abs(step - chunks * chunk) < _FOLD * chunk:
-                lost += chunks * chunk
-            out.append((x, late - lost))
+        losses = [_in_chunks(step, chunk) for step in steps]
+        if alone and any(a and b for a, b in pairwise(losses)):
+            return points
+        out, lost = [], 0.0
+        for (x, late), delay, step in zip(points, delays, [0.0, *losses], strict=True):
+            lost += step
+            # A loss may have been found to be larger than it was at first.
+            out.append((x, late - lost - _in_chunks(delay, chunk)))
         return out
 
     def _is_likely(self, points: list[Point]) -> bool:
@@ -216,9 +218,10 @@ class WanderTest:
     def walks(self, since: float, lost: float) -> bool:
         """Whether the newest units walk, with a loss before a device time and without it [s]."""
         near = list(self._near)
-        moved = list(map(_shift(since + self._x, lost), near))
+        moved = list(map(after_loss(since + self._x, lost), near))
         return len(near) >= _MIN_POINTS and all(
-            _von_neumann(points) < _WALKS_ON for points in (near, moved)
+            _von_neumann(self._without_losses(points, alone=True)) < _WALKS_ON
+            for points in (near, moved)
         )
 
     @property
@@ -318,7 +321,7 @@ class WanderTest:
     def _bound(self) -> None:
         """Take every two blocks for one, or drop the oldest."""
         ats, lows, slope = self._ats, self._lows, self.slope
-        if ats[-1] - ats[0] >= 2 * _BLOCKS * _LONGEST:
+        if ats[-1] - ats[0] >= 2 * _BLOCKS * max(_LONGEST, _LONGEST_UNITS * self._step):
             kept = _BLOCKS + _SPARE_BLOCKS
             del ats[:-kept], lows[:-kept]
             return
@@ -371,9 +374,14 @@ class WanderTest:
         return walks or self.tilted
 
 
-def _shift(since: float, lost: float) -> Callable[[Point], Point]:
-    """Return what takes the points since a time for late by a loss, both [s]."""
-    return lambda point: point if point[0] < since else (point[0] + lost, point[1] - lost)
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _in_chunks(step: float, chunk: float) -> float:
+    """Return a step [s] as whole chunks, 0 if it is no such."""
+    whole = round(step / chunk) * chunk
+    return whole if abs(step - whole) < _FOLD * chunk else 0.0
 
 
 def _span(points: list[Point]) -> float:
