@@ -132,13 +132,17 @@ def forward(
 ) -> IrregularAxis:
     """Return times ``(n,)`` [ns] as an axis: strictly increasing, from ``end`` [ns] on.
 
-    Without a model their uncertainty is known by the bounds of the last sample [ns] alone.
+    Without a model their uncertainty is known by the bounds of the last sample [ns] alone. By how
+    much some then are too late, for want of room, is added.
     """
+    late = 0
     if end is not None and times.item(0) < end:
+        late = end - times.item(0)
         times[0] = end
     if len(times) > 1 and not (times[1:] > times[:-1]).all():
-        times = strictly_increasing(times)
+        given, times = times, strictly_increasing(times)
+        late = max(late, int((times - given).max()))
     times.flags.writeable = False
     if bounds is not None and isnan(uncertainty):
         uncertainty = (bounds[1] - bounds[0]) / 2
-    return IrregularAxis(times, uncertainty)
+    return IrregularAxis(times, uncertainty + late)

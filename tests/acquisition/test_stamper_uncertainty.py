@@ -71,6 +71,19 @@ def test_bounds_tell_how_good_stamps_are() -> None:
     assert given.uncertainty == 50.0
 
 
+def test_where_there_is_no_room_times_are_as_uncertain_as_they_are_late() -> None:
+    stamper = Stamper(info(), live=True)
+    data = np.zeros(1, info().dtype)
+    # until here nothing was to come any more
+    stamper.stamp(Reading(data[:0]), data[:0], START + 1000)
+    reading = Reading(data, bounds=(START, START + 1200))
+    chunk = stamper.stamp(reading, data, START + 1200)
+    assert chunk is not None
+    assert chunk.time.tolist() == [START + 1000]
+    # in the middle, give or take 600
+    assert chunk.uncertainty == 600 + 400
+
+
 def test_an_adapter_tied_to_the_host_clock_reports_its_uncertainty() -> None:
     rng, bus = np.random.default_rng(0), BusClock("pcan", "device")
     taken = np.cumsum(rng.exponential(2e6, 4000)).astype(np.int64)
