@@ -48,17 +48,12 @@ class _Resume:
 
     last_id: str = ""
     heard: int = 0  # when the last event had come [ns]
-    cut: int = 0  # when the loss was seen [ns]
 
     def marked(self, reading: Reading) -> Reading:
         """Return a reading of what was sent again with the times between which it happened."""
         if reading.device_time is not None or reading.arrival is None:
             return reading
-        low, high = self.heard, reading.arrival
-        if low + high < 2 * self.cut:
-            # time has been given out until the loss was seen: it is put there, as far off as it is
-            low = 2 * low - high
-        return replace(reading, bounds=(low, high))
+        return replace(reading, bounds=(self.heard, reading.arrival))
 
 
 @dataclass(slots=True)
@@ -193,7 +188,9 @@ class Http:
             try:
                 first = await self._first(pieces, receiver, errors)
                 yield receiver.info
-                last, heard, resume.last_id = receiver.last_id, now_ns(), ""
+                idle = resume.last_id and not first.readings
+                last, heard = receiver.last_id, resume.heard if idle else now_ns()
+                resume.last_id = ""
                 try:
                     for reading in first.readings:
                         yield reading
@@ -217,7 +214,7 @@ class Http:
                         yield reading
                 except errors:
                     # not as it is closed by us: then it begins anew
-                    resume.last_id, resume.heard, resume.cut = last, heard, now_ns()
+                    resume.last_id, resume.heard = last, heard
                     raise
             finally:
                 await pieces.close()

@@ -8,7 +8,6 @@ import socketserver
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from counterparts import WebServer, certificate, free_port
 from fakes import eventually
 
 from rxstream import Backoff, Chunk, Device
-from rxstream.authoring import Reading, now_ns
+from rxstream.authoring import now_ns
 from rxstream.devices import Http
-from rxstream.devices.http.source import _Resume
 from rxstream.devices.messages import Json
 from rxstream.errors import (
     DeviceBusyError,
@@ -125,14 +123,6 @@ def test_events_of_the_cut_say_between_which_times_they_happened() -> None:
     assert (np.abs(times - np.array(happened)) <= widths).all()
     assert (times < back).all()
     assert math.isnan(chunks[-1].uncertainty)
-
-
-def test_a_cut_that_was_seen_late_is_as_uncertain_as_it_is_long() -> None:
-    reading = Reading(np.zeros(1, "i4"), arrival=100)
-    # it happened from 20 to 100, and has its time after the cut was seen
-    assert _Resume("7", heard=20, cut=50).marked(reading).bounds == (20, 100)
-    assert _Resume("7", heard=20, cut=90).marked(reading).bounds == (-60, 100)
-    assert _Resume("7", 20, 50).marked(replace(reading, device_time=5)).bounds is None
 
 
 def test_events_of_the_cut_keep_the_distances_of_their_stamps() -> None:
