@@ -140,7 +140,7 @@ def test_rows_that_have_waited_keep_their_times(port: int) -> None:
         body = json.dumps([{"x": x, "t": t} for x, t in rows]).encode()
         assert post(url, body) == (200, {"samples": len(rows)})
 
-    # joins and windows have been told meanwhile that nothing came until 5 s ago
+    # heartbeats have meanwhile said that nothing came until 5 s ago
     with device.reader() as reader, device:
         begin = time.time()
         send((0, begin))
