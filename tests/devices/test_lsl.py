@@ -37,15 +37,21 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def outlet(network: None) -> Iterator[Outlet]:
-    with Outlet() as outlet:
-        yield outlet
+def outlets(network: None) -> Iterator[dict[str, Outlet]]:
+    with Outlet() as numbers, Outlet(0.0, "marks", "marks-1") as texts:
+        yield {"numbers": numbers, "texts": texts}
 
 
-@pytest.fixture(scope="module")
-def marks(network: None) -> Iterator[Outlet]:
-    with Outlet(0.0, "marks", "marks-1") as outlet:
-        yield outlet
+@pytest.fixture
+def outlet(outlets: dict[str, Outlet]) -> Outlet:
+    outlets["numbers"].be_found()
+    return outlets["numbers"]
+
+
+@pytest.fixture
+def marks(outlets: dict[str, Outlet]) -> Outlet:
+    outlets["texts"].be_found()
+    return outlets["texts"]
 
 
 def test_a_stream_keeps_the_rules(outlet: Outlet) -> None:
