@@ -93,7 +93,7 @@ def test_a_delay_that_changes_is_told_and_moves_no_times() -> None:
 def test_a_loss_that_was_none_is_taken_back() -> None:
     rng = np.random.default_rng(11)
     seconds = np.arange(600) / 30 + rng.exponential(2e-3, 600)
-    seconds[400:404] += 0.0333  # late by just one frame, for a while
+    seconds[400:408] += 0.0333  # late by just one frame, for a while
     chunks, found = stamped(StreamInfo("cam", 30.0, (), np.dtype(int), quantum=1), seconds)
     gaps = [(gap.reason, gap.lost) for chunk in chunks for gap in chunk.gaps]
     assert gaps == [("dropped", 1), ("overlap", 0)]

@@ -229,7 +229,7 @@ class EventDetector:
                 return False
         if not warm:
             return False
-        if run is None:
+        if run is None or not (run.lasting or run.lowest >= self._least_outage()):
             return False
         # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
         # are surer than a loss of any size. What is left is a longer delay.

@@ -228,7 +228,7 @@ def test_a_loss_that_was_none_is_taken_back():
     rng = np.random.default_rng(11)
     model = ClockModel(ClockSettings(rate=30.0, quantum=1))
     arrivals = np.arange(600) / 30 + rng.exponential(2e-3, 600)
-    arrivals[400:404] += 0.0333  # four in a row, each by a frame: then all is as before
+    arrivals[400:408] += 0.0333  # eight in a row, each by a frame: then all is as before
     events = []
     for arrival in arrivals:
         events += model.push(1, round(arrival * S)).events
