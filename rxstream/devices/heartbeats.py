@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from rxstream.data.clock import now_ns
+from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.devices.messages import Json
 
 __all__ = ["BEAT", "Heartbeats"]
 
@@ -25,6 +26,12 @@ class Heartbeats:
     def __init__(self, info: StreamInfo, delay: int) -> None:
         self._nothing, self._delay = np.empty((0, *info.shape), info.dtype), delay
         self._last = now_ns()
+
+    @classmethod
+    def of_messages(cls, info: StreamInfo, form: object, max_delay: Duration) -> "Heartbeats":
+        """Return what makes those of messages: only what has a stamp is older than it comes."""
+        stamped = isinstance(form, Json) and bool(form.time)
+        return cls(info, to_span(max_delay, "max_delay") if stamped else 0)
 
     def reading(self) -> Reading:
         """Return a heartbeat of now."""

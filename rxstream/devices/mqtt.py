@@ -13,7 +13,9 @@ from rxstream.authoring import (
     ParameterError,
     source,
 )
+from rxstream.data.clock import Duration, to_span
 from rxstream.devices.access import check_secret, read_secret, tls_context, unreachable
+from rxstream.devices.heartbeats import Heartbeats
 from rxstream.devices.messages import Json, MessageDecoder, MessageFormat, checked_form
 from rxstream.optional import import_optional
 from rxstream.printable import shown
@@ -75,6 +77,7 @@ def _checked(options: Any) -> Mapping[str, Any]:
     if options.port is not None and not 0 < options.port < 1 << 16:
         msg = f"Mqtt: port must be from 1 to 65535, not {options.port}"
         raise ParameterError(msg)
+    to_span(options.max_delay, "Mqtt: max_delay")
     return {"topics": _topics(options), "host": options.host}
 
 
@@ -94,7 +97,8 @@ def Mqtt(  # noqa: N802 - it becomes a class
     ca: str = "",
     cert: str = "",
     key: str = "",
-) -> Iterator[None]:
+    max_delay: Duration = 1.0,
+) -> Iterator[Any]:
     """Messages that are published to an MQTT broker: a sample each, with its topic.
 
     Samples have the fields ``topic``, and those of the messages, or ``value`` if they have none. A
@@ -122,6 +126,9 @@ def Mqtt(  # noqa: N802 - it becomes a class
     tls, ca, cert, key
         Whether to speak TLS; paths of trusted certificates (empty: the system's), and of the
         client's own.
+    max_delay
+        Longest time from a sample with a stamp to its arrival [s], as where a sender publishes
+        several at a time. Joins and windows wait so long where nothing comes.
 
     Examples
     --------
@@ -130,7 +137,9 @@ def Mqtt(  # noqa: N802 - it becomes a class
     """
     mqtt = import_optional("paho.mqtt.client", extra="mqtt")
     options = Mqtt(topics, host, port, message)
-    decoder = MessageDecoder(message, options.info)
+    info = options.info
+    decoder = MessageDecoder(message, info)
+    heartbeats = Heartbeats.of_messages(info, message, max_delay)
 
     def take(_: Any, __: Any, received: Any) -> None:
         if received.retain and not retained:
@@ -154,7 +163,7 @@ def Mqtt(  # noqa: N802 - it becomes a class
         while (code := client.loop(_BEAT)) == mqtt.MQTT_ERR_SUCCESS:
             if time.monotonic() - beat >= _BEAT:
                 beat = time.monotonic()
-                yield
+                yield heartbeats.reading()
         msg = f"{server}: {mqtt.error_string(code)}"
         raise ConnectionError(msg)
     finally:

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rxstream.authoring import ParameterError, source
+from rxstream.data.clock import Duration, to_span
 from rxstream.devices.access import bearer, check_secret, refused, tls_context, unreachable
+from rxstream.devices.heartbeats import BEAT, Heartbeats
 from rxstream.devices.messages import MessageDecoder, MessageFormat, Text, checked_form
 from rxstream.optional import import_optional
 from rxstream.printable import shown
@@ -27,6 +29,7 @@ def _checked(options: Any) -> Mapping[str, Any]:
     if options.max_bytes < 1:
         msg = f"WebSocket: max_bytes must be >= 1, not {options.max_bytes}"
         raise ParameterError(msg)
+    to_span(options.max_delay, "WebSocket: max_delay")
     return {"url": url}
 
 
@@ -45,6 +48,7 @@ def WebSocket(  # noqa: N802 - it becomes a class
     cert: str = "",
     key: str = "",
     max_bytes: int = 1 << 20,
+    max_delay: Duration = 1.0,
 ) -> Iterator[Any]:
     """Messages of a server of web sockets: a sample each, or several in a JSON list.
 
@@ -70,6 +74,9 @@ def WebSocket(  # noqa: N802 - it becomes a class
         Paths of trusted certificates (empty: the system's), and of the client's own.
     max_bytes
         Longest message.
+    max_delay
+        Longest time from a sample with a stamp to its arrival [s], as where a server sends several
+        at a time. Joins and windows wait so long where nothing comes.
 
     Examples
     --------
@@ -94,16 +101,19 @@ def WebSocket(  # noqa: N802 - it becomes a class
         raise refused("websocket", url, error.response.status_code) from error
     except (OSError, errors.WebSocketException) as error:
         raise unreachable("websocket", url, error) from error
-    decoder = MessageDecoder(message, WebSocket(url, message).info)
+    info = WebSocket(url, message).info
+    decoder = MessageDecoder(message, info)
+    beat = Heartbeats.of_messages(info, message, max_delay)
     with server:
         if begin:
             server.send(begin)
         yield
         while True:
             try:
-                yield decoder.reading(server.recv(timeout=0.1))
+                reading = decoder.reading(server.recv(timeout=BEAT))
+                yield from beat.overdue() if reading is None else [reading]
             except TimeoutError:
-                yield
+                yield beat.reading()
             except errors.ConnectionClosed as error:
                 if error.rcvd is not None and error.rcvd.code == _OVER:
                     return

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from counterparts import Broker, certificate, free_port
 from fakes import eventually
+from stamped_batches import assert_distances, stamped_batches
 
 from rxstream import Backoff, Chunk, Device
 from rxstream.devices import Mqtt
@@ -83,6 +84,17 @@ def test_objects_and_texts_have_a_topic() -> None:
             ]  # fmt: skip
 
 
+def test_what_is_published_by_the_batch_keeps_its_times() -> None:
+    with Broker() as broker:
+        device = Device(numbers(broker, Json([("x", "i4")], time="t")))
+        with device.reader() as reader, device:
+            for batch in stamped_batches():
+                broker.send([("lab/a", batch)])
+            chunk = reader.read(24, timeout=20)
+    assert chunk.data["x"].tolist() == list(range(24))
+    assert_distances(chunk)
+
+
 @pytest.mark.parametrize("retained", [False, True])
 def test_what_the_broker_kept_is_old(retained: bool) -> None:
     with Broker() as broker:
@@ -123,7 +135,8 @@ def test_it_needs_user_password_and_certificate(
     [
         ({"topics": ""}, "topics"), ({"topics": "a/#/b"}, "topics"), ({"topics": "a+/b"}, "topics"),
         ({"topics": ()}, "topics"), ({"topics": ("a", 5)}, "topics"), ({"qos": 3}, "qos"),
-        ({"port": 0}, "port"), ({"message": 5}, "message"), ({"password": "s3cret"}, "env:NAME"),
+        ({"port": 0}, "port"), ({"max_delay": 0}, "max_delay"),
+        ({"message": 5}, "message"), ({"password": "s3cret"}, "env:NAME"),
         ({"password": "env:A"}, "user"), ({"ca": "a.pem"}, "tls=True"),
         ({"message": Json([("topic", "f8")])}, "topic"),
     ],

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from counterparts import MessageServer, certificate, free_port
 from fakes import eventually
+from stamped_batches import assert_distances, stamped_batches
 
 from rxstream import Backoff, Device
 from rxstream.devices import WebSocket
@@ -74,6 +75,17 @@ def test_the_clock_of_the_server_spaces_the_samples() -> None:
     assert np.diff(chunk.time) == pytest.approx(10_000_000, abs=1000)
 
 
+def test_what_is_sent_by_the_batch_keeps_its_times() -> None:
+    with MessageServer() as server:
+        device = Device(WebSocket(server.url, POINTS))
+        with device.reader() as reader, device:
+            for batch in stamped_batches():
+                server.send(batch)
+            chunk = reader.read(24, timeout=20)
+    assert chunk.data["x"].tolist() == list(range(24))
+    assert_distances(chunk)
+
+
 def test_a_server_that_is_over_ends_the_stream() -> None:
     done = threading.Event()
     with MessageServer() as server:
@@ -111,7 +123,7 @@ def test_it_subscribes_with_a_token_over_tls(
     [
         ({"url": "http://a"}, "ws://"), ({"url": "ws://me:pw@a/"}, "token="),
         ({"message": "json"}, "message"), ({"token": "s3cret"}, "env:NAME"),
-        ({"max_bytes": 0}, "max_bytes"), ({"begin": 5}, "begin"),
+        ({"max_bytes": 0}, "max_bytes"), ({"max_delay": 0}, "max_delay"), ({"begin": 5}, "begin"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:

@@ -21,7 +21,7 @@ from rxstream.devices.http.parts import boundary_of
 from rxstream.devices.http.pieces import Pieces
 from rxstream.devices.http.receivers import FrameReceiver, MessageReceiver, Receiver, joined
 from rxstream.devices.keepalive import KEEPALIVE
-from rxstream.devices.messages import Json, MessageDecoder, MessageFormat, Text
+from rxstream.devices.messages import MessageDecoder, MessageFormat, Text
 from rxstream.errors import DeviceNotFoundError, ParameterError
 from rxstream.optional import import_optional
 from rxstream.printable import shown
@@ -221,10 +221,10 @@ class Http:
 
     def _beat(self, receiver: Receiver, first: list[Reading]) -> Heartbeats:
         """Return what makes heartbeats: what has stamps may be older than it comes."""
-        stamped = isinstance(self.message, Json) and bool(self.message.time)
-        stamped = stamped or any(reading.device_time is not None for reading in first)
-        delay = to_span(self.max_delay, "max_delay") if stamped else 0
-        return Heartbeats(receiver.info or self.info, delay)
+        info = receiver.info or self.info
+        if any(reading.device_time is not None for reading in first):
+            return Heartbeats(info, to_span(self.max_delay, "max_delay"))
+        return Heartbeats.of_messages(info, self.message, self.max_delay)
 
     async def _first(
         self, pieces: Pieces, receiver: Receiver, errors: tuple[type[Exception], ...]
