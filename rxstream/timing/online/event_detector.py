@@ -229,12 +229,13 @@ class EventDetector:
                 return False
         if not warm:
             return False
-        if run is None or not (run.lasting or run.lowest >= self._least_outage()):
+        if run is None:
             return False
         # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
         # are surer than a loss of any size. What is left is a longer delay.
         if self._device.numbered:
-            self._rise(run, x)
+            if run.lasting:
+                self._rise(run, x)
         elif not self._pace.losses and not self._is_step(run):
             # As long as nothing is known of the pace, the run may be a loss yet.
             if self._pace.test.verdict != "unknown":
@@ -242,6 +243,7 @@ class EventDetector:
                 if run.lowest > floor.line.scale:
                     self._pace.contradict()
         elif run.lowest >= self._least_outage():
+            self._pace.outage()
             self.restart(run.chunk, run.lowest)
             return True
         elif self._pace.leaves_line(run.points[0][0], run.lowest):
@@ -249,6 +251,8 @@ class EventDetector:
             self._pace.contradict()
         elif self._is_drift(run):
             self._drift(run, x)
+        elif not run.lasting:
+            return False
         elif quantum is not None and run.quanta and rule != "latency":
             self._lose(run, run.quanta * quantum)
         elif rule == "gap" or (rule == "auto" and quantum is None):

@@ -16,9 +16,10 @@
     * 2 min after the second time, and so on
 
 What speaks against a line, besides arrivals that wander: the delay rises twice within 100 s, or
-once where the arrivals are restless; or late chunks that cannot be a loss. Where a line has been
-proven, it is another one most likely: times are by arrival for 128 chunks, then of a line of the
-rate that these show ("rate"), or there is none ("unsteady").
+once where the arrivals are restless; late chunks that cannot be a loss; or three outages with less
+than 60 s of a line between them. Where a line has been proven, it is another one most likely: times
+are by arrival for 128 chunks, then of a line of the rate that these show ("rate"), or there is none
+("unsteady").
 """
 
 from collections.abc import Callable
@@ -53,6 +54,8 @@ _FIRM, _BENT_FIRM = 0.2, 0.1
 _MOVES, _MOVES_IN = 2, 100.0
 # It may fall so often: delays that are thin at the floor come nearer to it now and then.
 _FALLS = 3
+# Outages without a line for `_WAIT` between them: there is none.
+_OUTAGES = 3
 # Ratio of the scales that takes a line back, and the time it must have been given up [s]; this is
 # doubled each time.
 _CALM, _WAIT = 0.4, 60.0
@@ -90,7 +93,8 @@ class Pace:
     """
 
     __slots__ = (
-        "_anew", "_contradicted", "_falls", "_likely", "_moves", "_proven_at", "_until", "_wait",
+        "_anew", "_contradicted", "_falls", "_likely", "_moves", "_outages", "_proven_at", "_until",
+        "_wait",
         "by_arrival", "given_up", "losses", "test", "trusted",
     )  # fmt: skip
 
@@ -104,6 +108,7 @@ class Pace:
         self._proven_at = -inf
         self._moves: list[float] = []
         self._falls: list[float] = []
+        self._outages = 0
         self._wait, self._until = _WAIT, 0.0
         # Until the stated rate is found wrong, or no clock at all.
         self.trusted = True
@@ -161,6 +166,13 @@ class Pace:
         if len(self._moves) >= _MOVES or self.restless:
             self.contradict()
 
+    def outage(self) -> None:
+        """Note that all chunks are late by so much that the device must have begun anew.
+
+        What is later at each chunk looks so again and again.
+        """
+        self._outages += 1
+
     def fall(self) -> None:
         """Note that the delay has fallen below all before: by a faster clock it does often."""
         now = self.test.passed
@@ -190,7 +202,7 @@ class Pace:
         bool
             Whether to `decide`.
         """
-        return self.test.add(x, late) or self._contradicted
+        return self.test.add(x, late) or self._contradicted or self._outages >= _OUTAGES
 
     def leaves_line(self, since: float, lost: float) -> bool:
         """Whether a clock has ceased to keep to its line, though it may have lost something [s]."""
@@ -207,6 +219,11 @@ class Pace:
     def decide(self) -> PaceChange | None:
         """Look at what is known now; return what has to be done and reported."""
         test = self.test
+        if self._outages >= _OUTAGES:
+            self._outages = 0
+            return self._give_up()
+        if test.passed > _WAIT:
+            self._outages = 0
         slope, known = abs(test.slope), test.verdict != "unknown"
         if self._contradicted:
             self._contradicted = False

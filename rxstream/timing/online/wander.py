@@ -54,6 +54,8 @@ _WALK, _NOISE = 1.3, 1.6
 # The same of newest units from which a loss has been taken out: those of clocks with losses have
 # more, those of a loop less. (trial: with 0.9 losses of sound and of bimodal delays are missed)
 _WALKS_ON = 0.5
+# A slope of the newest units that no loss explains, against that of the line. (trial)
+_LEAVES = 0.05
 # Points that have such a ratio.
 _MIN_POINTS = 10
 # Slope that no clock has unannounced; shown by this many distances of single units. (trial)
@@ -216,12 +218,12 @@ class WanderTest:
         return slope < self._likely or slope * _span(points) < _SHOWN * self._noise
 
     def walks(self, since: float, lost: float) -> bool:
-        """Whether the newest units walk, with a loss before a device time and without it [s]."""
+        """Whether the newest units leave the line, with a loss before a device time or not [s]."""
         near = list(self._near)
         moved = list(map(after_loss(since + self._x, lost), near))
         return len(near) >= _MIN_POINTS and all(
-            _von_neumann(self._without_losses(points, alone=True)) < _WALKS_ON
-            for points in (near, moved)
+            _von_neumann(points) < _WALKS_ON or abs(_slope(points) - self.slope) > _LEAVES
+            for points in (self._without_losses(part, alone=True) for part in (near, moved))
         )
 
     @property
