@@ -84,8 +84,10 @@ class ClockEvent:
             return f"its samples come at a steady rate again, from {place} on"
         if abs(self.rate / self.stated - 1) < _ANOTHER_RATE:
             rates = "its samples come at no steady rate"
-        remedy = "say rate=None if it is polled or paced by a program"
-        return f"{rates}; from {place} on times are those of arrival; {remedy}"
+        return (
+            f"{rates}; from {place} on times are those of arrival, and only a counter shows losses; "
+            "say rate=None if it is polled or paced by a program"
+        )
 
 
 class Stamp(NamedTuple):
