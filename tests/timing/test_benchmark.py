@@ -133,3 +133,12 @@ def test_the_factors_of_the_uncertainty_can_be_tried():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("| exponential | ") == 2
+
+
+def test_the_losses_of_simulated_devices_can_be_counted():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "timing" / "drops.py"), "--seeds", "1"],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "| 10 Hz | 20 s | " in done.stdout
