@@ -100,6 +100,7 @@ class Stamper:
         self._now = 0  # host time when it was handed over [ns]
         self._slept, self._slept_before = slept, slept()
         self._lost_asleep: int | None = None  # samples lost in the sleep before the next ones
+        self._heard_again: int | None = None  # time of the first heartbeat since `restart` [ns]
         self._expected = 0  # see `Progress.expected`, before this reading
         self._placers: dict[type[Placer], Placer] = {}
         # chosen for readings without stamps; the first one with them changes it
@@ -120,7 +121,7 @@ class Stamper:
     def restart(self, reason: GapReason, lost: int | None = None) -> None:
         """Expect a hole for this reason before the next reading, of ``lost`` samples if known."""
         self._progress.pending = reason
-        self._lost_asleep = lost
+        self._lost_asleep, self._heard_again = lost, None
         self._loss.restart()
         self._counter.restart()
         for placer in self._placers.values():
@@ -303,12 +304,17 @@ class Stamper:
         # bounds may be ahead of arrival, by the noise of a clock
         end = arrival if reading.bounds is None else min(reading.bounds[0], arrival)
         end -= self._path_delay
+        if progress.pending is None or self._heard_again is None:
+            self._heard_again = arrival - self._path_delay
         start = end if progress.end is None else progress.end  # alive, before its first sample
         if end < start or end == progress.end:
             return None
         gap_positions: tuple[GapAt, ...] = ()
         # after a disconnect the time until now is lost, not silent
         if progress.pending is not None and progress.end is not None:
+            # a heartbeat of an earlier time does not end the hole: nobody listened then
+            if end < self._heard_again:
+                return None
             gap_positions = (GapAt(0, Gap(start, end, None, progress.pending)),)
             start = end
         progress.pending, progress.end = None, end

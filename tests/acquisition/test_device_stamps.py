@@ -176,6 +176,29 @@ def test_a_heartbeat_after_a_disconnect_tells_the_gap() -> None:
     assert [(c.start - t, c.gap is None) for c in got[1:]] == [(50 * MS, False), (50 * MS, True)]
 
 
+def test_a_heartbeat_of_before_the_return_does_not_end_the_gap() -> None:
+    """A source whose samples come late, as by the batch, knows nothing of the outage."""
+    source, t, none = Manual(EVENTS), 10**18, np.empty(0, np.int64)
+
+    def beat(now: int, delay: int = 100 * MS) -> None:
+        source.emit(Reading(none, arrival=now, bounds=(now - delay, now)))
+
+    with Device(source, reconnect=0.001) as device:
+        got = collect(device.with_heartbeats())
+        feed(source, 0, 1, t, device_time=np.array([t], np.int64))
+        source.opening.clear()
+        source.fail(DeviceLostError("unplugged"))
+        assert source.opening.wait(10)
+        assert eventually(lambda: device.state == "open")
+        for k in (80, 150, 170, 190, 210):
+            beat(t + k * MS)
+        feed(source, 1, 1, t + 300 * MS, device_time=np.array([t + 250 * MS], np.int64))
+    assert got[1].gap == Gap(t + 1, t + 90 * MS, None, "disconnect")
+    assert [(c.start - t, len(c), c.gap is None) for c in got[1:]] == [
+        (90 * MS, 0, False), (90 * MS, 0, True), (110 * MS, 1, True),
+    ]  # fmt: skip
+
+
 def test_what_is_known_only_after_opening() -> None:
     true_info = StreamInfo("ramp", rate=500.0, dtype=np.dtype(np.int64))
 
