@@ -1,16 +1,48 @@
-"""Access to servers: where a password is, and what TLS needs."""
+"""Access to servers: where one is, where a password is, and what TLS needs."""
 
 import os
+import re
 import ssl
 from pathlib import Path
 
 from rxstream.errors import DeviceBusyError, DeviceError, DeviceNotFoundError, ParameterError
-from rxstream.printable import error_line
+from rxstream.printable import error_line, shown
 
-__all__ = ["bearer", "check_secret", "read_secret", "refused", "tls_context", "unreachable"]
+__all__ = [
+    "bearer", "check_host", "check_secret", "read_secret", "refused", "tls_context", "unreachable",
+]  # fmt: skip
 
 # Answers of a server of the web that refuses access.
 _FORBIDDEN = (401, 403, 407)
+# What belongs to a URL, or to another option: "mqtt://house", "house/path", "house:1883".
+_URL = re.compile(
+    r"(?P<scheme>\w[\w+.-]*://)?(?P<host>[^:/]+|\[.*\])(:(?P<port>\d+))?(?P<path>/.*)?"
+)
+
+
+def check_host(host: object, name: str) -> None:
+    """Raise ParameterError if it is no name or address of a computer.
+
+    Examples
+    --------
+    >>> check_host("192.168.0.7", "Modbus: address")
+    >>> check_host("fe80::1", "Modbus: address")
+    >>> check_host("192.168.0.7:502", "Modbus: address")
+    Traceback (most recent call last):
+    rxstream.errors.ParameterError: Modbus: address must be a name or an IP address alone, not \
+'192.168.0.7:502'; give '192.168.0.7' and port=502
+    """
+    if not isinstance(host, str) or not host:
+        msg = f"{name} must be a name or an IP address, not {shown(host)}"
+        raise ParameterError(msg)
+    found = _URL.fullmatch(host)
+    if found and any(found.group("scheme", "port", "path")):
+        port = f" and port={found['port']}" if found["port"] else ""
+        msg = (
+            f"{name} must be a name or an IP address alone, not {shown(host)}; give "
+            f"{found['host'].strip('[]')!r}{port}"
+        )
+        raise ParameterError(msg)
 
 
 def check_secret(where: str, name: str) -> None:

@@ -12,7 +12,7 @@ from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.generators import open_generator
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.access import unreachable
+from rxstream.devices.access import check_host, unreachable
 from rxstream.devices.plc import (
     ANSWER_TIMEOUT,
     Block,
@@ -23,7 +23,6 @@ from rxstream.devices.plc import (
     RefusedError,
     ask,
     cells_of,
-    check_host,
     check_port,
     checked_items,
     data_type,
@@ -162,7 +161,11 @@ class Modbus:
     stop_bits: int = 1
 
     def __post_init__(self) -> None:
-        check_host(self.address, "Modbus: address")
+        if self.baud is None:
+            if isinstance(self.address, str) and self.address.startswith("/"):
+                msg = f"Modbus: the serial line {shown(self.address)} needs its speed, baud=19200"
+                raise ParameterError(msg)
+            check_host(self.address, "Modbus: address")
         object.__setattr__(self, "items", checked_items(self.items, _parse, "Modbus"))
         to_span(self.every, "Modbus: every")
         check_choice(self.word_order, _Order, "Modbus: word_order")

@@ -14,7 +14,13 @@ from rxstream.authoring import (
     source,
 )
 from rxstream.data.clock import Duration, to_span
-from rxstream.devices.access import check_secret, read_secret, tls_context, unreachable
+from rxstream.devices.access import (
+    check_host,
+    check_secret,
+    read_secret,
+    tls_context,
+    unreachable,
+)
 from rxstream.devices.heartbeats import Heartbeats
 from rxstream.devices.messages import Json, MessageDecoder, MessageFormat, checked_form
 from rxstream.optional import import_optional
@@ -67,6 +73,7 @@ def _is_filter(topic: object) -> bool:
 
 
 def _checked(options: Any) -> Mapping[str, Any]:
+    check_host(options.host, "Mqtt: host")
     check_secret(options.password, "Mqtt: password")
     if options.password and not options.user:
         msg = "Mqtt: a password needs a user"

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from rxstream.acquisition.source import Fail
 from rxstream.data.stream_info import Reading
-from rxstream.errors import DeviceNotFoundError, OverrunError, ParameterError
-from rxstream.printable import shown
+from rxstream.errors import DeviceNotFoundError, OverrunError, ParameterError, RxStreamError
+from rxstream.printable import error_line, shown
 from rxstream.validation import is_whole
 
 __all__ = [
     "ANSWER_TIMEOUT", "Block", "DataType", "Items", "Layout", "Parse", "Place", "RefusedError",
-    "ask", "cells_of", "check_host", "check_port", "checked_items", "data_type",
+    "ask", "cells_of", "check_port", "checked_items", "data_type",
 ]  # fmt: skip
 
 ANSWER_TIMEOUT = 1.5
@@ -181,13 +181,6 @@ def _parsed(address: str, parse: Parse, name: str) -> Place:
         raise ParameterError(msg) from None
 
 
-def check_host(host: object, name: str) -> None:
-    """Raise ParameterError if it is no name or address of a computer."""
-    if not isinstance(host, str) or not host:
-        msg = f"{name} must be a name or an IP address, not {shown(host)}"
-        raise ParameterError(msg)
-
-
 def check_port(port: object, name: str) -> None:
     """Raise ParameterError if it is no port of TCP."""
     if not is_whole(port, 1) or port > _MAX_PORT:
@@ -310,12 +303,20 @@ def ask(
     Raises
     ------
     DeviceNotFoundError
-        If the first is refused.
+        If the first is refused, or not answered.
     """
     try:
         read()
     except RefusedError as error:
         msg = f"{name}: {error}; see the addresses and types of items"
+        raise DeviceNotFoundError(msg) from error
+    except RxStreamError:
+        raise
+    except Exception as error:
+        msg = (
+            f"{name}: it does not answer ({error_line(error)}); see its address, and that no "
+            "other program is connected to it"
+        )
         raise DeviceNotFoundError(msg) from error
     yield None
     lost, reason = 0, ""

@@ -11,7 +11,7 @@ from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.generators import open_generator
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.access import unreachable
+from rxstream.devices.access import check_host, unreachable
 from rxstream.devices.plc import (
     ANSWER_TIMEOUT,
     Block,
@@ -22,7 +22,6 @@ from rxstream.devices.plc import (
     RefusedError,
     ask,
     cells_of,
-    check_host,
     check_port,
     checked_items,
     data_type,

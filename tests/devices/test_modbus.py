@@ -1,8 +1,10 @@
 """The server of pymodbus, by TCP and by a serial line, read, killed and started again."""
 
 import re
+import socket
 import struct
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,10 @@ def test_what_is_in_the_way_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         absent = Modbus("127.0.0.1", {"x": "holding:900:REAL"}, port=slave.port)
         with pytest.raises(DeviceNotFoundError, match=r"refuses holding:900:REAL: it has no such"):
             Device(absent).open()
+    with socket.create_server(("127.0.0.1", 0)) as full:
+        threading.Thread(target=lambda: full.accept()[0].close()).start()
+        with pytest.raises(DeviceNotFoundError, match=r"does not answer \(.*no other program"):
+            Device(Modbus("127.0.0.1", "coil:0", port=full.getsockname()[1])).open()
     monkeypatch.setitem(sys.modules, "pymodbus.client", None)
     with pytest.raises(MissingExtraError, match=r"rxstream\[modbus\]"):
         Device(Modbus("127.0.0.1", "coil:0")).open()
@@ -178,7 +184,9 @@ def test_what_is_in_the_way_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"items": "holding:65535:REAL"}, "beyond 65535"), ({"every": -1}, "every"),
         ({"unit": 256}, "unit"), ({"word_order": "middle"}, "word_order"), ({"port": 0}, "port"),
         ({"max_gap": -1}, "max_gap"), ({"baud": 0}, "baud"), ({"parity": "even"}, "parity"),
-        ({"stop_bits": 3}, "stop_bits"),
+        ({"stop_bits": 3}, "stop_bits"), ({"address": "10.0.0.5:502"}, "'10.0.0.5' and port=502"),
+        ({"address": "tcp://plc"}, "alone, not 'tcp://plc'; give 'plc'"),
+        ({"address": "/dev/ttyUSB0"}, "needs its speed, baud="),
     ],
 )  # fmt: skip
 def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:

@@ -138,7 +138,8 @@ def test_it_needs_user_password_and_certificate(
         ({"port": 0}, "port"), ({"max_delay": 0}, "max_delay"),
         ({"message": 5}, "message"), ({"password": "s3cret"}, "env:NAME"),
         ({"password": "env:A"}, "user"), ({"ca": "a.pem"}, "tls=True"),
-        ({"message": Json([("topic", "f8")])}, "topic"),
+        ({"message": Json([("topic", "f8")])}, "topic"), ({"host": ""}, "host"),
+        ({"host": "mqtt://broker:1883"}, "give 'broker' and port=1883"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:

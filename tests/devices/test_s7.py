@@ -138,7 +138,7 @@ def test_what_is_in_the_way_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"items": "DB1:0:STRING"}, "'STRING' is no type"),
         ({"items": (("x", "MW0"), ("x", "MW2"))}, "'x' is there twice"),
         ({"every": 0}, "every"), ({"rack": 8}, "rack"), ({"slot": -1}, "slot"),
-        ({"port": 0}, "port"), ({"port": "102"}, "port"),
+        ({"port": 0}, "port"), ({"port": "102"}, "port"), ({"host": "plc:102"}, "and port=102"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:
