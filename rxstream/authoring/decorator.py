@@ -64,6 +64,8 @@ class SourceDecorator(Protocol):
 
 
 def source(
+    function: None = None,
+    /,
     *,
     dtype: FromOptions[DTypeLike] = float,
     shape: FromOptions[tuple[int, ...]] = (),
@@ -150,6 +152,10 @@ def source(
     Traceback (most recent call last):
     rxstream.errors.ParameterError: Lines: path must be str, not 5
     """
+    if function is not None:
+        name_of_it = getattr(function, "__name__", shown(function))
+        msg = f"{name_of_it}: write @source(), with parentheses, above its def"
+        raise ParameterError(msg)
     check_flag(live, "live")
     stream = {
         "name": name, "rate": rate, "shape": shape, "dtype": dtype, "unit": unit,

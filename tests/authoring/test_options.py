@@ -154,3 +154,8 @@ def test_what_cannot_be_a_source_is_said_at_the_decorator(
 ) -> None:
     with pytest.raises(ParameterError, match=text):
         source(**more)(function)
+
+
+def test_the_decorator_without_parentheses_is_explained() -> None:
+    with pytest.raises(ParameterError, match=r"^plain: write @source\(\), with parentheses"):
+        source(plain)  # type: ignore[arg-type]  # that is the point
