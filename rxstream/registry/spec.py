@@ -5,7 +5,7 @@ import re
 import sys
 import typing
 from collections.abc import Mapping
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,7 +98,23 @@ def _check_option(name: str, key: str, known: Mapping[str, Any], values: Mapping
         raise ParameterError(msg)
 
 
+def _check_complete(name: str, cls: Any, values: Mapping[str, Any]) -> None:
+    """Raise ParameterError if an option is not given that has no default."""
+    if not is_dataclass(cls):
+        return
+    missing = [
+        item.name for item in fields(cls)
+        if item.init and item.default is MISSING and item.default_factory is MISSING
+        and item.name not in values
+    ]  # fmt: skip
+    if missing:
+        needs = ",".join(f"{option}=…" for option in missing)
+        msg = f"{name} needs {needs}; rxstream devices {name} explains its options"
+        raise ParameterError(msg)
+
+
 def _construct(name: str, cls: Any, values: Mapping[str, Any]) -> Source:
+    _check_complete(name, cls, values)
     try:
         source: Source = cls(**values)
         fits = isinstance(source, Source) and isinstance(source.info, StreamInfo)

@@ -63,6 +63,8 @@ def test_options_are_read_by_their_types(spec: str, option: str, value: object) 
         ("simulated:signal=sinus", ["'sinus'", "sine"]),
         ("audio:dtype=float", ["dtype", "int16", "'float'"]),
         ("simulated:shape=(2", ["shape", "'(2'"]),
+        ("serial", ["serial needs port=…", "rxstream devices serial"]),
+        ("modbus:unit=1", ["modbus needs address=…,items=…"]),
         ("can:bitrate=x,interface=pcan", ["bitrate", "a whole number or none", "'x'"]),
     ],
 )
