@@ -13,7 +13,13 @@ from rxstream.acquisition.device import Device
 from rxstream.acquisition.driver import wrap_given
 from rxstream.acquisition.source import Source, is_live
 from rxstream.data.chunk import Chunk
-from rxstream.errors import DeviceBusyError, DeviceError, DeviceNotFoundError, ParameterError
+from rxstream.errors import (
+    ChunkError,
+    DeviceBusyError,
+    DeviceError,
+    DeviceNotFoundError,
+    ParameterError,
+)
 from rxstream.printable import error_line, shown
 from rxstream.testing.source_evidence import check_evidence, check_layout
 from rxstream.testing.source_options import broken, check_info, check_options
@@ -159,10 +165,11 @@ class _Check:
                 "give the driver a timeout, and raise DeviceNotFoundError",
             )  # fmt: skip
         if call.error is not None:
-            raise broken(
-                "opening", f"open raised {error_line(call.error)}",
-                "the hardware of what `make` returns must be there, and closed before",
-            ) from call.error  # fmt: skip
+            remedy = "correct the source"
+            if isinstance(call.error, DeviceError):
+                remedy = "the hardware of what `make` returns must be there, and closed before"
+            what = f"open raised {error_line(call.error)}"
+            raise broken("opening", what, remedy) from call.error
         self._watches.append(watch)
         return watch
 
@@ -205,13 +212,13 @@ class _Check:
         came = self._fed(lambda: watch.samples >= count or watch.losses, _DATA, watch.changed)
         lost = [failure for failure in watch.losses if not _is_end(failure)]
         if lost:
-            what = f"it failed by {_line(lost[0])} after {watch.samples} samples"
-            raise broken("data", what, "fail only when the device is gone")
+            what = f"after {watch.samples} samples it failed by {_line(lost[0])}"
+            is_wrong = isinstance(lost[0], ChunkError | ParameterError)
+            remedy = "correct the source" if is_wrong else "fail only when the device is gone"
+            raise broken("data", what, remedy)
         if not came or not watch.samples:
             what = f"{watch.samples} samples came within {_DATA:g} s"
-            remedy = (
-                "call emit with each reading, or give feed= what makes the device say something"
-            )
+            remedy = "emit, or yield, what comes; or give feed= what makes the device say something"
             raise broken("data", what, remedy)
 
     def silence(self) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import can
@@ -37,6 +38,7 @@ from mutants import (
 )
 from ptys import pty_line
 
+from rxstream.authoring import source
 from rxstream.devices import Can, Keyboard, Simulated
 from rxstream.errors import ParameterError
 from rxstream.testing import check_source
@@ -117,6 +119,31 @@ def test_a_silent_device_needs_to_be_fed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("rxstream.testing.source_rules._DATA", 0.1)
     with pytest.raises(AssertionError, match=r"^data: 0 samples came .* give feed="):
         check_source(lambda: NoHeartbeat("silent"))
+
+
+@source(dtype="u1")
+def Wide(first: int = 300) -> Iterator[Any]:
+    """A number that does not fit."""
+    yield
+    yield first
+
+
+@source()
+def Hasty() -> Iterator[Any]:
+    """Its first yield is a value."""
+    yield 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (Wide, r"^data: after 0 samples it failed by ChunkError.*; correct the source$"),
+        (Hasty, r"^opening: open raised ParameterError.*; correct the source$"),
+    ],
+)
+def test_what_the_author_got_wrong_is_not_blamed_on_the_hardware(make: Any, text: str) -> None:
+    with pytest.raises(AssertionError, match=text):
+        check_source(make)
 
 
 def test_simulated_devices() -> None:
