@@ -26,6 +26,7 @@ survived.
 """
 
 from functools import partial
+from typing import Literal
 
 from rxstream.printable import guarded, printable
 
@@ -132,7 +133,18 @@ class DeviceClosedError(DeviceError):
 
 
 class OverrunError(DeviceError):
-    """Samples were lost; the device goes on."""
+    """Samples were lost; the device goes on.
+
+    Attributes
+    ----------
+    reason
+        Reason of the gap that follows: ``"overrun"``, or ``"dropped"`` where the device has not
+        given them, however soon it was read.
+    """
+
+    def __init__(self, *args: object, reason: Literal["overrun", "dropped"] = "overrun") -> None:
+        super().__init__(*args)
+        self.reason = reason
 
 
 class StampError(DeviceError):

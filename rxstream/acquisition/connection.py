@@ -266,7 +266,7 @@ class Connection:
         handlers may be slow.
         """
         if isinstance(given, OverrunError | StampError):
-            if isinstance(given, OverrunError):
+            if isinstance(given, OverrunError) and given.reason == "overrun":
                 self.ingest.overrun()
             self._report(given)
             return

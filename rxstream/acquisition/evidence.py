@@ -163,7 +163,10 @@ class EvidenceCheck:
         counter, lost, bounds = reading.counter, reading.lost, reading.bounds
         limit = self._limit
         # most often a counter alone, or bounds
-        if lost is None and (counter is None or (type(counter) is int and 0 <= counter < limit)):
+        if (
+            lost is None and reading.reason == "dropped"
+            and (counter is None or (type(counter) is int and 0 <= counter < limit))
+        ):  # fmt: skip
             if bounds is None:
                 return reading
             if type(bounds) is tuple and len(bounds) == 2:
@@ -183,7 +186,7 @@ class EvidenceCheck:
                 "or None if it is not known"
             )
             raise ParameterError(msg)
-        if lost is not None and reading.reason not in _REASONS:
+        if reading.reason not in _REASONS:
             msg = (
                 f"{self._name}: Reading.reason is {shown(reading.reason)}; it must be one of "
                 f"{', '.join(_REASONS)}"

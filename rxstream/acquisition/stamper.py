@@ -154,6 +154,9 @@ class Stamper:
             If a piece of evidence is of the wrong kind.
         """
         n, progress, arrival = len(data), self._progress, reading.arrival
+        if reading.lost is None and reading.reason != "dropped":
+            # nobody knows how many, but that some were
+            progress.pending = progress.pending or self._check.check(reading).reason
         if arrival is None:
             arrival = now
         elif type(arrival) is not int or arrival.bit_length() > 64:

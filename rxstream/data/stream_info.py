@@ -202,7 +202,8 @@ class Reading:
     lost
         Samples the device knows it lost right before these, >= 0; None if it does not know.
     reason
-        Reason of the gap when ``lost`` is set.
+        Reason of the gap when ``lost`` is set. Another one than ``"dropped"`` without ``lost``:
+        that some were lost, and nobody knows how many; the gap before these has ``lost=None``.
     arrival
         Host time [ns] of arrival, where the source knows it better than "now".
 

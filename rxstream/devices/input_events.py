@@ -139,8 +139,8 @@ class InputDevice:
         Returns
         -------
         events
-            Those that have come. Where the kernel has dropped some, one says so (`is_dropped`),
-            and the keys that went down or up meanwhile follow, as found now.
+            Those that have come. Where the kernel has dropped some before them, the first says so
+            (`is_dropped`), and the keys that went down or up meanwhile follow, as found now.
         quiet
             Nothing before this is still to come [ns].
 
@@ -150,22 +150,33 @@ class InputDevice:
             If the device is gone.
         """
         quiet = now_ns() - _ON_ITS_WAY
-        if not self._ready.poll(timeout * 1000):
-            return [], quiet
+        data = b""
+        if len(self._rest) < _EVENT.size:
+            if not self._ready.poll(timeout * 1000):
+                return [], quiet
+            data = self._received()
+        data = self._rest + data
+        events = self._events(data[: len(data) // _EVENT.size * _EVENT.size])
+        # what was dropped comes first, so that what is missing lies before all that is returned
+        count = next((k for k, event in enumerate(events) if k and is_dropped(event)), len(events))
+        self._rest = data[count * _EVENT.size :]
+        if count < len(events):
+            quiet = min(quiet, events[count].stamp)
+        return self._kept(events[:count]), quiet
+
+    def _received(self) -> bytes:
+        """Return what has come, b"" for nothing."""
         try:
             data = os.read(self._fd, _MANY * _EVENT.size)
         except BlockingIOError:
-            return [], quiet
+            return b""
         except OSError as error:
             if error.errno != errno.ENODEV:
                 raise
             data = b""
         if not data:
             raise DeviceLostError(self._gone())
-        data = self._rest + data
-        whole = len(data) // _EVENT.size * _EVENT.size
-        self._rest = data[whole:]
-        return self._kept(self._events(data[:whole])), quiet
+        return data
 
     def _events(self, data: bytes) -> list[Event]:
         return [

@@ -9,6 +9,7 @@ import numpy as np
 from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.polling import poll
 from rxstream.acquisition.source import Close, Emit, Fail
+from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.input_events import (
     ABS,
@@ -57,8 +58,8 @@ class Mouse:
     ``wheel_down``, ``wheel_left``, ``wheel_right``, each notch once, as pressed.
 
     What belongs to one movement of the hand comes at one time: first the place, then the buttons.
-    Times are the kernel's stamps. That the kernel drops what is not read in time is a fault; the
-    buttons that changed meanwhile follow, a mouse goes on from where it was.
+    Times are the kernel's stamps. What the kernel drops, as it is not read in time, is a gap
+    without a number; the buttons that changed meanwhile follow, a mouse goes on from where it was.
 
     Attributes
     ----------
@@ -97,13 +98,16 @@ class Mouse:
 
         def read() -> Reading:
             events, quiet = line.read(_BEAT)
+            lost: GapReason = "dropped"
             if any(map(is_dropped, events)):
                 fail(OverrunError(f"mouse: {line.explain_dropped()}"))
+                lost = "overrun"  # of how many is not known
             found = list(place.follow(events))
             data = np.array([row for row, _ in found], MOUSE_DTYPE)
             if not found:
-                return Reading(data, bounds=(quiet, quiet))
-            return Reading(data, device_time=np.array([stamp for _, stamp in found], np.int64))
+                return Reading(data, bounds=(quiet, quiet), reason=lost)
+            stamps = np.array([stamp for _, stamp in found], np.int64)
+            return Reading(data, device_time=stamps, reason=lost)
 
         info = replace(self.info, extra={"device": line.name})
         return poll(read, emit, fail, name="mouse", release=line.close), info

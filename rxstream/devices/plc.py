@@ -327,7 +327,8 @@ def ask(
             lost += 1
             if str(error) != reason:
                 reason = str(error)
-                fail(OverrunError(f"{name}: {reason}; samples are lost until it answers"))
+                msg = f"{name}: {reason}; samples are lost until it answers"
+                fail(OverrunError(msg, reason="dropped"))
             yield None
         else:
             yield Reading(sample, lost=lost or None)

@@ -112,6 +112,7 @@ def test_what_is_refused_is_lost_and_counted() -> None:
             chunk = reader.read(10, timeout=20)
             faults = list(device.faults)
     assert chunk.lost
+    assert "dropped" in [gap.reason for gap in chunk.gaps]
     # a question that was refused counted nothing
     assert np.array_equal(chunk.data, first.data[-1] + 1 + np.arange(10))
     assert isinstance(faults[0], OverrunError)

@@ -89,6 +89,8 @@ def test_buttons_that_changed_while_events_were_dropped(mouse: FakeInput) -> Non
         assert eventually(lambda: len(samples(device)) == 3)
         assert samples(device)[1:] == [(0, 0, "left", False), (1, 0, "", False)]
         assert [type(fault) for fault in device.faults] == [OverrunError]
+        (at,) = device.last(600).gap_positions
+        assert (at.position, at.gap.lost, at.gap.reason) == (1, None, "overrun")
 
 
 def test_a_mouse_that_comes_back_under_another_path(folder: Path, mouse: FakeInput) -> None:

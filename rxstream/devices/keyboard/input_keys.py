@@ -6,6 +6,7 @@ import numpy as np
 
 from rxstream.acquisition.device_info import DeviceInfo
 from rxstream.acquisition.source import Fail
+from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading
 from rxstream.devices.input_events import (
     KEY,
@@ -61,10 +62,13 @@ class InputKeys:
         """
         events, quiet = self._device.read(timeout)
         found = list(self._strokes(events))
+        # of how many keys is not known
+        lost: GapReason = "overrun" if any(map(is_dropped, events)) else "dropped"
         if not found:
-            return Reading(np.empty(0, KEY_DTYPE), bounds=(quiet, quiet))
+            return Reading(np.empty(0, KEY_DTYPE), bounds=(quiet, quiet), reason=lost)
         data = np.array([(name, down) for name, down, _ in found], KEY_DTYPE)
-        return Reading(data, device_time=np.array([stamp for *_, stamp in found], np.int64))
+        stamps = np.array([stamp for *_, stamp in found], np.int64)
+        return Reading(data, device_time=stamps, reason=lost)
 
     def _strokes(self, events: list[Event]) -> Iterator[tuple[str, bool, int]]:
         """Yield the name of each key that went down or up, which of both, and when [ns]."""

@@ -149,6 +149,29 @@ def test_what_the_kernel_drops_is_reported_and_what_changed_follows(keys: FakeIn
         (fault,) = device.faults
         assert isinstance(fault, OverrunError)
         assert "dropped events of Keys 3000" in str(fault)
+        (at,) = device.last(600).gap_positions
+        assert (at.position, at.gap.lost, at.gap.reason) == (2, None, "overrun")
+
+
+def test_what_the_kernel_drops_between_two_keys_is_a_gap_between_them(keys: FakeInput) -> None:
+    with Device(Keyboard(device="any")) as device:
+        keys.send((KEY, A, 1), (SYN, 0, 0), (SYN, 3, 0), (SYN, 0, 0), (KEY, B, 1))
+        assert eventually(lambda: len(strokes(device)) == 2)
+        assert strokes(device) == [("a", True), ("b", True)]
+        (at,) = device.last(600).gap_positions
+        assert (at.position, at.gap.lost, at.gap.reason) == (1, None, "overrun")
+
+
+def test_what_the_kernel_drops_is_a_gap_though_no_key_has_changed(keys: FakeInput) -> None:
+    with Device(Keyboard(device="any")) as device:
+        stroke(keys, A)
+        assert eventually(lambda: len(strokes(device)) == 2)
+        keys.send((SYN, 3, 0))
+        assert eventually(lambda: bool(device.last(600).gap_positions))
+        stroke(keys, B)
+        assert eventually(lambda: len(strokes(device)) == 4)
+        (at,) = device.last(600).gap_positions
+        assert (at.position, at.gap.lost, at.gap.reason) == (2, None, "overrun")
 
 
 # -- life -----------------------------------------------------------------------------------------
