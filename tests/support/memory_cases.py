@@ -48,7 +48,7 @@ class ByHand:
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
 
-    def open(self, emit: Callable[[Any], None], _fail: Any) -> Callable[[], None]:
+    def open(self, emit: Callable[[Any], object], fail: Any) -> Callable[[], None]:
         """Keep the function to call."""
         self.emit = emit
         return lambda: None

@@ -205,7 +205,7 @@ class Simulated:
         return cls(**preset | options)
 
     @classmethod
-    def camera(cls, *, width: int = 320, height: int = 240, **options: Any) -> Self:
+    def camera(cls, *, size: tuple[int, int] = (320, 240), **options: Any) -> Self:
         """Return a camera, 30 frames a second, that sees moving stripes.
 
         Each frame ``(height, width, 3)`` uint8 in the order blue, green, red shows its number;
@@ -213,11 +213,16 @@ class Simulated:
 
         Parameters
         ----------
-        width, height
-            Size of the frames [pixels].
+        size
+            Width and height of the frames [pixels], as of `Camera`.
         options
             Options of `Simulated` that replace those of the preset.
         """
+        try:
+            width, height = checked_shape(size, "size", 1)
+        except ValueError as error:
+            msg = f"size must be width and height in pixels, e.g. (320, 240), not {shown(size)}"
+            raise ParameterError(msg) from error
         preset: dict[str, Any] = {
             "name": "camera", "rate": 30.0, "shape": (height, width, 3), "dtype": np.uint8,
             "signal": "video", "channels": ("B", "G", "R"), "ppm": -22.0, "wander": 1.0,

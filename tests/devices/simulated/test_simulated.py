@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -295,8 +296,14 @@ def test_microphone():
     assert np.abs(second[-4800:]).max() < 0.1
 
 
+@pytest.mark.parametrize("size", [320, (320,), (320, 240, 3), (0, 240), (320.0, 240), None])
+def test_a_camera_has_a_width_and_a_height(size: Any) -> None:
+    with pytest.raises(ParameterError, match="size must be width and height in pixels"):
+        Simulated.camera(size=size)
+
+
 def test_camera():
-    sim = Simulated.camera(width=160, height=120)
+    sim = Simulated.camera(size=(160, 120))
     assert sim.info.channels == ("B", "G", "R")
     readings = list(sim.readings(2))
     assert [frame_number(r.data[0]) for r in readings] == list(range(len(readings)))
