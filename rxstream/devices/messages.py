@@ -21,6 +21,9 @@ __all__ = ["Json", "MessageDecoder", "MessageFormat", "Text", "checked_form", "t
 
 _log = get_logger(__name__)
 
+# Most characters of a text; more, numpy has no type for.
+_LONGEST = (1 << 29) - 1
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -43,8 +46,11 @@ class Text:
     longest: int = 200
 
     def __post_init__(self) -> None:
-        if not is_whole(self.longest, 1):
-            msg = f"Text: longest must be a number of characters >= 1, not {shown(self.longest)}"
+        if not is_whole(self.longest, 1) or self.longest > _LONGEST:
+            msg = (
+                f"Text: longest must be a number of characters from 1 to {_LONGEST}, not "
+                f"{shown(self.longest)}"
+            )
             raise ParameterError(msg)
 
     @property

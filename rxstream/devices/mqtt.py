@@ -17,6 +17,7 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.devices.access import (
     check_host,
     check_secret,
+    check_tls,
     read_secret,
     tls_context,
     unreachable,
@@ -78,9 +79,7 @@ def _checked(options: Any) -> Mapping[str, Any]:
     if options.password and not options.user:
         msg = "Mqtt: a password needs a user"
         raise ParameterError(msg)
-    if not options.tls and (options.ca or options.cert):
-        msg = "Mqtt: ca and cert are for TLS: add tls=True"
-        raise ParameterError(msg)
+    check_tls(options, "Mqtt", used=options.tls, remedy="add tls=True")
     if options.port is not None and not 0 < options.port < 1 << 16:
         msg = f"Mqtt: port must be from 1 to 65535, not {options.port}"
         raise ParameterError(msg)

@@ -81,12 +81,15 @@ def _channels(options: Any) -> tuple[str, ...]:
         msg = "Scpi: terminator must be what ends a line, e.g. '\\n', not ''"
         raise ParameterError(msg)
     to_span(options.timeout, "Scpi: timeout")
-    return tuple(options.channels)
+    if not isinstance(options.channels, tuple):
+        msg = f"Scpi: channels must be a tuple of names, not {shown(options.channels)}"
+        raise ParameterError(msg)
+    return options.channels
 
 
 def _shape(options: Any) -> tuple[int, ...]:
     """Return the shape of a sample as far as it is known before the first answer."""
-    known = len(options.channels) or len(_queries(options))
+    known = len(_channels(options)) or len(_queries(options))
     return (known,) if known > 1 else ()
 
 

@@ -5,11 +5,18 @@ from typing import Any
 
 from rxstream.authoring import ParameterError, source
 from rxstream.data.clock import Duration, to_span
-from rxstream.devices.access import bearer, check_secret, refused, tls_context, unreachable
+from rxstream.devices.access import (
+    bearer,
+    check_secret,
+    check_tls,
+    check_url,
+    refused,
+    tls_context,
+    unreachable,
+)
 from rxstream.devices.heartbeats import BEAT, Heartbeats
 from rxstream.devices.messages import MessageDecoder, MessageFormat, Text, checked_form
 from rxstream.optional import import_optional
-from rxstream.printable import shown
 
 __all__ = ["WebSocket"]
 
@@ -19,12 +26,10 @@ _OVER = 1000
 
 def _checked(options: Any) -> Mapping[str, Any]:
     url = options.url
-    if not url.startswith(("ws://", "wss://")):
-        msg = f"WebSocket: url must begin with ws:// or wss://, not {shown(url)}"
-        raise ParameterError(msg)
-    if "@" in url.partition("://")[2].partition("/")[0]:
-        msg = "WebSocket: give the password by token=, not in the url, where it would be seen"
-        raise ParameterError(msg)
+    check_url(url, ("ws", "wss"), "WebSocket")
+    check_tls(
+        options, "WebSocket", used=url.startswith("wss://"), remedy="begin the url with wss://"
+    )
     check_secret(options.token, "WebSocket: token")
     if options.max_bytes < 1:
         msg = f"WebSocket: max_bytes must be >= 1, not {options.max_bytes}"

@@ -377,6 +377,9 @@ def test_what_is_in_the_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         Device(MediaSound(f"http://user:secret@127.0.0.1:{free_port()}/a.mp3")).open()
     # traceback.format_exception shows lines of this file, too
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__cause__}"
+    for url in ("http://a..b/a.mp3", "http://[::1/a.mp3"):
+        with pytest.raises(DeviceNotFoundError, match="mediasound: http"):
+            Device(MediaSound(url)).open()
     with HttpFile(tmp_path / "letter.wav") as server, pytest.raises(FormatError, match="answers"):
         Device(MediaSound(server.url)).open()
     monkeypatch.setitem(sys.modules, "av", None)

@@ -81,7 +81,8 @@ def test_values_and_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("make", "word"),
-    [(lambda: Text(0), "longest"), (lambda: Json("nonsense"), "dtype"),
+    [(lambda: Text(0), "longest"), (lambda: Text(1 << 29), "longest"),
+     (lambda: Json("nonsense"), "dtype"),
      (lambda: Json("O"), "dtype"), (lambda: Json("f8", time="t"), "time"),
      (lambda: Json([("x", "f8")], tick=0), "tick")],
 )  # fmt: skip

@@ -182,6 +182,7 @@ def test_a_simulated_instrument(tmp_path: Path) -> None:
         ({"timeout": -1}, "timeout must be > 0"),
         ({"baud": 0}, "baud must be > 0"),
         ({"terminator": ""}, "terminator must be"),
+        ({"channels": 5}, "channels must be a tuple"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], words: str) -> None:

@@ -44,13 +44,17 @@ def check_file(name: str, path: str, remedy: str = "give a file in it") -> None:
     DeviceNotFoundError
         If there is none, or this user may not read it.
     FormatError
-        If it is a folder; ``remedy`` says what to do.
+        If it is a folder, for which ``remedy`` says what to do, or a pipe or the like.
     """
     if not os.path.exists(path):
         msg = f"{name}: there is no file {path!r} (the folder is {os.getcwd()!r})"
         raise DeviceNotFoundError(msg)
     if os.path.isdir(path):
         msg = f"{name}: {path!r} is a folder; {remedy}"
+        raise FormatError(msg)
+    if not os.path.isfile(path):
+        # nobody could interrupt the driver, which waits for what may never come
+        msg = f"{name}: {path!r} is no file; what is sent live is for a URL, e.g. tcp://host:port"
         raise FormatError(msg)
     if not os.access(path, os.R_OK):
         msg = f"{name}: this user may not read {path!r}; change its permissions"
@@ -71,16 +75,16 @@ def no_stream(name: str, url: str, timeout: float, what: str) -> DeviceError | F
     what
         What it did not send, e.g. ``"video that OpenCV can read"``.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
-        port = None
+        parts, port = urlsplit(""), None
     if parts.hostname and port and parts.scheme not in ("udp", "rtp", "srt"):
         try:
             wait = min(timeout, _CONNECT_TIMEOUT)
             socket.create_connection((parts.hostname, port), wait).close()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             msg = f"{name}: {shown(url)} does not answer ({error}); check its address and power"
             return DeviceNotFoundError(msg)
         return FormatError(

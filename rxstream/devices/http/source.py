@@ -13,7 +13,15 @@ from rxstream.authoring.async_generators import open_async
 from rxstream.authoring.generators import open_generator
 from rxstream.data.clock import Duration, now_ns, to_span
 from rxstream.data.stream_info import Reading, StreamInfo
-from rxstream.devices.access import bearer, check_secret, refused, tls_context, unreachable
+from rxstream.devices.access import (
+    bearer,
+    check_secret,
+    check_tls,
+    check_url,
+    refused,
+    tls_context,
+    unreachable,
+)
 from rxstream.devices.heartbeats import BEAT, Heartbeats
 from rxstream.devices.http.events import EventReader, LineReader
 from rxstream.devices.http.frames import FrameDecoder, Jpeg
@@ -121,12 +129,13 @@ class Http:
     _resume: _Resume = field(default_factory=_Resume, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.url, str) or not self.url.startswith(("http://", "https://")):
-            msg = f"Http: url must begin with http:// or https://, not {shown(self.url)}"
-            raise ParameterError(msg)
-        if "@" in self.url.partition("://")[2].partition("/")[0]:
-            msg = "Http: give the password by token=, not in the url, where it would be seen"
-            raise ParameterError(msg)
+        for name in ("url", "event", "token", "ca", "cert", "key"):
+            if not isinstance(getattr(self, name), str):
+                msg = f"Http: {name} must be a text, not {shown(getattr(self, name))}"
+                raise ParameterError(msg)
+        check_url(self.url, ("http", "https"), "Http")
+        is_tls = self.url.startswith("https://")
+        check_tls(self, "Http", used=is_tls, remedy="begin the url with https://")
         if isinstance(self.message, Jpeg):
             if self.body != "auto" or self.event:
                 msg = "Http: body and event are for lines and events; leave them out for Jpeg()"
@@ -143,10 +152,6 @@ class Http:
                 msg = "Http: what is asked every so often is one message; leave out body and event"
                 raise ParameterError(msg)
         check_choice(self.body, _Body, "Http: body")
-        for name in ("event", "token", "ca", "cert", "key"):
-            if not isinstance(getattr(self, name), str):
-                msg = f"Http: {name} must be a text, not {shown(getattr(self, name))}"
-                raise ParameterError(msg)
         check_secret(self.token, "Http: token")
         to_span(self.max_delay, "Http: max_delay")
         if not is_whole(self.max_bytes, 1):

@@ -65,7 +65,8 @@ class Raw:
         if given.hasobject or not given.itemsize:
             msg = f"Raw: dtype must be of numbers or text of some bytes, not {given}"
             raise ParameterError(msg)
-        if time and (time not in (given.names or ()) or given[time].kind not in "iuf"):
+        stamps = ("", *(name for name in given.names or () if given[name].kind in "iuf"))
+        if not isinstance(time, str) or time not in stamps:
             msg = f"Raw: time must name a field that is a number, not {shown(time)}"
             raise ParameterError(msg)
         if not is_positive(tick):

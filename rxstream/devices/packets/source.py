@@ -33,7 +33,7 @@ _LEAST_BUFFER, _MOST_BUFFER = 2048, 1 << 30
 
 def _checked(options: Any) -> Mapping[str, Any]:
     name = options.interface
-    if "\0" in name or len(name.encode()) > 15:
+    if not name.isprintable() or len(name.encode()) > 15:
         msg = f"Packets: interface must be a name of up to 15 bytes, e.g. 'eth0', not {name!r}"
         raise ParameterError(msg)
     if options.bpf:

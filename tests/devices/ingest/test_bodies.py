@@ -300,6 +300,7 @@ def test_stamps_of_raw_samples_are_exact() -> None:
         ({"dtype": "f4", "shape": 3}, "shape"), ({"dtype": "f4", "tick": 0}, "tick"),
         ({"dtype": "f4", "rate": 0}, "rate"), ({"dtype": "f4", "time": "t"}, "time must name"),
         ({"dtype": [("t", "U3")], "time": "t"}, "time must name"),
+        ({"dtype": "f4", "time": 0}, "time must name"),
     ],
 )  # fmt: skip
 def test_wrong_formats_are_named(options: dict[str, Any], word: str) -> None:

@@ -242,6 +242,7 @@ def test_who_may_not_listen_is_told_what_to_do() -> None:
     [
         ({"interface": "a" * 16}, "interface"), ({"bpf": "udp"}, "tcpdump -ddd"),
         ({"buffer_bytes": 5}, "buffer_bytes"), ({"interface": 5}, "interface"),
+        ({"interface": "\ud800"}, "interface"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:
