@@ -50,7 +50,12 @@ def check_device(wanted: object, where: str) -> None:
     Traceback (most recent call last):
     rxstream.errors.ParameterError: Audio: device is a function without a place in a module, ...
     """
-    if wanted is None or isinstance(wanted, str | re.Pattern) or is_whole(wanted):
+    if wanted is None or isinstance(wanted, str) or is_whole(wanted):
+        return
+    if isinstance(wanted, re.Pattern):
+        if isinstance(wanted.pattern, bytes):
+            msg = f"{where} is a pattern of bytes, {shown(wanted)}; names are text"
+            raise ParameterError(msg)
         return
     if not callable(wanted) or not isinstance(wanted, Hashable):
         msg = (

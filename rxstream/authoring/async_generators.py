@@ -158,6 +158,11 @@ class _Run:
             first = await anext(values)
         except StopAsyncIteration:
             self._error = never_open(self._name)
+        except asyncio.CancelledError as error:
+            if self._stopping:
+                raise
+            # the driver has cancelled itself, as it may with a timeout of its own
+            self._error = explain(self._name, error, opening=True, requires=self._requires)
         except Exception as error:  # noqa: BLE001 - it is raised where the device is opened
             self._error = explain(self._name, error, opening=True, requires=self._requires)
         else:
@@ -184,8 +189,9 @@ class _Run:
                     raise
                 self._gate.pass_on(reading)
             self._gate.fail(EndOfStream())
-        except (Exception, asyncio.CancelledError) as error:
-            if self._stopping:
+        except BaseException as error:
+            # SystemExit, too: else nothing would come any more, and nobody say why
+            if self._stopping or isinstance(error, GeneratorExit):
                 raise
             self._gate.fail(explain(self._name, error, opening=False, requires=self._requires))
 

@@ -92,6 +92,9 @@ class Playback:
                 f"{shown(data)}; values one by one are for Iterable"
             )
             raise ParameterError(msg)
+        if np.ma.is_masked(data):
+            msg = "Playback: samples of data are masked; give data.filled(...), or leave them out"
+            raise ParameterError(msg)
         if times is None and self.rate is None:
             msg = "Playback: give times=, or rate= where samples come at one"
             raise ParameterError(msg)

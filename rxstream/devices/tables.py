@@ -54,6 +54,10 @@ def columns_of(
             raise ParameterError(msg)
     if not hasattr(table, "columns"):
         return _column(table, str(table.name)), times, channels
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        msg = f"Playback: the table has several columns {twice[0]!r}; rename them first"
+        raise ParameterError(msg)
     columns = [_column(table.iloc[:, k], name) for k, name in enumerate(names)]
     kinds = {column.dtype for column in columns}
     if len(kinds) == 1 and columns[0].dtype.kind in "iuf":
@@ -67,11 +71,14 @@ def columns_of(
 
 def _column(column: Any, name: str) -> NDArray[Any]:
     """Return a column of numbers, times or texts."""
-    values = column.to_numpy()
+    # times with a zone have their UTC there
+    zoned = getattr(column.dtype, "tz", None) is not None
+    values = column.values if zoned else column.to_numpy()
     if values.dtype.kind in "iufbM":
         return np.asarray(values)
+    flags = column.dtype.name == "boolean"  # with others that are missing, which bool cannot be
     for row, value in enumerate(values):
-        if not isinstance(value, str):
+        if not isinstance(value, bool if flags else str):
             msg = (
                 f"Playback: row {row} of column {name!r} is {shown(value)}, no number and no text; "
                 "convert it, or drop the column"
@@ -103,9 +110,19 @@ def times_of(times: Any, n: int) -> NDArray[np.int64]:
         if np.isnat(given).any():
             msg = f"Playback: the time of sample {int(np.isnat(given).argmax())} is NaT"
             raise ParameterError(msg)
-        given = given.astype("M8[ns]")
+        in_ns = given.astype("M8[ns]")
+        wrapped = in_ns.astype(given.dtype) != given
+        given = in_ns
+    else:
+        wrapped = given.astype(np.int64) != given
+    if wrapped.any():
+        msg = (
+            f"Playback: the time of sample {int(wrapped.argmax())} is none that int64 nanoseconds "
+            "since 1970 can be"
+        )
+        raise ParameterError(msg)
     found: NDArray[np.int64] = given.astype(np.int64)
-    back = np.flatnonzero(np.diff(found) < 0)
+    back = np.flatnonzero(found[1:] < found[:-1])
     if len(back):
         msg = (
             f"Playback: the time of sample {back[0] + 1} lies before that of sample {back[0]}; "

@@ -27,6 +27,9 @@ _ROW = re.compile(r"\s*(\S+):\s+[0-9a-f]+\s+(-?\d+)\.?\s+(-?\d+)\.?\s+(-?\d+)\.?
 # What the kernel prints where the driver does not know [dBm].
 _UNKNOWN = -256
 
+# What a driver prints that has units of its own, no dBm, begins here.
+_NO_DBM = 0
+
 
 def _checked(options: Any) -> Mapping[str, Any]:
     for name in ("interface", "table"):
@@ -40,7 +43,7 @@ def _checked(options: Any) -> Mapping[str, Any]:
 def _rows(table: str) -> dict[str, tuple[float, float, float]]:
     """Return level, noise and quality of each interface."""
     rows = {}
-    for line in Path(table).read_text(encoding="utf-8").splitlines():
+    for line in Path(table).read_text(encoding="utf-8", errors="replace").splitlines():
         found = _ROW.match(line)
         if found is not None:
             quality, level, noise = map(int, found.groups()[1:])
@@ -49,7 +52,7 @@ def _rows(table: str) -> dict[str, tuple[float, float, float]]:
 
 
 def _known(level: int) -> float:
-    return math.nan if level == _UNKNOWN else float(level)
+    return math.nan if level == _UNKNOWN or level >= _NO_DBM else float(level)
 
 
 def _here() -> list[DeviceInfo]:

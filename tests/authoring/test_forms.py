@@ -135,6 +135,29 @@ def test_what_a_driver_raises_as_it_is_opened(
     assert raised in (caught.value, caught.value.__cause__)
 
 
+def test_an_async_driver_that_cancels_itself_as_it_is_opened_is_not_open() -> None:
+    @source()
+    async def Cancelled() -> Any:
+        raise asyncio.CancelledError
+        yield
+
+    with pytest.raises(DeviceNotFoundError, match="cancelled: CancelledError"):
+        Device(Cancelled()).open()
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt()])
+def test_an_async_driver_that_ends_the_program_is_lost_at_once(raised: BaseException) -> None:
+    @source()
+    async def Leaving() -> Any:
+        yield
+        raise raised
+
+    with Opened(Leaving()) as opened:
+        lost = opened.error()
+    assert isinstance(lost, DeviceLostError)
+    assert lost.__cause__ is raised
+
+
 def test_the_missing_driver_names_what_installs_it() -> None:
     @source(requires="pyserial-of-somebody")
     def Scale() -> Any:

@@ -248,6 +248,18 @@ def test_an_index_with_a_zone_is_moved_to_utc() -> None:
     assert chunk.time[0] == int(np.datetime64("2026-06-01T10:00", "ns").astype(np.int64))
 
 
+def test_a_column_of_times_with_a_zone_is_moved_to_utc() -> None:
+    seen = pd.to_datetime(["2026-01-01T01:00+01:00", "2026-01-01T02:00+01:00"])
+    source = Playback(pd.DataFrame({"seen": seen, "x": [1, 2]}), rate=1.0)
+    hours = np.datetime_as_string(source.data["seen"], "h").tolist()
+    assert hours == ["2026-01-01T00", "2026-01-01T01"]
+
+
+def test_times_may_be_centuries_apart() -> None:
+    times = [-(1 << 63) + 1, 0, (1 << 63) - 1]
+    assert Playback(np.zeros(3), times).times.tolist() == times
+
+
 def test_live_and_played_back_give_the_same() -> None:
     live = all_of(Simulated(rate=1000.0, signal="noise", duration=1.0, seed=3))
     again = all_of(Playback(live.data, live.time, speed=math.inf))
@@ -285,6 +297,11 @@ def test_sources_are_plain_values() -> None:
 
 FRAME = pd.DataFrame({"x": [1.0, 2.0], "odd": [1, None]}).astype({"odd": object})
 
+TWICE = pd.DataFrame({"x": [1, 2], "y": [1.0, 2.0]}).set_axis(["x", "x"], axis=1)
+FLAGS = pd.DataFrame({"on": pd.array([True, None], "boolean")})
+YEARS = np.array(["2026", "9999"], "M8[Y]")
+MASKED = np.ma.masked_equal(RAMP, 3.0)
+
 REFUSED: list[tuple[Any, str]] = [
     (lambda: Iterable(5), "values must be an iterable, or a function that returns one, not 5"),
     (lambda: Iterable(RAMP), "give it to Playback"),
@@ -301,6 +318,11 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: Playback(RAMP, RAMP), "not float64"),
     (lambda: Playback(np.zeros(2), [2, 1]), "sort them first"),
     (lambda: Playback(np.zeros(2), np.array(["2026", "NaT"], "M8[s]")), "sample 1 is NaT"),
+    (lambda: Playback(np.zeros(2), YEARS), "the time of sample 1 is none that int64 nanoseconds"),
+    (lambda: Playback(np.zeros(2), np.array([0, 2**63], "u8")), "the time of sample 1 is none"),
+    (lambda: Playback(MASKED, rate=5.0), "samples of data are masked"),
+    (lambda: Playback(TWICE, rate=5.0), "several columns 'x'; rename them"),
+    (lambda: Playback(FLAGS, rate=5.0), "row 1 of column 'on' is <NA>, no number"),
     (lambda: Playback(RAMP, rate=5.0, speed=0), "speed must be > 0, or math.inf"),
     (lambda: Playback(RAMP, rate=-5.0), "rate must be > 0"),
     (lambda: Playback(FRAME), "the index of the table has no times"),

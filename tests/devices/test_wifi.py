@@ -71,6 +71,15 @@ def test_what_the_table_says_with_bounds(radio: Radio) -> None:
         assert reader.read(1, timeout=20).data.tolist() == [(-56.0, -95.0, 54.0)]
 
 
+def test_units_of_a_drivers_own_are_no_dbm_and_a_name_may_be_any_bytes(radio: Radio) -> None:
+    rows = HEAD + " odd\xff: 0000   3.  60.  0.  0\n wlan0: 0000   54  200   161  0\n"
+    radio.path.write_bytes(rows.encode("latin-1"))
+    with Device(Wifi("wlan0", 0.01, str(radio.path))) as device, device.reader() as reader:
+        (row,) = reader.read(1, timeout=20).data.tolist()
+    assert np.isnan(row[:2]).all()
+    assert row[2] == 54.0
+
+
 def test_an_interface_that_goes_and_comes_back(radio: Radio) -> None:
     device = Device(Wifi("", 0.01, str(radio.path)), reconnect=Backoff(first=0.02, most=0.1))
     lost = threading.Event()

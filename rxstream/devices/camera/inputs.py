@@ -73,6 +73,7 @@ class VideoInput:
         self.rate, self._given = rate or self._claimed, rate
         self.timed = True
         self._read, self._position = 0, 0.0
+        self._begin = 0  # frames by which the times of the file begin after 0
 
     @property
     def invented(self) -> bool:
@@ -103,6 +104,9 @@ class VideoInput:
         self._position = position = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC))
         if self.recorded and self._given is not None:
             position = self._read * 1000.0 / self._given
+        if not self._read and self.recorded:
+            # OpenCV has it from 4.11 on; elsewhere an unknown property is 0
+            self._begin = max(0, int(self._capture.get(getattr(self._cv2, "CAP_PROP_PTS", -1))))
         self._read += 1
         if self._code is not None and data.ndim == 3:
             data = self._cv2.cvtColor(data, self._code)
@@ -110,16 +114,18 @@ class VideoInput:
 
     def missing(self) -> str:
         """Return a sentence on the frames that are missing at the end, or ''."""
-        if not self._count or not self._claimed or self._read >= self._count:
+        # a container may count from 0 on, though it was cut out of a longer one
+        count = self._count - self._begin
+        if not self._count or not self._claimed or self._read >= count:
             return ""
         # Some containers only estimate the count, and sound may go on after the frames: frames are
         # missing only if both their number and their duration are short.
-        duration = self._count / self._claimed
+        duration = count / self._claimed
         seen = self._position / 1000.0 + 1.0 / self._claimed
         if duration - seen < max(0.5, 0.02 * duration):
             return ""
         return (
-            f"ends after {self._read} of {self._count} frames, at {seen:.3g} of {duration:.3g} s;"
+            f"ends after {self._read} of {count} frames, at {seen:.3g} of {duration:.3g} s;"
             " it was cut off or is damaged"
         )
 

@@ -134,6 +134,9 @@ class Camera:
         check_choice(self.color, Color, "color")
         check_choice(self.pace, Pace, "pace")
         self._check_settings()
+        if not (self.backend is None or isinstance(self.backend, str)):
+            msg = f"backend must be a name of OpenCV, e.g. 'v4l2', or None, not {self.backend!r}"
+            raise ParameterError(msg)
         to_span(self.timeout, "timeout")
         if self.start is not None:
             to_ns(self.start)

@@ -257,7 +257,8 @@ def open_sound(
             msg = f"mediasound: {shown(where)} has no sound; for its frames there is Camera"
             raise FormatError(msg)
         if track >= len(tracks):
-            msg = f"mediasound: {shown(where)} has {len(tracks)} tracks of sound, not track={track}"
+            there = "1 track" if len(tracks) == 1 else f"{len(tracks)} tracks"
+            msg = f"mediasound: {shown(where)} has {there} of sound, not track={track}"
             raise ParameterError(msg)
         return SoundInput(
             av, container, tracks[track], encoding, where, remote=remote, timeout=timeout

@@ -59,7 +59,7 @@ class Lines:
     encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
-        if isinstance(self.columns, str):
+        if not isinstance(self.columns, list | tuple):
             msg = f"Lines: columns must be names, e.g. ('x', 'y'), not {shown(self.columns)}"
             raise ParameterError(msg)
         object.__setattr__(self, "columns", tuple(self.columns))
@@ -152,6 +152,8 @@ class LineDecoder:
         columns = self._lines.columns
         if not columns:
             return text
+        if "_" in text:
+            raise ValueError(text)  # Python would take 1_0 for 10
         values = [float(part) for part in text.split(self._separator)]
         if len(values) != len(columns):
             raise ValueError(text)

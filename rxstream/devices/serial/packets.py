@@ -106,6 +106,8 @@ class Packets:
     def _problem(self, fields: np.dtype[Any]) -> str:
         """Return what is wrong with the names and numbers, or nothing."""
         names = fields.names or ()
+        if fields.hasobject:
+            return "the layout has Python objects, which no line sends; give numbers, e.g. '<i2'"
         for role in ("data", "counter", "time", "check"):
             name = getattr(self, role)
             if name and name not in names:

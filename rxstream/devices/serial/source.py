@@ -89,7 +89,8 @@ class Serial:
         if not is_whole(self.baud, 1):
             msg = f"Serial: baud must be a number of bits per second >= 1, not {shown(self.baud)}"
             raise ParameterError(msg)
-        if not (self.protocol is None or isinstance(self.protocol, SerialProtocol)):
+        fits = isinstance(self.protocol, SerialProtocol) and not isinstance(self.protocol, type)
+        if self.protocol is not None and not fits:
             msg = (
                 f"Serial: protocol must be Lines, Packets, Nmea or what has info and decoder, "
                 f"not {shown(self.protocol)}"
@@ -100,7 +101,7 @@ class Serial:
             raise ParameterError(msg)
         check_choice(self.parity, _Parity, "Serial: parity")
         check_choice(self.flow, _Flow, "Serial: flow")
-        if self.stop_bits not in (1, 1.5, 2):
+        if isinstance(self.stop_bits, bool) or self.stop_bits not in (1, 1.5, 2):
             msg = f"Serial: stop_bits must be 1, 1.5 or 2, not {shown(self.stop_bits)}"
             raise ParameterError(msg)
         if not (self.dtr is None or isinstance(self.dtr, bool)):

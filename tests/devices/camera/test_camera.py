@@ -156,6 +156,16 @@ def test_a_file_that_is_cut_off_is_reported(clip: Path, tmp_path: Path) -> None:
     assert numbers(readings)[:whole].tolist() == list(range(whole))
 
 
+def test_a_file_cut_out_of_a_longer_one_lacks_nothing(clip: Path, tmp_path: Path) -> None:
+    # Matroska counts its length from 0 on, where no frame is
+    path = tmp_path / "later.mkv"
+    command = ["ffmpeg", "-loglevel", "error", "-itsoffset", "5", "-i", clip, "-c", "copy", path]
+    subprocess.run(command, check=True, timeout=60)
+    readings = read_all(Camera(path, start=START, pace="max"))
+    assert numbers(readings).tolist() == list(range(60))
+    assert times(readings)[0] == START
+
+
 # -- image files -----------------------------------------------------------------------------
 
 
@@ -298,6 +308,7 @@ def test_closing_does_not_wait_for_a_stream_that_stalls(film: Path) -> None:
         ({"rate": 0.0}, "rate .* 0.0"),
         ({"rate": -30}, "-30"),
         ({"timeout": 0}, "timeout .* 0"),
+        ({"backend": 5}, "backend must be a name .* not 5"),
         ({"source": "a.avi", "start": 1.5}, "1.5"),
         ({"source": "a.avi", "start": dt.datetime(2024, 1, 1)}, "time zone"),  # noqa: DTZ001
         ({"source": "a.avi", "size": (640, 480)}, "a.avi has its own"),
@@ -318,6 +329,8 @@ def test_files_that_are_not_there_or_no_video(tmp_path: Path) -> None:
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[:5000])
     fails(Camera(tmp_path / "no.mp4"), DeviceNotFoundError, r"there is no file .*no\.mp4")
     fails(Camera(tmp_path), FormatError, "is a folder")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    fails(Camera(tmp_path / "pipe.mp4"), FormatError, r"pipe\.mp4' is no file; .* for a URL")
     fails(Camera(text), FormatError, r"letter\.mp4' \(1900 bytes\) is no video")
     fails(Camera(tmp_path / "empty.avi"), FormatError, r"empty\.avi' \(0 bytes\)")
     fails(Camera(tmp_path / "cut.mp4"), FormatError, "cut off while recording")

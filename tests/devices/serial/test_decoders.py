@@ -60,10 +60,10 @@ def test_lines_are_whole_and_bad_ones_counted(cuts: list[int]) -> None:
 
 @given(CUTS)
 def test_numbers_have_to_be_all_there(cuts: list[int]) -> None:
-    data = b"9\n1, 2\n1.5,-2e3\n1\n1,2,3\n1,x\nnan,4\n\n5,6\n7,"
+    data = b"9\n1, 2\n1.5,-2e3\n1\n1,2,3\n1,x\n1_0,2\nnan,4\n\n5,6\n7,"
     readings = fed(Lines(("a", "b")), data, cuts)
     assert str(samples(readings)) == str([[1.0, 2.0], [1.5, -2000.0], [math.nan, 4.0], [5.0, 6.0]])
-    assert losses(readings) == [(2, 3)]
+    assert losses(readings) == [(2, 4)]
 
 
 def test_numbers_between_blanks_and_one_number() -> None:
@@ -229,6 +229,7 @@ def test_nonsense_in_a_good_sentence_is_lost(fields: list[str], cuts: list[int])
     ("make", "word"),
     [
         (lambda: Lines("xy"), "columns"),  # type: ignore[arg-type]
+        (lambda: Lines(None), "columns"),  # type: ignore[arg-type]
         (lambda: Lines(separator=""), "separator"),
         (lambda: Lines(longest=0), "longest"),
         (lambda: Lines(encoding="utf-16"), "encoding"),
@@ -237,6 +238,7 @@ def test_nonsense_in_a_good_sentence_is_lost(fields: list[str], cuts: list[int])
         (lambda: Packets(b"", [("x", "u1")]), "sync"),
         (lambda: Packets("a", [("x", "u1")]), "sync"),  # type: ignore[arg-type]
         (lambda: Packets(b"a", [("x", "nonsense")]), "layout"),
+        (lambda: Packets(b"a", [("x", "O")], "x"), "layout has Python objects"),
         (lambda: Packets(b"a", [("n", "u1")], counter="n"), "no field for a sample"),
         (lambda: Packets(b"a", [("x", "u1")], "y"), "data='y' is no field"),
         (lambda: Packets(b"a", [("x", "f4"), ("n", "i2")], counter="n"), "unsigned"),
@@ -248,9 +250,11 @@ def test_nonsense_in_a_good_sentence_is_lost(fields: list[str], cuts: list[int])
         (lambda: Serial(""), "port"),
         (lambda: Serial("a", 0), "baud"),
         (lambda: Serial("a", protocol="lines"), "protocol"),  # type: ignore[arg-type]
+        (lambda: Serial("a", protocol=Lines), "protocol"),  # type: ignore[arg-type]
         (lambda: Serial("a", bits=9), "bits"),
         (lambda: Serial("a", parity="mark"), "parity"),  # type: ignore[arg-type]
         (lambda: Serial("a", stop_bits=3), "stop_bits"),
+        (lambda: Serial("a", stop_bits=True), "stop_bits"),
         (lambda: Serial("a", flow="yes"), "flow"),  # type: ignore[arg-type]
         (lambda: Serial("a", dtr=1), "dtr"),  # type: ignore[arg-type]
         (lambda: Serial("a", begin="go"), "begin"),  # type: ignore[arg-type]
