@@ -2,6 +2,7 @@
 
 import threading
 from threading import get_ident
+from time import monotonic_ns
 from typing import Any
 
 from rxstream.acquisition.source import Emit, Fail
@@ -13,6 +14,10 @@ __all__ = ["Gate"]
 
 # Longest wait of `wait_shut` for an `emit` under way [s].
 _TIMEOUT = 1.0
+
+# Shortest time between two heartbeats [ns]: a driver that never waits would fill the window with
+# them.
+_BEAT = 5_000_000
 
 
 class Gate:
@@ -34,6 +39,7 @@ class Gate:
         self._failures = [True]  # taken out by the first: once
         self._shut = False
         self._inside = 0  # thread that emits
+        self._beaten = 0  # when the last heartbeat passed [ns]
         self.passed = 0
         """Readings passed so far."""
 
@@ -84,9 +90,9 @@ class Gate:
         self.pass_on(reading)
 
     def pass_on(self, reading: Reading) -> None:
-        """Emit a reading; no heartbeat beside another reading, or of a stream with a rate."""
+        """Emit a reading; no heartbeat beside or soon after another, or of a stream with a rate."""
         beats = not len(reading.data)
-        if beats and self.info.rate is not None:
+        if beats and not self._may_beat(reading):
             return
         if not self._lock.acquire(blocking=not beats):
             return
@@ -100,6 +106,18 @@ class Gate:
                     self._inside = before
         finally:
             self._lock.release()
+
+    def _may_beat(self, reading: Reading) -> bool:
+        """Whether a heartbeat says something new."""
+        if self.info.rate is not None:
+            return False
+        if reading.bounds is not None:
+            return True  # in a time of its own
+        now = monotonic_ns()
+        if now - self._beaten < _BEAT:
+            return False
+        self._beaten = now
+        return True
 
     def fail(self, error: Exception) -> None:
         """Report an error, once, after which nothing passes."""

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +75,22 @@ def test_a_stream_with_a_rate_needs_none() -> None:
         for _ in range(3):
             assert silent.acquire(timeout=10)
     assert opened.beats == 0
+
+
+def test_a_driver_that_never_waits_does_not_fill_the_window_with_heartbeats() -> None:
+    took = list[float]()
+
+    @source()
+    def Busy() -> Any:
+        yield
+        before = time.monotonic()
+        for _ in range(10_000):
+            yield
+        took.append(time.monotonic() - before)
+
+    with Opened(Busy()) as opened:
+        assert isinstance(opened.error(), EndOfStream)
+    assert 0 < opened.beats <= took[0] / 0.005 + 1
 
 
 def test_what_is_asked_has_exact_bounds_and_is_there_as_it_opens() -> None:
