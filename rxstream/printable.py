@@ -14,6 +14,7 @@ from functools import partial
 
 __all__ = [
     "MAX_NAME",
+    "counted",
     "error_line",
     "error_repr",
     "error_text",
@@ -32,6 +33,17 @@ _MAX_LINE = 500
 
 # What has no look of its own but is part of writing: joiners of Persian, Indic scripts and emoji.
 _HARMLESS = "\u200c\u200d"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which has a plural on s.
+
+    Examples
+    --------
+    >>> counted(1, "sample"), counted(0, "sample")
+    ('1 sample', '0 samples')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def printable(text: str, most: int | None = None) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rxstream.data.flow import Flow
-from rxstream.printable import error_line
+from rxstream.printable import counted, error_line
 from rxstream.window.log import Log
 
 __all__ = ["Stats", "SubscriberStats"]
@@ -38,8 +38,8 @@ class SubscriberStats:
     delivered: int
 
     def __str__(self) -> str:
-        lost = f", {self.lost} samples skipped" if self.lost else ""
-        return f"{self.name}: {self.lag:.3g} s behind ({self.behind} chunks){lost}"
+        lost = f", {counted(self.lost, 'sample')} skipped" if self.lost else ""
+        return f"{self.name}: {self.lag:.3g} s behind ({counted(self.behind, 'chunk')}){lost}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,9 @@ class Stats:
         state = (
             self.state if self.silent is None else f"{self.state}, silent for {self.silent:.0f} s"
         )
-        lines = [f"{self.name} ({state}): {flow.samples} samples{rate}, {flow.lost} lost"]
+        lines = [
+            f"{self.name} ({state}): {counted(flow.samples, 'sample')}{rate}, {flow.lost} lost"
+        ]
         if self.error is not None:
             lines.append(f"  {error_line(self.error)}")
         if flow.jitter_p50 is not None and flow.jitter_p99 is not None:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from rxstream.errors import ParameterError
-from rxstream.printable import shown
+from rxstream.printable import counted, shown
 from rxstream.validation import check_choice, is_time, is_whole
 
 __all__ = ["Gap", "GapAt", "GapReason", "add_gap", "cut_gaps"]
@@ -100,8 +100,8 @@ class Gap:
         return Gap(self.start + by, self.end + by, self.lost, self.reason, whole)
 
     def __str__(self) -> str:
-        count = "unknown number of" if self.lost is None else str(self.lost)
-        return f"gap of {self.duration:.6g} s, {count} samples lost ({self.reason})"
+        lost = "unknown number of samples" if self.lost is None else counted(self.lost, "sample")
+        return f"gap of {self.duration:.6g} s, {lost} lost ({self.reason})"
 
 
 class GapAt(NamedTuple):

@@ -22,7 +22,7 @@ from rxstream.display.reduce import (
     to_rgb,
 )
 from rxstream.optional import import_optional
-from rxstream.printable import MAX_NAME, printable
+from rxstream.printable import MAX_NAME, counted, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,7 +238,7 @@ def _strip(chunk: Chunk, ax: "Axes") -> None:
 def shade_gaps(chunk: Chunk, ax: "Axes", shown: tuple[int, int], scale: TimeScale) -> None:
     """Shade the gaps of a chunk on axes that show an interval [ns]."""
     for start, end, gap in shown_gaps(chunk, *shown):
-        lost = "" if gap.lost is None else f"\n{gap.lost} samples lost"
+        lost = "" if gap.lost is None else f"\n{counted(gap.lost, 'sample')} lost"
         mark_interval(
             ax, (start, end), shown, scale, gap.reason + lost, color=_GAP_COLOR, alpha=0.2, lw=0.8
         )

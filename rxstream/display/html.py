@@ -21,6 +21,7 @@ from rxstream.display.reduce import (
     spread,
     to_rgb,
 )
+from rxstream.printable import counted
 
 __all__ = ["chunk_html"]
 
@@ -79,7 +80,7 @@ def _facts(chunk: Chunk) -> str:
     gaps = [f'<span style="color:{_GAP_COLOR}">{escape(str(gap))}</span>' for gap in shown]
     more = len(chunk.gaps) - len(shown)
     if more:
-        gaps.append(f"and {more} more gaps, {chunk.lost} samples lost in all")
+        gaps.append(f"and {counted(more, 'more gap')}, {counted(chunk.lost, 'sample')} lost in all")
     text = " · ".join([escape(part) for part in parts] + gaps)
     return f"<div><b>{escape(info.name)}</b> {text}</div>"
 

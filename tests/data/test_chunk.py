@@ -209,6 +209,7 @@ def test_a_gap_of_unknown_loss_stays_unknown() -> None:
     assert gap.between(2, 4) == Gap(2, 4, None, "disconnect")
     assert gap.join(Gap(10, 12, 5, "lag")) == Gap(0, 12, None, "disconnect")
     assert str(gap) == "gap of 1e-08 s, unknown number of samples lost (disconnect)"
+    assert str(Gap(0, 10, 1, "dropped")) == "gap of 1e-08 s, 1 sample lost (dropped)"
 
 
 def test_several_gaps_at_one_place_are_told_as_one_and_kept_apart() -> None:
