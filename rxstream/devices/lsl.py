@@ -1,6 +1,7 @@
 """lsl: a stream of the Lab Streaming Layer (extra ``lsl``)."""
 
 import ctypes
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,11 +30,14 @@ _logger = get_logger(__name__)
 _BEAT, _TIMEOUT = 0.1, 3.0
 # How long a second stream that is meant, too, has to answer [s].
 _SECOND = 0.15
-# How long liblsl holds samples that nobody takes [s], and most of them in one reading.
-_BUFFER, _MAX_SAMPLES = 60, 4096
+# How long liblsl holds samples that nobody takes [s], how many at least, and most of them in one
+# reading.
+_BUFFER, _LEAST_SAMPLES, _MAX_SAMPLES = 60, 256, 4096
 # How often the distance of the clocks is asked for [ns]: liblsl measures it every 2 s, and what two
 # quartz clocks drift apart meanwhile is less than this [ns].
 _ASK, _DRIFT = 500_000_000, 100_000
+# Stamps that int64 holds beside the time of now [s].
+_CENTURY = 3e9
 # An irregular sample may come as much later than its stamp, or twice as late as one before [ns].
 _LATE = 100_000_000
 
@@ -91,7 +95,7 @@ def Lsl(  # noqa: N802 - it becomes a class
     pylsl = import_optional("pylsl", extra="lsl")
     options = Lsl(name, type, source_id, longest=longest, timeout=timeout)
     found = _resolved(pylsl, options)
-    buffer = max(1, _BUFFER if found.nominal_srate() else _BUFFER // 10)
+    buffer = _buffer_length(found.nominal_srate())
     inlet = pylsl.StreamInlet(found, max_buflen=buffer, recover=False)
     try:
         outlet = _answered(pylsl, "description", lambda: inlet.info(_TIMEOUT))
@@ -102,6 +106,19 @@ def Lsl(  # noqa: N802 - it becomes a class
         yield from _readings(pylsl, inlet, info, clock)
     finally:
         inlet.close_stream()
+
+
+def _buffer_length(rate: float) -> int:
+    """Return how long liblsl shall hold samples: seconds, or hundreds of irregular samples.
+
+    It hangs where it has no room for those that come, as at a low rate that is not kept.
+
+    Examples
+    --------
+    >>> _buffer_length(250.0), _buffer_length(0.01), _buffer_length(0.0)
+    (60, 25600, 6)
+    """
+    return max(_BUFFER, math.ceil(_LEAST_SAMPLES / rate)) if rate else _BUFFER // 10
 
 
 def _readings(pylsl: Any, inlet: Any, info: StreamInfo, clock: "_SenderClock") -> Iterator[Any]:
@@ -117,13 +134,14 @@ def _readings(pylsl: Any, inlet: Any, info: StreamInfo, clock: "_SenderClock") -
                 yield None if info.rate else Reading(nothing, bounds=(quiet, quiet))
                 continue
             more, stamps = inlet.pull_chunk(timeout=0.0, max_samples=_MAX_SAMPLES)
-            times, margin = clock.on_host(np.array([stamp, *stamps]), now_ns())
+            times, known, margin = clock.on_host(np.array([stamp, *stamps]), now_ns())
         except pylsl.util.LostError as error:
             msg = f"lsl: {info.name}: the sender has ended, or cannot be reached any more"
             raise DeviceLostError(msg) from error
         for part, data, lost in pack.parts([first, *more]):
-            last = int(times[part][-1])
-            bounds = last - margin, max(min(last + margin, now_ns()), last - margin)
+            last, bounds = int(times[part][-1]), None
+            if known[part][-1]:
+                bounds = last - margin, max(min(last + margin, now_ns()), last - margin)
             yield Reading(data, device_time=times[part], bounds=bounds, lost=lost or None)
 
 
@@ -202,25 +220,33 @@ class _SenderClock:
         self._asked, self._zero = now, local + round(ahead * 1e9)
         self._half_width = round(error.value * 1e9) + _DRIFT
 
-    def on_host(self, stamps: NDArray[np.float64], arrival: int) -> tuple[NDArray[np.int64], int]:
-        """Return stamps ``(n,)`` [s] as host time [ns], and their error [ns].
+    def on_host(
+        self, stamps: NDArray[np.float64], arrival: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
+        """Return stamps ``(n,)`` [s] as host time [ns], which of them can be, and their error [ns].
 
         By its error the mapping may put a stamp after its arrival, or before the one before it; it
-        is moved by no more than that.
+        is moved by no more than that. What int64 cannot hold, as NaN, becomes 0, which cannot be.
         """
         if arrival - self._asked > _ASK:
             self._measure(arrival)
-        times = self._zero + np.rint(stamps * 1e9).astype(np.int64)
+        # not of NaN, either
+        held = np.abs(stamps) < _CENTURY
+        whole = np.rint(np.where(held, stamps, 0.0) * 1e9).astype(np.int64)
+        times = np.where(held, self._zero + whole, 0)
         margin = self._half_width
         late = (times > arrival) & (times <= arrival + margin)
         times[late] = arrival
         if self._newest is not None:
             early = (times < self._newest) & (times >= self._newest - 2 * margin)
             times[early] = self._newest
-        self._newest = int(times[-1])
-        # what was held while the stream was opened is older than it looks
-        self.late = max(self.late, min(2 * (arrival - int(times.min())), _BUFFER * 10**9))
-        return times, margin
+        known = (times <= arrival) & (times > arrival - _BUFFER * 10**9)
+        if known.any():
+            self._newest = int(times[known][-1])
+            # what was held while the stream was opened is older than it looks
+            oldest = arrival - int(times[known].min())
+            self.late = max(self.late, min(2 * oldest, _BUFFER * 10**9))
+        return times, known, margin
 
 
 def _answered(pylsl: Any, what: str, ask: Any) -> Any:

@@ -1,5 +1,6 @@
 """Outlets of the Lab Streaming Layer in other processes, killed and started again; and ours."""
 
+import math
 import re
 import sys
 import threading
@@ -21,6 +22,7 @@ from rxstream.errors import (
     DeviceNotFoundError,
     MissingExtraError,
     ParameterError,
+    StampError,
 )
 from rxstream.sinks import lsl
 from rxstream.testing import check_source
@@ -136,6 +138,24 @@ def test_texts_come_with_their_stamps(marks: Outlet) -> None:
     assert [(at.position, at.gap.lost) for at in chunk.gap_positions] == [(1, 1)]
     # within the error of the distance of the clocks
     assert before - chunk.uncertainty <= chunk.time[0] < chunk.time[1] <= after + chunk.uncertainty
+
+
+def test_stamps_that_cannot_be_lose_nothing(marks: Outlet) -> None:
+    chunks: list[Chunk[Any]] = []
+    faults: list[Exception] = []
+    stamps = [None, math.nan, None, 1e300, None, -math.inf, None, 5.0, None]
+    with Device(Lsl("marks")) as device:
+        device.faults.subscribe(faults.append)
+        device.with_heartbeats().subscribe(chunks.append)
+        for number, stamp in enumerate(stamps):
+            marks.say(str(number), stamp)
+            assert eventually(lambda count=number + 1: sum(map(len, chunks)) == count)
+        # one that seems to be old does not hold back joins and windows
+        assert eventually(lambda: chunks[-1].end > now_ns() - 2_000_000_000)
+    joined = concat([chunk for chunk in chunks if len(chunk)])
+    assert joined.data.tolist() == [str(number) for number in range(len(stamps))]
+    assert not joined.gap_positions
+    assert [type(fault) for fault in faults] == [StampError]
 
 
 def test_one_of_several_must_be_named(outlet: Outlet) -> None:

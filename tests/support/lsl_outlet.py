@@ -116,11 +116,11 @@ class Outlet(Plugged):
             self.unplug()
             self.plug()
 
-    def say(self, text: str) -> None:
-        """Let an outlet of texts send one."""
+    def say(self, text: str, stamp: float | None = None) -> None:
+        """Let an outlet of texts send one, with a stamp [s]; None: that of now."""
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(text + "\n")
+        self._process.stdin.write(f"{text}\t{'' if stamp is None else stamp}\n")
         self._process.stdin.flush()
 
 
@@ -138,7 +138,8 @@ def _run(rate: float, name: str, source_id: str, channels: int) -> None:
     print("open", flush=True)
     if not rate:
         for line in sys.stdin:
-            outlet.push_sample([line.rstrip("\n")], pylsl.local_clock())
+            text, _, stamp = line.rstrip("\n").partition("\t")
+            outlet.push_sample([text], float(stamp) if stamp else pylsl.local_clock())
         return
     begun, number = pylsl.local_clock(), 0
     while True:
