@@ -23,6 +23,9 @@ __all__ = ["WebSocket"]
 # Normal closure: the server has no more to send.
 _OVER = 1000
 
+# Closed by us, since a message is too long.
+_TOO_LONG = 1009
+
 
 def _checked(options: Any) -> Mapping[str, Any]:
     url = options.url
@@ -100,26 +103,57 @@ def WebSocket(  # noqa: N802 - it becomes a class
     options["additional_headers"] = bearer(token, "WebSocket: token")
     if url.startswith("wss://"):
         options["ssl"] = tls_context(ca, cert, key)
-    try:
-        server = client.connect(url, **options)
-    except errors.InvalidStatus as error:
-        raise refused("websocket", url, error.response.status_code) from error
-    except (OSError, errors.WebSocketException) as error:
-        raise unreachable("websocket", url, error) from error
+    server = _connected(client, errors, url, options)
     info = WebSocket(url, message).info
     decoder = MessageDecoder(message, info)
     beat = Heartbeats.of_messages(info, message, max_delay)
     with server:
-        if begin:
-            server.send(begin)
-        yield
-        while True:
-            try:
-                reading = decoder.reading(server.recv(timeout=BEAT))
-                yield from beat.overdue() if reading is None else [reading]
-            except TimeoutError:
-                yield beat.reading()
-            except errors.ConnectionClosed as error:
-                if error.rcvd is not None and error.rcvd.code == _OVER:
-                    return
-                raise
+        try:
+            if begin:
+                server.send(begin)
+            yield
+            yield from _readings(server, errors, decoder, beat)
+        except errors.ConnectionClosed as error:
+            if error.sent is not None and error.sent.code == _TOO_LONG:
+                msg = f"a message is longer than max_bytes={max_bytes}; give a larger one"
+                raise ConnectionError(msg) from error
+            raise
+        finally:
+            # left by GeneratorExit it would say that there was an error
+            server.close()
+
+
+def _readings(server: Any, errors: Any, decoder: MessageDecoder, beat: Heartbeats) -> Iterator[Any]:
+    """Yield what comes, until the server says that it is over."""
+    while True:
+        try:
+            reading = decoder.reading(server.recv(timeout=BEAT))
+        except TimeoutError:
+            yield beat.reading()
+        except errors.ConnectionClosed as error:
+            if error.rcvd is not None and error.rcvd.code == _OVER:
+                return
+            raise
+        else:
+            yield from beat.overdue() if reading is None else [reading]
+
+
+def _connected(client: Any, errors: Any, url: str, options: Mapping[str, Any]) -> Any:
+    """Return a connection with a server."""
+    made: list[Any] = []
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        made.append(client.ClientConnection(*args, **kwargs))
+        return made[-1]
+
+    try:
+        return client.connect(url, create_connection=make, **options)
+    except KeyboardInterrupt:
+        # its thread would wait for an answer for ever
+        for connection in made:
+            connection.close_socket()
+        raise
+    except errors.InvalidStatus as error:
+        raise refused("websocket", url, error.response.status_code) from error
+    except (OSError, errors.WebSocketException) as error:
+        raise unreachable("websocket", url, error) from error

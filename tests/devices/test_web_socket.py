@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -116,6 +118,42 @@ def test_it_subscribes_with_a_token_over_tls(
             Device(WebSocket(server.url, ca=str(cert))).open()
         with pytest.raises(DeviceNotFoundError, match="not trusted: give ca="):
             Device(WebSocket(server.url)).open()
+
+
+def test_it_says_that_it_goes_without_an_error() -> None:
+    with MessageServer() as server:
+        with Device(WebSocket(server.url)):
+            assert eventually(lambda: server.clients)
+        assert eventually(lambda: server.closed_by == [1000])
+
+
+def test_a_message_that_is_too_long_is_said() -> None:
+    with MessageServer() as server:
+        device = Device(WebSocket(server.url, max_bytes=10))
+        with device:
+            server.send("much too long")
+            assert device.wait(20)
+            assert "longer than max_bytes=10" in str(device.error)
+
+
+def test_ctrl_c_while_opening_leaves_nothing() -> None:
+    before = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def interrupt() -> None:
+            connection, _ = server.accept()
+            connections.append(connection)
+            connection.recv(10_000)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        connections: list[socket.socket] = []
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            Device(WebSocket(f"ws://127.0.0.1:{server.getsockname()[1]}")).open()
+        thread.join()
+        assert eventually(lambda: threading.active_count() == before)
+        connections[0].close()
 
 
 @pytest.mark.parametrize(

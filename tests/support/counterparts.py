@@ -146,6 +146,7 @@ class MessageServer(Plugged):
         self._tls, self._token = tls, token
         self.received: list[Any] = []
         self.clients: list[Any] = []
+        self.closed_by: list[int | None] = []  # codes of the clients that closed
 
     def plug(self) -> None:
         from websockets.sync.server import serve
@@ -187,6 +188,7 @@ class MessageServer(Plugged):
         self.clients.append(client)
         for message in client:
             self.received.append(message)
+        self.closed_by.append(client.close_code)
         if client in self.clients:
             self.clients.remove(client)
 

@@ -30,7 +30,7 @@ from rxstream.devices.http.pieces import Pieces
 from rxstream.devices.http.receivers import FrameReceiver, MessageReceiver, Receiver, joined
 from rxstream.devices.keepalive import KEEPALIVE
 from rxstream.devices.messages import MessageDecoder, MessageFormat, Text
-from rxstream.errors import DeviceNotFoundError, ParameterError
+from rxstream.errors import DeviceError, DeviceNotFoundError, ParameterError
 from rxstream.optional import import_optional
 from rxstream.printable import shown
 from rxstream.validation import check_choice, is_whole
@@ -316,29 +316,46 @@ class Http:
         headers = self._headers() | {"Cache-Control": "no-cache"}
         with httpx.Client(verify=self._verify(), timeout=_ANSWER, headers=headers) as client:
             try:
-                first = client.get(self.url)
+                first = self._content(client, self._check)
+            except DeviceError:
+                raise
             except (httpx.TransportError, OSError) as error:
                 raise unreachable("http", self.url, error) from error
-            self._check(first)
             read, info = self._asked(first)
             yield info
+            check = httpx.Response.raise_for_status
             while True:
                 try:
-                    answer = client.get(self.url)
+                    content = self._content(client, check)
                 except httpx.RemoteProtocolError:
                     # a server may close an idle connection as it is used again
-                    answer = client.get(self.url)
-                answer.raise_for_status()
-                yield read(answer.content)
+                    content = self._content(client, check)
+                yield read(content)
 
-    def _asked(self, first: Any) -> tuple[Callable[[bytes], Reading | None], StreamInfo | None]:
+    def _content(self, client: Any, check: Callable[[Any], object]) -> bytes:
+        """Return an answer that passes a check, and is neither too long nor too slow."""
+        end = time.monotonic() + _ANSWER
+        with client.stream("GET", self.url) as answer:
+            check(answer)
+            content = bytearray()
+            for piece in answer.iter_bytes():
+                content += piece
+                if len(content) > self.max_bytes:
+                    msg = f"the answer is longer than max_bytes={self.max_bytes}"
+                    raise ConnectionError(msg)
+                if time.monotonic() > end:
+                    msg = f"the answer is not complete within {_ANSWER:g} s"
+                    raise TimeoutError(msg)
+        return bytes(content)
+
+    def _asked(self, first: bytes) -> tuple[Callable[[bytes], Reading | None], StreamInfo | None]:
         """Return what makes readings of answers, and their description if it is known only now."""
         form = self.message
         if not isinstance(form, Jpeg):
             return MessageDecoder(form, self.info).reading, None
         decoder = FrameDecoder(form, "http")
-        if decoder.frame(first.content) is None:
-            msg = f"http: {self.url} answers no JPEG image, but {shown(first.content[:20])}"
+        if decoder.frame(first) is None:
+            msg = f"http: {self.url} answers no JPEG image, but {shown(first[:20])}"
             raise DeviceNotFoundError(f"{msg}; see the path of the url")
         decoder.lost = 0
         return decoder.reading, form.describe(self.info, decoder.shape or ())

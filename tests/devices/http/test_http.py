@@ -1,5 +1,6 @@
 """What a web server sends, which is cut off and comes back, or has an end."""
 
+import contextlib
 import itertools
 import json
 import math
@@ -269,6 +270,36 @@ def test_it_gives_a_token_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 Device(Http(server.url + path, every=every, ca=str(cert))).open()
             with pytest.raises(DeviceNotFoundError, match="not trusted: give ca="):
                 Device(Http(server.url + path, every=every)).open()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "pause", "words"),
+    [(100, 0.0, "longer than max_bytes=50"), (40, 0.1, "not complete within 1.5 s")],
+)
+def test_an_answer_without_end_is_a_lost_device(pieces: int, pause: float, words: str) -> None:
+    class Answers(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            first = not asked
+            asked.append(self.request.recv(10_000))
+            size = 1 if first else pieces
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
+            self.request.sendall(head.encode())
+            with contextlib.suppress(OSError):
+                for _ in range(size):
+                    self.request.sendall(b"1")
+                    time.sleep(0.0 if first else pause)
+
+    asked: list[bytes] = []
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        with Device(Http(url, NUMBERS, every=0.05, max_bytes=50)) as device:
+            assert device.wait(20)
+            assert words in str(device.error)
+            assert isinstance(device.error, DeviceLostError)
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize("every", [None, 0.05])
