@@ -166,7 +166,7 @@ class _Check:
             )  # fmt: skip
         if call.error is not None:
             remedy = "correct the source"
-            if isinstance(call.error, DeviceError):
+            if isinstance(call.error, DeviceError) and not _is_mistake(call.error):
                 remedy = "the hardware of what `make` returns must be there, and closed before"
             what = f"open raised {error_line(call.error)}"
             raise broken("opening", what, remedy) from call.error
@@ -213,8 +213,9 @@ class _Check:
         lost = [failure for failure in watch.losses if not _is_end(failure)]
         if lost:
             what = f"after {watch.samples} samples it failed by {_line(lost[0])}"
-            is_wrong = isinstance(lost[0], ChunkError | ParameterError)
-            remedy = "correct the source" if is_wrong else "fail only when the device is gone"
+            remedy = "fail only when the device is gone"
+            if _is_mistake(lost[0]):
+                remedy = "correct the source"
             raise broken("data", what, remedy)
         if not came or not watch.samples:
             what = f"{watch.samples} samples came within {_DATA:g} s"
@@ -455,6 +456,12 @@ def _disconnected(chunks: list[Chunk[Any]]) -> bool:
         len(chunk) and any(at.gap.reason == "disconnect" for at in chunk.gap_positions)
         for chunk in chunks
     )
+
+
+def _is_mistake(error: object) -> bool:
+    """Whether an error is the author's, whatever the device does."""
+    cause = getattr(error, "__cause__", None)
+    return isinstance(error, ChunkError | ParameterError) or isinstance(cause, NameError)
 
 
 def _is_end(failure: object) -> bool:

@@ -134,9 +134,17 @@ def Hasty() -> Iterator[Any]:
     yield 1.0
 
 
+@source()
+def Misspelt() -> Iterator[Any]:
+    """It uses a name that is not there."""
+    yield
+    yield celsius  # type: ignore[name-defined]  # noqa: F821 - that is the point
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
+        (Misspelt, r"^data: after 0 samples it failed by .*'celsius'.*; correct the source$"),
         (Wide, r"^data: after 0 samples it failed by ChunkError.*; correct the source$"),
         (Hasty, r"^opening: open raised ParameterError.*; correct the source$"),
     ],
