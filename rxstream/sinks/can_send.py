@@ -164,6 +164,9 @@ class can_send(Sink):  # noqa: N801 - used like a function
         if fd.any() and not self._settings.fd:
             msg = f"{self.name}: a message of CAN FD, on a bus that is opened without: add fd=True"
             raise ChunkError(msg)
+        if (fd & (flags & CanFlag.REMOTE != 0)).any():
+            msg = f"{self.name}: a remote frame of CAN FD, which has none; send one of classic CAN"
+            raise ChunkError(msg)
         fits = np.where(fd, np.isin(lengths, _FD_LENGTHS), lengths <= _MAX_PLAIN)
         if not fits.all():
             length = int(lengths[~fits][0])

@@ -340,6 +340,8 @@ def test_a_function_without_a_place_is_refused() -> None:
         Audio(device=lambda _: True)
     with pytest.raises(ParameterError, match=r"number, a name, a pattern, or a function.*not \["):
         Audio(device=["pulse"])  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"pattern of bytes.*names are text"):
+        Audio(device=re.compile(b"pulse"))  # type: ignore[arg-type]
 
 
 def test_several_inputs_are_not_enough(pulse: PrivatePulse) -> None:

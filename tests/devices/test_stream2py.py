@@ -30,6 +30,7 @@ from rxstream.errors import (
     DeviceLostError,
     DeviceNotFoundError,
     ParameterError,
+    StampError,
 )
 from rxstream.testing import check_source
 
@@ -197,6 +198,17 @@ def test_keys_of_the_wall_clock_are_times(plugged: None) -> None:
     keys = np.array([item[0] for item in chunk.data]) * 1000
     # both clocks tick alike, and an item is read after its key was taken
     assert np.abs((chunk.time - chunk.time[0]) - (keys - keys[0])).max() < 1_000_000
+
+
+def test_a_key_beyond_all_times_is_set_aside() -> None:
+    class Far(Counter):
+        def key(self, data: int) -> Any:
+            return 2**80
+
+    device = Device(from_stream2py(partial(Far, 5), key="us"))
+    with device.reader() as reader, device:
+        assert len(reader.read(3, timeout=20)) == 3
+        assert [type(fault) for fault in device.faults] == [StampError]
 
 
 def test_a_key_that_is_no_time_is_named() -> None:

@@ -190,6 +190,12 @@ def test_a_length_that_can_fd_has_not() -> None:
         sink.on_next(chunk_of((1, bytes(11), F)))
 
 
+def test_a_remote_frame_that_can_fd_has_not() -> None:
+    sink = can_send("strict", interface="virtual", fd=True)
+    with pytest.raises(ChunkError, match="a remote frame of CAN FD, which has none"):
+        sink.on_next(chunk_of((1, b"", F | CanFlag.REMOTE)))
+
+
 def test_another_stream_is_refused() -> None:
     info = Simulated(rate=10.0).info
     chunk = Chunk.stamped(np.zeros(1, info.dtype), [0], info)

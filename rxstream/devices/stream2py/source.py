@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.generators import open_generator
 from rxstream.authoring.samples import Samples
-from rxstream.data.clock import FOREVER, host_clock
+from rxstream.data.clock import FOREVER, NEVER, host_clock
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.stream2py.items import Ends, Item, Items, Reader
 from rxstream.errors import ChunkError, DeviceNotFoundError, ParameterError
@@ -377,4 +377,5 @@ class _Readings:
         time = round(key * (self._ns or 1)) + ahead
         if self._live and came - time > self._lag:
             self._lag = came - time
-        return time
+        # what int64 cannot be is set aside, and reported, where others are
+        return min(max(time, NEVER), FOREVER)
