@@ -1,6 +1,7 @@
 """Serial ports: find and open them."""
 
 import errno
+import os
 import re
 from collections import Counter
 from typing import Any
@@ -109,6 +110,10 @@ def _ports() -> list[Any]:
 def _not_found(port: str, error: Exception | None = None) -> DeviceNotFoundError:
     names = ", ".join(str(one.device) for one in _ports()) or "none"
     why = f" ({error_line(error)})" if error is not None else ""
+    if "://" in port and not port.startswith(_GREP):
+        return DeviceNotFoundError(f"serial: nothing answers at {port}; see its address{why}")
+    if os.path.exists(port):
+        return DeviceNotFoundError(f"serial: {port} is no serial port. Ports here: {names}{why}")
     return DeviceNotFoundError(
         f"serial: there is no {port}; see that it is plugged in. Ports here: {names}{why}"
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from counterparts import Packets as PacketLine
-from counterparts import SerialLine
+from counterparts import SerialLine, free_port
 from fakes import eventually
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
@@ -156,6 +156,11 @@ def test_a_wrong_speed_is_seen_in_the_log(tmp_path: Path, caplog: pytest.LogCapt
 def test_what_is_in_the_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeviceNotFoundError, match=r"no /dev/nowhere; see that .* Ports here"):
         Device(Serial("/dev/nowhere")).open()
+    with pytest.raises(DeviceNotFoundError, match=r"/dev/null is no serial port\. Ports here"):
+        Device(Serial("/dev/null")).open()
+    url = f"socket://127.0.0.1:{free_port()}"
+    with pytest.raises(DeviceNotFoundError, match=f"nothing answers at {url}; see its address"):
+        Device(Serial(url)).open()
     with pytest.raises(DeviceNotFoundError, match="no hwgrep://SER=1"):
         Device(Serial("hwgrep://SER=1")).open()
     with (
