@@ -1,5 +1,6 @@
 """One session of a device: it opens the source, and again when that was lost, until it is shut."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -435,7 +436,15 @@ class Connection:
 
 
 def _log(text: str, name: str, error: Exception) -> None:
-    """Log at ERROR that a device is lost or has failed; what is no error of I/O, with its lines."""
+    """Log at ERROR that a device is lost or has failed; a mistake in its source with its lines."""
     cause = error.__cause__
-    show = cause if cause is not None and not isinstance(cause, OSError) else None
+    show = cause if cause is not None and _is_mistake(cause) else None
     _logger.error(text, name, error_text(error), exc_info=show)
+
+
+def _is_mistake(cause: BaseException) -> bool:
+    """Whether it is no error of I/O, nor one that the package of a driver has for its own."""
+    package = type(cause).__module__.partition(".")[0]
+    return not isinstance(cause, OSError) and (
+        package == "numpy" or package in sys.stdlib_module_names
+    )

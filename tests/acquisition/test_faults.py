@@ -164,3 +164,21 @@ def test_faults_stay_after_close_and_the_next_opening() -> None:
         source.fail(OverrunError("second"))
     assert [str(fault) for fault in device.faults] == ["first", "second"]
     assert isinstance(device.faults[0], DeviceError)
+
+
+@pytest.mark.parametrize(
+    ("cause", "shown"),
+    [
+        (KeyError("a mistake"), True), (ConnectionError("cut"), False),
+        (type("BusError", (Exception,), {"__module__": "driver.errors"})("off"), False),
+    ],
+)  # fmt: skip
+def test_only_a_mistake_is_logged_with_its_lines(
+    cause: Exception, shown: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Manual()
+    with Device(source) as device:
+        source.fail(cause)
+        assert eventually(lambda: device.state == "failed" and bool(caplog.records))
+    (record,) = [r for r in caplog.records if str(cause.args[0]) in r.getMessage()][:1]
+    assert bool(record.exc_info) == shown
