@@ -1,5 +1,6 @@
 """Rules of what a source gives: samples as described, and evidence that can be."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ _NOISE = 1_000_000
 # Readings from which on a counter that stays is a fault.
 _FEW = 3
 
+# Least time that shows the unit of stamps [ns], and by how much less they advance in another one.
+_SEEN, _OTHER_UNIT = 300_000_000, 100
+
 
 def check_layout(watch: Watch, info: StreamInfo) -> None:
     """Compare samples with their description; look at their threads."""
@@ -43,7 +47,9 @@ def check_layout(watch: Watch, info: StreamInfo) -> None:
         )
 
 
-def check_evidence(watch: Watch, info: StreamInfo, *, live: bool, paced: bool) -> None:
+def check_evidence(
+    watch: Watch, info: StreamInfo, *, live: bool, fed: bool, paced: bool
+) -> None:  # fmt: skip
     """Look at the evidence of each reading.
 
     Parameters
@@ -54,13 +60,18 @@ def check_evidence(watch: Watch, info: StreamInfo, *, live: bool, paced: bool) -
         Description of the stream.
     live
         Whether it comes as it happens.
+    fed
+        Whether somebody makes it say something.
     paced
         Whether the device itself decides when.
     """
     readings = [seen for seen in watch.seen if seen.count]
     _check_stamps(readings, info, live=live)
+    if live and not fed and info.device_clock == "own":
+        _check_unit(readings)
     for seen in readings:
         _check_bounds(seen)
+        _check_arrival(seen)
     _check_counters(readings, info)
     if paced and info.rate is not None:
         _check_rate(readings, info.rate)
@@ -91,6 +102,30 @@ def _check_stamps(readings: list[Seen], info: StreamInfo, *, live: bool) -> None
             )  # fmt: skip
 
 
+def _check_unit(readings: list[Seen]) -> None:
+    """Compare how far stamps of a clock of its own advance with the time that passes."""
+    stamps = [
+        (int(np.atleast_1d(seen.reading.device_time)[0]), seen.arrival)
+        for seen in readings if seen.reading.device_time is not None
+    ]  # fmt: skip
+    # a coarse clock may stand still for a second
+    if len({stamp for stamp, _ in stamps}) < _FEW:
+        return
+    advance, passed = stamps[-1][0] - stamps[0][0], stamps[-1][1] - stamps[0][1]
+    if passed >= _SEEN and advance * _OTHER_UNIT < passed:
+        what = f"device_time advances by {advance} ns in {passed / 1e9:.3g} s"
+        raise broken("evidence", what, "give nanoseconds, e.g. round(milliseconds * 1e6)")
+
+
+def _check_arrival(seen: Seen) -> None:
+    arrival: Any = seen.reading.arrival
+    if arrival is None:
+        return
+    if not is_whole(arrival) or not seen.arrival - _FAR <= arrival <= seen.arrival + _NOISE:
+        what = f"arrival is {shown(arrival)}, at {seen.arrival}"
+        raise broken("evidence", what, "give the host time at which it came: now_ns()")
+
+
 def _check_bounds(seen: Seen) -> None:
     bounds: Any = seen.reading.bounds
     if bounds is None:
@@ -118,6 +153,24 @@ def _check_counters(readings: list[Seen], info: StreamInfo) -> None:
     if len(counters) >= _FEW and len(set(counters)) == 1:
         what = f"the counter stays at {counters[0]} in {len(counters)} readings"
         raise broken("evidence", what, "give the counter at the last sample of each reading")
+    if info.counter.kind == "samples" and len(given) == len(counters) >= _FEW:
+        _check_steps(readings, limit)
+
+
+def _check_steps(readings: list[Seen], limit: int) -> None:
+    """See that a counter of samples grows by as many as come, or more where some are lost."""
+    pairs = [
+        (int(before.reading.counter or 0), int(seen.reading.counter or 0), seen.count)
+        for before, seen in pairwise(readings) if seen.count < limit // 2
+    ]  # fmt: skip
+    if pairs and all((after - before) % limit > limit // 2 for before, after, _ in pairs):
+        what = f"the counter goes back, from {pairs[0][0]} to {pairs[0][1]}"
+        raise broken("evidence", what, "give one that grows with the samples")
+    if pairs and all((after - before) % limit < count for before, after, count in pairs):
+        before, after, count = pairs[0]
+        what = f"the counter grows by {(after - before) % limit} while {count} samples come"
+        remedy = "count samples: that of readings or packets times the samples in each"
+        raise broken("evidence", what, remedy)
 
 
 def _check_rate(readings: list[Seen], rate: float) -> None:

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ from rxstream.acquisition.backoff import Backoff
 from rxstream.acquisition.device import Device
 from rxstream.acquisition.driver import wrap_given
 from rxstream.acquisition.source import Source, is_live
+from rxstream.acquisition.source import check_source as check_is_source
 from rxstream.data.chunk import Chunk
+from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import (
     ChunkError,
     DeviceBusyError,
@@ -23,7 +24,7 @@ from rxstream.errors import (
 from rxstream.printable import error_line, shown
 from rxstream.testing.source_evidence import check_evidence, check_layout
 from rxstream.testing.source_options import broken, check_info, check_options
-from rxstream.testing.watch import Call, Watch, wait_for
+from rxstream.testing.watch import Call, Watch, held, wait_for
 from rxstream.window import worker
 
 __all__ = ["check_source"]
@@ -77,10 +78,11 @@ def check_source(
         They come from one thread, one reading at a time.
     ``closing``
         It takes a second at most, also in an idle stream, before the first sample, from ``emit``,
-        and a second time; afterwards nothing comes, and no thread or file is left.
+        and a second time; afterwards nothing comes, and no thread, file or process is left.
     ``evidence``
         Stamps are int nanoseconds that do not go back, on the host clock those of now; bounds
-        lie before arrival; a counter is described, fits, and counts; the rate is right by half.
+        lie before arrival; a counter is described, fits, and counts samples if it says so; the
+        rate is right by half.
     ``heartbeat``
         A stream without a rate says within a second that nothing comes.
     ``device``
@@ -113,7 +115,7 @@ def check_source(
     AssertionError
         With the first rule that is broken, how, and a remedy.
     ParameterError
-        If ``plug`` is given without ``unplug``.
+        If ``plug`` is given without ``unplug``, or what ``make`` returns is no source.
 
     Examples
     --------
@@ -126,6 +128,7 @@ def check_source(
         raise ParameterError(msg)
     check = _Check(make, feed)
     source = make()
+    check_is_source(source)
     check_info(source)
     check_options(source)
     try:
@@ -242,9 +245,11 @@ class _Check:
         self._samples(watch, _SAMPLES)
         if paced:
             wait_for(lambda: watch.losses or _span(watch) >= _SPAN, _DATA, watch.changed)
+        elif live and self._feed is None and _is_stamped(watch, info):
+            wait_for(lambda: watch.losses or _span(watch) >= _SPAN, 2 * _SPAN, watch.changed)
         self._close(watch, "with samples coming")
         check_layout(watch, info)
-        check_evidence(watch, info, live=live, paced=paced)
+        check_evidence(watch, info, live=live, fed=self._feed is not None, paced=paced)
 
     def heartbeat(self, source: Source) -> None:
         """Let the same one be idle; no samples need come."""
@@ -309,27 +314,29 @@ class _Check:
             )  # fmt: skip
         self.silence()
 
-    def _settled(self) -> tuple[int, int]:
-        """Return threads and files once they become no fewer."""
-        lowest = _threads(), _files()
+    def _settled(self) -> tuple[int, int, int]:
+        """Return threads, files and processes once they become no fewer."""
+        lowest = held()
 
         def fewer() -> bool:
             nonlocal lowest
-            now = _threads(), _files()
-            found, lowest = now < lowest or now[1] < lowest[1], (
-                min(now[0], lowest[0]), min(now[1], lowest[1]),
-            )  # fmt: skip
-            return found
+            now, before = held(), lowest
+            lowest = min(now[0], before[0]), min(now[1], before[1]), min(now[2], before[2])
+            return lowest != before
 
         while wait_for(fewer, _QUIET):
             pass
         return lowest
 
-    def _left(self, before: tuple[int, int]) -> str | None:
-        threads, files = _threads() - before[0], _files() - before[1]
+    def _left(self, before: tuple[int, int, int]) -> str | None:
+        threads, files, processes = (
+            now - then for now, then in zip(held(), before, strict=True)
+        )  # fmt: skip
         # what comes and goes elsewhere in the program is less than one for each opening
         if files >= _AGAIN:
             return f"{files} files or sockets are"
+        if processes >= _AGAIN:
+            return f"{processes} processes are"
         return f"{threads} threads are" if threads >= _AGAIN else None
 
     def in_a_device(self) -> None:
@@ -472,21 +479,16 @@ def _line(failure: object) -> str:
     return error_line(failure) if isinstance(failure, BaseException) else shown(failure)
 
 
+def _is_stamped(watch: Watch, info: StreamInfo) -> bool:
+    """Whether readings have a counter, or stamps of which time shows the unit."""
+    own = info.device_clock == "own"
+    return any(
+        seen.reading.counter is not None or (own and seen.reading.device_time is not None)
+        for seen in watch.seen
+    )
+
+
 def _span(watch: Watch) -> float:
     """Return how long samples have come for [s]."""
     arrivals = [seen.arrival for seen in (watch.seen[:1] + watch.seen[-1:])]
     return (arrivals[-1] - arrivals[0]) / 1e9 if arrivals else 0.0
-
-
-def _threads() -> int:
-    return threading.active_count()
-
-
-def _files() -> int:
-    """Return how many files and sockets are open; 0 where nothing shows it."""
-    for folder in ("/proc/self/fd", "/dev/fd"):
-        try:
-            return len(os.listdir(folder))
-        except OSError:
-            continue
-    return 0

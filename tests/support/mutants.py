@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import subprocess
 import threading
 import time
 from collections import defaultdict
@@ -25,6 +26,9 @@ SAID: "SimpleQueue[int]" = SimpleQueue()
 
 LEAKED: list[int] = []
 """Files that `LeakedFile` has left open."""
+
+PROCESSES: list["subprocess.Popen[bytes]"] = []
+"""Processes that `LeakedProcess` has left behind."""
 
 TESTED = threading.Event()
 """Set when a test is over, so that nobody waits for who hangs."""
@@ -104,6 +108,46 @@ class FloatTime(Ticker):
 
     def reading(self, tick: int) -> Reading:
         return Reading(np.array([tick]), device_time=np.array([time.time()]))
+
+
+class MilliTime(Ticker):
+    """Gives milliseconds of a clock of its own for nanoseconds."""
+
+    @property
+    def info(self) -> StreamInfo:
+        return StreamInfo("ticker", None, (), np.dtype("i8"))
+
+    def reading(self, tick: int) -> Reading:
+        return Reading(np.array([tick]), device_time=round(time.monotonic() * 1e3))
+
+
+class WrongArrival(Ticker):
+    """Gives seconds for its arrival."""
+
+    def reading(self, tick: int) -> Reading:
+        return Reading(np.array([tick]), counter=tick & 0xFFFF, arrival=round(time.time()))
+
+
+class CountsDown(Ticker):
+    """Has a counter that goes back."""
+
+    def reading(self, tick: int) -> Reading:
+        return Reading(np.array([tick]), counter=-tick & 0xFFFF)
+
+
+class CountsReadings(Ticker):
+    """Counts readings, each of which has four samples."""
+
+    def reading(self, tick: int) -> Reading:
+        return Reading(np.full(4, tick), counter=tick & 0xFFFF)
+
+
+class LeakedProcess(Ticker):
+    """Leaves a process behind."""
+
+    def open(self, emit: Emit, fail: Fail) -> Close:
+        PROCESSES.append(subprocess.Popen(["sleep", "600"]))
+        return super().open(emit, fail)
 
 
 class WrongDtype(Ticker):

@@ -11,16 +11,21 @@ from authored import Load
 from mutants import (
     LEAKED,
     OUT,
+    PROCESSES,
     SAID,
     TESTED,
     Changeable,
     ChangingInfo,
+    CountsDown,
+    CountsReadings,
     EndsAtUnplug,
     FailsTwice,
     FloatTime,
     LateEmit,
     LeakedFile,
+    LeakedProcess,
     LyingClock,
+    MilliTime,
     NoHeartbeat,
     ObjectDtype,
     RaisesAnything,
@@ -33,6 +38,7 @@ from mutants import (
     Unpicklable,
     WaitsForItself,
     WideCounter,
+    WrongArrival,
     WrongDtype,
     WrongRate,
 )
@@ -67,6 +73,11 @@ MUTANTS: list[tuple[Any, str, str]] = [
     (StuckCounter, "evidence", "the counter stays at 7"),
     (WrongRate, "evidence", "info says 200 Hz"),
     (WaitsForItself, "closing", "from emit, it takes more than 1 s"),
+    (MilliTime, "evidence", "give nanoseconds, e.g. round(milliseconds * 1e6)"),
+    (WrongArrival, "evidence", "give the host time at which it came"),
+    (CountsDown, "evidence", "the counter goes back, from 65535 to 65534"),
+    (CountsReadings, "evidence", "the counter grows by 1 while 4 samples come"),
+    (LeakedProcess, "closing", "3 processes are left by 3 openings"),
 ]
 
 
@@ -87,6 +98,9 @@ def test_each_mutant_is_named_by_its_rule(
         OUT.clear()
         while LEAKED:
             os.close(LEAKED.pop())
+        while PROCESSES:
+            with PROCESSES.pop() as process:
+                process.kill()
     assert str(broken.value).startswith(f"{rule}: ")
     assert text in str(broken.value)
     assert "; " in str(broken.value)
@@ -98,6 +112,13 @@ def test_a_sound_one_is_named_by_none() -> None:
     check_source(
         lambda: device, unplug=device.unplug, plug=device.plug, absent=lambda: Ticker("absent")
     )
+
+
+def test_what_is_no_source_is_refused() -> None:
+    with pytest.raises(ParameterError, match="None is no source"):
+        check_source(lambda: None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ParameterError, match=r"no source; make one: Ticker\(\)"):
+        check_source(lambda: Ticker)  # type: ignore[arg-type,return-value]
 
 
 def test_what_absent_and_held_hardware_raises() -> None:
