@@ -146,7 +146,21 @@ def _number(value: Any) -> Any:
 
 
 def to_stamp(value: Any, tick: float) -> int:
-    """Return a number of ``tick`` [s], or an ISO 8601 text, as ns; ValueError if it is neither."""
+    """Return a number of ``tick`` [s], or an ISO 8601 text, as ns that int64 can hold.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or they are too many.
+    """
+    stamp = _stamp_of(value, tick)
+    if abs(stamp) >= 1 << 63:
+        msg = f"the time {shown(value)} is no time that int64 nanoseconds can hold; see tick="
+        raise ValueError(msg)
+    return stamp
+
+
+def _stamp_of(value: Any, tick: float) -> int:
     if isinstance(value, str):
         when = dt.datetime.fromisoformat(value)
         when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
@@ -186,17 +200,21 @@ class MessageDecoder:
             stamps = [stamp for _, stamp in values if stamp is not None]
             times = np.array(stamps, np.int64) if stamps else None
         except (ValueError, ChunkError, OverflowError, RecursionError) as error:
-            self._lost += 1
-            if not self._logged:
-                self._logged = True
-                _log.warning(
-                    "%s: the message %s is no sample (%s); from now on such are only counted, in "
-                    "the gap before the next sample",
-                    self._samples.info.name, shown(message), error_line(error),
-                )  # fmt: skip
+            self.lose(message, error)
             return None
         lost, self._lost = self._lost, 0
         return Reading(data, device_time=times, lost=lost or None)
+
+    def lose(self, message: str | bytes, error: Exception) -> None:
+        """Count a message that is no sample, with the reason."""
+        self._lost += 1
+        if not self._logged:
+            self._logged = True
+            _log.warning(
+                "%s: the message %s is no sample (%s); from now on such are only counted, in "
+                "the gap before the next sample",
+                self._samples.info.name, shown(message), error_line(error),
+            )  # fmt: skip
 
 
 def _joined(more: tuple[Any, ...], value: Any) -> Any:

@@ -50,6 +50,7 @@ _CONNECT = 5.0
 _TABLES = {"coil": "coils", "discrete": "discrete_inputs", "input": "input_registers",
            "holding": "holding_registers"}  # fmt: skip
 _BITS = ("coil", "discrete")
+_FUNCTIONS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
 _ADDRESS = re.compile(
     r"(?P<table>[a-z]+):(?P<start>\d{1,5})(?:\.(?P<bit>\d{1,2}))?(?::(?P<type>.+))?", re.ASCII
@@ -286,9 +287,15 @@ class _Reader:
             reason = _REASONS.get(code, "it does not say why")
             msg = f"slave {self._unit} refuses {what}: {reason} (exception {code})"
             raise RefusedError(msg)
+        function = answer.function_code
+        if function != _FUNCTIONS[block.area]:
+            msg = f"slave {self._unit} has answered function {function}, not {what}"
+            raise ConnectionError(msg)
         cells = answer.bits if block.area in _BITS else answer.registers
-        if len(cells) < block.size:
-            msg = f"slave {self._unit} has answered {len(cells)} of {block.size} cells of {what}"
+        # bits come in whole bytes
+        size = -(-block.size // 8) * 8 if block.area in _BITS else block.size
+        if len(cells) != size:
+            msg = f"slave {self._unit} has answered {len(cells)} cells, not the {size} of {what}"
             raise ConnectionError(msg)
         if block.area in _BITS:
             return bytes(map(int, cells[: block.size]))

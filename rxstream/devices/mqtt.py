@@ -150,7 +150,12 @@ def Mqtt(  # noqa: N802 - it becomes a class
     def take(_: Any, __: Any, received: Any) -> None:
         if received.retain and not retained:
             return
-        reading = decoder.reading(received.payload, received.topic)
+        try:
+            topic = received.topic
+        except UnicodeDecodeError as error:
+            decoder.lose(received.payload, error)
+            return
+        reading = decoder.reading(received.payload, topic)
         if reading is not None:
             emit(reading)
 

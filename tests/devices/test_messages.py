@@ -70,6 +70,12 @@ def test_what_does_not_fit_is_lost(message: str) -> None:
     assert reading.lost == 1
 
 
+@pytest.mark.parametrize("time", ["1796046117241994", '"9999-12-31"', "-1e30"])
+def test_a_time_in_another_unit_is_said(time: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert decoder(Json([("x", "u1")], time="t")).reading(f'{{"x": 1, "t": {time}}}') is None
+    assert "is no time that int64 nanoseconds can hold; see tick=" in caplog.text
+
+
 def test_values_and_nothing() -> None:
     values = decoder(Json("f8"))
     assert values.reading("[]") is None

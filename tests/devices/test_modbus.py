@@ -1,7 +1,9 @@
 """The server of pymodbus, by TCP and by a serial line, read, killed and started again."""
 
+import itertools
 import re
 import socket
+import socketserver
 import struct
 import sys
 import threading
@@ -157,6 +159,36 @@ def test_a_serial_line_whose_slave_is_switched_off_and_on(tmp_path: Path) -> Non
     assert "disconnect" in [gap.reason for gap in after.gaps]
     with pytest.raises(DeviceNotFoundError, match="No such file"):
         Device(Modbus("/dev/no-such-line", "coil:0", baud=9600)).open()
+
+
+@pytest.mark.parametrize(
+    ("function", "registers", "words"),
+    [(3, 3, "3 cells, not the 1"), (3, 0, "0 cells"), (4, 1, "function 4, not holding:0")],
+)
+def test_an_answer_to_another_question_is_no_sample(
+    function: int, registers: int, words: str
+) -> None:
+    class Answers(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            for number in itertools.count():
+                if len(question := self.request.recv(12)) < 12:
+                    return
+                kind, count = (function, registers) if number > 2 else (3, 1)
+                body = bytes([question[6], kind, 2 * count]) + b"\0\7" * count
+                head = question[:4] + len(body).to_bytes(2, "big")
+                self.request.sendall(head + body)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        source = Modbus("127.0.0.1", "holding:0", every=0.02, port=server.server_address[1])
+        device = Device(source)
+        with device.reader() as reader, device:
+            assert reader.read(2, timeout=20).data.tolist() == [7, 7]
+            assert device.wait(20)
+        server.shutdown()
+        thread.join()
+    assert words in str(device.error)
 
 
 def test_what_is_in_the_way_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import re
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -82,6 +83,32 @@ def test_objects_and_texts_have_a_topic() -> None:
             assert of_texts.read(2, timeout=20).data.tolist() == [
                 ("lab/a", "hallo"), ("lab/c/b", "welt"),
             ]  # fmt: skip
+
+
+def test_a_topic_that_is_no_text_is_a_lost_message() -> None:
+    # mosquitto lets none pass
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(1000)
+                client.sendall(b"\x20\x02\0\0")
+                client.recv(1000)
+                client.sendall(b"\x90\x03\0\1\0")
+                good, bad = b"\x30\x05\0\x01a12", b"\x30\x06\0\x02\xff\xfe12"
+                client.sendall(good + bad + good)
+                while client.recv(1000):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        device = Device(Mqtt("#", "127.0.0.1", server.getsockname()[1]))
+        with device.reader() as reader, device:
+            chunk = reader.read(2, timeout=20)
+        thread.join()
+    assert chunk.data.tolist() == [("a", 12), ("a", 12)]
+    assert [at.gap.lost for at in chunk.gap_positions] == [1]
 
 
 def test_what_is_published_by_the_batch_keeps_its_times() -> None:

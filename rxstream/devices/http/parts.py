@@ -57,7 +57,8 @@ def stamp_of(headers: dict[str, str]) -> int | None:
     """
     given = headers.get("x-timestamp", "").strip()
     if _SECONDS.fullmatch(given):
-        return round(Fraction(given) * 10**9)
+        stamp = round(Fraction(given) * 10**9)
+        return stamp if stamp < 1 << 63 else None
     try:
         return to_stamp(given, 1.0)
     except ValueError:

@@ -116,12 +116,6 @@ def _of_columns(rows: list[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
     return out
 
 
-def _check_stamp(stamp: int) -> None:
-    if abs(stamp) >= 1 << 63:
-        msg = f"{stamp} ns is no time that int64 can hold; see tick="
-        raise ValueError(msg)
-
-
 class _RawRows:
     def __init__(self, form: Raw, info: StreamInfo, stamp: int | None) -> None:
         self._form, self._stamp, self._size = form, stamp, info.sample_bytes
@@ -185,7 +179,6 @@ class _TextRows:
             raise
         self._row += len(rows)
         stamps = [stamp for _, stamp in values if stamp is not None]
-        _find_bad(self._row - len(rows), stamps, _check_stamp)
         return Reading(data, device_time=np.array(stamps, np.int64) if stamps else None)
 
     def _values(self, text: bytes) -> list[tuple[Any, int | None]]:
