@@ -1,9 +1,12 @@
 """The sound of files of any kind, of web radios and RTSP servers, killed and started again."""
 
 import re
+import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -363,6 +366,28 @@ def test_what_is_known_before_opening() -> None:
 def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:
     with pytest.raises(ParameterError, match=word):
         MediaSound(**{"source": "a.wav"} | options)
+
+
+def test_ctrl_c_while_opening_is_not_swallowed() -> None:
+    before = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def interrupt() -> None:
+            connection, _ = server.accept()
+            connections.append(connection)
+            connection.recv(10_000)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        connections: list[socket.socket] = []
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            Device(MediaSound(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=20)).open()
+        assert time.monotonic() - begun < 15
+        thread.join()
+        connections[0].close()
+    assert eventually(lambda: threading.active_count() == before)
 
 
 def test_what_is_in_the_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

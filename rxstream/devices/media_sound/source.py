@@ -1,11 +1,14 @@
 """mediasound: the sound of a file or a URL through PyAV (``pip install 'rxstream[video]'``)."""
 
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from rxstream.acquisition.driver import DriverCall
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Time, now_ns, to_ns, to_span
 from rxstream.data.stream_info import StreamInfo
@@ -21,6 +24,9 @@ __all__ = ["MediaSound"]
 
 Format: TypeAlias = Literal["int16", "int32", "float32"]
 Pace: TypeAlias = Literal["live", "max"]
+
+# How often who waits looks whether it is open [s].
+_LOOK = 0.1
 
 _ENCODINGS = {"int16": "PCM_16", "int32": "PCM_32", "float32": "FLOAT"}
 
@@ -144,7 +150,11 @@ class MediaSound:
         if not remote:
             check_file("mediasound", where)
         encoding = ENCODINGS[_ENCODINGS[self.dtype]]
-        sound = open_sound(av, where, self.track, encoding, self.timeout, remote=remote)
+
+        def opened() -> SoundInput:
+            return open_sound(av, where, self.track, encoding, self.timeout, remote=remote)
+
+        sound = _interruptible(opened) if remote else opened()
         sound.fail = fail
         try:
             return self._play(sound, emit, fail)
@@ -171,3 +181,27 @@ class MediaSound:
         clock: Literal["host", "own"] = "host" if recorded else "own"
         info = self._info(float(sound.rate), (sound.channels,), clock, sound.facts)
         return reader.start(), info
+
+
+def _interruptible(opened: Callable[[], SoundInput]) -> SoundInput:
+    """Return what a function opens, in a thread beside: while it waits, PyAV swallows Ctrl-C."""
+    found: list[SoundInput] = []
+    over = threading.Event()
+
+    def run() -> None:
+        found.append(opened())
+        if over.is_set():
+            found[0].release()
+
+    call = DriverCall("mediasound", "open", run)
+    try:
+        while not call.wait(_LOOK):
+            pass
+    except BaseException:
+        over.set()
+        for sound in found:
+            sound.release()
+        raise
+    if call.error is not None:
+        raise call.error
+    return found[0]
