@@ -154,9 +154,11 @@ class Stamper:
             If a piece of evidence is of the wrong kind.
         """
         n, progress, arrival = len(data), self._progress, reading.arrival
-        if reading.lost is None and reading.reason != "dropped":
+        if reading.reason != "dropped" and reading.lost is None:
             # nobody knows how many, but that some were
-            progress.pending = progress.pending or self._check.check(reading).reason
+            reading = self._check.check(reading)
+            if progress.end is not None:
+                progress.pending = progress.pending or reading.reason
         if arrival is None:
             arrival = now
         elif type(arrival) is not int or arrival.bit_length() > 64:
@@ -290,8 +292,11 @@ class Stamper:
             reason = "overrun"
         if pending == "suspended":
             lost = self._lost_asleep
-        elif pending in ("disconnect", "restart") and not lost and period:
-            lost = max(0, round((start - max(before, self._expected)) / period))
+        elif pending in ("disconnect", "restart"):
+            if not lost and period:
+                lost = max(0, round((start - max(before, self._expected)) / period))
+        elif pending:
+            lost = lost or None
         return Gap(before, start, lost, reason)
 
     def _report(self) -> None:

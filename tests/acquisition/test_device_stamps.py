@@ -75,6 +75,23 @@ def test_equal_and_backward_device_stamps_are_made_monotone_and_told() -> None:
     assert got[1].gap.lost == 0
 
 
+@pytest.mark.parametrize("info", [EVENTS, Manual().info])
+def test_what_was_lost_without_a_number_is_a_gap_but_not_before_the_first_sample(
+    info: StreamInfo,
+) -> None:
+    source, clock = Manual(info), HandClock()
+    with Device(source, clock=clock) as device:
+        got = collect(device)
+        t = clock.now()
+        feed(source, 0, 10, t, reason="overrun")
+        feed(source, 10, 10, t + 10 * MS)
+        feed(source, 20, 10, t + 300 * MS, reason="overrun")
+        feed(source, 30, 10, t + 310 * MS)
+    assert [chunk.gap is None for chunk in got] == [True, True, False, True]
+    assert got[2].gap is not None
+    assert (got[2].gap.lost, got[2].gap.reason) == (None, "overrun")
+
+
 def test_what_the_device_says_it_lost_is_a_gap() -> None:
     source, clock = Manual(), HandClock()
     with Device(source, clock=clock) as device:
