@@ -114,7 +114,7 @@ def align(
     ...     print(*(chunk.data for chunk in pair), pair[0].gap)
     >>> rx.of(a).pipe(align(rx.of(b), tolerance=0.1)).subscribe(show).dispose()
     [0 1 2] [ 0.  9. 19.] None
-    [] [] gap of 1 s, 1 samples lost (unmatched)
+    [] [] gap of 1 s, 1 sample lost (unmatched)
     """
     names = stream_names(others, "align")
     check_choice(method, Method, "align: method")
