@@ -85,8 +85,8 @@ class ClockEvent:
         if abs(self.rate / self.stated - 1) < _ANOTHER_RATE:
             rates = "its samples come at no steady rate"
         return (
-            f"{rates}; from {place} on times are those of arrival, and only a counter shows losses; "
-            "say rate=None if it is polled or paced by a program"
+            f"{rates}; from {place} on times are those of arrival, and only a counter shows "
+            "losses; say rate=None if it is polled or paced by a program"
         )
 
 

@@ -45,6 +45,7 @@ from rxstream.timing.online.early_losses import (
     whole_losses,
 )  # fmt: skip
 from rxstream.timing.online.floor import DelayFloor
+from rxstream.timing.online.loss_size import LEAST_BLUR, LossSize, loss_size
 from rxstream.timing.online.losses import MAX_RUN, LateRun
 from rxstream.timing.online.pace import Pace
 from rxstream.timing.settings import ClockSettings
@@ -86,10 +87,9 @@ _LEAST_SCALES = 0.9
 _RAMP_ODDS, _RAMP_CHUNKS = 6.0, 6
 # They get later by this part of their lateness at least: else they were late at once. (trial)
 _RAMP_PART = 0.25
-# Where a loss is known to this part of a period, it must be of whole periods. It is known to so
-# many scales of the delay over the number of chunks, and so many uncertainties of the line, and
-# never better than to the last part. (trial)
-_WHOLE, _BLUR_SCALES, _BLUR_WIDTHS, _LEAST_BLUR = 0.15, 3, 2, 0.02
+# Time after which a loss of any size is believed where arrivals do not keep close to the line, if
+# they do so at all [s]. (trial)
+_DISBELIEF = 10.0
 # Fresh chunks of a run after which it is none of whole periods: the first ones may all be late.
 _SIZED = 32
 
@@ -183,7 +183,7 @@ class EventDetector:
         if quantum is not None:
             lost = max(ceil(above / quantum - self._floor.loss_test.slack), 1) * quantum
         else:
-            lost = int(above * rate + _LEAST_BLUR) / rate
+            lost = int(above * rate + LEAST_BLUR) / rate
         if lost > 0:
             self.report(round(device.shift(lost) * rate))
         return False
@@ -275,15 +275,15 @@ class EventDetector:
 
     def _lose_or_rise(self, run: LateRun, x: float) -> None:
         """Act on a run that may be a loss of any size, once its size is known."""
-        samples, whole, chunks = self._size(run)
-        believed = chunks > 0 or self._pace.firm
+        samples, whole, in_chunks, exact = self._size(run.lowest, run.fresh)
+        # A loop that is held up wanders on meanwhile.
+        believed = in_chunks or self._pace.firm or run.lasted > _DISBELIEF
         if samples >= _MIN_LOST and whole and believed:
-            self._lose_some(run, chunks * self._device.step)
-        elif samples < _MIN_LOST or run.fresh >= _SIZED or not believed:
+            self._lose_some(run, exact)
+        elif samples < _MIN_LOST or (not whole and run.fresh >= _SIZED):
             self._rise(run, x)
 
     def _least_outage(self) -> float:
-        """Return the shortest jump that is a restart [s]."""
         return max(self._settings.restart_gap, _RESTART_QUANTA * (self._quantum or 0.0))
 
     def is_outage(self, later: float, fresh: bool) -> bool:
@@ -305,24 +305,12 @@ class EventDetector:
                 return True
         return False
 
-    def _size(self, run: LateRun) -> tuple[float, bool, int]:
-        """Return the samples that a run is late by, whether they may be whole, and the chunks.
-
-        Where delays are much shorter than a period, a loss shows by that; where they are much
-        shorter than a chunk, one of whole chunks does, which is what gets lost most likely.
-        """
-        rate, floor, step = self._settings.rate, self._floor, self._device.step
-        if rate is None:
-            return _MIN_LOST, True, 0
-        late = run.lowest / (1 + floor.line.slope)
-        known = _BLUR_SCALES * floor.line.scale / max(run.fresh, 1)
-        blur = known + _BLUR_WIDTHS * floor.uncertainty(self._device.seconds)
-        samples, chunks = late * rate, round(late / step)
-        whole = blur * rate > _WHOLE or abs(samples - round(samples)) < max(
-            blur * rate, _LEAST_BLUR
-        )
-        in_chunks = blur < _WHOLE * step and abs(late - chunks * step) < blur
-        return samples, whole, chunks if in_chunks else 0
+    def _size(self, lowest: float, fresh: int) -> LossSize:
+        """Return by how much chunks are late whose least excess is ``lowest`` [s]."""
+        floor, rate = self._floor, self._settings.rate or 1.0
+        width = floor.uncertainty(self._device.seconds)
+        late = lowest / (1 + floor.line.slope)
+        return loss_size(late, fresh, rate, self._device.step, floor.line.scale, width)
 
     def _is_drift(self, run: LateRun) -> bool:
         """Whether the arrivals have left the line little by little, not at once."""
@@ -365,10 +353,7 @@ class EventDetector:
         return True
 
     def _early_losses(self, points: list[Point], counts: list[int]) -> list[EarlyLoss] | None:
-        """Return losses of whole units, or one of any size, since the stream began.
-
-        None as long as the newest chunks show too little.
-        """
+        """Return the losses since the stream began; None while the newest chunks show too little."""
         rate, quantum, rule = self._settings.rate, self._quantum, self._settings.on_step
         if self._device.numbered or rate is None or rule == "latency":
             return []
@@ -387,8 +372,8 @@ class EventDetector:
             # Rounded, as the line is not exact yet.
             return [EarlyLoss(one.first, round(one.size / quantum) * quantum)]
         fresh = sum(counts[one.first :])
-        samples, is_whole, _ = self._size(LateRun(0, one.size, 0, fresh, []))
-        return [one] if samples >= _MIN_LOST and is_whole else []
+        size = self._size(one.size, fresh)
+        return [one] if size.samples >= _MIN_LOST and size.whole else []
 
     def _is_too_early(self, excess: float, x: float) -> bool:
         """Whether a chunk is earlier than possible; if so, act on it."""

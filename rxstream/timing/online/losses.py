@@ -49,10 +49,13 @@ _MIN_FRESH = (6, 6, 2)
 _MEDIAN, _SELDOM, _QUANTUM_SHARE, _RARE = 0.5, 0.9, 0.8, 0.99
 # A run is suspicious from one third of the evidence on.
 _SUSPICIOUS_PART = 3
-# A run must last so many times a delay that is rare: what makes one chunk late makes all late that
-# come as long as it takes, and some more. But no longer than this [s], or so many chunks. (trial,
-# on arrivals of sound at 13 processes on two cores: runs that ended lasted up to 11 times as long)
-_RARE_DELAYS, _LONGEST_LATENESS, _LONGEST_LATE = 12.0, 1.0, 100
+# A run must last so many times a delay that some chunks in a row have seldom, runs that ended
+# included: what makes all late does so for a while. But no longer than this [s], or so many chunks.
+# (trial, on arrivals of sound at 13 processes on two cores)
+_TOGETHER, _LONGEST_LATENESS, _LONGEST_LATE = 100.0, 1.0, 100
+_IN_A_ROW = 5
+# Until then it is looked at each so many chunks.
+_LOOK_EVERY = 8
 # Excess above all real ones [s].
 _UNREACHABLE = 1e9
 
@@ -70,8 +73,10 @@ class LateRun(NamedTuple):
     """Number of fresh chunks."""
     points: list[tuple[float, float, bool]]
     """Device time and excess of each [s], and whether it is fresh."""
+    lasted: float = 0.0
+    """How long it has lasted [s]."""
     lasting: bool = True
-    """Whether it lasts longer than lateness does."""
+    """Whether that is longer than lateness lasts."""
 
 
 class LossTest:
@@ -93,9 +98,9 @@ class LossTest:
     """
 
     __slots__ = (
-        "_densities", "_evidence", "_fresh", "_least", "_levels", "_losses",
-        "_needed", "_p_false", "_patience", "_quantum", "_recent", "_running", "_since", "_start",
-        "_sums", "median", "slack",
+        "_densities", "_evidence", "_fresh", "_least", "_levels", "_losses", "_needed", "_newest",
+        "_open", "_p_false", "_patience", "_quantum", "_recent", "_running", "_since", "_start",
+        "_sums", "_together", "median", "slack",
     )  # fmt: skip
 
     def __init__(self, quantum: float | None, p_false: float) -> None:
@@ -108,11 +113,16 @@ class LossTest:
         self._densities: list[float] = []
         self._losses = 0
         self._patience = 0.0  # what a run must last at least [s]
+        # The least excess of some fresh chunks in a row, and those that a run may yet explain.
+        self._together = DelayHistogram()
+        self._newest: deque[float] = deque([0.0], maxlen=_IN_A_ROW)
+        self._open: deque[float] = deque(maxlen=MAX_RUN)
         self._recent: deque[tuple[float, float, bool]] = deque(maxlen=MAX_RUN)
         self.forget()
 
     def forget(self) -> None:
         """Drop all runs."""
+        self._open.clear()
         self._start = [-1, -1, -1]  # first chunk of each run
         self._since = [0.0, 0.0, 0.0]  # its device time [s]
         self._fresh, self._sums = [0, 0, 0], [0.0, 0.0, 0.0]
@@ -142,7 +152,7 @@ class LossTest:
         quantum = self._quantum
         big = delays.quantile(_RARE) if quantum is None else _QUANTUM_SHARE * quantum
         longest = min(_LONGEST_LATENESS, _LONGEST_LATE * step)
-        self._patience = min(_RARE_DELAYS * delays.quantile(_RARE), longest)
+        self._patience = min(_TOGETHER * self._together.quantile(_RARE), longest)
         self._levels = levels = (self.median, delays.quantile(_SELDOM), big)
         self._least = min(levels)
         a, b, c = (-log(min(delays.tail(level), 0.999)) for level in levels)
@@ -166,7 +176,13 @@ class LossTest:
         judge
             Whether to look for such a run, or only to keep the chunk.
         """
+        if fresh:
+            self._newest.append(max(excess, 0.0))
+            self._open.append(min(self._newest))
         if excess <= self._least:
+            for together in self._open:
+                self._together.add(together)
+            self._open.clear()
             if self._running:
                 self.forget()
             return None
@@ -187,10 +203,14 @@ class LossTest:
                 found = i
         if not judge:
             return None
+        # To look at a run costs much, and it lasts no longer than since it began.
+        if found >= 0 and x - self._since[found] < self._patience:
+            found = -1 if (chunk - self._start[found]) % _LOOK_EVERY else found
         if found >= 0:
             run = self._run(chunk, self._start[found], self._fresh[found])
             since = run.points[0][0] if len(run.points) < MAX_RUN else self._since[found]
-            run = run._replace(lasting=x - since >= self._patience)
+            lasted = x - since
+            run = run._replace(lasted=lasted, lasting=lasted >= self._patience)
             # Of several late chunks the last alone does not show how much was lost: wait.
             if not run.quanta or sum(fresh for _, _, fresh in run.points) >= _MIN_FRESH[2]:
                 return run

@@ -93,17 +93,16 @@ class Pace:
     """
 
     __slots__ = (
-        "_anew", "_contradicted", "_falls", "_likely", "_moves", "_outages", "_proven_at", "_until",
-        "_wait",
-        "by_arrival", "given_up", "losses", "test", "trusted",
+        "_again", "_anew", "_contradicted", "_falls", "_likely", "_moves", "_outages", "_proven_at",
+        "_until", "_wait", "by_arrival", "given_up", "losses", "test", "trusted",
     )  # fmt: skip
 
     def __init__(self, skew_tol: float, *, clocked: bool = False) -> None:
         self._likely = max(LIKELY_SLOPE, _TOLERATED * skew_tol)
         self.test = WanderTest(self._likely, clocked=clocked)
         self.by_arrival = self.given_up = self.losses = self._contradicted = False
-        # Whether the line was left, so that the arrivals must show a new one.
-        self._anew = False
+        # Whether the line was left, so that arrivals must show a new one; whether to lay it anew.
+        self._anew = self._again = False
         # When a line was proven last: what contradicts it soon after is another one [s].
         self._proven_at = -inf
         self._moves: list[float] = []
@@ -178,8 +177,14 @@ class Pace:
         now = self.test.passed
         self._falls = [fell for fell in self._falls if now - fell < _MOVES_IN]
         self._falls.append(now)
-        if len(self._falls) > _FALLS and self._proven:
+        if len(self._falls) <= _FALLS:
+            return
+        if self._proven:
             self.contradict()
+        elif not self.given_up:
+            # The slope may be that of a loss among the first chunks: begin anew, without it.
+            self._again = True
+            self._falls.clear()
 
     def explain(self, since: float | None, lost: float) -> None:
         """Take the lateness since a device time, or since nobody knows when, for a loss [s]."""
@@ -202,7 +207,8 @@ class Pace:
         bool
             Whether to `decide`.
         """
-        return self.test.add(x, late) or self._contradicted or self._outages >= _OUTAGES
+        asked = self._contradicted or self._again or self._outages >= _OUTAGES
+        return self.test.add(x, late) or asked
 
     def leaves_line(self, since: float, lost: float) -> bool:
         """Whether a clock has ceased to keep to its line, though it may have lost something [s]."""
@@ -222,6 +228,9 @@ class Pace:
         if self._outages >= _OUTAGES:
             self._outages = 0
             return self._give_up()
+        if self._again:
+            self._again = False
+            return "line"
         if test.passed > _WAIT:
             self._outages = 0
         slope, known = abs(test.slope), test.verdict != "unknown"

@@ -149,12 +149,26 @@ class FirstPass:
         if rate is None:
             return None
         given_up = self.model.pace.given_up
+        # Losses that were found explain all, from where they happened on.
+        if turn is not None and not given_up and self._is_one_line(size):
+            turn = None
         if turn is not None and turn.change > SAME_RATE:
-            if not given_up or (turn.is_firm and abs(turn.behind) < NO_RATE):
+            # Chunks that waited for each other come faster than any clock.
+            if (turn.is_firm and abs(turn.behind) < NO_RATE) or not (given_up or turn.is_steep):
                 return Change(turn.at, turn.near, rate / (1 + turn.behind))
         elif known == "cut" and not given_up and abs(slope) > SAME_RATE:
             return Change(0, 0, rate / (1 + slope))
         return None
+
+    def _is_one_line(self, size: int) -> bool:
+        """Whether arrivals keep to one line, with the losses found taken for such."""
+        moved = self.seconds[:size] + (self.origins[:size] - self.evidence.arrival[0]) / 1e9
+        for stamp in self.stamps[:size]:
+            for event in stamp.events:
+                if event.kind in ("gap", "overlap"):
+                    moved[event.first : event.last] += event.correction / 1e9
+        arrival = (self.evidence.arrival[:size] - self.evidence.arrival[0]) / 1e9
+        return turn_of(moved, arrival - moved) is None
 
     def _turn(self, size: int) -> Turn | None:
         """Return where another line begins, of so many chunks."""

@@ -18,6 +18,8 @@ _BETTER = 2.0
 _FIRM = 0.1
 # Blocks to both sides of the turn in which its chunk is looked for.
 _NEAR = 2
+# A slope of no clock: of chunks that waited it is nearly -1, and 1 is half the rate. (trial)
+_STEEPEST = 0.9
 # Distances that floats of seconds make [s].
 _ROUNDING = 1e-6
 
@@ -39,6 +41,11 @@ class Turn(NamedTuple):
     def change(self) -> float:
         """By how much the slope changes."""
         return abs(self.behind - self.before)
+
+    @property
+    def is_steep(self) -> bool:
+        """Whether the second line is that of no rate that a clock could have."""
+        return abs(self.behind) > _STEEPEST
 
 
 def turn_of(x: Floats, late: Floats) -> Turn | None:

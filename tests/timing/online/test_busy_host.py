@@ -8,8 +8,8 @@ import pytest
 from rxstream.timing import correct_arrays
 
 # Three of eight simulated devices of `benchmarks/eight_devices.py`, 48 kHz in blocks of 480, for
-# two minutes, on two cores with 13 other processes: steps of the arrivals [µs]. In the second and third
-# all blocks are later than 30 ms for 0.6 s, and then on time again.
+# two minutes, on two cores with 13 other processes: steps of the arrivals [µs]. In the second and
+# third all blocks are later than 30 ms for 0.6 s, and then on time again.
 ARRIVALS = np.load(Path(__file__).with_name("busy_host.npz"))
 
 

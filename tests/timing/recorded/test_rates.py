@@ -88,3 +88,30 @@ def test_without_a_change_there_is_no_turn():
     turn = turn_of(x, late + 0.05 * (x > 20))
     assert turn.change < 1e-4
     assert abs(turn.at - 2000) <= turn.near
+
+
+@pytest.mark.parametrize(("n", "at"), [(300, 10), (1000, 30), (4000, 10), (4000, 150)])
+def test_a_loss_that_was_found_is_no_other_rate(n, at):
+    """A step inside of one of the blocks that are compared looks like a slope of some of them."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        lost = np.where(np.arange(n) >= at, 0.2, 0.0)
+        taken = 100 + np.arange(1, n + 1) * 0.1 + lost
+        came = np.rint((taken + rng.exponential(2e-3, n)) * 1e9).astype(np.int64)
+        found = correct_arrays(100, came, 1000.0, online=False)
+        (event,) = found.events
+        assert (event.kind, event.samples, event.first) == ("gap", 200, at)
+        assert np.quantile(np.abs(found.last / 1e9 - taken), 0.95) < 1e-3
+
+
+@pytest.mark.parametrize("stall", [1, 7, 30])
+@pytest.mark.parametrize("end", [5, 10, 40])
+def test_chunks_that_waited_at_the_end_are_no_other_rate(stall, end):
+    rng = np.random.default_rng(3)
+    came = 100 + np.arange(1, 401) * 0.1 + rng.exponential(2e-3, 400)
+    held = came[-end] + stall
+    came = np.maximum.accumulate(
+        np.where(np.arange(400) >= 400 - end, np.maximum(came, held), came)
+    )
+    found = correct_arrays(1, np.rint(came * 1e9).astype(np.int64), 10.0, online=False)
+    assert (np.diff(found.last) > 0).all()
