@@ -353,7 +353,7 @@ class EventDetector:
         return True
 
     def _early_losses(self, points: list[Point], counts: list[int]) -> list[EarlyLoss] | None:
-        """Return the losses since the stream began; None while the newest chunks show too little."""
+        """Return the losses since the stream began; None while the newest show too little."""
         rate, quantum, rule = self._settings.rate, self._quantum, self._settings.on_step
         if self._device.numbered or rate is None or rule == "latency":
             return []
