@@ -186,7 +186,8 @@ def _undone(rises: list[_Rise], fall: float, half_width: float) -> list[_Rise]:
     total = 0.0
     for k in range(len(rises) - 1, -1, -1):
         total += rises[k].size
-        if abs(total - fall) <= rises[k].unit + half_width:
+        # Of a loss of one unit a small fall takes nothing back.
+        if abs(total - fall) <= min(rises[k].unit, total / 2) + half_width:
             return rises[k:]
     return []
 

@@ -226,3 +226,16 @@ def test_numbers_of_numpy_are_numbers():
 def test_columns_must_fit():
     with pytest.raises(ParameterError, match="counter has 3 chunks, arrival has 2"):
         correct_arrays(1, [1, 2], 10.0, counter=[1, 2, 3], counter_spec=DeviceCounter(16))
+
+
+def test_a_loss_of_one_sample_is_not_taken_back_by_a_small_fall_of_the_delay():
+    """It once was, and all times behind it were a period early."""
+    rng = np.random.default_rng([4, 2, 50])
+    taken = 10 + np.arange(1, 10_001) / 50 * (1 + 40e-6)
+    kept = rng.random(10_000) > 0.01
+    kept[0] = True
+    late = rng.exponential(2e-3, 10_000)
+    came = np.maximum.accumulate(np.rint((taken + late)[kept] * 1e9).astype(np.int64))
+    found = correct_arrays(1, came, 50.0, online=False)
+    assert np.mean(np.abs(found.last / 1e9 - taken[kept]) > 0.01) < 0.02
+
