@@ -10,9 +10,10 @@ __all__ = ["ClockEvent", "EventKind", "Stamp", "State"]
 EventKind: TypeAlias = Literal["gap", "overlap", "latency", "restart", "rate", "unsteady", "steady"]
 State: TypeAlias = Literal["warming", "locked", "suspect", "reacquiring", "arrival"]
 
-
 # An unsteady rate is named where it is this far off the stated one.
 _ANOTHER_RATE = 0.2
+# A rise of the delay that a device may have stood still for [ns].
+_PAUSE = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,11 @@ class ClockEvent:
             return name + self._of_pace(f"{unit} {self.last}")
         if self.delay > 0:
             rise = f"{self.delay / 1e6:.3f} ms at {unit} {self.first}"
-            return f"{name}its delay rose by {rise}; times stay right"
+            text = f"{name}its delay rose by {rise}; times stay right"
+            # Whether samples came later or were taken later, nobody knows of a numbered stream.
+            if self.delay > _PAUSE:
+                text += ", unless the device stood still: then they are early by as much"
+            return text
         if self.delay < 0:
             fall = f"{-self.delay / 1e6:.3f} ms at {unit} {self.last}"
             return f"{name}its delay fell by {fall}; times before may be late by that"
