@@ -92,7 +92,7 @@ class Opening:
         self._results: list[object] = []  # what the source's `open` has returned
         self._to_close = [True]  # taken out by who closes it: once
         self._call: DriverCall | None = None  # that closes it
-        self._told = False  # how that ended
+        self._reported = False  # how that ended
         self._closed = Flag()
         self._early: Early | None = Early(max(max_bytes, _EARLY_BYTES))
         self._inside = 0  # thread of the source, while it is in here
@@ -192,7 +192,7 @@ class Opening:
         """
         self.cut()
         with self._guard:
-            if self._told or self._closer() is None:
+            if self._reported or self._closer() is None:
                 return None
             call, begun = self._call, not self._to_close
         # A driver's close waits for its own thread; that one must not wait for another to close.
@@ -204,8 +204,8 @@ class Opening:
             self._call = call
         call.wait(timeout)
         with self._guard:
-            told, self._told = self._told, True
-        return None if told else call
+            reported, self._reported = self._reported, True
+        return None if reported else call
 
     def _closer(self) -> Close | None:
         """Return how to close it, if it was opened."""

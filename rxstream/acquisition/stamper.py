@@ -155,10 +155,7 @@ class Stamper:
         """
         n, progress, arrival = len(data), self._progress, reading.arrival
         if reading.reason != "dropped" and reading.lost is None:
-            # nobody knows how many, but that some were
-            reading = self._check.check(reading)
-            if progress.end is not None:
-                progress.pending = progress.pending or reading.reason
+            reading = self._note_unnumbered(reading)
         if arrival is None:
             arrival = now
         elif type(arrival) is not int or arrival.bit_length() > 64:
@@ -204,6 +201,13 @@ class Stamper:
         index = progress.index
         progress.index, progress.end = index + n, end
         return Chunk(data, axis, start, end, index, self._info, gap_positions)
+
+    def _note_unnumbered(self, reading: Reading) -> Reading:
+        """Note that samples were lost before a reading, though nobody knows how many."""
+        reading, progress = self._check.check(reading), self._progress
+        if progress.end is not None:
+            progress.pending = progress.pending or reading.reason
+        return reading
 
     def _after_pause(self, reading: Reading, n: int, arrival: int, now: int) -> int:
         """Return a time of arrival that can be [ns]; expect a gap if the host slept before it."""

@@ -41,7 +41,7 @@ class WaitingNotice:
                 self._cancel = janitor.watch(self._warn, _PATIENCE)
 
     def end(self) -> None:
-        """Note that the device is opened; a later session is told of anew."""
+        """Note that the device is opened; a later session is reported anew."""
         with self._guard:
             cancel, self._cancel, self._said = self._cancel, None, False
         if cancel is not None:

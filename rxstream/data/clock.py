@@ -51,7 +51,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 # What never jumps and, on Linux, counts the sleep of the computer too; and there what stands still
-# meanwhile. Elsewhere nothing tells of sleep.
+# meanwhile. Elsewhere nothing shows sleep.
 _STEADY: Callable[[], int] = time.monotonic_ns
 _AWAKE: Callable[[], int] | None = None
 if _BOOTTIME is not None:
@@ -70,7 +70,7 @@ class HostClock:
         Function that returns the wall clock [ns].
     awake
         Function that returns the clock which stands still while the host sleeps [ns],
-        ``CLOCK_MONOTONIC`` on Linux; None where nothing tells of sleep.
+        ``CLOCK_MONOTONIC`` on Linux; None where nothing shows sleep.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class HostClock:
     def slept(self) -> int:
         """Return how long the host has slept since some moment in the past [ns].
 
-        Two calls differ by the sleep between them, to some microseconds. Where nothing tells of
+        Two calls differ by the sleep between them, to some microseconds. Where nothing shows
         sleep it is 0.
         """
         return 0 if self._awake is None else -self._ahead(self._awake)

@@ -144,11 +144,10 @@ class Audio:
         number = look_up(sd, self.device, "input", "audio")
         closing, dtype = threading.Event(), self.info.dtype
         causal = _CausalTimes(emit, self.rate)
-        driver = 0  # its thread
+        driver = [0]  # its thread
 
         def take(buffer: Any, _frames: int, when: Any, status: Any) -> None:
-            nonlocal driver
-            driver = threading.get_ident()
+            driver[0] = threading.get_ident()
             if closing.is_set():
                 return
             if status.input_overflow:
@@ -182,22 +181,26 @@ class Audio:
             raise explained(
                 sd, error, number, "input", "audio", rate=self.rate, channels=self.channels
             ) from error
+        return _close_of(stream, closing, driver)
 
-        # in a thread: a driver whose server is gone may never return
-        once = threading.Lock()
-        thread = threading.Thread(target=shut, args=(stream,), name="audio-close", daemon=True)
 
-        def close() -> None:
-            with once:
-                first = not closing.is_set()
-                closing.set()
-            if first:
-                thread.start()
-            # the driver waits for its thread to return from here
-            if driver != threading.get_ident():
-                thread.join(_CLOSE_TIMEOUT)
+def _close_of(stream: Any, closing: threading.Event, driver: list[int]) -> Close:
+    """Return what closes a stream, whose thread is named in ``driver``."""
+    # in a thread: a driver whose server is gone may never return
+    once = threading.Lock()
+    thread = threading.Thread(target=shut, args=(stream,), name="audio-close", daemon=True)
 
-        return close
+    def close() -> None:
+        with once:
+            first = not closing.is_set()
+            closing.set()
+        if first:
+            thread.start()
+        # the driver waits for its thread to return from here
+        if driver[0] != threading.get_ident():
+            thread.join(_CLOSE_TIMEOUT)
+
+    return close
 
 
 class _CausalTimes:

@@ -132,7 +132,7 @@ def release(sink: object) -> None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file at a path from one that replaces it; None if there is none."""
+    """Return what identifies the file at a path, not one that replaces it; None of no file."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

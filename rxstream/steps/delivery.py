@@ -44,7 +44,7 @@ class delivering:  # noqa: N801 - a context, as those of contextlib
 
 
 def current_delivery() -> int | None:
-    """Return what tells the call of a subscriber apart that this thread is in; None outside."""
+    """Return what identifies the call of a subscriber that this thread is in; None outside."""
     return deliveries.get(get_ident())
 
 

@@ -99,7 +99,7 @@ class Stream(Observable[T]):
 
         An observer with a true attribute ``wants_heartbeats`` gets chunks without samples too. One
         with methods ``on_subscribe`` and ``on_dispose``, a sink, may refuse the subscription, and
-        is told when it is disposed of.
+        is notified when it is disposed of.
 
         Raises
         ------

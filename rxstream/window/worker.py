@@ -85,7 +85,7 @@ class SubscriberWorker(Disposable):
         self._report = report
         self._wakeup: SimpleQueue[Any] = SimpleQueue()
         self._gone = False
-        # what is left of the chunks it has taken; its length tells how many, at no cost for each
+        # what is left of the chunks it has taken; its length says how many, at no cost for each
         self._batch: Iterator[Chunk] | None = None
         # None until it runs, and for schedulers.
         self.thread: threading.Thread | None = None

@@ -40,7 +40,7 @@ _MODIFIERS = {
 }  # fmt: skip
 _CTRL, _ALT, _SHIFT = (29, 97), (56, 100), (42, 54)
 
-# Which a terminal cannot tell from those without shift.
+# Which a terminal cannot distinguish from those without shift.
 _WITHOUT_SHIFT = ("space", "enter", "backspace", "esc")
 
 

@@ -64,8 +64,7 @@ _REVOCABLE_SECONDS, _REVOCABLE_CHUNKS = 1.0, 20
 _FIRST = 256
 # Samples below which a loss is none. Less than 1, as the line is not exact. (trial)
 _MIN_LOST = 0.7
-# A chunk this part of a quantum too early shows that the loss before it was smaller; less may be
-# the line's error. (trial)
+# A chunk this part of a quantum too early shows that the loss before it was smaller. (trial)
 _SMALLER_LOSS = 0.2
 # A chunk this part of a quantum too early came twice. (study)
 _OVERLAP = 0.6
@@ -90,7 +89,7 @@ _RAMP_PART = 0.25
 # Time after which a loss of any size is believed where arrivals do not keep close to the line, if
 # they do so at all [s]. (trial)
 _DISBELIEF = 10.0
-# Fresh chunks of a run after which it is none of whole periods: the first ones may all be late.
+# Fresh chunks of a run after which it is none of whole periods.
 _SIZED = 32
 
 
@@ -216,17 +215,8 @@ class EventDetector:
         # As long as there may be no clock, the line does not show what an outage is.
         if (not warm or not self._pace.losses) and self.is_outage(later, fresh):
             return True
-        if not self._settled:
-            self._first.append((x, excess + floor.line.at(x)))
-            if not warm:
-                return False
-            losses = self._early_losses(*floor.line.offsets())
-            # The newest chunks may come after another loss: wait for more.
-            if losses is None:
-                return False
-            self._settled = True
-            if self._lose_early(losses):
-                return False
+        if not self._settled and not self._settle(x, excess, warm):
+            return False
         if not warm:
             return False
         if run is None:
@@ -237,7 +227,7 @@ class EventDetector:
             if run.lasting:
                 self._rise(run, x)
         elif not self._pace.losses and not self._is_step(run):
-            # As long as nothing is known of the pace, the run may be a loss yet.
+            # Unless something is known of the pace, the run may be a loss yet.
             if self._pace.test.verdict != "unknown":
                 floor.loss_test.forget()
                 if run.lowest > floor.line.scale:
@@ -260,6 +250,16 @@ class EventDetector:
         else:
             self._rise(run, x)
         return False
+
+    def _settle(self, x: float, excess: float, warm: bool) -> bool:
+        """Whether the first seconds end with this chunk, and nothing has been lost in them."""
+        line = self._floor.line
+        self._first.append((x, excess + line.at(x)))
+        losses = self._early_losses(*line.offsets()) if warm else None
+        if losses is None:
+            return False
+        self._settled = True
+        return not self._lose_early(losses)
 
     def _is_step(self, run: LateRun) -> bool:
         """Whether chunks keep to a likely line, but for one step where the late ones begin."""

@@ -191,22 +191,13 @@ class ClockModel:
         origin, device, floor = self._origin, self._device, self._floor
         elapsed, self._arrival = (arrival - self._arrival) * 1e-9, arrival
         since = (arrival - origin) * 1e-9
-        expected = 0.0
-        if counter is not None:
-            x = device.seconds
-            expected = since - x - floor.line.at(x) + floor.latency_step.step
-        if not device.advance(count, counter, lost or 0, elapsed, expected):
+        if not self._advance(count, counter, lost or 0, elapsed, since):
             return self._begin(count, arrival, counter, bounds)
-        if device.missing:
-            detector.report(device.missing)
         x = device.seconds
-        waited = elapsed < _WAITED_PART * device.passed
         if self._pace.given_up:
-            fresh = elapsed >= _FRESH_PART * device.passed * (1 + self._pace.test.slope)
-            if detector.is_outage(elapsed - device.passed, fresh):
+            if self._is_outage(elapsed):
                 return self._begin(count, arrival, counter, bounds)
-            if not waited:
-                self._follow_pace(x, since - x)
+            self._follow_pace(x, since - x, elapsed)
             return self._by_arrival(count, arrival, bounds)
         high = since if bounds is None else (bounds[1] - origin) * 1e-9
         excess = high - x - floor.line.at(x)
@@ -222,8 +213,8 @@ class ClockModel:
         offset = high - x
         floor.add(x, offset, device.step, fresh or bounds is not None)
         last, half_width = floor.at(x), floor.uncertainty(x)
-        if self._settings.rate is not None and not waited:
-            self._follow_pace(x, since - x)
+        if self._settings.rate is not None:
+            self._follow_pace(x, since - x, elapsed)
         if self._pace.by_arrival:
             return self._by_arrival(count, arrival, bounds)
         half_width = max(half_width, self._wide, device.coarseness)
@@ -233,8 +224,30 @@ class ClockModel:
         taken = origin + round((x + last) * 1e9)
         return self._stamp(taken, count, arrival, device.passed, half_width)
 
-    def _follow_pace(self, x: float, late: float) -> None:
+    def _advance(
+        self, count: int, counter: int | None, lost: int, elapsed: float, since: float
+    ) -> bool:
+        """Move device time on; return whether it goes on, and note what is missing for certain."""
+        device, floor, expected = self._device, self._floor, 0.0
+        if counter is not None:
+            x = device.seconds
+            expected = since - x - floor.line.at(x) + floor.latency_step.step
+        if not device.advance(count, counter, lost, elapsed, expected):
+            return False
+        if device.missing:
+            self._detector.report(device.missing)
+        return True
+
+    def _is_outage(self, elapsed: float) -> bool:
+        """Whether the device has begun anew, where there is no line."""
+        passed = self._device.passed
+        fresh = elapsed >= _FRESH_PART * passed * (1 + self._pace.test.slope)
+        return self._detector.is_outage(elapsed - passed, fresh)
+
+    def _follow_pace(self, x: float, late: float, elapsed: float) -> None:
         """Add a chunk at ``x`` [s] that came ``late`` [s] to the test of the rate; act on it."""
+        if elapsed < _WAITED_PART * self._device.passed:
+            return
         pace, rate = self._pace, self._settings.rate or 1.0
         if not pace.add(x, late):
             return
