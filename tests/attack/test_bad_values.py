@@ -97,6 +97,9 @@ GOOD: dict[str, Any] = {
     "Http.url": "http://127.0.0.1:1/", "WebSocket.url": "ws://127.0.0.1:1/", "Mqtt.topics": "t",
     "wav.path": "a.wav", "csv.path": "a.csv", "can_log.path": "a.log", "video.path": "a.avi",
     "callback.function": lambda chunk: None, "callback.name": "x", "Sink.on_next.value": CHUNK,
+    "OpcUa.url": "opc.tcp://127.0.0.1:1", "OpcUa.items": "ns=2;s=a", "S7.host": "127.0.0.1",
+    "S7.items": "DB1.DBD0:REAL", "Modbus.address": "127.0.0.1", "Modbus.items": "coil:2",
+    "Scpi.resource": "TCPIP::127.0.0.1::1::SOCKET", "Scpi.query": "MEAS?", "Iterable.values": (1,),
     "at.t": 25_000_000, "Device.wait.timeout": 0.0, "Sink.wait.timeout": 0.0,
     "Device.close.drain": 0.0,
 }  # fmt: skip

@@ -136,7 +136,11 @@ class Can:
         object.__setattr__(self, "filters", freeze_filters(self.filters))
         object.__setattr__(self, "options", frozen_options(self.options))
         if self.signals is not None and not isinstance(self.signals, str):
-            object.__setattr__(self, "signals", tuple(self.signals))
+            try:
+                object.__setattr__(self, "signals", tuple(self.signals))
+            except TypeError:
+                msg = f"signals must be names, as ['EngineSpeed'], not {shown(self.signals)}"
+                raise ParameterError(msg) from None
 
     @property
     def _bus(self) -> BusSettings:
