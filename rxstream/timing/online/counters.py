@@ -116,7 +116,10 @@ class DeviceTime:
     @property
     def coarseness(self) -> float:
         """Time by which a stamp of the device's own clock may be off, as the newest show [s]."""
-        return self._losses.scatter / self.rate if self.rate else 0.0
+        if self.rate:
+            return self._losses.scatter / self.rate
+        # Of samples without a rate nothing shows by how much less than a tick it is.
+        return 1 / self._unit if self._spec is not None and self._unit < _NANOSECONDS else 0.0
 
     def _begin_counting(self, counter: int | None) -> None:
         self._raw, self.turns = counter, 0

@@ -134,6 +134,11 @@ class ClockModel:
         """Fraction by which the device is slow: a second of its clock takes ``1 + slope`` s."""
         return self._floor.line.slope
 
+    @property
+    def coarseness(self) -> float:
+        """Time by which a stamp of the device's own clock may be off [s]."""
+        return self._device.coarseness
+
     def restart(self) -> None:
         """Expect a restart before the next chunk: the rate is kept, the phase is not."""
         self._renew = self._origin is not None

@@ -261,7 +261,7 @@ class _Times:
             places = [(c.at + begin, c.unit is None) for c in candidates]
             sized += zip(places, steps, strict=True)
         self._resize(dict(sized))
-        return self._corrected(times, widths)
+        return self._corrected(times, np.maximum(widths, self._model.coarseness))
 
     def _live(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return times and uncertainties of the first pass [s]."""

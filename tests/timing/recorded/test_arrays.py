@@ -239,3 +239,12 @@ def test_a_loss_of_one_sample_is_not_taken_back_by_a_small_fall_of_the_delay():
     found = correct_arrays(1, came, 50.0, online=False)
     assert np.mean(np.abs(found.last / 1e9 - taken[kept]) > 0.01) < 0.02
 
+
+@pytest.mark.parametrize("online", [True, False])
+def test_ticks_are_as_wrong_as_they_are_long(online):
+    rng = np.random.default_rng(0)
+    taken = 10 + np.cumsum(0.02 * (1 + rng.uniform(0, 0.1, 3000)))
+    came = np.rint((taken + rng.exponential(5e-5, 3000)) * 1e9).astype(np.int64)
+    ticks, clock = np.floor(taken * 1e3).astype(np.int64), DeviceCounter(32, 1e3, "ticks")
+    found = correct_arrays(1, came, None, counter=ticks, counter_spec=clock, online=online)
+    assert np.mean(np.abs(found.last - taken * 1e9) <= found.uncertainty) > 0.95
