@@ -54,6 +54,8 @@ _SUSPICIOUS_PART = 3
 # (trial, on arrivals of sound at 13 processes on two cores)
 _TOGETHER, _LONGEST_LATENESS, _LONGEST_LATE = 100.0, 1.0, 100
 _IN_A_ROW = 5
+# Not so chunks that are later than this many of the delays that one in so many chunks has. (trial)
+_UNHEARD_OF, _HARDLY_EVER = 2.0, 0.998
 # Until then it is looked at each so many chunks.
 _LOOK_EVERY = 8
 # Excess above all real ones [s].
@@ -98,9 +100,9 @@ class LossTest:
     """
 
     __slots__ = (
-        "_densities", "_evidence", "_fresh", "_least", "_levels", "_losses", "_needed", "_newest",
-        "_open", "_p_false", "_patience", "_quantum", "_recent", "_running", "_since", "_start",
-        "_sums", "_together", "median", "slack",
+        "_densities", "_evidence", "_fresh", "_least", "_levels", "_longest", "_losses", "_needed",
+        "_newest", "_open", "_p_false", "_patience", "_quantum", "_recent", "_running", "_since",
+        "_start", "_sums", "_together", "median", "slack",
     )  # fmt: skip
 
     def __init__(self, quantum: float | None, p_false: float) -> None:
@@ -113,6 +115,7 @@ class LossTest:
         self._densities: list[float] = []
         self._losses = 0
         self._patience = 0.0  # what a run must last at least [s]
+        self._longest = _UNREACHABLE  # a delay that hardly any chunk has [s]
         # The least excess of some fresh chunks in a row, and those that a run may yet explain.
         self._together = DelayHistogram()
         self._newest: deque[float] = deque([0.0], maxlen=_IN_A_ROW)
@@ -151,6 +154,7 @@ class LossTest:
         self.median = delays.quantile(_MEDIAN)
         quantum = self._quantum
         big = delays.quantile(_RARE) if quantum is None else _QUANTUM_SHARE * quantum
+        self._longest = delays.quantile(_HARDLY_EVER)
         longest = min(_LONGEST_LATENESS, _LONGEST_LATE * step)
         self._patience = min(_TOGETHER * self._together.quantile(_RARE), longest)
         self._levels = levels = (self.median, delays.quantile(_SELDOM), big)
@@ -210,7 +214,8 @@ class LossTest:
             run = self._run(chunk, self._start[found], self._fresh[found])
             since = run.points[0][0] if len(run.points) < MAX_RUN else self._since[found]
             lasted = x - since
-            run = run._replace(lasted=lasted, lasting=lasted >= self._patience)
+            lasting = lasted >= self._patience or run.lowest > _UNHEARD_OF * self._longest
+            run = run._replace(lasted=lasted, lasting=lasting)
             # Of several late chunks the last alone does not show how much was lost: wait.
             if not run.quanta or sum(fresh for _, _, fresh in run.points) >= _MIN_FRESH[2]:
                 return run
