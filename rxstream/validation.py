@@ -9,8 +9,8 @@ from rxstream.errors import ParameterError
 from rxstream.printable import MAX_NAME, printable, shown
 
 __all__ = [
-    "check_choice", "check_flag", "checked_dtype", "checked_name", "checked_shape", "is_number",
-    "is_positive", "is_time", "is_whole",
+    "check_choice", "check_flag", "check_range", "checked_dtype", "checked_name", "checked_shape",
+    "is_number", "is_positive", "is_time", "is_whole",
 ]  # fmt: skip
 
 # Longest dimension of a sample; numpy has arrays of 2 GiB and more, but nobody a device for them.
@@ -63,6 +63,13 @@ def check_flag(value: object, name: str) -> None:
     """Raise ParameterError if it is neither True nor False."""
     if not isinstance(value, bool | np.bool_):
         msg = f"{name} must be True or False, not {shown(value)}"
+        raise ParameterError(msg)
+
+
+def check_range(value: object, name: str, least: int, most: int) -> None:
+    """Raise ParameterError if it is no whole number from ``least`` to ``most``."""
+    if not is_whole(value, least) or value > most:
+        msg = f"{name} must be from {least} to {most}, not {shown(value)}"
         raise ParameterError(msg)
 
 

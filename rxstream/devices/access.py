@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from rxstream.errors import DeviceBusyError, DeviceError, DeviceNotFoundError, ParameterError
 from rxstream.printable import error_line, shown
+from rxstream.validation import check_range
 
 __all__ = [
-    "bearer", "check_host", "check_secret", "check_tls", "check_url", "read_secret", "refused",
-    "tls_context", "unreachable",
+    "bearer", "check_host", "check_port", "check_secret", "check_tls", "check_url", "read_secret",
+    "refused", "tls_context", "unreachable",
 ]  # fmt: skip
 
 # Answers of a server of the web that refuses access.
@@ -21,6 +22,11 @@ _FORBIDDEN = (401, 403, 407)
 _URL = re.compile(
     r"(?P<scheme>\w[\w+.-]*://)?(?P<host>[^:/]+|\[.*\])(:(?P<port>\d+))?(?P<path>/.*)?"
 )
+
+
+def check_port(port: object, name: str) -> None:
+    """Raise ParameterError if it is no port of TCP."""
+    check_range(port, name, 1, 65_535)
 
 
 def check_host(host: object, name: str) -> None:

@@ -12,7 +12,7 @@ from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.generators import open_generator
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.access import check_host, unreachable
+from rxstream.devices.access import check_host, check_port, unreachable
 from rxstream.devices.plc import (
     ANSWER_TIMEOUT,
     Block,
@@ -23,14 +23,13 @@ from rxstream.devices.plc import (
     RefusedError,
     ask,
     cells_of,
-    check_port,
     checked_items,
     data_type,
 )
 from rxstream.errors import ParameterError
 from rxstream.optional import import_optional
 from rxstream.printable import shown
-from rxstream.validation import check_choice, is_whole
+from rxstream.validation import check_choice, check_range, is_whole
 
 __all__ = ["Modbus"]
 
@@ -172,14 +171,9 @@ class Modbus:
         check_choice(self.word_order, _Order, "Modbus: word_order")
         check_choice(self.parity, _Parity, "Modbus: parity")
         check_port(self.port, "Modbus: port")
-        limits: list[tuple[str, Any, int, int]] = [
-            ("unit", self.unit, 0, _MAX_UNIT), ("max_gap", self.max_gap, 0, _REGISTERS),
-            ("stop_bits", self.stop_bits, 1, 2),
-        ]  # fmt: skip
-        for name, value, least, most in limits:
-            if not is_whole(value, least) or value > most:
-                msg = f"Modbus: {name} must be from {least} to {most}, not {shown(value)}"
-                raise ParameterError(msg)
+        check_range(self.unit, "Modbus: unit", 0, _MAX_UNIT)
+        check_range(self.max_gap, "Modbus: max_gap", 0, _REGISTERS)
+        check_range(self.stop_bits, "Modbus: stop_bits", 1, 2)
         if self.baud is not None and not is_whole(self.baud, 1):
             msg = f"Modbus: baud must be a speed, e.g. 19200, or None for TCP, not {self.baud!r}"
             raise ParameterError(msg)

@@ -16,6 +16,7 @@ from rxstream.authoring import (
 from rxstream.data.clock import Duration, to_span
 from rxstream.devices.access import (
     check_host,
+    check_port,
     check_secret,
     check_tls,
     read_secret,
@@ -80,9 +81,8 @@ def _checked(options: Any) -> Mapping[str, Any]:
         msg = "Mqtt: a password needs a user"
         raise ParameterError(msg)
     check_tls(options, "Mqtt", used=options.tls, remedy="add tls=True")
-    if options.port is not None and not 0 < options.port < 1 << 16:
-        msg = f"Mqtt: port must be from 1 to 65535, not {options.port}"
-        raise ParameterError(msg)
+    if options.port is not None:
+        check_port(options.port, "Mqtt: port")
     to_span(options.max_delay, "Mqtt: max_delay")
     return {"topics": _topics(options), "host": options.host}
 

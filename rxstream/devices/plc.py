@@ -12,11 +12,10 @@ from rxstream.acquisition.source import Fail
 from rxstream.data.stream_info import Reading
 from rxstream.errors import DeviceNotFoundError, OverrunError, ParameterError, RxStreamError
 from rxstream.printable import error_line, shown
-from rxstream.validation import is_whole
 
 __all__ = [
     "ANSWER_TIMEOUT", "Block", "DataType", "Items", "Layout", "Parse", "Place", "RefusedError",
-    "ask", "cells_of", "check_port", "checked_items", "data_type",
+    "ask", "cells_of", "checked_items", "data_type",
 ]  # fmt: skip
 
 ANSWER_TIMEOUT = 1.5
@@ -32,8 +31,6 @@ _NUMBERS = {
 }  # fmt: skip
 _TEXTS = ("CHAR", "STRING")
 _TYPE = re.compile(r"(?P<name>[A-Z]+)(?:[\[(](?P<count>\d{1,5})[\])])?", re.ASCII)
-
-_MAX_PORT = 65_535
 
 
 class RefusedError(Exception):
@@ -179,13 +176,6 @@ def _parsed(address: str, parse: Parse, name: str) -> Place:
     except ValueError as error:
         msg = f"{name}: {error}"
         raise ParameterError(msg) from None
-
-
-def check_port(port: object, name: str) -> None:
-    """Raise ParameterError if it is no port of TCP."""
-    if not is_whole(port, 1) or port > _MAX_PORT:
-        msg = f"{name} must be from 1 to {_MAX_PORT}, not {shown(port)}"
-        raise ParameterError(msg)
 
 
 class Layout:

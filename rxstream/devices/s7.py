@@ -11,7 +11,7 @@ from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.authoring.generators import open_generator
 from rxstream.data.clock import Duration, to_span
 from rxstream.data.stream_info import StreamInfo
-from rxstream.devices.access import check_host, unreachable
+from rxstream.devices.access import check_host, check_port, unreachable
 from rxstream.devices.plc import (
     ANSWER_TIMEOUT,
     Block,
@@ -22,14 +22,13 @@ from rxstream.devices.plc import (
     RefusedError,
     ask,
     cells_of,
-    check_port,
     checked_items,
     data_type,
 )
-from rxstream.errors import DeviceError, ParameterError
+from rxstream.errors import DeviceError
 from rxstream.optional import import_optional
 from rxstream.printable import error_line, shown
-from rxstream.validation import is_whole
+from rxstream.validation import check_range
 
 __all__ = ["S7"]
 
@@ -135,10 +134,8 @@ class S7:
         check_host(self.host, "S7: host")
         object.__setattr__(self, "items", checked_items(self.items, _parse, "S7"))
         to_span(self.every, "S7: every")
-        for name, value, most in (("rack", self.rack, _MAX_RACK), ("slot", self.slot, _MAX_SLOT)):
-            if not is_whole(value, 0) or value > most:
-                msg = f"S7: {name} must be from 0 to {most}, not {shown(value)}"
-                raise ParameterError(msg)
+        check_range(self.rack, "S7: rack", 0, _MAX_RACK)
+        check_range(self.slot, "S7: slot", 0, _MAX_SLOT)
         check_port(self.port, "S7: port")
 
     @property

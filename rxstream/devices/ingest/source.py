@@ -16,7 +16,7 @@ from rxstream.devices.ingest.server import Address, serve
 from rxstream.devices.messages import Json, Text
 from rxstream.errors import DeviceLostError, ParameterError
 from rxstream.printable import shown
-from rxstream.validation import is_whole
+from rxstream.validation import check_range, is_whole
 
 __all__ = ["Ingest"]
 
@@ -110,9 +110,7 @@ class Ingest:
         if self.port is not None and not (is_whole(self.port, 1) and self.port < _PORTS):
             msg = f"Ingest: port must be from 1 to {_PORTS - 1}, or None, not {shown(self.port)}"
             raise ParameterError(msg)
-        if not (is_whole(self.counter_bits, 0) and self.counter_bits <= 64):
-            msg = f"Ingest: counter_bits must be from 0 to 64, not {shown(self.counter_bits)}"
-            raise ParameterError(msg)
+        check_range(self.counter_bits, "Ingest: counter_bits", 0, 64)
         if not is_whole(self.max_bytes, 1):
             msg = f"Ingest: max_bytes must be a whole number >= 1, not {shown(self.max_bytes)}"
             raise ParameterError(msg)

@@ -10,6 +10,7 @@ import numpy as np
 from rxstream.authoring import DeviceInfo, ParameterError, Reading, now_ns, source
 from rxstream.devices.packets.bpf import parse
 from rxstream.devices.packets.listener import Listener, Packet, interfaces
+from rxstream.validation import check_range
 
 __all__ = ["PACKET_DTYPE", "Packets"]
 
@@ -38,12 +39,7 @@ def _checked(options: Any) -> Mapping[str, Any]:
         raise ParameterError(msg)
     if options.bpf:
         parse(options.bpf, "Packets: bpf")
-    if not _LEAST_BUFFER <= options.buffer_bytes <= _MOST_BUFFER:
-        msg = (
-            f"Packets: buffer_bytes must be from {_LEAST_BUFFER} to {_MOST_BUFFER}, not "
-            f"{options.buffer_bytes}"
-        )
-        raise ParameterError(msg)
+    check_range(options.buffer_bytes, "Packets: buffer_bytes", _LEAST_BUFFER, _MOST_BUFFER)
     return {"interface": name or "all"}
 
 

@@ -18,7 +18,7 @@ from rxstream.devices.serial.protocol import SerialDecoder, SerialProtocol
 from rxstream.errors import ParameterError
 from rxstream.optional import import_optional
 from rxstream.printable import get_logger, shown
-from rxstream.validation import check_choice, is_whole
+from rxstream.validation import check_choice, check_range, is_whole
 
 __all__ = ["Serial"]
 
@@ -96,9 +96,7 @@ class Serial:
                 f"not {shown(self.protocol)}"
             )
             raise ParameterError(msg)
-        if not (is_whole(self.bits) and self.bits in (5, 6, 7, 8)):
-            msg = f"Serial: bits must be from 5 to 8, not {shown(self.bits)}"
-            raise ParameterError(msg)
+        check_range(self.bits, "Serial: bits", 5, 8)
         check_choice(self.parity, _Parity, "Serial: parity")
         check_choice(self.flow, _Flow, "Serial: flow")
         if isinstance(self.stop_bits, bool) or self.stop_bits not in (1, 1.5, 2):
