@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from rxstream.timing.tangent import likeliest_step
 
-__all__ = ["EarlyLoss", "Point", "after_loss", "first_loss", "whole_losses"]
+__all__ = ["EarlyLoss", "Point", "after_loss", "first_loss", "least_from", "whole_losses"]
 
 # A step is of whole units as well as the chunks between two steps show, which is to these parts of
 # one at best and at worst: else something else has made it. (trial)
@@ -45,6 +45,17 @@ def after_loss(since: float, lost: float) -> Callable[[Point], Point]:
     return lambda point: point if point[0] < since else (point[0] + lost, point[1] - lost)
 
 
+def least_from(values: Sequence[float]) -> list[float]:
+    """Return the least of each value and all behind it: it rises where all are later for good.
+
+    Examples
+    --------
+    >>> least_from([0.0, 3.0, 1.0, 2.0])
+    [0.0, 1.0, 1.0, 2.0]
+    """
+    return list(accumulate(reversed(values), min))[::-1]
+
+
 def whole_losses(
     offsets: Sequence[float], counts: Sequence[int], unit: float
 ) -> list[EarlyLoss] | None:
@@ -68,7 +79,7 @@ def whole_losses(
     >>> whole_losses([0.0, 0.01, 0.5, 0.52], [9] * 4, 1.0)
     []
     """
-    least = list(accumulate(reversed(offsets), min))[::-1]
+    least = least_from(offsets)
     rises = [after - before for before, after in pairwise(least)]
     steps = [i for i, rise in enumerate(rises, 1) if rise > unit / 2]
     losses = [EarlyLoss(i, round(rises[i - 1] / unit) * unit) for i in steps]

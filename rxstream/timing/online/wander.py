@@ -16,11 +16,11 @@ a random walk from noise.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from rxstream.timing.online.delays import DelayHistogram
-from rxstream.timing.online.early_losses import Point, after_loss
+from rxstream.timing.online.early_losses import Point, after_loss, least_from
 
 __all__ = ["LIKELY_SLOPE", "Verdict", "WanderTest"]
 
@@ -195,7 +195,7 @@ class WanderTest:
         chunk = self._step
         if self.clocked or len(points) < 2:
             return points
-        least = list(accumulate((late for _, late in reversed(points)), min))[::-1]
+        least = least_from([late for _, late in points])
         steps = [after - before for before, after in pairwise(least)]
         delays = [late - low for (_, late), low in zip(points, least, strict=True)]
         if max(_median(steps), _median(delays)) > _FOLD * chunk:

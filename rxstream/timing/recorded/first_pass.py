@@ -162,19 +162,22 @@ class FirstPass:
 
     def _is_one_line(self, size: int) -> bool:
         """Whether arrivals keep to one line, with the losses found taken for such."""
-        moved = self.seconds[:size] + (self.origins[:size] - self.evidence.arrival[0]) / 1e9
+        moved, arrival = self._found(size)
         for stamp in self.stamps[:size]:
             for event in stamp.events:
                 if event.kind in ("gap", "overlap"):
                     moved[event.first : event.last] += event.correction / 1e9
-        arrival = (self.evidence.arrival[:size] - self.evidence.arrival[0]) / 1e9
         return turn_of(moved, arrival - moved) is None
+
+    def _found(self, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the device times that were found, and the arrivals, since the first one [s]."""
+        zero = int(self.evidence.arrival[0])
+        found = self.seconds[:size] + (self.origins[:size] - zero) / 1e9
+        return found, (self.evidence.arrival[:size] - zero) / 1e9
 
     def _turn(self, size: int) -> Turn | None:
         """Return where another line begins, of so many chunks."""
-        zero = int(self.evidence.arrival[0])
-        arrival = (self.evidence.arrival[:size] - zero) / 1e9
-        found = self.seconds[:size] + (self.origins[:size] - zero) / 1e9
+        found, arrival = self._found(size)
         inferred = np.zeros(size)
         for i, stamp in enumerate(self.stamps[:size]):
             inferred[i] = sum(e.correction for e in stamp.events if e.kind in ("gap", "overlap"))
