@@ -1,8 +1,6 @@
 """The sound of files of any kind, of web radios and RTSP servers, killed and started again."""
 
 import re
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +13,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from counterparts import free_port
+from counterparts import free_port, interrupting_server
 from fakes import eventually
 from sounds import RATE, FfmpegRadio, RampRadio, RampRtsp, numbers_of, ramp
 from videos import HttpFile, StalledTcp, make_video
@@ -370,23 +368,11 @@ def test_wrong_options_are_named(options: dict[str, Any], word: str) -> None:
 
 def test_ctrl_c_while_opening_is_not_swallowed() -> None:
     before = threading.active_count()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def interrupt() -> None:
-            connection, _ = server.accept()
-            connections.append(connection)
-            connection.recv(10_000)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-        connections: list[socket.socket] = []
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+    with interrupting_server() as port:
         begun = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            Device(MediaSound(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=20)).open()
+            Device(MediaSound(f"http://127.0.0.1:{port}", timeout=20)).open()
         assert time.monotonic() - begun < 15
-        thread.join()
-        connections[0].close()
     assert eventually(lambda: threading.active_count() == before)
 
 

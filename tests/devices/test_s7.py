@@ -60,11 +60,7 @@ def test_a_controller_that_is_killed_and_started_again() -> None:
     with ServerProcess("s7") as server:
         found = outage(count(server), server)
         assert isinstance(freeze(count(server), server), DeviceLostError)
-    # the first question of each opening is no sample
-    assert found.before == list(range(1, len(found.before) + 1))
-    assert found.after == list(range(1_000_001, 1_000_001 + len(found.after)))
-    assert found.reasons == ["disconnect"]
-    assert found.resumed <= 2.0
+    found.check_counts()
 
 
 def test_each_type_is_read_as_it_stands() -> None:

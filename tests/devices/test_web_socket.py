@@ -3,8 +3,6 @@
 import itertools
 import json
 import re
-import signal
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from counterparts import MessageServer, certificate, free_port
+from counterparts import MessageServer, certificate, free_port, interrupting_server
 from fakes import eventually
 from stamped_batches import assert_distances, stamped_batches
 
@@ -138,22 +136,10 @@ def test_a_message_that_is_too_long_is_said() -> None:
 
 def test_ctrl_c_while_opening_leaves_nothing() -> None:
     before = threading.active_count()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def interrupt() -> None:
-            connection, _ = server.accept()
-            connections.append(connection)
-            connection.recv(10_000)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-        connections: list[socket.socket] = []
-        thread = threading.Thread(target=interrupt)
-        thread.start()
+    with interrupting_server() as port:
         with pytest.raises(KeyboardInterrupt):
-            Device(WebSocket(f"ws://127.0.0.1:{server.getsockname()[1]}")).open()
-        thread.join()
+            Device(WebSocket(f"ws://127.0.0.1:{port}")).open()
         assert eventually(lambda: threading.active_count() == before)
-        connections[0].close()
 
 
 @pytest.mark.parametrize(

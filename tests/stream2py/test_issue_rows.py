@@ -1,51 +1,18 @@
 """What users of stream2py asked for: issues 6 to 20, each by its number."""
 
-import math
 import queue
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
+from played import RATE, START, microphone, played
 
 from rxstream import Chunk, Device, StreamInfo
-from rxstream.devices import (
-    Iterable,
-    Playback,
-)
+from rxstream.devices import Iterable
 from rxstream.devices.simulated import Simulated
 
 pytestmark = pytest.mark.real
-
-RATE = 1000.0
-SECOND = 1_000_000_000
-START = 1_800_000_000 * SECOND
-LENGTH = 20_000
-
-
-def sound(dtype: str = "int16") -> np.ndarray[Any, Any]:
-    """Return 20 s at 1 kHz ``(n, 1)`` that are quiet, but from 10 s to 11 s loud."""
-    data = np.arange(LENGTH) % 7 - 3
-    data[10_000:11_000] = np.where(np.arange(1000) % 2, 20_000, -20_000)
-    return data.astype(dtype)[:, None]
-
-
-def microphone(dtype: str = "int16", speed: float = math.inf) -> Device:
-    source = Playback(sound(dtype), rate=RATE, start=START, speed=speed, name="mic")
-    return Device(source, history=60)
-
-
-@contextmanager
-def played(*devices: Device) -> Iterator[None]:
-    """Have all of some devices in their windows."""
-    with ExitStack() as stack:
-        for device in devices:
-            stack.enter_context(device)
-            assert device.wait(20)
-        yield
-
 
 # -- issue 14: slices that can be joined --------------------------------------------------------
 

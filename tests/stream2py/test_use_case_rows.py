@@ -9,7 +9,6 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 import soundfile
 from counterparts import WebServer
 from fakes import eventually
+from played import LENGTH, RATE, SECOND, START, microphone, played, sound
 
 from rxstream import Chunk, Clip, Device, StreamInfo, sinks
 from rxstream import operators as ops
@@ -44,23 +44,6 @@ from rxstream.devices.simulated import Simulated
 
 pytestmark = pytest.mark.real
 
-RATE = 1000.0
-SECOND = 1_000_000_000
-START = 1_800_000_000 * SECOND
-LENGTH = 20_000
-
-
-def sound(dtype: str = "int16") -> np.ndarray[Any, Any]:
-    """Return 20 s at 1 kHz ``(n, 1)`` that are quiet, but from 10 s to 11 s loud."""
-    data = np.arange(LENGTH) % 7 - 3
-    data[10_000:11_000] = np.where(np.arange(1000) % 2, 20_000, -20_000)
-    return data.astype(dtype)[:, None]
-
-
-def microphone(dtype: str = "int16", speed: float = math.inf) -> Device:
-    source = Playback(sound(dtype), rate=RATE, start=START, speed=speed, name="mic")
-    return Device(source, history=60)
-
 
 def keyboard(text: str, *at: float) -> Device:
     """Return a keyboard of which each key is hit at a time after the start [s]."""
@@ -68,16 +51,6 @@ def keyboard(text: str, *at: float) -> Device:
     keys["key"], keys["pressed"] = list(text), True
     times = START + np.rint(np.array(at) * 1e9).astype(np.int64)
     return Device(Playback(keys, times, speed=math.inf, name="keys"), history=60)
-
-
-@contextmanager
-def played(*devices: Device) -> Iterator[None]:
-    """Have all of some devices in their windows."""
-    with ExitStack() as stack:
-        for device in devices:
-            stack.enter_context(device)
-            assert device.wait(20)
-        yield
 
 
 def results(stream: Any) -> list[Any]:

@@ -9,14 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
+from counterparts import Plugged
 from ptys import pty_pair
 
 __all__ = ["SlcanAdapter", "SocketCanServer", "in_a_network_of_its_own"]
 
 
-class SlcanAdapter:
+class SlcanAdapter(Plugged):
     """The far end of an slcan adapter, which can be pulled out and put in again.
 
     Attributes
@@ -30,13 +30,6 @@ class SlcanAdapter:
         self.path = str(folder / "pty-b")
         self._plugged = contextlib.ExitStack()
         self._port = -1
-
-    def __enter__(self) -> Self:
-        self.plug()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._plugged.close()
 
     def plug(self) -> None:
         """Put it in."""
@@ -59,7 +52,7 @@ class SlcanAdapter:
         return os.read(self._port, 1 << 16) if ready else b""
 
 
-class SocketCanServer:
+class SocketCanServer(Plugged):
     """A server that speaks socketcand's raw mode, for several clients; Debian has no socketcand.
 
     Attributes
@@ -76,13 +69,6 @@ class SocketCanServer:
         self._clients: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        self.plug()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.unplug()
 
     def plug(self) -> None:
         """Start it, at the same port each time."""

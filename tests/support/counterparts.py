@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import socketserver
 import ssl
@@ -14,7 +15,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,8 +25,9 @@ from fakes import eventually
 from ptys import PtyLine
 
 __all__ = [
-    "Broker", "MessageServer", "Packets", "Plugged", "PointServer", "SerialLine", "TcpServer",
-    "WebServer", "certificate", "free_port",
+    "Broker", "MessageServer", "Packets", "Plugged", "PointServer", "QuietHttpServer",
+    "SerialLine", "TcpServer", "WebServer", "Website", "certificate", "free_port",
+    "interrupting_server",
 ]  # fmt: skip
 
 
@@ -33,6 +35,25 @@ def free_port() -> int:
     """Return a port of this machine that nobody listens to."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def interrupting_server() -> Iterator[int]:
+    """Serve at the port that is returned: who connects is interrupted, as by Ctrl-C."""
+    connections: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def interrupt() -> None:
+            connection, _ = server.accept()
+            connections.append(connection)
+            connection.recv(10_000)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+        connections[0].close()
 
 
 class Plugged:
@@ -193,34 +214,28 @@ class MessageServer(Plugged):
             self.clients.remove(client)
 
 
-class WebServer(Plugged):
-    """A web server: ``/events`` and ``/lines`` that go on, ``/file`` with an end, and ``/now``.
+class Website(Plugged):
+    """A web server whose connections can be cut; ``serve`` makes it.
 
-    Parameters
+    Attributes
     ----------
-    tls
-        Its certificate and key; None: without TLS.
-    token
-        What the client must give; empty: nothing.
+    listeners
+        Connections that go on.
+    over
+        Set while it is unplugged.
     """
 
-    def __init__(self, tls: tuple[Path, Path] | None = None, token: str = "") -> None:
+    def __init__(self) -> None:
         self.port = free_port()
-        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
-        self.tls, self.token = tls, token
-        self.sent: list[str] = []
-        self.asked: list[dict[str, str]] = []
         self.listeners: list[socket.socket] = []
         self.over = threading.Event()
 
+    def serve(self) -> "QuietHttpServer":
+        raise NotImplementedError
+
     def plug(self) -> None:
         self.over.clear()
-        self._server = _HttpServer(("localhost", self.port), _Answers)
-        self._server.owner = self
-        if self.tls is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(*self.tls)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._server = self.serve()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -234,19 +249,52 @@ class WebServer(Plugged):
         self._thread.join()
         self._server.server_close()
 
+
+class QuietHttpServer(http.server.ThreadingHTTPServer):
+    """It waits for its connections, and says nothing of those who have gone."""
+
+    daemon_threads = False
+    block_on_close = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class WebServer(Website):
+    """A web server: ``/events`` and ``/lines`` that go on, ``/file`` with an end, and ``/now``.
+
+    Parameters
+    ----------
+    tls
+        Its certificate and key; None: without TLS.
+    token
+        What the client must give; empty: nothing.
+    """
+
+    def __init__(self, tls: tuple[Path, Path] | None = None, token: str = "") -> None:
+        super().__init__()
+        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
+        self.tls, self.token = tls, token
+        self.sent: list[str] = []
+        self.asked: list[dict[str, str]] = []
+
+    def serve(self) -> QuietHttpServer:
+        server = _HttpServer(("localhost", self.port), _Answers)
+        server.owner = self
+        if self.tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*self.tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        return server
+
     def send(self, *messages: str) -> None:
         """Send messages to who listens, of whom there is one at least."""
         assert eventually(lambda: self.listeners), "nobody listens"
         self.sent += messages
 
 
-class _HttpServer(http.server.ThreadingHTTPServer):
+class _HttpServer(QuietHttpServer):
     owner: WebServer
-    daemon_threads = False
-    block_on_close = True
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of those who have gone."""
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):

@@ -1,17 +1,14 @@
 """Servers of images, as network cameras are: one of the test's own, and ffmpeg."""
 
-import contextlib
 import http.server
 import select
-import socket
 import subprocess
-import threading
 import time
 from typing import Any
 
 import numpy as np
 import pytest
-from counterparts import Plugged, free_port
+from counterparts import QuietHttpServer, Website, free_port
 from fakes import eventually
 
 __all__ = ["FfmpegServer", "ImageServer", "image", "number_of"]
@@ -35,7 +32,7 @@ def number_of(frame: np.ndarray[Any, Any], red: int = 2) -> int:
     return round(float(frame[..., red].mean()) / 4)
 
 
-class ImageServer(Plugged):
+class ImageServer(Website):
     """A web server of images: ``/stream`` that goes on, and ``/snapshot``.
 
     Parameters
@@ -49,29 +46,15 @@ class ImageServer(Plugged):
     def __init__(
         self, boundary: str = "frame", *, length: bool = True, stamps: bool = False
     ) -> None:
-        self.port = free_port()
+        super().__init__()
         self.url = f"http://127.0.0.1:{self.port}"
         self.boundary, self.length, self.stamps = boundary, length, stamps
         self.sent: list[bytes] = []
-        self.listeners: list[socket.socket] = []
-        self.over = threading.Event()
 
-    def plug(self) -> None:
-        self.over.clear()
-        self._server = _Server(("127.0.0.1", self.port), _Images)
-        self._server.owner = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def unplug(self) -> None:
-        """Cut all connections, without a word."""
-        for listener in list(self.listeners):
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-        self.over.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def serve(self) -> QuietHttpServer:
+        server = _Server(("127.0.0.1", self.port), _Images)
+        server.owner = self
+        return server
 
     def send(self, *images: bytes) -> None:
         """Send images to who listens."""
@@ -87,13 +70,8 @@ class ImageServer(Plugged):
         return b"--frame\r\n%sContent-Length: %d\r\n\r\n%s\r\n" % (head, len(data), data)
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class _Server(QuietHttpServer):
     owner: ImageServer
-    daemon_threads = False
-    block_on_close = True
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of those who have gone."""
 
 
 class _Images(http.server.BaseHTTPRequestHandler):

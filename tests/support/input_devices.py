@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
+from counterparts import Plugged
 
 from rxstream.devices import input_events
 
@@ -27,20 +28,13 @@ _devices: dict[str, "FakeInput"] = {}
 _real = fcntl.ioctl
 
 
-class FakeInput:
+class FakeInput(Plugged):
     """An input device: it is there from `plug` to `unplug`."""
 
     def __init__(self, path: Path, name: str, has: dict[int, set[int]]) -> None:
         self.path, self.name, self._has = path, name, has
         self.held, self.leds, self.clock = set[int](), set[int](), 0
         self._fd = -1
-
-    def __enter__(self) -> Self:
-        self.plug()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.unplug()
 
     def plug(self) -> None:
         os.mkfifo(self.path)

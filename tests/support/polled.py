@@ -90,6 +90,16 @@ class Outage:
     reasons: list[str]
     resumed: float
 
+    def check_counts(self) -> None:
+        """See that no answer of a counter is missing, and that it was soon there again.
+
+        The first answer of each opening is no sample.
+        """
+        assert self.before == list(range(1, len(self.before) + 1))
+        assert self.after == list(range(1_000_001, 1_000_001 + len(self.after)))
+        assert self.reasons == ["disconnect"]
+        assert self.resumed <= 2.0
+
 
 def outage(source: Source, server: ServerProcess, enough: int = 20) -> Outage:
     """Kill the server of a source after ``enough`` samples, start it, and take as many again."""
