@@ -26,6 +26,9 @@ __all__ = ["timestamp_correct"]
 # After these the clock model begins anew.
 _RESTARTS = ("disconnect", "restart", "suspended")
 
+# Losses that a clock model finds by itself; `overrun` is what it calls one that was announced.
+_FOUND = ("dropped", "overrun")
+
 # Settings of the clock model; it is not used for stamps on the host clock.
 _MODEL_SETTINGS = (
     "quantum", "counter", "skew", "skew_tol", "drift", "window", "on_step", "p_false",
@@ -90,10 +93,27 @@ def _has_stamps(chunk: Chunk) -> bool:
 
 
 def _joined(before: Gap | None, gap: Gap) -> Gap:
-    """Return two gaps as one, which is a restart if one of them is."""
+    """Return two gaps as one: a restart if one of them is, else of what no model finds again."""
     if before is None:
         return gap
-    return before.join(gap, gap.reason if gap.reason in _RESTARTS else before.reason)
+    later = gap.reason in _RESTARTS or before.reason in _FOUND
+    return before.join(gap, gap.reason if later else before.reason)
+
+
+def _announced(lost: Gap, pieces: list[Chunk], stamper: Stamper) -> Gap | None:
+    """Return what the clock model has to be given of a loss before a reading.
+
+    The device has marked a loss that its own model found where it was found, some chunks late. A
+    model that took that for its place would not look for the right one.
+    """
+    evidence = pieces[0].axis.parts()[0].evidence
+    if lost.reason not in _FOUND or stamper.state != "suspect":
+        return lost
+    if evidence is None or evidence.state == "raw" or evidence.samples != sum(map(len, pieces)):
+        return lost
+    if lost.reason == "overrun":
+        stamper.overrun()
+    return replace(lost, lost=evidence.lost, whole=None) if evidence.lost else None
 
 
 class _TimestampCorrect:
@@ -166,6 +186,8 @@ class _TimestampCorrect:
             # A loss of unknown or only estimated size: the clock model has to find its line anew.
             stamper.restart(lost.reason, lost.lost)
             lost = None
+        elif lost is not None:
+            lost = _announced(lost, self._pieces, stamper)
         if _has_stamps(self._pieces[0]):
             self._check_stamped(self._pieces[0].info)
         reading = _reading(self._pieces, lost)
@@ -226,8 +248,8 @@ def timestamp_correct(
     """Replace times of arrival by the times at which samples were taken.
 
     A `Device` does this by itself. Use it for chunks from elsewhere that end at their arrival, or
-    to repeat the correction with other settings from the raw evidence in the chunks. A reading that
-    was cut since is joined again first, so how it was cut does not matter.
+    to repeat the correction with other settings, such as ``hold``, from the raw evidence in the
+    chunks. A reading that was cut since is joined again first, so how it was cut does not matter.
 
     .. marble::
 
@@ -249,7 +271,8 @@ def timestamp_correct(
         As in `rxstream.timing.settings.ClockSettings`; most people need none of them.
     hold
         How long to hold a chunk while a loss before it is suspected [s]; its times are then right,
-        and the gap lies where the loss was. 0: nothing waits, and the gap comes some chunks later.
+        and the gap lies where the loss was, behind a `Device` too. 0: nothing waits, and the gap
+        comes some chunks later.
 
     Returns
     -------

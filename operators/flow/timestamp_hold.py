@@ -51,13 +51,13 @@ def _move_gap(held: list[Chunk], event: ClockEvent) -> None:
     late = [k for k, c in enumerate(held[:-1]) if c.index >= event.first]
     if not late or not decided.gap_positions:
         return
-    lost = event.samples or 0
+    lost, reason = event.samples or 0, decided.gap_positions[0].gap.reason
     for k in late:
         c = held[k]
         start, end = c.start + event.correction, c.end + event.correction
         gap_positions: tuple[GapAt, ...] = c.gap_positions
         if k == late[0]:
-            gap_positions = (*gap_positions, GapAt(0, Gap(c.start, start, lost, "dropped")))
+            gap_positions = (*gap_positions, GapAt(0, Gap(c.start, start, lost, reason)))
         held[k] = c._replace(
             axis=c.axis.shifted(event.correction), start=start, end=end, index=c.index + lost,
             gap_positions=gap_positions,

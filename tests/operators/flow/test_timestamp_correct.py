@@ -113,3 +113,39 @@ def test_settings_that_cannot_act_on_stamps_are_refused(stamps: Any, settings: A
         run_operator(ops.timestamp_correct(**settings), [chunk])
     (out,) = run_operator(ops.timestamp_correct(path_delay=0.005), [chunk])
     assert out.start == chunk.start - 5 * MS
+
+
+@pytest.mark.parametrize("overrun", [False, True])
+@pytest.mark.parametrize("reported", [None, 5])
+def test_held_chunks_of_a_device_have_the_gap_where_the_loss_was(
+    overrun: bool, reported: int | None
+) -> None:
+    """The device has marked it where it found it, some chunks late."""
+    stamper, rng = (
+        Stamper(StreamInfo("x", 1000.0, (), np.dtype(np.int64))),
+        np.random.default_rng(0),
+    )
+    chunks = list[Chunk]()
+    for k in range(600):
+        first = 10 * k + 30 * (k >= 300) + (reported or 0) * (k >= 400)
+        data, late = np.arange(first, first + 10), round(rng.exponential(3e5))
+        if k == 300 and overrun:
+            stamper.overrun()
+        reading = Reading(data, lost=reported if k == 400 else None)
+        chunk = stamper.stamp(reading, data, START + (first + 10) * MS + late)
+        assert chunk is not None
+        chunks.append(chunk)
+    reason = "overrun" if overrun else "dropped"
+    expected = [(3030, 30, reason)] + ([(4030 + reported, reported, "dropped")] if reported else [])
+
+    def gaps(out: list[Chunk]) -> list[tuple[int, int | None, str]]:
+        return [(c.index, gap.lost, gap.reason) for c in out for gap in c.gaps]
+
+    assert gaps(chunks)[0][0] > 3030
+    again = run_operator(ops.timestamp_correct(), chunks)
+    assert gaps(again) == gaps(chunks)
+    held = run_operator(ops.timestamp_correct(hold=0.5), chunks)
+    assert gaps(held) == expected
+    assert [c.index for c in held] == [c.data[0] for c in held]
+    errors = [c.start - START - c.index * MS for c in held[100:]]
+    assert max(map(abs, errors)) < 2 * MS
