@@ -9,6 +9,11 @@ from rxstream.window.log import Log
 
 __all__ = ["Stats", "SubscriberStats"]
 
+# What is said of the clock in other words than its state.
+_CLOCKS = {
+    "raw": "; no clock model", "arrival": "; no steady rate, times of arrival", "closed": "",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class SubscriberStats:
@@ -100,21 +105,33 @@ class Stats:
         )  # fmt: skip
 
     def __str__(self) -> str:
-        flow = self.flow
-        rate = "" if flow.rate is None else f" at {flow.rate:.6g} Hz"
-        if flow.ppm is not None:
-            rate += f" ({flow.ppm:+.0f} ppm)"
-        state = (
-            self.state if self.silent is None else f"{self.state}, silent for {self.silent:.0f} s"
-        )
-        lines = [
-            f"{self.name} ({state}): {counted(flow.samples, 'sample')}{rate}, {flow.lost} lost"
-        ]
+        flow, state = self.flow, self.state
+        if self.silent is not None:
+            state += f", silent for {self.silent:.0f} s"
+        samples = f"{counted(flow.samples, 'sample')}{_rate_text(flow)}, {flow.lost} lost"
+        lines = [f"{self.name} ({state}): {samples}"]
         if self.error is not None:
             lines.append(f"  {error_line(self.error)}")
-        if flow.jitter_p50 is not None and flow.jitter_p99 is not None:
-            late = f"{flow.jitter_p50 * 1e3:.3g} ms, 99 % within {flow.jitter_p99 * 1e3:.3g} ms"
-            lines.append(f"  jitter {late}; clock {self.clock}")
-        window = f"{self.held:.3g} of {self.history:.3g} s, {self.nbytes / 1e6:.3g} MB"
-        lines.append(f"  window {window}")
+        if flow.samples:
+            lines.append(
+                f"  {_jitter_text(flow)}{_CLOCKS.get(self.clock, f'; clock {self.clock}')}"
+            )
+        # a single event lasts for a nanosecond
+        held = f"{round(self.held, 6):.3g} of {self.history:.3g} s"
+        lines.append(f"  window {held}, {self.nbytes / 1e6:.3g} MB")
         return "\n".join([*lines, *(f"  {subscriber}" for subscriber in self.subscribers)])
+
+
+def _rate_text(flow: Flow) -> str:
+    if flow.rate is None:
+        return ""
+    if flow.nominal is None:
+        return f" at {flow.rate:.4g} /s"
+    ppm = "" if flow.ppm is None else f" ({flow.ppm:+.0f} ppm)"
+    return f" at {flow.rate:.6g} Hz{ppm}"
+
+
+def _jitter_text(flow: Flow) -> str:
+    if flow.jitter_p50 is None or flow.jitter_p99 is None:
+        return "jitter unknown"
+    return f"jitter {flow.jitter_p50 * 1e3:.3g} ms, 99 % within {flow.jitter_p99 * 1e3:.3g} ms"

@@ -2,10 +2,11 @@
 
 from collections import deque
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
-from rxstream.data.axis import NO_TIMES, Axis, RegularAxis, max_uncertainty
+from rxstream.data.axis import NO_TIMES, Axis, Evidence, RegularAxis, max_uncertainty
 from rxstream.data.chunk import Chunk
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
@@ -35,12 +36,14 @@ class Flow:
     nominal, rate
         Samples per second as stated and as measured [Hz]; None for too little data. Regular
         streams that have gone through a clock model are measured from 2 s after the beginning
-        and after each restart on, when their times have settled.
+        and after each restart on, when their times have settled. What a measurement begins with
+        does not count where only its end is known: the first sample of a stream without a rate,
+        and the first reading of one with times of arrival.
     ppm
         Excess of the true rate over the stated one, in parts per million.
     jitter_p50, jitter_p99
         Quantiles of the delay above the least one of the last 1024 chunks: half of the chunks
-        come sooner, and 99 % [s].
+        come sooner, and 99 % [s]. None where times are those of arrival, which show no delay.
     delay
         Least time from the last sample of a chunk to its arrival, of those chunks [s].
     uncertainty
@@ -78,8 +81,8 @@ class Meter:
     """
 
     __slots__ = (
-        "_axis", "_chunks", "_covered", "_covered_before", "_delays", "_end", "_gap", "_gaps",
-        "_info", "_lost", "_samples", "_samples_before", "_settled",
+        "_axis", "_begins", "_chunks", "_covered", "_covered_before", "_delays", "_end", "_gap",
+        "_gaps", "_info", "_lost", "_samples", "_samples_before", "_settled",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -91,6 +94,7 @@ class Meter:
         self._gap: Gap | None = None  # the last one
         # when the measurement of the rate begins [ns]; 0: it is under way; None: not known yet
         self._settled: int | None = None
+        self._begins = True  # whether no time is covered yet, or none since a gap
         self._begin()
 
     def _begin(self) -> None:
@@ -102,7 +106,7 @@ class Meter:
         # read directly: this runs in the device's thread, once for each chunk
         axis, end, gap_positions = chunk._axis, chunk._end, chunk._gap_positions  # noqa: SLF001
         n = axis.count
-        if self._settled != 0 or gap_positions:
+        if self._settled != 0 or gap_positions or self._begins:
             self._look(chunk)
         self._chunks += 1
         self._samples += n
@@ -110,8 +114,13 @@ class Meter:
         if n:
             self._axis, self._end = axis, end
             part = axis if type(axis) is RegularAxis else axis.parts()[-1]
-            if part.evidence is not None:
-                self._delays.append(part.evidence.arrival - part.at(part.count - 1))
+            evidence = part.evidence
+            if evidence is None:
+                return
+            if evidence.state == "arrival":
+                self._delays.clear()  # of a line that there is not
+            elif evidence.state != "raw" or _shows_delay(evidence, chunk.info):
+                self._delays.append(evidence.arrival - part.at(part.count - 1))
 
     def _look(self, chunk: Chunk) -> None:
         """Take in what most chunks lack: gaps, and a beginning."""
@@ -137,6 +146,20 @@ class Meter:
             # the sample before it lasted until its first one
             self._covered_before += chunk.axis.at(0) - chunk.start
         self._covered -= inside  # no samples stand for it
+        self._leave_out(chunk)
+
+    def _leave_out(self, chunk: Chunk) -> None:
+        """Leave out what a measurement begins with, if only its end is known."""
+        begins = {at: gap.end for at, gap in chunk.gap_positions}
+        if self._begins or 0 in begins:
+            begins[0] = chunk.start
+        for at, since in begins.items():
+            if at < len(chunk):
+                samples, span = _first(chunk[at:], since)
+                self._samples_before += samples
+                self._covered_before += span
+        if chunk.end > chunk.start:
+            self._begins = len(chunk) in begins and len(chunk) > 0
 
     def _rest(self) -> int:
         """Return for how long the newest sample of a regular stream lasts beyond its chunk [ns]."""
@@ -152,7 +175,7 @@ class Meter:
         nominal = None if self._info is None else self._info.rate
         rate, measured = None, self._samples - self._samples_before
         covered = self._covered - self._covered_before + self._rest()
-        if self._settled == 0 and covered > 0 and measured > 1:
+        if self._settled == 0 and covered > 0 and measured > 0 and self._samples > 1:
             rate = measured * 1e9 / covered
         low = median = high = None
         if self._delays:
@@ -164,8 +187,35 @@ class Meter:
         ppm = (rate / nominal - 1.0) * 1e6 if rate and nominal else None
         return Flow(
             self._chunks, self._samples, self._lost, self._gaps, nominal, rate, ppm, median, high,
-            low, max_uncertainty(self._axis.parts()) / 1e9, _state(self._axis),
+            low, max_uncertainty(self._axis.parts()) / 1e9 if self._samples else nan,
+            _state(self._axis),
         )  # fmt: skip
+
+
+def _shows_delay(evidence: Evidence, info: StreamInfo) -> bool:
+    """Whether times that went through no clock model rest on more than the arrival."""
+    stamps = evidence.device_time
+    if stamps is None:
+        return evidence.bounds is not None and info.rate is None
+    # a stamp of the first sample alone is not used for a regular stream
+    return info.device_clock == "host" and (info.rate is None or not isinstance(stamps, int))
+
+
+def _first(chunk: Chunk, since: int) -> tuple[int, int]:
+    """Return the samples that begin a measurement and show no rate, and their time [ns].
+
+    The first event of those watched ``since`` then [ns] ends no distance. A reading with times of
+    arrival is stated to be as long as its samples are; without a rate they came all at once.
+    """
+    part, info = chunk.axis.parts()[0], chunk.info
+    evidence = part.evidence
+    raw = evidence is not None and evidence.state == "raw" and not _shows_delay(evidence, info)
+    if info.rate is not None:
+        return (part.count, part.at(part.count) - part.at(0)) if raw else (0, 0)
+    if part.at(0) > since:
+        return 0, 0
+    count = part.count if raw else 1
+    return count, part.at(count - 1) + 1 - part.at(0)
 
 
 def _state(axis: Axis) -> str:

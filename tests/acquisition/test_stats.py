@@ -1,6 +1,8 @@
 """Device.stats: rate, jitter, losses, and how each subscriber keeps up."""
 
 import threading
+from dataclasses import replace
+from math import isnan
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from reactivex.scheduler import ImmediateScheduler
 
 from rxstream import Chunk, Device, Gap, Reading, StreamInfo
 from rxstream import operators as ops
+from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats
 from rxstream.data.axis import Evidence
-from rxstream.data.clock import HostClock
+from rxstream.data.clock import HostClock, now_ns
 from rxstream.data.flow import Meter
 from rxstream.devices.simulated import Delay, Simulated
 from rxstream.errors import DeviceLostError
@@ -44,14 +47,98 @@ def test_counts_and_rate() -> None:
 
 def test_the_rate_of_events_is_known_at_once() -> None:
     info = StreamInfo("keys", dtype=np.dtype(np.int64))
-    flow = stats_of([Chunk.stamped(np.arange(10), range(10), info, start=0, end=10**9)]).flow
+    flow = stats_of([Chunk.stamped(np.arange(10), range(1, 11), info, start=0, end=10**9)]).flow
     assert (flow.nominal, flow.rate, flow.ppm) == (None, 10.0, None)
+
+
+POLLED = StreamInfo("polled", dtype=np.dtype(np.int64))
+
+
+def given(info: StreamInfo, readings: list[Reading], timestamps: Timestamps = "corrected") -> Stats:
+    """Return the statistics of a device that has given readings, with their own arrivals."""
+    source = Manual(info)
+    with Device(source, timestamps=timestamps) as device:
+        for reading in readings:
+            source.emit(reading)
+        return device.stats()
+
+
+def every_100_ms(n: int = 1, **evidence: int) -> list[Reading]:
+    """Return 11 readings of ``n`` samples in a second."""
+    first = now_ns()
+    return [Reading(np.arange(n), arrival=first + 100 * MS * k, **evidence) for k in range(11)]
+
+
+@pytest.mark.parametrize(("n", "rate"), [(1, 10.0), (3, 30.0)])
+def test_as_many_events_as_distances_make_the_rate(n: int, rate: float) -> None:
+    readings = every_100_ms(n)
+    assert given(POLLED, readings[:1]).flow.rate is None
+    assert given(POLLED, readings).flow.rate == pytest.approx(rate, rel=1e-6)
+
+
+def test_the_first_event_after_a_gap_ends_no_distance() -> None:
+    readings = every_100_ms()
+    readings[5] = replace(readings[5], lost=1)
+    stats = given(POLLED, readings)
+    assert (stats.flow.lost, stats.flow.rate) == (1, pytest.approx(10.0, rel=1e-6))
+
+
+def test_what_was_watched_before_the_first_event_counts() -> None:
+    readings = every_100_ms()
+    before = Reading(np.arange(0), arrival=(readings[0].arrival or 0) - 900 * MS)
+    assert given(POLLED, [before, *readings]).flow.rate == pytest.approx(11 / 1.9, rel=1e-6)
+
+
+def test_the_first_reading_by_arrival_is_as_long_as_stated() -> None:
+    info = replace(POLLED, rate=100.0)
+    readings = every_100_ms(9)
+    assert given(info, readings[:1], "arrival").flow.rate is None
+    assert given(info, readings, "arrival").flow.rate == pytest.approx(90.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("rate", [None, 10.0])
+def test_times_of_arrival_show_no_jitter(rate: float | None) -> None:
+    stats = given(replace(POLLED, rate=rate), every_100_ms(), "arrival")
+    assert (stats.flow.jitter_p50, stats.flow.jitter_p99, stats.flow.delay) == (None, None, None)
+    assert "jitter unknown; no clock model" in str(stats)
+
+
+def test_bounds_and_stamps_show_delays() -> None:
+    readings = every_100_ms()
+    for k, reading in enumerate(readings):
+        arrival = reading.arrival or 0
+        readings[k] = replace(reading, bounds=(arrival - (4 + k % 3) * MS, arrival))
+    flow = given(POLLED, readings).flow
+    assert (flow.delay, flow.jitter_p50) == (pytest.approx(2e-3), pytest.approx(5e-4, rel=1e-3))
+    stamps = [
+        replace(reading, device_time=reading.bounds[0]) for reading in readings if reading.bounds
+    ]
+    flow = given(replace(POLLED, device_clock="host"), stamps).flow
+    assert (flow.delay, flow.jitter_p50) == (pytest.approx(4e-3), pytest.approx(1e-3, rel=1e-3))
+
+
+def test_the_text_says_what_is_known() -> None:
+    assert str(Device(Manual(POLLED), name="x").stats()) == (
+        "x (closed): 0 samples, 0 lost\n  window 0 of 60 s, 0 MB"
+    )
+    one = str(given(POLLED, every_100_ms()[:1]))
+    assert one.splitlines()[:2] == [
+        "polled (open): 1 sample, 0 lost", "  jitter unknown; no clock model",
+    ]  # fmt: skip
+    assert "  window 0 of 60 s" in one
+    assert "11 samples at 10 /s, 0 lost" in str(given(POLLED, every_100_ms()))
+    assert "clock warming" in str(given(replace(POLLED, rate=10.0), every_100_ms()))
+    unsteady = given(POLLED, every_100_ms())
+    assert "jitter unknown; no steady rate, times of arrival" in str(
+        replace(unsteady, clock="arrival")
+    )
 
 
 def test_nothing_has_come() -> None:
     stats = stats_of([])
     flow = stats.flow
     assert (flow.samples, flow.rate, flow.ppm, flow.jitter_p99) == (0, None, None, None)
+    assert isnan(flow.uncertainty)
     assert "0 samples" in str(stats)
 
 

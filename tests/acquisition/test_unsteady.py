@@ -69,6 +69,7 @@ def test_times_are_those_of_the_model(rate: float, n: int) -> None:
     assert all(chunk.start == before.end for before, chunk in pairwise(chunks))
     assert stats.clock == stats.flow.state == "arrival"
     assert stats.flow.rate == pytest.approx(rate * n / 1.07, rel=0.02)
+    assert (stats.flow.jitter_p50, stats.flow.delay) == (None, None)  # it would be that of a line
     (fault,) = faults
     assert isinstance(fault, ClockEvent)
     assert (fault.kind, fault.stream, fault.stated) == ("unsteady", "loop", rate * n)
