@@ -56,6 +56,10 @@ _MAX_HANGING = 4
 # would leave no other fault among those that are kept.
 _MAX_FAILURES = 10
 
+# Openings in turn that stalled after one reading at most, before `stalled_after` is suspected: a
+# device that gives nothing more is worth a second try.
+_SUSPICIOUS = 3
+
 # Errors of who wrote the source or its options: the next opening would end by the same.
 _FINAL = (ChunkError, ParameterError, MissingExtraError)
 
@@ -102,6 +106,8 @@ class Connection:
         self._opening: Opening | None = None
         self._supervisor: threading.Thread | None = None
         self._watchdog: Watchdog | None = None
+        # of this opening, those before it; openings in turn that stalled with hardly any
+        self._readings_before = self._stalls = 0
         self._hanging: list[DriverCall] = []  # calls of the driver that have not returned in time
         self._opened_at = self._wait = 0.0  # of the last opening [s], and the wait before it
         self.state = "closed"
@@ -222,6 +228,7 @@ class Connection:
             if not self._closing.is_set():
                 self._opening, self._opened_at = opening, time.monotonic()
                 self.ingest.silence.begin(self._clock.now())
+                self._readings_before = self.ingest.readings
                 if self.state == "closed":
                     self.state = "open"
                 return True
@@ -314,8 +321,19 @@ class Connection:
         """Take a source for lost that is open and gives no samples."""
         opening, seconds = self._opening, (self._stalled_after or 0) / 1e9
         msg = f"{self._name}: no sample has come for {seconds:g} s (stalled_after={seconds:g})"
+        self._stalls += 1
+        if self.ingest.readings > self._readings_before + 1:
+            self._stalls = 0
         if opening is not None:
             opening.fail(DeviceLostError(msg))
+        if self._stalls == _SUSPICIOUS:
+            hint = DeviceError(
+                f"{self._name}: stalled_after={seconds:g} has ended {_SUSPICIOUS} openings in "
+                "turn, each with one reading at most; if the device works, it sends more rarely or "
+                "takes longer to begin: give stalled_after more than its longest pause [s]"
+            )
+            _logger.warning("%s", hint)
+            self._report(hint)
 
     def _may_return(self, error: Exception) -> bool:
         """Whether a further opening may end otherwise than by the same error."""

@@ -15,7 +15,7 @@ from rxstream.acquisition.faults import Faults
 from rxstream.acquisition.forks import forget_in_child
 from rxstream.acquisition.ingest import named
 from rxstream.acquisition.shutdown import close_at_exit, forget_at_exit
-from rxstream.acquisition.source import Source, check_source, is_live
+from rxstream.acquisition.source import Source, check_source, check_stalled, is_live
 from rxstream.acquisition.stamper import Timestamps
 from rxstream.acquisition.stats import Stats
 from rxstream.acquisition.waiting import WaitingNotice
@@ -84,7 +84,8 @@ class Device(Blocks, Rewindable):
     stalled_after
         Take the device for lost when no sample has come for so long [s] while it was open; give
         more than its longest pause, and than it takes to begin. Heartbeats are no samples: they
-        say that its driver lives. None: it may be silent.
+        say that its driver lives. They are out by then, so the gap begins at the last one; what
+        was lost between the last sample and that is in no gap. None: it may be silent.
     clock
         Clock that gives the time of arrival.
 
@@ -125,6 +126,8 @@ class Device(Blocks, Rewindable):
         self._path_delay = to_span(path_delay, "path_delay", zero=True)
         self._backoff = Backoff.of(reconnect)
         self._stalled = None if stalled_after is None else to_span(stalled_after, "stalled_after")
+        if self._stalled is not None:
+            check_stalled(source, self._stalled)
         if not isinstance(clock, HostClock):
             msg = f"clock must be a HostClock, not {shown(clock)}"
             raise ParameterError(msg)

@@ -71,6 +71,8 @@ class Ingest:
         self.silence = Silence(steady=info.rate is not None)
         self.samples = 0
         """Samples so far, those too that find no place in time."""
+        self.readings = 0
+        """Readings so far that had samples."""
 
     @property
     def clock_state(self) -> str:
@@ -83,7 +85,9 @@ class Ingest:
         if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
             raise ChunkError(misfit(data, info))
         self.silence.came(now)
-        self.samples += len(data)
+        if len(data):
+            self.samples += len(data)
+            self.readings += 1
         copies, stamper = self._copies, self._stamper
         if copies is None or stamper is None:
             copies, stamper = self._prepare()

@@ -5,11 +5,22 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
+from rxstream.data.clock import to_span
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
+from rxstream.validation import is_whole
 
-__all__ = ["Close", "Emit", "Fail", "Source", "check_source", "discover", "is_live"]
+__all__ = [
+    "Close",
+    "Emit",
+    "Fail",
+    "Source",
+    "check_source",
+    "check_stalled",
+    "discover",
+    "is_live",
+]
 
 Emit: TypeAlias = "Callable[[Reading | NDArray[Any]], object]"
 """Takes an array ``(n, *shape)`` or a `Reading`; copies it at once, never blocks on a reader.
@@ -39,6 +50,9 @@ class Source(Protocol):
     ``discover()``
         Static method: every device of this kind that can be opened here and now, as a sequence of
         `rxstream.devices.DeviceInfo`. Default: none, and no way to look for them; see `discover`.
+
+    Two options are known by their names: ``every``, the time from one value to the next [s], and
+    ``blocksize``, the samples of a reading. See `check_stalled`.
     """
 
     @property
@@ -84,3 +98,41 @@ def check_source(source: object) -> None:
         return
     msg = f"{shown(source)} is no source; {remedy}"
     raise ParameterError(msg)
+
+
+def check_stalled(source: Source, span: int) -> None:
+    """Raise `ParameterError` if a source pauses for longer than it may, as far as it says.
+
+    Parameters
+    ----------
+    source
+        The device, not open.
+    span
+        How long it may give no samples, ``stalled_after`` [ns].
+    """
+    pause, why = _stated_pause(source)
+    if span > pause:
+        return
+    msg = (
+        f"stalled_after must be more than the longest pause of the device, not {span / 1e9:g} s: "
+        f"{source.info.name} gives a reading each {pause / 1e9:g} s ({why}); give e.g. "
+        f"stalled_after={3 * pause / 1e9:g}"
+    )
+    raise ParameterError(msg)
+
+
+def _stated_pause(source: Source) -> tuple[int, str]:
+    """Return the time from one reading to the next as its options say it [ns], and which do."""
+    every, blocksize = getattr(source, "every", None), getattr(source, "blocksize", None)
+    if every is not None:
+        try:
+            return to_span(every, "every"), f"every={shown(every)}"
+        except ParameterError:
+            return -1, ""  # it means something else
+    period = source.info.period
+    if period is None:
+        return -1, ""
+    rate = f"rate={source.info.rate:g}"
+    if is_whole(blocksize, 1):
+        return round(blocksize * period), f"blocksize={blocksize}, {rate}"
+    return round(period), rate

@@ -13,7 +13,7 @@ from rxstream import Backoff, Chunk, Device, Reading
 from rxstream import operators as ops
 from rxstream.acquisition.faults import Fault
 from rxstream.acquisition.source import Close, Emit, Fail, discover, is_live
-from rxstream.devices import Audio, Simulated
+from rxstream.devices import Audio, Function, Health, Simulated
 from rxstream.errors import OverrunError, ParameterError
 
 here = ImmediateScheduler()
@@ -84,6 +84,15 @@ def test_the_path_delay_is_a_duration(delay: Any) -> None:
         (lambda: Device(Manual(), path_delay=-1), "path_delay must be >= 0 .* -1"),
         (lambda: Device(Manual(), path_delay="x"), "path_delay must be"),  # type: ignore[arg-type]
         (lambda: Device(Manual(), path_delay=nan), "path_delay must be"),
+        (
+            lambda: Device(Function(lambda: 1.0, every=2), stalled_after=2),
+            r"stalled_after must be .* not 2 s: .* each 2 s \(every=2\); give e.g. stalled_after=6",
+        ),
+        (
+            lambda: Device(Simulated(rate=100.0, blocksize=50), stalled_after=0.2),
+            r"0.2 s: simulated .* each 0.5 s \(blocksize=50, rate=100\); .* stalled_after=1.5",
+        ),
+        (lambda: Device(Manual(), stalled_after=1e-4), r"each 0.001 s \(rate=1000\)"),
         (lambda: Backoff(factor=nan), "Backoff.factor must be a number >= 1, not nan"),
         (lambda: Backoff(factor=inf), "Backoff.factor"),
         (lambda: Backoff(first=5, most=1), "Backoff.most .* must be >= first=5, not 1; give most="),
@@ -97,6 +106,17 @@ def test_the_path_delay_is_a_duration(delay: Any) -> None:
 def test_bad_arguments_are_named_where_they_are_written(make: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         make()
+
+
+def test_a_time_to_stall_that_can_be_is_taken() -> None:
+    every = dt.timedelta(seconds=2)
+    for source in (Function(lambda: 1.0, every=every), Simulated(rate=100.0), Health()):
+        Device(source, stalled_after=2.1)
+
+    class Other(Manual):
+        every = "third"
+
+    Device(Other(), stalled_after=0.1)
 
 
 def test_a_reader_is_named_in_the_statistics() -> None:

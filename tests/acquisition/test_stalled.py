@@ -15,6 +15,7 @@ from reactivex.scheduler import ImmediateScheduler
 
 import rxstream
 from rxstream import Backoff, Device
+from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.acquisition.watchdog import StallTimer
 from rxstream.authoring import Reading, StreamInfo, source
 from rxstream.errors import DeviceLostError, ParameterError
@@ -137,6 +138,28 @@ def test_a_driver_that_hangs_in_reading_is_opened_again() -> None:
         released.set()
     assert chunk.data.tolist() == [1.0, 1.0, 2.0]
     assert [(at.position, at.gap.reason) for at in chunk.gap_positions] == [(1, "disconnect")]
+
+
+@pytest.mark.parametrize(("readings", "suspected"), [(0, True), (1, True), (2, False)])
+def test_a_time_that_is_shorter_than_the_pauses_is_reported_once(
+    readings: int, suspected: bool
+) -> None:
+    class Rare(Manual):
+        """Gives some samples as it is opened, and the next ones later than it may."""
+
+        def open(self, emit: Emit, fail: Fail) -> Close:
+            close = super().open(emit, fail)
+            for k in range(readings):
+                emit(np.arange(k, k + 1))
+            return close
+
+    rare = Rare()
+    with Device(rare, reconnect=QUICK, stalled_after=0.05) as device:
+        assert eventually(lambda: rare.opened >= 6)
+        hints = [fault for fault in device.faults if "openings in turn" in str(fault)]
+    assert len(hints) == suspected
+    if hints:
+        assert str(hints[0]).startswith("ramp: stalled_after=0.05 has ended 3 openings in turn")
 
 
 def test_a_device_that_is_being_opened_again_does_not_stall() -> None:
