@@ -11,6 +11,7 @@ from rxstream.acquisition.driver import DriverCall, wrap_error, wrap_given
 from rxstream.acquisition.failures import note_failure
 from rxstream.acquisition.faults import Faults
 from rxstream.acquisition.ingest import Ingest, named
+from rxstream.acquisition.mistakes import Mistakes
 from rxstream.acquisition.opening import Opening
 from rxstream.acquisition.source import Source, is_live
 from rxstream.acquisition.stamper import Timestamps
@@ -102,7 +103,7 @@ class Connection:
         # re-entrant: a signal handler may close the device in the midst of anything
         self._guard = threading.RLock()
         self._turn = threading.RLock()  # that of all its openings
-        self._closing = Flag()
+        self._closing, self._mistakes = Flag(), Mistakes(source)
         self._opening: Opening | None = None
         self._supervisor: threading.Thread | None = None
         self._watchdog: Watchdog | None = None
@@ -283,11 +284,11 @@ class Connection:
         error = wrap_given(self._name, given)
         run: Callable[[], None]
         backoff = self._backoff
-        if backoff is not None and self._may_return(error):
+        lived = time.monotonic() - self._opened_at
+        if backoff is not None and self._may_return(error) and not self._repeats(error, lived):
             with self._guard:
                 self.state, self.error = "lost", error
             self._report(error)
-            lived = time.monotonic() - self._opened_at
             # one that is lost as soon as it is open waits longer each time, as one that cannot open
             wait = backoff.first if lived > self._wait else self._longer(self._wait, backoff)
             run = partial(self._recover, opening, error, backoff, wait)
@@ -341,6 +342,13 @@ class Connection:
             return is_live(self._source)  # a garbled message, and not a file
         return not isinstance(error, (*_FINAL, EndOfStream))
 
+    def _repeats(self, error: Exception, lived: float) -> bool:
+        """Whether each opening ends by the same mistake in the source; say so."""
+        repeats = self._mistakes.repeats(error, lived)
+        if repeats:
+            _logger.error("%s: not opened again: each time the same mistake ends it", self._name)
+        return repeats
+
     def _end(self, error: Exception, *, reported: bool = False) -> None:
         """End the stream; the error may be ``reported`` already."""
         if isinstance(error, EndOfStream):
@@ -381,7 +389,8 @@ class Connection:
             text = error_text(failure)
             # one that was reported stays the one: it may be what the stream ends with
             failure = reported.get(text, failure)
-            if not self._may_return(failure) or tries == backoff.tries:
+            last = not self._may_return(failure) or tries == backoff.tries
+            if last or self._repeats(failure, 0.0):
                 _log("%s: failed: %s", self._name, failure)
                 self._end(failure, reported=text in reported)
                 return
