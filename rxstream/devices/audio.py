@@ -41,6 +41,8 @@ _SAME_CLOCK = 1.0
 # How long the first blocks are held until it is known how far ADC times lie ahead of arrivals;
 # PulseAudio's are out for some 50 ms from the start. Then that is looked at for this long [ns].
 _TRIAL, _WATCHED = 250_000_000, 2_000_000_000
+# Beyond any sound card, as many as a WAV file can have; and beyond the buffer of any driver [s].
+_MAX_CHANNELS, _MAX_LATENCY = 65_535, 60.0
 # A block may end after it came by the noise of the mapping between clocks [ns]. As much as ADC
 # times are moved may change by half of what a clock may be off, so that no step is seen in them.
 _NOISE, _SLEW = 1_000_000, 5e-4
@@ -91,8 +93,11 @@ class Audio:
         if not is_positive(self.rate) or self.rate > MAX_RATE:
             msg = f"Audio: rate must be > 0 and <= {MAX_RATE:g} Hz, not {shown(self.rate)}"
             raise ParameterError(msg)
-        if not is_whole(self.channels, 1):
-            msg = f"Audio: channels must be >= 1, not {shown(self.channels)}"
+        if not is_whole(self.channels, 1) or self.channels > _MAX_CHANNELS:
+            msg = (
+                f"Audio: channels must be from 1 to {_MAX_CHANNELS}, not {shown(self.channels)}; "
+                "`rxstream devices` says how many an input has"
+            )
             raise ParameterError(msg)
         check_choice(self.dtype, Format, "Audio: dtype")
         check_device(self.device, "Audio: device")
@@ -100,6 +105,13 @@ class Audio:
             msg = (
                 f"Audio: blocksize must be >= 0 samples and latency > 0 s, not "
                 f"{shown(self.blocksize)} and {shown(self.latency)}"
+            )
+            raise ParameterError(msg)
+        if max(self.latency, self.blocksize / self.rate) > _MAX_LATENCY:
+            msg = (
+                f"Audio: latency, and blocksize / rate, must be <= {_MAX_LATENCY:g} s, not "
+                f"{self.latency:g} and {self.blocksize / self.rate:g} s; to keep more sound give "
+                "Device(history=)"
             )
             raise ParameterError(msg)
 

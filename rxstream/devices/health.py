@@ -10,7 +10,9 @@ import numpy as np
 
 from rxstream.authoring import DeviceInfo, DeviceNotFoundError, source
 from rxstream.data.clock import Duration
+from rxstream.errors import ParameterError
 from rxstream.optional import import_optional
+from rxstream.printable import shown
 
 __all__ = ["Health"]
 
@@ -32,6 +34,17 @@ def _units(options: Any) -> dict[str, str]:
     return _COMPUTER if options.process is None else _PROCESS
 
 
+def _checked(options: Any) -> dict[str, Any]:
+    process = options.process
+    if not process.strip() if isinstance(process, str) else process is not None and process < 0:
+        msg = (
+            "Health: process must be the number of a process, its name, or None for the computer, "
+            f"not {shown(process)}"
+        )
+        raise ParameterError(msg)
+    return {"units": _units(options)}
+
+
 def _dtype(options: Any) -> np.dtype[Any]:
     cores = {"cores": ("f4", (_CORES,))}
     return np.dtype([(name, *cores.get(name, ("f8",))) for name in _units(options)])
@@ -43,7 +56,7 @@ def _here() -> list[DeviceInfo]:
 
 @source(
     every=lambda options: options.every, dtype=_dtype, requires="rxstream[health]",
-    extra=lambda options: {"units": _units(options)}, discover=_here,
+    extra=_checked, discover=_here,
 )  # fmt: skip
 def Health(  # noqa: N802 - it becomes a class
     every: Duration = 1.0, process: int | str | None = None

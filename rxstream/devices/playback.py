@@ -15,7 +15,7 @@ from rxstream.data.clock import Time, now_ns, to_ns
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.devices.tables import columns_of, is_table, times_of
 from rxstream.errors import ParameterError
-from rxstream.printable import shown
+from rxstream.printable import counted, shown
 from rxstream.validation import is_positive
 
 __all__ = ["Playback"]
@@ -84,12 +84,22 @@ class Playback:
 
     def __post_init__(self) -> None:
         data, times, channels = self.data, self.times, self.channels
+        if not isinstance(channels, list | tuple):
+            msg = f"Playback: channels must be labels, e.g. ('x', 'y'), not {shown(channels)}"
+            raise ParameterError(msg)
         if is_table(data):
             data, times, channels = columns_of(data, times, channels, has_rate=bool(self.rate))
         if not isinstance(data, np.ndarray) or not data.ndim:
             msg = (
                 "Playback: data must be an array (n, *shape), a DataFrame or a Series, not "
                 f"{shown(data)}; values one by one are for Iterable"
+            )
+            raise ParameterError(msg)
+        columns = data.shape[-1] if data.ndim > 1 else 1
+        if channels and len(channels) != columns:
+            msg = (
+                f"Playback: channels must be {counted(columns, 'label')}, one for each along the "
+                f"last axis of data {data.shape}, not {shown(channels)}"
             )
             raise ParameterError(msg)
         if np.ma.is_masked(data):

@@ -407,10 +407,13 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
     ("options", "words"),
     [
         ({"rate": 0}, "rate must be > 0"),
-        ({"channels": 0}, "channels must be >= 1"),
+        ({"channels": 0}, "channels must be from 1 to 65535, not 0"),
+        ({"channels": 2**40}, "channels must be from 1 to 65535, not 1099511627776; .* devices"),
         ({"dtype": "int8"}, "'int16' or 'int24'"),
         ({"blocksize": -1}, "blocksize"),
         ({"latency": 0}, "latency"),
+        ({"latency": 1e9}, r"latency, .* must be <= 60 s, not 1e\+09 .*; .*Device\(history=\)"),
+        ({"blocksize": 10**8}, r"<= 60 s, not 0.1 and 2083.33 s"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], words: str) -> None:

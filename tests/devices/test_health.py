@@ -122,6 +122,11 @@ def test_what_is_in_the_way_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         Health(every=0)
     with pytest.raises(ParameterError, match="process"):
         Health(process=1.5)  # type: ignore[arg-type]
+    for wrong in ("", " ", -1):
+        with pytest.raises(
+            ParameterError, match=f"number of a process, its name, .* not '?{wrong}"
+        ):
+            Health(process=wrong)
     monkeypatch.setitem(sys.modules, "psutil", None)
     with pytest.raises(MissingExtraError, match=r"rxstream\[health\]"):
         Device(Health()).open()

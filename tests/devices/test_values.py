@@ -311,6 +311,12 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: Function(half, 0), "every must be > 0"),
     (lambda: Function(half, 1, StreamInfo("x", 5.0)), "leave out rate=5"),
     (lambda: Playback([1, 2], rate=5.0), "data must be an array"),
+    (
+        lambda: Playback(np.zeros((3, 2)), rate=5.0, channels=("left",)),
+        "channels must be 2 labels, one for each along the last axis of data (3, 2), not ('left',)",
+    ),
+    (lambda: Playback(RAMP, rate=5.0, channels=("x", "y")), "channels must be 1 label, one for"),
+    (lambda: Playback(RAMP, rate=5.0, channels="x"), "channels must be labels, e.g. ('x', 'y')"),
     (lambda: Playback(np.float64(3), rate=5.0), "data must be an array"),
     (lambda: Playback(RAMP), "give times=, or rate="),
     (lambda: Playback(RAMP, RAMP.astype(int), rate=5.0), "not both"),

@@ -63,6 +63,9 @@ class Lines:
             msg = f"Lines: columns must be names, e.g. ('x', 'y'), not {shown(self.columns)}"
             raise ParameterError(msg)
         object.__setattr__(self, "columns", tuple(self.columns))
+        if "" in self.columns or any(self.columns.count(name) > 1 for name in self.columns):
+            msg = f"Lines: columns must be names, each another, not {shown(self.columns)}"
+            raise ParameterError(msg)
         if not isinstance(self.separator, str) or not self.separator:
             msg = f"Lines: separator must be a text, e.g. ',' or ' ', not {shown(self.separator)}"
             raise ParameterError(msg)

@@ -230,6 +230,11 @@ def test_nonsense_in_a_good_sentence_is_lost(fields: list[str], cuts: list[int])
     [
         (lambda: Lines("xy"), "columns"),  # type: ignore[arg-type]
         (lambda: Lines(None), "columns"),  # type: ignore[arg-type]
+        (
+            lambda: Lines(("x", "y", "x")),
+            r"columns must be names, each another, not \('x', 'y', 'x'",
+        ),
+        (lambda: Lines(("x", "")), r"columns must be names, each another, not \('x', ''\)"),
         (lambda: Lines(separator=""), "separator"),
         (lambda: Lines(longest=0), "longest"),
         (lambda: Lines(encoding="utf-16"), "encoding"),
