@@ -3,24 +3,29 @@
 import math
 import re
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.authoring import (
+from rxstream.acquisition.source import Close, Emit, Fail
+from rxstream.authoring.generators import open_generator
+from rxstream.authoring.options import check_options
+from rxstream.data.clock import Duration, now_ns, to_span
+from rxstream.data.stream_info import Reading, StreamInfo
+from rxstream.errors import (
     DeviceBusyError,
     DeviceError,
+    DeviceLostError,
     DeviceNotFoundError,
     MissingExtraError,
+    OverrunError,
     ParameterError,
-    Reading,
-    StreamInfo,
-    source,
 )
-from rxstream.data.clock import Duration, to_span
 from rxstream.optional import import_optional
 from rxstream.printable import error_line, get_logger, shown
 
@@ -37,6 +42,12 @@ _NAN, _INFINITY = 9.91e37, 9.9e37
 
 # Words of the error of a driver that lacks a package of its own.
 _MISSING = re.compile(r"Please install|No module named")
+
+# VI_ERROR_TMO of VISA
+_TIMEOUT = -1073807339
+
+# Longest text of a dropped answer that is shown [characters].
+_SHOWN = 40
 
 _guard = threading.Lock()
 _users: dict[str, int] = {}
@@ -87,32 +98,8 @@ def _channels(options: Any) -> tuple[str, ...]:
     return options.channels
 
 
-def _shape(options: Any) -> tuple[int, ...]:
-    """Return the shape of a sample as far as it is known before the first answer."""
-    known = len(_channels(options)) or len(_queries(options))
-    return (known,) if known > 1 else ()
-
-
-@source(
-    every=lambda options: options.every, dtype=float, shape=_shape, channels=_channels,
-    unit=lambda options: options.unit, requires="rxstream[scpi]",
-    extra=lambda options: {"resource": options.resource, "query": options.query},
-)  # fmt: skip
-def Scpi(  # noqa: N802 - it becomes a class
-    resource: str,
-    query: str | tuple[str, ...],
-    every: Duration = 1.0,
-    *,
-    setup: tuple[str, ...] = (),
-    unit: str = "",
-    channels: tuple[str, ...] = (),
-    answers: Answers = "text",
-    byte_order: Literal["big", "little"] = "big",
-    terminator: str = "\n",
-    baud: int | None = None,
-    timeout: Duration = 1.0,
-    backend: str = "@py",
-) -> Iterator[Any]:
+@dataclass(frozen=True, slots=True)
+class Scpi:
     r"""Values of a measuring instrument that answers SCPI: asked every so often, without a rate.
 
     A sample is float64: one value, or ``(n,)`` of them, as the first answer has; so a trace of an
@@ -123,7 +110,9 @@ def Scpi(  # noqa: N802 - it becomes a class
     An answer that is no number, or of another length, is a lost sample, which the gap before the
     next one counts; the first is logged. SCPI's 9.91E37 is NaN, its ±9.9E37 an infinity. An
     instrument that does not answer in time is lost: what it would say later is no answer to the
-    next question.
+    next question. One that has come before the question, by a socket or a serial line, is none to
+    it either: it is dropped, and the first is an `OverrunError` on `Device.faults`. Elsewhere the
+    instrument drops it itself, by IEEE 488.2.
 
     Attributes
     ----------
@@ -160,34 +149,82 @@ def Scpi(  # noqa: N802 - it becomes a class
     >>> Scpi("GPIB::7", ("MEAS:VOLT?", "MEAS:CURR?"), channels=("volt", "ampere")).info.shape
     (2,)
     """
-    options = Scpi(
-        resource, query, every, setup=setup, unit=unit, channels=channels, answers=answers,
-        byte_order=byte_order, terminator=terminator, baud=baud, timeout=timeout, backend=backend,
-    )  # fmt: skip
-    with _instrument(options) as line:
-        for command in setup:
-            line.write(command)
-        ask = _question(line, options)
-        try:
-            first = ask()
-        except ValueError as error:
-            msg = f"scpi: {resource} answers no numbers: {error}; see query= and answers="
-            raise DeviceNotFoundError(msg) from error
-        info = options.info
-        if channels and len(channels) != len(first):
-            msg = f"Scpi: {len(channels)} channels are named, and {len(first)} values came"
-            raise ParameterError(msg)
-        shape = first.shape if len(first) > 1 else ()
-        yield StreamInfo(info.name, None, shape, float, unit, channels, extra=info.extra)  # type: ignore[arg-type]
-        yield from _samples(ask, shape, resource)
+
+    resource: str
+    query: str | tuple[str, ...]
+    every: Duration = 1.0
+    _: KW_ONLY
+    setup: tuple[str, ...] = ()
+    unit: str = ""
+    channels: tuple[str, ...] = ()
+    answers: Answers = "text"
+    byte_order: Literal["big", "little"] = "big"
+    terminator: str = "\n"
+    baud: int | None = None
+    timeout: Duration = 1.0
+    backend: str = "@py"
+
+    def __post_init__(self) -> None:
+        check_options(self, type(self).__init__)
+        to_span(self.every, "Scpi: every")
+        _ = self.info
+
+    @property
+    def info(self) -> StreamInfo:
+        """Description of the stream, as far as it is known before the first answer."""
+        channels = _channels(self)
+        known = len(channels) or len(_queries(self))
+        return StreamInfo(
+            "scpi", None, (known,) if known > 1 else (), np.dtype(float), self.unit, channels,
+            extra={"resource": self.resource, "query": self.query},
+        )  # fmt: skip
+
+    def open(self, emit: Emit, fail: Fail) -> Close | tuple[Close, StreamInfo]:
+        """Connect to the instrument, set it up, and ask it once.
+
+        Raises
+        ------
+        DeviceNotFoundError
+            If it is not there, or does not answer numbers.
+        DeviceBusyError
+            If somebody else uses it.
+        ParameterError
+            If it does not answer as many values as there are channels.
+        MissingExtraError
+            If pyvisa, or the driver of the backend, is not installed.
+        """
+        return open_generator(
+            lambda _: self._ask(fail), self.info, emit, fail,
+            every=self.every, requires="rxstream[scpi]",
+        )  # fmt: skip
+
+    def _ask(self, fail: Fail) -> Generator[Any, None, None]:
+        channels, info = self.channels, self.info
+        with _instrument(self) as line:
+            for command in self.setup:
+                line.write(command)
+            ask = _Questions(line, self, fail)
+            try:
+                first, _ = ask()
+            except ValueError as error:
+                msg = f"scpi: {self.resource} answers no numbers: {error}; see query= and answers="
+                raise DeviceNotFoundError(msg) from error
+            if channels and len(channels) != len(first):
+                msg = f"Scpi: {len(channels)} channels are named, and {len(first)} values came"
+                raise ParameterError(msg)
+            shape = first.shape if len(first) > 1 else ()
+            yield StreamInfo(
+                info.name, None, shape, info.dtype, self.unit, channels, extra=info.extra
+            )
+            yield from _samples(ask, shape, self.resource)
 
 
-def _samples(ask: Callable[[], NDArray[Any]], shape: tuple[int, ...], name: str) -> Iterator[Any]:
+def _samples(ask: "_Questions", shape: tuple[int, ...], name: str) -> Generator[Any, None, None]:
     """Yield a reading for each turn; None where the answer was no sample."""
     lost = 0
     while True:
         try:
-            values = ask()
+            values, bounds = ask()
             if len(values) != math.prod(shape):
                 msg = f"{len(values)} values came, not {math.prod(shape)} as before"
                 raise ValueError(msg)
@@ -200,25 +237,110 @@ def _samples(ask: Callable[[], NDArray[Any]], shape: tuple[int, ...], name: str)
             lost += 1
             yield None
             continue
-        yield Reading(values.reshape(1, *shape), lost=lost or None)
+        yield Reading(values.reshape(1, *shape), lost=lost or None, bounds=bounds)
         lost = 0
 
 
-def _question(line: Any, options: Any) -> Callable[[], NDArray[Any]]:
-    """Return a function that asks all queries and returns their values ``(n,)``."""
-    queries, answers = _queries(options), options.answers
-    if answers == "text":
-        return lambda: np.concatenate([_numbers(line.query(query)) for query in queries])
-    datatype = np.dtype(answers).char
-    big, (query,) = options.byte_order == "big", queries
+class _Questions:
+    """Asks all queries, and drops what has come before it asks.
 
-    def ask() -> NDArray[Any]:
-        values = line.query_binary_values(
-            query, datatype=datatype, is_big_endian=big, container=np.array
-        )
+    Such an answer would be taken for that to the next question, and each later one for that to the
+    question after its own.
+    """
+
+    def __init__(self, line: Any, options: Scpi, fail: Fail) -> None:
+        self._line, self._options, self._fail = line, options, fail
+        self._queries = _queries(options)
+        resource = options.resource.upper()
+        # elsewhere a message has an end, and a new question makes the instrument drop old answers
+        self._bytes = resource.startswith("ASRL") or resource.endswith("::SOCKET")
+        self._reported = False
+
+    def __call__(self) -> tuple[NDArray[Any], tuple[int, int]]:
+        """Return all values ``(n,)``, and the host times around the questions [ns].
+
+        Raises
+        ------
+        ValueError
+            If an answer is no number.
+        """
+        values, asked = list[NDArray[Any]](), 0
+        for query in self._queries:
+            if self._bytes:
+                self._drop_stale()
+            asked = asked or now_ns()
+            values.append(self._answer(query))
+        return np.concatenate(values), (asked, now_ns())
+
+    def _answer(self, query: str) -> NDArray[Any]:
+        options = self._options
+        if options.answers == "text":
+            return _numbers(self._line.query(query))
+        values = self._line.query_binary_values(
+            query, datatype=np.dtype(options.answers).char,
+            is_big_endian=options.byte_order == "big", container=np.array,
+        )  # fmt: skip
         return np.asarray(values, float)
 
-    return ask
+    def _drop_stale(self) -> None:
+        """Drop what has come unasked; report it once."""
+        resource, stale = self._options.resource, b""
+        limit = time.monotonic() + self._line.timeout / 1e3
+        while waiting := _waiting(self._line, self._options.terminator.encode()):
+            stale = stale or waiting
+            if time.monotonic() > limit:
+                msg = f"scpi: {resource} sends without end and unasked; stop that by setup="
+                raise DeviceLostError(msg)
+        if stale and not self._reported:
+            self._reported = True
+            text = shown(stale.decode("ascii", "replace").strip()[:_SHOWN])
+            msg = (
+                f"scpi: {resource} had sent {text} before it was asked, which is dropped, now and "
+                "later; samples before this may be answers to earlier questions: see that query= "
+                "has one answer, and setup= none"
+            )
+            self._fail(OverrunError(msg, reason="dropped"))
+
+
+def _waiting(line: Any, end: bytes) -> bytes:
+    """Return what has come, up to the end of a line; empty if nothing has."""
+    timeout, line.timeout = line.timeout, 0
+    try:
+        # else VISA keeps for itself what has no end yet
+        with _without_end(line):
+            come = _read(line)
+    finally:
+        line.timeout = timeout
+    # the rest of it is on its way, and would be the beginning of the next answer
+    return come + _read(line) if come and not come.endswith(end) else come
+
+
+@contextmanager
+def _without_end(line: Any) -> Iterator[None]:
+    """Let a read end where nothing more has come; of what cannot do that as it is."""
+    pyvisa = import_optional("pyvisa", extra="scpi")
+    attribute = pyvisa.constants.ResourceAttribute.suppress_end_enabled
+    try:
+        before = line.get_visa_attribute(attribute)
+        line.set_visa_attribute(attribute, False)
+    except (pyvisa.errors.VisaIOError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        line.set_visa_attribute(attribute, before)
+
+
+def _read(line: Any) -> bytes:
+    """Return what comes in time; empty if nothing does."""
+    visa_error = import_optional("pyvisa", extra="scpi").errors.VisaIOError
+    try:
+        return bytes(line.read_raw())
+    except visa_error as error:
+        if error.error_code != _TIMEOUT:
+            raise
+        return b""
 
 
 def _numbers(answer: str) -> NDArray[Any]:

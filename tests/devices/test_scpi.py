@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from counterparts import free_port
 from fakes import eventually
-from scpi_server import Instrument
+from scpi_server import Answer, Instrument
 
 from rxstream import Backoff, Chunk, Device
 from rxstream.devices import Scpi
@@ -20,6 +20,7 @@ from rxstream.errors import (
     DeviceLostError,
     DeviceNotFoundError,
     MissingExtraError,
+    OverrunError,
     ParameterError,
 )
 from rxstream.testing import check_source
@@ -138,6 +139,46 @@ def test_two_instruments_of_one_backend_close_for_themselves() -> None:
         with first.reader() as reader:
             assert len(reader.read(5, timeout=10)) == 5
         assert first.state == "open"
+
+
+class Talkative(Instrument):
+    """Gives two answers to the questions whose numbers are in ``twice``."""
+
+    twice: tuple[int, ...] = ()
+
+    def _answer(self, question: str) -> Answer:
+        answer = super()._answer(question)
+        if question == "COUNT?" and self.count in self.twice:
+            return f"{answer}\n-7"
+        return answer
+
+
+@pytest.mark.parametrize("query", ["COUNT?", ("COUNT?", "TWO?")])
+def test_a_second_answer_is_no_answer_to_the_next_question(query: Any) -> None:
+    with Talkative() as meter:
+        meter.twice = (4, 9)
+        with Device(Scpi(meter.resource, query, every=0.02)) as device, device.reader() as reader:
+            chunk = reader.read(12, timeout=10)
+            (fault,) = device.faults
+    expected = [[float(k), 1.5, -2.5] if len(query) == 2 else float(k) for k in range(1, 13)]
+    assert chunk.data.tolist() == expected
+    assert isinstance(fault, OverrunError)
+    assert "had sent '-7' before it was asked, which is dropped" in str(fault)
+    assert {gap.reason for gap in chunk.gaps} <= {"overrun"}
+
+
+def test_an_instrument_that_sends_without_end_is_lost() -> None:
+    class Endless(Instrument):
+        def _answer(self, question: str) -> Answer:
+            answer = super()._answer(question)
+            return b"5\n" * 2_000_000 if self.count == 3 else answer
+
+    with Endless() as meter:
+        device, errors = Device(counting(meter, timeout=0.1)), list[Exception]()
+        with device:
+            device.subscribe(lambda _: None, errors.append)
+            assert device.wait(20)
+    assert "sends without end and unasked" in str(errors[0])
 
 
 def test_an_instrument_that_is_silent_is_lost() -> None:
