@@ -23,6 +23,7 @@ from rxstream.devices.access import (
     unreachable,
 )
 from rxstream.devices.heartbeats import BEAT, Heartbeats
+from rxstream.devices.http.deadline import Deadline
 from rxstream.devices.http.events import EventReader, LineReader
 from rxstream.devices.http.frames import FrameDecoder, Jpeg
 from rxstream.devices.http.parts import boundary_of
@@ -313,10 +314,10 @@ class Http:
 
     def _ask(self) -> Generator[Any, None, None]:
         httpx = import_optional("httpx", extra="http")
-        headers = self._headers() | {"Cache-Control": "no-cache"}
+        headers, deadline = self._headers() | {"Cache-Control": "no-cache"}, Deadline(_ANSWER)
         with httpx.Client(verify=self._verify(), timeout=_ANSWER, headers=headers) as client:
             try:
-                first = self._content(client, self._check)
+                first = self._content(client, deadline, self._check)
             except DeviceError:
                 raise
             except (httpx.TransportError, OSError) as error:
@@ -326,16 +327,19 @@ class Http:
             check = httpx.Response.raise_for_status
             while True:
                 try:
-                    content = self._content(client, check)
+                    content = self._content(client, deadline, check)
                 except httpx.RemoteProtocolError:
                     # a server may close an idle connection as it is used again
-                    content = self._content(client, check)
+                    content = self._content(client, deadline, check)
                 yield read(content)
 
-    def _content(self, client: Any, check: Callable[[Any], object]) -> bytes:
+    def _content(self, client: Any, deadline: Deadline, check: Callable[[Any], object]) -> bytes:
         """Return an answer that passes a check, and is neither too long nor too slow."""
-        end = time.monotonic() + _ANSWER
-        with client.stream("GET", self.url) as answer:
+        extensions = deadline.extensions
+        with (
+            deadline.watch(),
+            client.stream("GET", self.url, extensions=extensions) as answer,
+        ):
             check(answer)
             content = bytearray()
             for piece in answer.iter_bytes():
@@ -343,9 +347,6 @@ class Http:
                 if len(content) > self.max_bytes:
                     msg = f"the answer is longer than max_bytes={self.max_bytes}"
                     raise ConnectionError(msg)
-                if time.monotonic() > end:
-                    msg = f"the answer is not complete within {_ANSWER:g} s"
-                    raise TimeoutError(msg)
         return bytes(content)
 
     def _asked(self, first: bytes) -> tuple[Callable[[bytes], Reading | None], StreamInfo | None]:

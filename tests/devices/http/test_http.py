@@ -6,9 +6,11 @@ import json
 import math
 import re
 import socketserver
+import ssl
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +114,8 @@ def test_events_of_the_cut_say_between_which_times_they_happened() -> None:
                 server.sent.append(str(number))
                 time.sleep(0.05)
             server.plug()
-            back = now_ns()
             assert eventually(lambda: chunks[-1].data.tolist()[-1:] == [3])
+            seen = now_ns()
             # what comes later was not sent again
             server.send("4")
             assert eventually(lambda: chunks[-1].data.tolist()[-1:] == [4])
@@ -122,7 +124,7 @@ def test_events_of_the_cut_say_between_which_times_they_happened() -> None:
     times = np.concatenate([chunk.time for chunk in again])
     widths = np.concatenate([np.full(len(chunk), chunk.uncertainty) for chunk in again])
     assert (np.abs(times - np.array(happened)) <= widths).all()
-    assert (times < back).all()
+    assert (times + widths <= seen).all()
     assert math.isnan(chunks[-1].uncertainty)
 
 
@@ -300,6 +302,62 @@ def test_an_answer_without_end_is_a_lost_device(pieces: int, pause: float, words
             assert isinstance(device.error, DeviceLostError)
         server.shutdown()
         thread.join()
+
+
+class Dripping(socketserver.BaseRequestHandler):
+    """Answers the first ``good`` questions, and then a byte of a header now and then, for ever."""
+
+    good = 0
+
+    def handle(self) -> None:
+        for _ in range(self.good):
+            if not self.request.recv(10_000):
+                return
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+        self.request.recv(10_000)
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while True:
+                self.request.sendall(b"a")
+                time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def dripping(good: int, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Run such a server; give its URL."""
+    handler = type("Handler", (Dripping,), {"good": good})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        kind = "http" if context is None else "https"
+        try:
+            yield f"{kind}://localhost:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_headers_without_end_are_cut_off(secure: bool, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    context = None
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+    ca = str(cert) if secure else ""
+    with dripping(3, context) as url, Device(Http(url, NUMBERS, every=0.05, ca=ca)) as device:
+        assert device.wait(20)
+        assert device.stats().flow.samples == 2
+        assert "not complete within 1.5 s" in str(device.error)
+        assert isinstance(device.error, DeviceLostError)
+    with (
+        dripping(0, context) as url,
+        pytest.raises(DeviceNotFoundError, match=r"not complete within 1\.5 s"),
+        Device(Http(url, NUMBERS, every=0.05, ca=ca)),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("every", [None, 0.05])
