@@ -67,6 +67,8 @@ class SocketCanServer(Plugged):
         self.port = 0
         self.sent: list[str] = []
         self._clients: list[socket.socket] = []
+        # A client that has been let in gets what is sent from then on.
+        self._letting_in = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
 
@@ -91,7 +93,9 @@ class SocketCanServer(Plugged):
     def send(self, text: str = "frame 123 {:.6f} 0102") -> None:
         """Pass on a message, stamped now, to all clients in raw mode."""
         message = f"< {text.format(time.time())} >".encode()
-        for client in [*self._clients]:
+        with self._letting_in:
+            clients = [*self._clients]
+        for client in clients:
             with contextlib.suppress(OSError):
                 client.sendall(message)
 
@@ -117,9 +121,10 @@ class SocketCanServer(Plugged):
                     if command.startswith("send"):
                         self.sent.append(command)
                         continue
-                    client.sendall(b"< ok >")
-                    if command == "rawmode":
-                        self._clients.append(client)
+                    with self._letting_in:
+                        client.sendall(b"< ok >")
+                        if command == "rawmode":
+                            self._clients.append(client)
             if client in self._clients:
                 self._clients.remove(client)
 
