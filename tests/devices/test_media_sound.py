@@ -1,11 +1,13 @@
 """The sound of files of any kind, of web radios and RTSP servers, killed and started again."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from videos import HttpFile, StalledTcp, make_video
 from rxstream import Backoff, Chunk, Device, concat
 from rxstream.data.clock import now_ns
 from rxstream.devices import MediaSound
+from rxstream.devices.media_sound.inputs import SoundInput
 from rxstream.errors import (
     DeviceLostError,
     DeviceNotFoundError,
@@ -373,6 +376,37 @@ def test_ctrl_c_while_opening_is_not_swallowed() -> None:
         with pytest.raises(KeyboardInterrupt):
             Device(MediaSound(f"http://127.0.0.1:{port}", timeout=20)).open()
         assert time.monotonic() - begun < 15
+    assert eventually(lambda: threading.active_count() == before)
+
+
+def test_ctrl_c_during_the_first_block_is_not_swallowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The film is open, and its sound begins later than what has come of it."""
+    path, reading = tmp_path / "late.mkv", threading.Event()
+    film = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=9", "-c:v", "mjpeg"]
+    sound = ["-itsoffset", "7", "-f", "lavfi", "-i", "sine=duration=2", "-c:a", "pcm_s16le"]
+    inputs = [*film[:4], *sound[:6], *film[4:], *sound[6:]]
+    subprocess.run(["ffmpeg", "-loglevel", "error", *inputs, str(path)], check=True)
+    blocks = SoundInput.blocks
+
+    def noted(self: SoundInput) -> Iterator[Any]:
+        reading.set()
+        yield from blocks(self)
+
+    def interrupt() -> None:
+        assert reading.wait(WAIT)
+        # it has to be in PyAV by then; the outcome is the same if it is not yet
+        time.sleep(0.5)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    monkeypatch.setattr(SoundInput, "blocks", noted)
+    before, helper = threading.active_count(), threading.Thread(target=interrupt)
+    with StalledTcp(path.read_bytes()[:100_000]) as server:
+        helper.start()
+        with pytest.raises(KeyboardInterrupt):
+            Device(MediaSound(server.url, timeout=2)).open()
+        helper.join()
     assert eventually(lambda: threading.active_count() == before)
 
 

@@ -2,9 +2,9 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.data.clock import Time, now_ns, to_ns, to_span
 from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.camera.locations import check_file, kind_of, no_stream, shown
-from rxstream.devices.media_sound.inputs import SoundInput, open_sound
+from rxstream.devices.media_sound.inputs import Block, SoundInput, open_sound
 from rxstream.devices.media_sound.reader import SoundReader
 from rxstream.errors import DeviceLostError, FormatError, ParameterError
 from rxstream.formats.pcm import ENCODINGS
@@ -151,19 +151,24 @@ class MediaSound:
             check_file("mediasound", where)
         encoding = ENCODINGS[_ENCODINGS[self.dtype]]
 
-        def opened() -> SoundInput:
-            return open_sound(av, where, self.track, encoding, self.timeout, remote=remote)
+        def begun() -> _Begun:
+            sound = open_sound(av, where, self.track, encoding, self.timeout, remote=remote)
+            sound.fail = fail
+            try:
+                return self._begin(sound)
+            except BaseException:
+                sound.release()
+                raise
 
-        sound = _interruptible(opened) if remote else opened()
-        sound.fail = fail
+        opened = _interruptible(begun) if remote else begun()
         try:
-            return self._play(sound, emit, fail)
+            return self._play(opened, emit, fail)
         except BaseException:
-            sound.release()
+            opened.sound.release()
             raise
 
-    def _play(self, sound: SoundInput, emit: Emit, fail: Fail) -> tuple[Close, StreamInfo]:
-        where, recorded = shown(self._where), sound.recorded
+    def _begin(self, sound: SoundInput) -> "_Begun":
+        """Wait for the first block."""
         blocks = sound.blocks()
         try:
             first = next(blocks, None)
@@ -171,11 +176,15 @@ class MediaSound:
             what = "sound that PyAV can decode"
             raise no_stream("mediasound", self._where, self.timeout, what) from error
         if first is None:
-            msg = f"mediasound: {where} holds no sound that PyAV can decode"
+            msg = f"mediasound: {shown(self._where)} holds no sound that PyAV can decode"
             raise FormatError(msg)
+        return _Begun(sound, blocks, first)
+
+    def _play(self, begun: "_Begun", emit: Emit, fail: Fail) -> tuple[Close, StreamInfo]:
+        sound, recorded = begun.sound, begun.sound.recorded
         start = now_ns() if self.start is None else to_ns(self.start)
         reader = SoundReader(
-            sound, blocks, first, start, emit, fail, where,
+            sound, begun.blocks, begun.first, start, emit, fail, shown(self._where),
             paced=recorded and self.pace == "live", remote=self.live,
         )  # fmt: skip
         clock: Literal["host", "own"] = "host" if recorded else "own"
@@ -183,15 +192,23 @@ class MediaSound:
         return reader.start(), info
 
 
-def _interruptible(opened: Callable[[], SoundInput]) -> SoundInput:
+class _Begun(NamedTuple):
+    """An opened sound, its blocks, and the first one, which has been read already."""
+
+    sound: SoundInput
+    blocks: Iterator[Block]
+    first: Block
+
+
+def _interruptible(begun: Callable[[], _Begun]) -> _Begun:
     """Return what a function opens, in a thread beside: while it waits, PyAV swallows Ctrl-C."""
-    found: list[SoundInput] = []
+    found: list[_Begun] = []
     over = threading.Event()
 
     def run() -> None:
-        found.append(opened())
+        found.append(begun())
         if over.is_set():
-            found[0].release()
+            found[0].sound.release()
 
     call = DriverCall("mediasound", "open", run)
     try:
@@ -199,8 +216,8 @@ def _interruptible(opened: Callable[[], SoundInput]) -> SoundInput:
             pass
     except BaseException:
         over.set()
-        for sound in found:
-            sound.release()
+        for one in found:
+            one.sound.release()
         raise
     if call.error is not None:
         raise call.error
