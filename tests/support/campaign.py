@@ -7,17 +7,31 @@ runs have the same seeds, as those of hypothesis: a change is judged by what it 
 
 import os
 import secrets
+from collections.abc import Sequence
+from typing import TypeVar
 
-__all__ = ["first_seed", "seeds", "trials"]
+__all__ = ["at_length", "few", "first_seed", "seeds", "trials"]
+
+_T = TypeVar("_T")
 
 # The part of a campaign that runs where nobody asks for the whole.
 _SHARE = 10
 _CI_SEED = 20_261
 
 
+def at_length() -> bool:
+    """Whether campaigns run as a whole."""
+    return bool(os.environ.get("RXSTREAM_ATTACK"))
+
+
 def trials(whole: int) -> int:
     """Return how many trials to run of a campaign of ``whole``."""
-    return whole if os.environ.get("RXSTREAM_ATTACK") else max(1, whole // _SHARE)
+    return whole if at_length() else max(1, whole // _SHARE)
+
+
+def few(values: Sequence[_T], count: int = 1) -> Sequence[_T]:
+    """Return all values at length, otherwise the first ``count``."""
+    return values if at_length() else values[:count]
 
 
 def first_seed() -> int:

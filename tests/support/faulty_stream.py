@@ -3,13 +3,14 @@
 from typing import Any
 
 import numpy as np
+from campaign import at_length
 from numpy.typing import NDArray
 from reactivex.subject import Subject
 
 from rxstream import Chunk, Gap, StreamInfo
 
 SECOND = 1_000_000_000  # [ns]
-HOURS = 2
+HOURS = 2 if at_length() else 1
 SECONDS = HOURS * 3600
 RATE = 100
 

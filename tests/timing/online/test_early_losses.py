@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from campaign import few
 
 from rxstream.devices import Simulated
 from rxstream.devices.simulated import Drops
@@ -22,7 +23,7 @@ def test_a_block_lost_in_the_second_second_is_found_and_so_are_later_ones(seed: 
 @pytest.mark.parametrize(("rate", "seconds"), [(1000.0, 60.0), (100.0, 60.0), (10.0, 300.0)])
 def test_what_a_simulated_device_loses_is_found(rate: float, seconds: float) -> None:
     lost = found = 0
-    for seed in range(16):
+    for seed in few(range(16), 6):
         source = Simulated(rate=rate, ppm=80.0, seed=seed, drops=Drops(20.0), signal="zeros")
         readings = list(source.readings(seconds))
         counts = np.array([len(reading.data) for reading in readings])
