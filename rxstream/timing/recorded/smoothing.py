@@ -34,6 +34,9 @@ _MIN_BUCKET = 1e-6
 # Knots to a window's length, as many as 4 to a window of the first pass: more cost time and follow
 # the same line. (study)
 _KNOTS = 6
+# Part of the distance of two knots by which a place may seem to be on the other side of one, as
+# floats are rounded.
+_NEAR_KNOT = 1e-6
 # Variation of the minima below which delays count as thin at the floor, and the range over which
 # this sets in. As in `delay_shape`, for windows of more buckets: a Weibull shape of 1.75. (trial)
 _THIN, _THIN_RANGE = 0.66, 0.1
@@ -295,8 +298,10 @@ class _Window(NamedTuple):
     @property
     def above(self) -> Floats | None:
         """Excesses of the minima, without what stalls have held up [s]; None of too few."""
+        if len(self.levels) < _MIN_MINIMA:
+            return None
         above = self.levels - self.value - self.turn * (self.xs - self.pivot)
-        if len(above) < _MIN_MINIMA or above.mean() <= 0:
+        if above.mean() <= 0:
             return None
         return np.minimum(above, _CAP * np.median(above) + 1e-9)
 
@@ -312,12 +317,44 @@ class _Window(NamedTuple):
         return self._replace(turn=turn, value=value)
 
 
-def _windows(x: Floats, level: Floats, scales: Scales) -> list[_Window]:
-    """Return the lines in windows around knots."""
+def _knots(xs: Floats, begin: float, length: float, span: float, places: Floats) -> Floats:
+    """Return the knots of windows, of many more than there are chunks only those that count.
+
+    Parameters
+    ----------
+    xs
+        Times of the minima ``(n,)`` [s], rising.
+    begin, length
+        First time, and the distance of the last one from it [s].
+    span
+        Length of a window [s].
+    places
+        Times for which the line is asked ``(k,)`` [s].
+    """
+    last = int(np.ceil(length * _KNOTS / span))
+    if last < 2 * len(places):
+        return begin + np.linspace(0, length, last + 1)
+    # The line at a place is that between the two knots around it, and a window of few minima shows
+    # nothing else.
+    step = length / last
+    around = (places - begin) / step
+    wanted = [np.arange(_KNOTS), last - np.arange(_KNOTS)]
+    before, behind = np.floor(around - _NEAR_KNOT), np.floor(around + _NEAR_KNOT) + 1
+    wanted += [before, before + 1, behind]
+    ends, begins = xs[_MIN_MINIMA - 1 :], xs[: 1 - _MIN_MINIMA]
+    dense = ends - begins <= span
+    first = np.floor((ends[dense] - span / 2 - begin) / step)
+    wanted.append((first[:, None] + np.arange(_KNOTS + 3)).ravel())
+    found = np.unique(np.clip(np.concatenate(wanted), 0, last))
+    return begin + np.where(found == last, length, found * step)
+
+
+def _windows(x: Floats, level: Floats, scales: Scales, places: Floats) -> list[_Window]:
+    """Return the lines in windows around knots, as far as the line at ``places`` needs them."""
     xs, levels, counts = _minima(x, level, scales.span)
     begin, length, span = float(x.min()), float(np.ptp(x)), scales.span
     windows = []
-    for knot in (begin + np.linspace(0, length, int(np.ceil(length * _KNOTS / span)) + 1)).tolist():
+    for knot in _knots(xs, begin, length, span, places).tolist():
         left = min(max(knot - span / 2, begin), max(begin + length - span, begin))
         i, j = np.searchsorted(xs, (left, left + span), side="left")
         j = max(j, i + 1)
@@ -409,10 +446,10 @@ def _line(x: Floats, offset: Floats, sure: Flags, scales: Scales) -> tuple[Float
     if scales.bent:
         more = _middle_slope(known, level, scales.span)
         level, scales = level - more * (known - begin), replace(scales, slope=scales.slope + more)
-    windows = _windows(known, level, scales)
+    windows = _windows(known, level, scales, x)
     while scales.span >= 2 * scales.min_span and _bends(windows, scales.max_turn):
         scales = replace(scales, span=scales.span / 2)
-        windows = _windows(known, level, scales)
+        windows = _windows(known, level, scales, x)
     xs, lowest, _ = _minima(known, level, scales.span)
     bias, width = 0.0, _HEIGHT_WIDTH * scales.floor_scale / len(x)
     if above := _above_floor(windows, len(xs), scales.max_turn):
