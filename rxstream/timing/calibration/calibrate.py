@@ -17,7 +17,8 @@ from rxstream.data.clock import Duration, to_span
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
 from rxstream.timing.calibration.matching import MIN_EVENTS, candidates, check_single, refine, vote
-from rxstream.validation import is_positive
+from rxstream.timing.columns import time_column
+from rxstream.validation import check_flag, is_positive
 
 __all__ = ["Calibration", "calibrate_latency", "onset_times"]
 
@@ -77,7 +78,7 @@ class Calibration:
 
     def to_a(self, times: ArrayLike) -> Ints:
         """Return times of b ``(n,)`` [ns] on the scale of a."""
-        stamps: Ints = np.asarray(times, np.int64)
+        stamps = time_column("times", times)
         shift, slope = round(self.offset * 1e9), self.drift * 1e-6
         ahead = (stamps - shift - self.middle) * (slope / (1 + slope))
         moved: Ints = stamps - shift - np.rint(ahead).astype(np.int64)
@@ -132,6 +133,7 @@ def calibrate_latency(
         if not is_positive(value):
             msg = f"{name} must be > 0 seconds, not {shown(value)}"
             raise ParameterError(msg)
+    check_flag(drift, "drift")
     first, second = _times("a", a), _times("b", b)
     zero = int(first[0])
     x, y = (first - zero) / 1e9, (second - zero) / 1e9
@@ -180,8 +182,11 @@ def onset_times(chunk: Chunk[Any], threshold: float, holdoff: Duration = 0.1) ->
     if not is_positive(threshold):
         msg = f"threshold must be a number > 0, not {shown(threshold)}"
         raise ParameterError(msg)
+    if not isinstance(chunk, Chunk):
+        msg = f"onsets are found in an rxstream.Chunk, not in {shown(chunk)}"
+        raise ParameterError(msg)
     data = chunk.data
-    if data.ndim > 2 or data.dtype.kind not in "biuf":
+    if data.ndim > 2 or data.shape[1:] == (0,) or data.dtype.kind not in "biuf":
         msg = (
             f"{chunk.info.name}: onsets are found in numbers (n,) or (n, channels), not in "
             f"{data.shape} {data.dtype}; reduce them first, e.g. "
@@ -189,8 +194,10 @@ def onset_times(chunk: Chunk[Any], threshold: float, holdoff: Duration = 0.1) ->
         )
         raise ParameterError(msg)
     level = data[:, 0] if data.ndim == 2 else data
-    # Not abs(): the least integer has no positive counterpart.
-    loud = np.flatnonzero((level >= threshold) | (level <= -threshold))
+    # Not abs(): the least integer has no positive counterpart. Nothing is as loud as a threshold
+    # beyond its type.
+    with np.errstate(over="ignore"):
+        loud = np.flatnonzero((level >= threshold) | (level <= -threshold))
     times = chunk.time[loud]
     begins = np.ones(len(loud), np.bool_)
     begins[1:] = np.diff(times) > quiet
@@ -200,10 +207,7 @@ def onset_times(chunk: Chunk[Any], threshold: float, holdoff: Duration = 0.1) ->
 
 
 def _times(name: str, values: ArrayLike) -> Ints:
-    array = np.asarray(values)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        msg = f"{name} must be (n,) integers [ns], not {array.shape} {array.dtype}"
-        raise ParameterError(msg)
+    array = time_column(name, values)
     if len(array) < MIN_EVENTS:
         msg = (
             f"{name} has {len(array)} events, at least {MIN_EVENTS} are needed to match "
@@ -213,7 +217,7 @@ def _times(name: str, values: ArrayLike) -> Ints:
     if (array[1:] <= array[:-1]).any():
         msg = f"the times of {name} do not rise; sort them and leave out doubles"
         raise ParameterError(msg)
-    return array.astype(np.int64)
+    return array
 
 
 def _fit(x: Floats, y: Floats, pairs: NDArray[np.intp], zero: int, *, drift: bool) -> Calibration:

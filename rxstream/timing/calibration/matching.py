@@ -20,6 +20,8 @@ MIN_EVENTS = 3
 
 # Largest drift that is searched [s/s]; quartz is within 1e-4.
 _MAX_DRIFT = 1e-3
+# Slopes to either side that are tried: of a microsecond in 2 min.
+_MAX_TRIED = 100_000
 # Pairs that vote: more make it slower, not surer.
 _MAX_PAIRS = 20_000
 # A line through few pairs is near most of them, and their scatter says little: of 4 pairs, one may
@@ -73,7 +75,14 @@ def vote(
     """Return offset at time 0 [s] and slope on which most pairs lie within the jitter."""
     width, span = 2 * jitter, float(max(x[-1], y[-1]) - min(x[0], y[0]))
     # So dense that the nearest slope is off by an eighth of the width at the ends.
-    most = ceil(_MAX_DRIFT * 2 * span / width) if drift else 0
+    wanted = _MAX_DRIFT * 2 * span / width if drift else 0.0
+    if wanted > _MAX_TRIED:
+        msg = (
+            f"jitter {jitter} s is too small to search the drift over {span:.6g} s of events; give "
+            f"at least {_MAX_DRIFT * span / _MAX_TRIED:.1g} s, or drift=False"
+        )
+        raise ParameterError(msg)
+    most = ceil(wanted)
     slopes = np.arange(-most, most + 1) * (width / 2 / span)
     best, offset, slope = 0, 0.0, 0.0
     for tried in sorted(slopes.tolist(), key=abs):

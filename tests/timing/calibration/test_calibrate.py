@@ -159,11 +159,24 @@ def test_unrelated_events_are_refused():
         ([0, 1, 2], [0, 1, 2], {"tolerance": float("nan")}, "tolerance must be > 0"),
         ([0, 1, 2], [0, 1, 2], {"tolerance": "x"}, "tolerance must be > 0 seconds, not 'x'"),
         ([0, 1, 2], [0, 1, 2], {"tolerance": True}, "tolerance must be > 0 seconds, not True"),
+        ([0, 1, 2], [0, 1, 2], {"drift": "no"}, "drift must be True or False, not 'no'"),
+        ([0, 1, np.inf], [0, 1, 2], {}, r"a must be \(m,\) integers, not inf"),
+        ([0, 1, 2], [0, 1, 1 << 63], {}, "b must fit into int64"),
+        ([0, 1, 2], [0, 1, (1 << 63) - 1], {}, "b 9223372036854775807 at 2 is no time"),
+        ([0, S, 3 * S], [0, S, 3 * S], {"jitter": 1e-12}, "give at least .* or drift=False"),
     ],
 )
 def test_bad_events_are_refused(a, b, options, text):
     with pytest.raises(ParameterError, match=text):
         calibrate_latency(a, b, **options)
+
+
+@pytest.mark.parametrize("times", [[1.5], [(1 << 63) - 1], [[1]], ["x"]])
+def test_what_is_no_time_is_not_moved(times):
+    claps = np.array([10, 25, 31, 50]) * S
+    found = calibrate_latency(claps, claps + 4000)
+    with pytest.raises(ParameterError, match=r"^times"):
+        found.to_a(times)
 
 
 # -- onsets -----------------------------------------------------------------------------------
@@ -220,11 +233,21 @@ def test_silence_has_no_events():
         (np.zeros(5), 0, 0.1, "threshold must be"),
         (np.zeros(5), float("nan"), 0.1, "threshold must be"),
         (np.zeros(5), 0.5, -1, "holdoff must be"),
+        (np.zeros((5, 0)), 0.5, 0.1, "found in numbers"),
     ],
 )
 def test_bad_onsets_are_refused(data, threshold, holdoff, text):
     with pytest.raises(ParameterError, match=text):
         onset_times(_chunk(data), threshold, holdoff)
+
+
+def test_onsets_are_those_of_a_chunk():
+    with pytest.raises(ParameterError, match=r"found in an rxstream\.Chunk, not in \[0\.9\]"):
+        onset_times([0.9], 0.5)
+
+
+def test_nothing_is_as_loud_as_a_threshold_beyond_its_type():
+    assert len(onset_times(_chunk(np.ones(10, np.float32)), 1e300)) == 0
 
 
 # -- two devices ------------------------------------------------------------------------------
