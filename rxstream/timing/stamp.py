@@ -7,7 +7,9 @@ from rxstream.data.gap import GapReason
 
 __all__ = ["ClockEvent", "EventKind", "Stamp", "State"]
 
-EventKind: TypeAlias = Literal["gap", "overlap", "latency", "restart", "rate", "unsteady", "steady"]
+EventKind: TypeAlias = Literal[
+    "gap", "overlap", "latency", "restart", "rate", "unsteady", "steady", "counter"
+]
 State: TypeAlias = Literal["warming", "locked", "suspect", "reacquiring", "arrival"]
 
 # An unsteady rate is named where it is this far off the stated one.
@@ -27,7 +29,8 @@ class ClockEvent:
         (samples that are out keep their numbers); ``latency``: the delay changed for good;
         ``restart``: the device began anew; ``rate``: samples come at another rate than stated;
         ``unsteady``: they come at no steady rate, and times are those of arrival from here on;
-        ``steady``: they do again.
+        ``steady``: they do again; ``counter``: the counter of a recording stays where it is, or
+        goes to and fro, and is set aside (a `Device` reports a `StampError`).
     first, last
         What went out between the change and its discovery: from number ``first`` to before
         ``last``. On `Device.faults` these are indices of samples. A `ClockModel` and
@@ -60,6 +63,9 @@ class ClockEvent:
         name = f"{self.stream}: " if self.stream else ""
         if self.kind in ("rate", "unsteady", "steady"):
             return name + self._of_pace(f"{unit} {self.last}")
+        if self.kind == "counter":
+            text = f"from {unit} {self.first} on its counter stays where it is, or goes to and fro"
+            return f"{name}{text}; from {unit} {self.last} on it is set aside"
         if self.delay > 0:
             rise = f"{self.delay / 1e6:.3f} ms at {unit} {self.first}"
             text = f"{name}its delay rose by {rise}; times stay right"

@@ -38,7 +38,7 @@ class CorrectedTimes:
     uncertainty: NDArray[np.float64]
     """Half width of the 95 % interval ``(m,)`` [ns], the unobservable least delay left out."""
     events: tuple[ClockEvent, ...]
-    """Losses, overlaps, restarts, changes of latency and of the rate."""
+    """Losses, overlaps, restarts, changes of latency and of the rate, a counter set aside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

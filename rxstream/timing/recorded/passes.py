@@ -1,9 +1,9 @@
-"""Two passes over a recording: each part of one rate by itself."""
+"""Two passes over a recording: each part of one rate, and of one counter, by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from rxstream.timing.recorded.smoothing import (
     Stretch,
     smooth,
 )
+from rxstream.timing.recorded.stuck import Stuck, stuck_counter
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent
 
@@ -47,13 +48,25 @@ _MIN_SLOPE_SD, _WANDERS = 3e-6, 2
 # them, and of so many seconds; its quantile, and a factor. As in `wander`, where a bin of the
 # histogram is the factor.
 _AROUND, _AROUND_SECONDS, _SCATTER, _BIN = 64, 0.64, 0.98, 1.19
+# Chunks of a counter that may all be those between which it goes to and fro.
+_NEVER_COUNTED = 2
+# No clock changes its slope by more [1/s].
+_MAX_WANDER = 1.0
 
 
 def run_online(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     """Stamp each chunk from the past alone."""
-    first = FirstPass(settings, evidence)
-    first.run()
-    return first.result()
+    results: list[CorrectedTimes] = []
+    events: list[ClockEvent] = []
+    stuck = _stuck(settings, evidence)
+    for piece in _pieces(settings, evidence, None if stuck is None else stuck.found):
+        if stuck is not None and piece.begin == stuck.found:
+            events.append(ClockEvent("counter", stuck.since, stuck.found, None, 0))
+        first = FirstPass(piece.settings, piece.evidence)
+        first.run()
+        results.append(first.result())
+        events += _moved(results[-1].events, piece.begin)
+    return _joined(results, events, evidence)
 
 
 def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
@@ -63,20 +76,56 @@ def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     stated = rate = settings.rate or 0.0
     results: list[CorrectedTimes] = []
     events: list[ClockEvent] = []
-    for part in _parts(settings, evidence):
-        at, now = part.begin, part.first.settings.rate or 0.0
-        if part.has_rate:
-            if abs(now - rate) > SAME_RATE * rate:
-                events.append(ClockEvent("rate", at, at, None, 0, rate=now, stated=stated))
-            rate = now
-        result = part.result()
-        events += [
-            replace(event, first=event.first + at, last=event.last + at)
-            for event in result.events
-            if part.has_rate or event.kind not in ("rate", "unsteady", "steady")
-        ]
-        results.append(result)
+    stuck = _stuck(settings, evidence)
+    # A counter that counted for two chunks at most has not been seen to count.
+    since = None if stuck is None else stuck.since if stuck.since > _NEVER_COUNTED else 0
+    for piece in _pieces(settings, evidence, since):
+        if stuck is not None and piece.begin == since:
+            events.append(ClockEvent("counter", stuck.since, stuck.since, None, 0))
+        for part in _parts(piece.settings, piece.evidence):
+            at, now = piece.begin + part.begin, part.first.settings.rate or 0.0
+            if part.has_rate:
+                if abs(now - rate) > SAME_RATE * rate:
+                    events.append(ClockEvent("rate", at, at, None, 0, rate=now, stated=stated))
+                rate = now
+            results.append(part.result())
+            events += [
+                event
+                for event in _moved(results[-1].events, at)
+                if part.has_rate or event.kind not in ("rate", "unsteady", "steady")
+            ]
     return _joined(results, events, evidence)
+
+
+def _moved(events: Iterable[ClockEvent], by: int) -> list[ClockEvent]:
+    """Return events of chunks with numbers that many higher."""
+    return [replace(event, first=event.first + by, last=event.last + by) for event in events]
+
+
+class _Piece(NamedTuple):
+    """Chunks that all have a counter that counts, or all have none."""
+
+    begin: int
+    """Number of the first one."""
+    settings: ClockSettings
+    evidence: Evidence
+
+
+def _stuck(settings: ClockSettings, evidence: Evidence) -> Stuck | None:
+    """Return where the counter ceases to count, if it does."""
+    if settings.counter is None or evidence.counter is None:
+        return None
+    return stuck_counter(evidence.counter, evidence.count, evidence.arrival, settings.counter)
+
+
+def _pieces(settings: ClockSettings, evidence: Evidence, at: int | None) -> Iterator[_Piece]:
+    """Cut a recording where its counter is set aside, for good: nothing shows that it is right."""
+    size = len(evidence.count)
+    if at is None or at > 0:
+        yield _Piece(0, settings, evidence if at is None else evidence.part(0, at))
+    if at is not None:
+        rest = replace(evidence.part(at, size), counter=None)
+        yield _Piece(at, replace(settings, counter=None), rest)
 
 
 def _joined(
@@ -282,10 +331,11 @@ class _Times:
 
     def _scales(self) -> Scales:
         line, settings = self._model.line, self._settings
-        slope_sd = _MIN_SLOPE_SD + _WANDERS * line.wander * line.span
+        wander = min(line.wander, _MAX_WANDER)
+        slope_sd = _MIN_SLOPE_SD + _WANDERS * wander * line.span
         return Scales(
             line.slope, slope_sd, max(settings.skew_tol, slope_sd), line.floor_scale,
-            _WINDOW * line.span, _WINDOW * settings.window[0], line.wander,
+            _WINDOW * line.span, _WINDOW * settings.window[0], wander,
             self._model.pace.test.bent,
         )  # fmt: skip
 
