@@ -80,7 +80,8 @@ class Device(Blocks, Rewindable):
     reconnect
         When the device is lost, by whatever its driver raises, open it again: ``True``, a fixed
         wait [s], or a `Backoff`. The stream goes on with a ``Gap(reason="disconnect")``. None: the
-        loss is an error. Each loss is logged, and `error` says why.
+        loss is an error. Each loss is logged, and `error` says why. A mistake in the code of the
+        source that ends three openings in turn ends the stream.
     stalled_after
         Take the device for lost when no sample has come for so long [s] while it was open; give
         more than its longest pause, and than it takes to begin. Heartbeats are no samples: they
