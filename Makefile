@@ -2,7 +2,7 @@
 VENV ?= .venv
 export VENV
 RUN = $(VENV)/bin
-# processes for the tests that need nothing of the machine but its time
+# cores for the tests that need nothing of the machine but its time
 WORKERS ?= 2
 
 .PHONY: demo test test-pure test-real attack check check-fast bench bench-time clean help
@@ -10,7 +10,7 @@ WORKERS ?= 2
 help:
 	@echo "make demo        the main job in 15 seconds, with your devices or simulated ones"
 	@echo "make test        all tests; make test-lowest: with the oldest versions of what it needs"
-	@echo "make attack      the campaigns of tests/attack at length; make test runs a tenth of each"
+	@echo "make attack      the campaigns of tests/attack and all pure tests at length: two hours"
 	@echo "make check       lint, types, layers"
 	@echo "make check-fast  the same and the quick tests, in a minute or so: for every change"
 	@echo "make bench       speed against peers; make bench-time: true times against peers"
@@ -19,7 +19,9 @@ help:
 demo: $(VENV)/.demo
 	$(RUN)/rxstream demo
 
-test: test-pure test-real
+# the real tests mostly wait, in two lanes (tests/support/lanes.py); the pure ones go beside
+test: $(VENV)/.test
+	$(RUN)/python -m pytest -n $$(($(WORKERS) + 1)) --dist loadgroup $(ARGS)
 
 # each by itself: side by side
 test-pure: $(VENV)/.test
@@ -29,10 +31,12 @@ test-pure: $(VENV)/.test
 test-real: $(VENV)/.test
 	$(RUN)/python -m pytest -m real $(ARGS)
 
-# kills, full disks, random schedules and pipelines: an hour or so
+# kills, full disks, random schedules and pipelines, an hour or so; then all pure tests, with many
+# examples, each seed, and long streams
 attack: export RXSTREAM_ATTACK = 1
 attack: $(VENV)/.test
 	$(RUN)/python -m pytest tests/attack --timeout 7200 $(ARGS)
+	$(RUN)/python -m pytest -m "not real" --ignore tests/attack --timeout 7200 -n $(WORKERS) $(ARGS)
 
 check: $(VENV)/.dev
 	$(RUN)/ruff check .

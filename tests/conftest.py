@@ -1,13 +1,16 @@
-"""For all tests: no thread may be left behind; hypothesis in four strengths; limits of time."""
+"""For all tests: no thread left behind; hypothesis in four strengths; limits of time; lanes."""
 
+import gc
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from campaign import first_seed
+from campaign import at_length, first_seed
 from hypothesis import HealthCheck, settings
+from lanes import Lanes
 
 from rxstream.acquisition.failures import forget_failures
 
@@ -15,13 +18,14 @@ settings.register_profile("fast", max_examples=15, deadline=None)
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("nightly", max_examples=5000, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+settings.register_profile("attack", max_examples=1000, deadline=None)
+_usual = "attack" if at_length() else "ci" if os.environ.get("CI") else "dev"
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", _usual))
 
 # A soak test takes 5 to 15 s on an idle machine; on a busy one the common limit would end it.
 _SOAK_LIMIT = 300.0  # [s]
@@ -37,11 +41,23 @@ def pytest_report_header() -> str:
     return f"campaigns: RXSTREAM_SEED={first_seed()}"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None:
+    """Keep the tests of a lane together where groups are asked for."""
+    return Lanes(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give soak tests their own limit of time."""
     for item in items:
         if item.get_closest_marker("soak") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SOAK_LIMIT))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests and all modules out of each collection of garbage: 0.3 s otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

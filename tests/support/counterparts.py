@@ -5,6 +5,7 @@ import http.server
 import itertools
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -31,10 +32,17 @@ __all__ = [
 ]  # fmt: skip
 
 
+# Below those that systems give to connections and to servers that do not mind: a server that is
+# started later, or killed and started again, finds its port free beside other tests.
+_PORTS = range(10_000, 32_768)
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody listens to."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    while True:
+        port = secrets.choice(_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextlib.contextmanager
