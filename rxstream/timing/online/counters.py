@@ -13,6 +13,8 @@ _RESET_CLAIM = 0.5
 _STEP_GAIN = 0.01
 # Units of so many a second are nanoseconds: what a stamp is given in, not how coarse it is [Hz].
 _NANOSECONDS = 1e9
+# Chunks since a pause that come faster by this part of their length have waited in it. (trial)
+_CATCHES_UP = 0.1
 # Ticks of a declared counter by which a step may be wrong.
 _ROUNDED = 2
 # Samples that must have accumulated to show another rate.
@@ -53,7 +55,7 @@ class DeviceTime:
     """
 
     __slots__ = (
-        "_counted", "_losses", "_quantum", "_raw", "_spec", "_ticked",
+        "_counted", "_losses", "_quantum", "_raw", "_since_pause", "_spec", "_ticked",
         "_unit", "_units", "ahead", "counts_samples", "missing", "passed", "rate", "seconds",
         "step", "turns",
     )  # fmt: skip
@@ -123,6 +125,8 @@ class DeviceTime:
 
     def _begin_counting(self, counter: int | None) -> None:
         self._raw, self.turns = counter, 0
+        # length of the chunks since a pause, and by how much faster they came, in units
+        self._since_pause = 0.0, 0.0
         self._counted = self._ticked = 0  # samples, lost ones included, and units in their time
         coarseness = 0.0
         if self._spec is not None and self._unit < _NANOSECONDS:
@@ -228,11 +232,29 @@ class DeviceTime:
         most = (self._longest(elapsed) * unit - units) / size
         turns = min((expected * unit - units) / size + 0.25, most)
         if turns >= 1 and 4 * elapsed * unit >= size:
-            self.turns = int(turns)
+            self.turns, self._since_pause = int(turns), (0.0, 0.0)
             units += self.turns * size
-        elif 2 * elapsed * unit > units:
-            self.turns = 0  # it did not wait: they were right
+        elif self.turns and self._keeps_pace(units, elapsed * unit):
+            self.turns = 0  # they were right
         return units
+
+    def _keeps_pace(self, units: int, elapsed: float) -> bool:
+        """Whether chunks since a pause come as fast as they are taken: none of them has waited.
+
+        Parameters
+        ----------
+        units
+            Length of the newest one.
+        elapsed
+            Time since the one before it, in units of the counter.
+        """
+        size = 1 << (64 if self._spec is None else self._spec.bits)
+        # Where chunks are so far apart turns are no exception.
+        if 4 * self.step * self._unit >= size:
+            return 2 * elapsed > units
+        length, ahead = self._since_pause
+        self._since_pause = length, ahead = length + units, ahead + units - elapsed
+        return 4 * length >= size and ahead < _CATCHES_UP * length
 
     def _longest(self, elapsed: float) -> float:
         """Return the most that a counter may advance in a time of the host without a reset [s]."""

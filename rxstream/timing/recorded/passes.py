@@ -23,6 +23,7 @@ from rxstream.timing.recorded.smoothing import (
     smooth,
 )
 from rxstream.timing.recorded.stuck import Stuck, stuck_counter
+from rxstream.timing.recorded.whole_turns import with_turns_counted
 from rxstream.timing.settings import ClockSettings
 from rxstream.timing.stamp import ClockEvent
 
@@ -82,7 +83,7 @@ def run_offline(settings: ClockSettings, evidence: Evidence) -> CorrectedTimes:
     for piece in _pieces(settings, evidence, since):
         if stuck is not None and piece.begin == since:
             events.append(ClockEvent("counter", stuck.since, stuck.since, None, 0))
-        for part in _parts(piece.settings, piece.evidence):
+        for part in _parts(*with_turns_counted(piece.settings, piece.evidence)):
             at, now = piece.begin + part.begin, part.first.settings.rate or 0.0
             if part.has_rate:
                 if abs(now - rate) > SAME_RATE * rate:
