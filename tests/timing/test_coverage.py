@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from campaign import few
 
 
 def covered(run):
@@ -11,7 +12,7 @@ def covered(run):
 
 @pytest.mark.parametrize("name", ["a_audio", "a2_audio_adc", "c_can32", "d_vib_route"])
 def test_over_several_seeds(name, traces, follow):
-    each = [covered(follow(traces.TRACES[name](seed))) for seed in (4, 6, 7, 9)]
+    each = [covered(follow(traces.TRACES[name](seed))) for seed in few((4, 6, 7, 9), 2)]
     assert np.mean(each) >= 0.95
     assert min(each) >= 0.85
 
