@@ -6,7 +6,6 @@ import weakref
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
 from typing import Any, Generic, Self, TypeVar
 
 from reactivex import Observable, abc
@@ -20,7 +19,7 @@ from rxstream.printable import error_repr, shown
 from rxstream.steps.observers import Unsubscribed
 from rxstream.validation import is_whole
 
-__all__ = ["BaseReader", "StreamReader", "iterate_stream", "release_own_readers"]
+__all__ = ["BaseReader", "LoopWakeup", "StreamReader", "iterate_stream", "release_own_readers"]
 
 T = TypeVar("T")
 
@@ -325,19 +324,50 @@ class StreamReader(BaseReader[T]):
         self._hand_over.close(join=False)
 
 
+class LoopWakeup:
+    """Wakes an iteration in the running event loop; once that is closed, ends it from outside.
+
+    It holds the iteration only while that waits. When it has been woken its loop does, and one that
+    is closed drops it with everything else.
+    """
+
+    __slots__ = ("_armed", "_leave", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._armed: asyncio.Event | None = None
+        self._leave: Callable[[], Callable[[], None] | None] = _nothing
+
+    def end_by(self, leave: Callable[[], None]) -> None:
+        """Say which method ends the iteration."""
+        self._leave = weakref.WeakMethod(leave)
+
+    def arm(self, event: asyncio.Event) -> None:
+        """Set an event of the iteration at the next call; before it looks at what has come."""
+        self._armed = event
+
+    def __call__(self) -> None:
+        """Wake the iteration, from any thread."""
+        event, self._armed = self._armed, None
+        if event is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(event.set)
+        except RuntimeError:  # the loop is closed
+            leave = self._leave()
+            if leave is not None:
+                leave()
+
+
 async def iterate_stream(source: Observable[T], size: int) -> AsyncIterator[T]:
     """Yield items as they come, without holding the event loop; up to ``size`` items wait."""
-    loop = asyncio.get_running_loop()
-    event = asyncio.Event()
-
-    def wake() -> None:
-        with suppress(RuntimeError):  # the loop was closed, and we are forgotten with it
-            loop.call_soon_threadsafe(event.set)
-
+    wakeup, event = LoopWakeup(), asyncio.Event()
     # a reader, since that is forgotten also where a closed loop never ends this iteration
-    reader = StreamReader(source, size, "async for", wake)
+    reader = StreamReader(source, size, "async for", wakeup)
+    wakeup.end_by(reader.leave)
     try:
         while True:
+            wakeup.arm(event)
             found = reader.poll()
             if found is None:
                 return

@@ -3,14 +3,13 @@
 import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from rxstream.data.chunk import Chunk
 from rxstream.errors import LagError
 from rxstream.steps.heartbeats import HeartbeatFilter
-from rxstream.steps.pull import BaseReader
+from rxstream.steps.pull import BaseReader, LoopWakeup
 from rxstream.validation import check_choice
 from rxstream.window.log import Cursor, Log, Policy
 
@@ -138,17 +137,15 @@ async def iterate_async(attach: Callable[[], Reader]) -> AsyncIterator[Chunk]:
     attach
         Makes the reader, when the iteration begins.
     """
-    loop = asyncio.get_running_loop()
-    event = asyncio.Event()
-
-    def wake() -> None:
-        # a closed loop has dropped this reader with everything else
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(event.set)
-
+    wakeup, event = LoopWakeup(), asyncio.Event()
     with attach() as reader:
-        reader.call_on_wake(wake)
-        while (found := reader.poll()) is not None:
+        wakeup.end_by(reader.close)
+        reader.call_on_wake(wakeup)
+        while True:
+            wakeup.arm(event)
+            found = reader.poll()
+            if found is None:
+                return
             for chunk in found:
                 yield chunk
             if not found:

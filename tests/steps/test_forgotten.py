@@ -108,6 +108,37 @@ def test_a_file_goes_on(shape: str, way: Callable[[Any], None]) -> None:
         assert eventually(lambda: sum(got) == 1000)
 
 
+@pytest.mark.parametrize("woken", [True, False])
+@pytest.mark.parametrize("shape", ["alone", "pipeline", "join"])
+def test_a_loop_that_is_closed_under_a_wait(shape: str, woken: bool) -> None:
+    """Whether the chunk that ends the wait comes before the loop is closed, or after."""
+
+    async def run() -> None:
+        async for _ in STREAMS[shape](device):
+            pass
+
+    source = Manual()
+    with Device(source, history=10) as device:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(run())
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+        def waits() -> bool:
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+            return len(device.log.cursors()) == (2 if shape == "join" else 1)
+
+        assert eventually(waits)
+        if woken:
+            source.emit(np.arange(10))
+        loop.close()
+        del task
+        if not woken:
+            source.emit(np.arange(10))
+        # collected again each time, as pipelines pass chunks on in threads of their own
+        assert eventually(lambda: gc.collect() >= 0 and not device.log.cursors())
+
+
 def test_a_reader_that_is_read_is_not_forgotten() -> None:
     subject = TimeWindowSubject(60.0)
     reader = subject.reader()
