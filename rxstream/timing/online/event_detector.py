@@ -209,7 +209,7 @@ class EventDetector:
         judged = x > _SETTLING and floor.known and not self._pace.by_arrival
         if excess < 0 and judged and self._is_too_early(excess, x):
             return False
-        quantum, rule = self._quantum, self._settings.on_step
+        rule = self._settings.on_step
         warm = floor.warm(x)
         run = floor.loss_test.observe(self._chunk, x, excess, fresh, warm)
         # As long as there may be no clock, the line does not show what an outage is.
@@ -243,7 +243,7 @@ class EventDetector:
             self._drift(run, x)
         elif not run.lasting:
             return False
-        elif quantum is not None and run.quanta and rule != "latency":
+        elif (quantum := floor.loss_test.quantum) and run.quanta and rule != "latency":
             self._lose(run, run.quanta * quantum)
         elif rule == "gap" or (rule == "auto" and quantum is None):
             self._lose_or_rise(run, x)
@@ -382,7 +382,7 @@ class EventDetector:
         recent = max(_REVOCABLE_SECONDS, _REVOCABLE_CHUNKS * self._device.step)
         revocable = x - self._lost_at < recent
         if revocable:
-            least = _SMALLER_LOSS * (self._quantum or 0.0)
+            least = _SMALLER_LOSS * (floor.loss_test.quantum or 0.0)
             limit = min(limit, max(2 * floor.uncertainty(x), least))
         risen = x - self._rose_at < recent
         # A line that is being reacquired falls by itself, unless there is something to take back.
@@ -413,7 +413,8 @@ class EventDetector:
 
     def _early(self, excess: float, x: float, revocable: bool, risen: bool) -> None:
         """Act on a chunk too early: an overlap, a loss or rise that was none, or a lower floor."""
-        device, floor, quantum = self._device, self._floor, self._quantum
+        device, floor = self._device, self._floor
+        quantum = floor.loss_test.quantum
         if risen and floor.go_back(x, excess):
             self._rose_at = -inf
             self._pace.take_back()
@@ -453,6 +454,8 @@ class EventDetector:
         floor, old = self._floor, self._floor.line
         self._revocable = 0
         lost = lost or run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
+        if self._quantum:
+            lost = max(round(lost / self._quantum), 1) * self._quantum
         floor.forgive(run.points, lost)
         lost = self._device.shift(lost)
         floor.shift(self._device.seconds)

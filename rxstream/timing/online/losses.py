@@ -58,6 +58,9 @@ _IN_A_ROW = 5
 _UNHEARD_OF, _HARDLY_EVER = 2.0, 0.998
 # Until then it is looked at each so many chunks.
 _LOOK_EVERY = 8
+# A quantum is hidden where the line is known no better than to this part of it: a line that has
+# moved a little looks like a loss. (trial, on thin-tailed delays at 10 Hz)
+_HIDDEN = 0.7
 # Excess above all real ones [s].
 _UNREACHABLE = 1e9
 
@@ -95,18 +98,21 @@ class LossTest:
     ----------
     median
         Median delay above the line [s].
+    quantum
+        Losses show as multiples of this [s]; None if of any size, or if the line hides it.
     slack
         Part of a quantum by which a loss may seem smaller than it is, as the line is not exact.
     """
 
     __slots__ = (
         "_densities", "_evidence", "_fresh", "_least", "_levels", "_longest", "_losses", "_needed",
-        "_newest", "_open", "_p_false", "_patience", "_quantum", "_recent", "_running", "_since",
-        "_start", "_sums", "_together", "median", "slack",
+        "_newest", "_open", "_p_false", "_patience", "_recent", "_running", "_since", "_start",
+        "_stated", "_sums", "_together", "median", "quantum", "slack",
     )  # fmt: skip
 
     def __init__(self, quantum: float | None, p_false: float) -> None:
-        self._quantum, self._p_false, self._needed = quantum, p_false, -log(p_false)
+        self.quantum = self._stated = quantum
+        self._p_false, self._needed = p_false, -log(p_false)
         # No level is exceeded before the first `calibrate`.
         self._levels = (_UNREACHABLE, _UNREACHABLE, _UNREACHABLE)
         self.slack = _SLACK[1]
@@ -148,11 +154,12 @@ class LossTest:
         half_width
             Uncertainty of the line [s].
         """
-        if self._quantum is not None:
-            self.slack = min(max(half_width / self._quantum, _SLACK[0]), _SLACK[1])
         self._needed = -log(self._p_false * min(step / _ALARM_PERIOD, 1.0))
         self.median = delays.quantile(_MEDIAN)
-        quantum = self._quantum
+        hidden = self._stated is None or half_width > _HIDDEN * self._stated
+        self.quantum = quantum = None if hidden else self._stated
+        if quantum is not None:
+            self.slack = min(max(half_width / quantum, _SLACK[0]), _SLACK[1])
         big = delays.quantile(_RARE) if quantum is None else _QUANTUM_SHARE * quantum
         self._longest = delays.quantile(_HARDLY_EVER)
         longest = min(_LONGEST_LATENESS, _LONGEST_LATE * step)
@@ -219,7 +226,7 @@ class LossTest:
             # Of several late chunks the last alone does not show how much was lost: wait.
             if not run.quanta or sum(fresh for _, _, fresh in run.points) >= _MIN_FRESH[2]:
                 return run
-        if fresh and self._fresh[2] >= _MIN_FRESH[2] and self._quantum is not None:
+        if fresh and self._fresh[2] >= _MIN_FRESH[2] and self.quantum is not None:
             return self._compare(chunk)
         return None
 
@@ -227,7 +234,7 @@ class LossTest:
         """Return the run from ``start`` to ``chunk``, less chunks that were late before a loss."""
         size = min(chunk - start + 1, len(self._recent))
         recent = list(self._recent)[-size:]
-        quantum, quanta = self._quantum, 0
+        quantum, quanta = self.quantum, 0
         late = [excess for _, excess, _ in recent]
         fresh_ones = [fresh for _, _, fresh in recent]
         first = likeliest_step(late, fresh_ones) if quantum is None else self._likeliest(recent)[0]
@@ -260,7 +267,7 @@ class LossTest:
         is given as the log of its ratio to that of no loss, and to that of a loss smaller by a
         quantum.
         """
-        quantum = self._quantum or 1.0
+        quantum = self.quantum or 1.0
         best, best_ratio, ahead, lowest = 0, 0.0, 0.0, _UNREACHABLE
         for first in range(len(recent) - 1, -1, -1):
             lowest = min(lowest, recent[first][1])

@@ -360,8 +360,14 @@ class WanderTest:
         part = _HARDER if self.doubtful and self.units < _FEW else 1.0
         if ratio < _LINE * part:
             self.verdict, self.doubtful = "line", False
-        elif ratio > _NONE * part and self.passed > _DOUBT_SECONDS:
+        elif ratio > _NONE * part and self.passed > _DOUBT_SECONDS and self._may_walk:
             self.verdict = "wanders"
+
+    @property
+    def _may_walk(self) -> bool:
+        """Whether units may be a random walk: of few the blocks are too few to say so alone."""
+        few = self.units < _FEW and not self.tilted
+        return not few or _von_neumann(self._without_losses(list(self._near))) < _WALK
 
     def _is_doubtful(self, slope: float, shown: bool) -> bool:
         """Whether the first units speak against a clock of the stated rate."""

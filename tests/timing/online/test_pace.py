@@ -85,6 +85,18 @@ def test_normal_jitter_is_neither_loss_nor_latency():
                 assert np.ptp(error) <= np.ptp((came - true)[late:])
 
 
+@pytest.mark.parametrize("quantum", [1, 10, 20, 35])
+def test_a_quantum_that_jitter_hides_invents_no_loss(quantum):
+    """Blocks of 100 samples at 1 kHz, with a standard deviation of 10 ms: it moves the line."""
+    true = 10**12 + np.arange(6000) * S // 10
+    for seed in few(range(4), 2):
+        delay = 60e-3 + 10e-3 * np.random.default_rng([seed, quantum]).standard_normal(6000)
+        came = np.maximum.accumulate(true + np.round(delay * S).astype(np.int64))
+        for online in (True, False):
+            found = correct_arrays(100, came, 1000.0, quantum=quantum, online=online)
+            assert {"gap", "overlap"}.isdisjoint(kinds(found))
+
+
 def test_offline_the_slope_stays_near_the_rate():
     for seed in range(4):
         rng = np.random.default_rng(seed)

@@ -64,6 +64,18 @@ def test_few_chunks_are_doubted_by_von_neumanns_ratio():
     assert walks > 120
 
 
+@pytest.mark.parametrize("rate", [2.0, 10.0, 40.0])
+def test_few_blocks_alone_do_not_show_that_a_clock_wanders(rate):
+    """The blocks of 64 chunks are 16: those of normal jitter are as far off as chunks at times."""
+    x = np.arange(250) / rate
+    for seed in range(25):
+        late = 6e-3 + 1e-3 * np.random.default_rng(seed).standard_normal(250)
+        test = WanderTest()
+        for at, late_by in zip(x.tolist(), late.tolist(), strict=True):
+            test.add(at, late_by)
+            assert test.verdict != "wanders", (seed, test.units)
+
+
 def test_a_loss_that_is_found_leaves_a_line():
     rng = np.random.default_rng(2)
     x = np.arange(3000) / 100
