@@ -26,7 +26,8 @@ class ClockSettings:
         Nominal samples per second [Hz]; None for irregular samples.
     quantum
         Losses are multiples of this many samples; None if of any number. With it, gaps are sized
-        exactly, and a rise of the least delay by less than a quantum is no loss.
+        exactly, and a rise of the least delay by less than a quantum is no loss, as long as the
+        line is known better than to 0.7 quanta.
     counter
         The device's own counter at the last sample of each reading, if it has one.
     path_delay
