@@ -217,9 +217,7 @@ class EventDetector:
             return True
         if not self._settled and not self._settle(x, excess, warm):
             return False
-        if not warm:
-            return False
-        if run is None:
+        if not warm or run is None:
             return False
         # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
         # are surer than a loss of any size. What is left is a longer delay.
@@ -413,8 +411,7 @@ class EventDetector:
 
     def _early(self, excess: float, x: float, revocable: bool, risen: bool) -> None:
         """Act on a chunk too early: an overlap, a loss or rise that was none, or a lower floor."""
-        device, floor = self._device, self._floor
-        quantum = floor.loss_test.quantum
+        device, floor, quantum = self._device, self._floor, self._floor.loss_test.quantum
         if risen and floor.go_back(x, excess):
             self._rose_at = -inf
             self._pace.take_back()
