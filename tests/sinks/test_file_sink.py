@@ -20,7 +20,7 @@ import pytest
 import reactivex as rx
 import written_files
 from fakes import Manual, eventually, ramp
-from written_files import CASES
+from written_files import CASES, flush
 
 from rxstream import Device, TimeWindowSubject, failed
 from rxstream.acquisition.failures import forget_failures
@@ -273,7 +273,7 @@ def test_the_program_may_change_its_folder(tmp_path: Path, monkeypatch: pytest.M
         sink.on_next(ramp(0, 500))
         monkeypatch.chdir(tmp_path / "other")
         sink.on_next(ramp(500, 1000))
-        sink._flush()
+        flush(sink)
     assert {path.name for path in tmp_path.iterdir()} == {
         "other", "a_19700101T000000-000Z.csv", "a_19700101T000001-000Z.csv",
     }  # fmt: skip
@@ -387,7 +387,7 @@ def test_a_subscription_that_fails_leaves_no_claim(tmp_path: Path) -> None:
 SCARCE = """
 import resource, sys
 from pathlib import Path
-from written_files import CASES
+from written_files import CASES, flush
 from rxstream.errors import SinkError
 
 case = CASES[sys.argv[1]]

@@ -15,7 +15,7 @@ import soundfile
 from fakes import MS, ramp
 from hypothesis import given
 from hypothesis import strategies as st
-from written_files import CASES
+from written_files import CASES, flush
 
 from rxstream import Chunk, Gap, StreamInfo
 from rxstream.errors import ParameterError, SinkError
@@ -187,7 +187,7 @@ def test_files_of_later_times_are_older_than_those_of_this_program(
         for k in range(4):
             sink.on_next(ramp(k * SECOND, SECOND))
             assert sink.files[-1].exists()
-            sink._flush()
+            flush(sink)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {path.name for path in sink.files[-keep:]}
 

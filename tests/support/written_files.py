@@ -19,8 +19,9 @@ import soundfile
 from rxstream import Chunk, StreamInfo, sinks
 from rxstream.devices.can import Can
 from rxstream.sinks import Sink
+from rxstream.sinks.file_sink import FileSink
 
-__all__ = ["CASES", "Case"]
+__all__ = ["CASES", "Case", "flush"]
 
 START = 1_700_000_000_000_000_000  # time of the first sample [ns]
 
@@ -39,6 +40,12 @@ class Case:
     """Samples a second."""
     period: float = 0.02
     """From chunk to chunk [s]."""
+
+
+def flush(sink: FileSink) -> None:
+    """Make what was written readable, as the sink's own thread does: never both at once."""
+    with sink._guard:
+        sink._flush()
 
 
 def _chunk(i: int, j: int, data: Any, info: StreamInfo, rate: float) -> Chunk:
