@@ -6,8 +6,9 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,7 @@ class _Server:
             )
             raise DeviceNotFoundError(msg) from error
         self._listener = _listen(address)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._run, name=f"rxstream-ingest-{address.port}", daemon=True
@@ -129,7 +131,16 @@ class _Server:
 
     def _run(self) -> None:
         with self._listener:
-            asyncio.run(self._uvicorn.serve(sockets=[self._listener]))
+            asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._uvicorn.serve(sockets=[self._listener])
+        # what it has given up, or accepted last of all, is closed in the next turns of the loop
+        self._listener.cut()
+        end = time.monotonic() + _LEAVE
+        while self._listener.connections and time.monotonic() < end:
+            await asyncio.sleep(0.001)
 
     def is_alive(self) -> bool:
         """Whether it still serves."""
@@ -140,7 +151,38 @@ class _Server:
         self._uvicorn.should_exit = True
         self._thread.join(_LEAVE)
         self._uvicorn.force_exit = True
+        # asyncio waits for a goodbye of clients by TLS, which those that are idle never send
+        if self._loop is not None:
+            # it is closed if all have gone
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._listener.cut)
         self._thread.join(_START)
+
+
+class _Listener(socket.socket):
+    """A socket that listens, and knows what it has accepted; for the thread of the loop."""
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self._accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection."""
+        connection, client = super().accept()
+        self._accepted.add(connection)
+        return connection, client
+
+    @property
+    def connections(self) -> list[socket.socket]:
+        """Those that are not closed."""
+        return [one for one in self._accepted if one.fileno() >= 0]
+
+    def cut(self) -> None:
+        """End all connections; whoever reads from them closes them then."""
+        for connection in self.connections:
+            # closed meanwhile, by either side
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def _tls(address: Address) -> dict[str, Any]:
@@ -154,7 +196,7 @@ def _tls(address: Address) -> dict[str, Any]:
     return options
 
 
-def _listen(address: Address) -> socket.socket:
+def _listen(address: Address) -> _Listener:
     """Return a socket that listens at an address."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
@@ -179,4 +221,4 @@ def _listen(address: Address) -> socket.socket:
     for option in (*KEEPALIVE, at_once):
         # connections inherit them
         listener.setsockopt(*option)
-    return listener
+    return _Listener(listener.detach())

@@ -1,10 +1,12 @@
 """What real clients post to a server of ours: several at once, killed, slow, wrong."""
 
+import contextlib
 import itertools
 import json
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -353,8 +355,6 @@ def test_tls_token_and_certificate_of_the_client(
         assert device.info.extra["url"] == f"https://127.0.0.1:{port}/safe"
         with pytest.raises(DeviceBusyError, match="other certificates"):
             Device(Ingest("/other", port=port)).open()
-        import ssl
-
         trusts = ssl.create_default_context(cafile=cert)
         with httpx.Client(verify=trusts) as client, pytest.raises(httpx.TransportError):
             client.post(url, json=1)
@@ -365,6 +365,29 @@ def test_tls_token_and_certificate_of_the_client(
             assert client.post(url, json=1, headers=right).json() == {"samples": 1}
     with pytest.raises(DeviceNotFoundError, match=r"no server with cert='nowhere'"):
         Device(Ingest("/", port=port, cert="nowhere")).open()
+
+
+@pytest.mark.parametrize("shakes_hands", [True, False])
+def test_tls_clients_that_stay_connected_are_cut(
+    shakes_hands: bool, port: int, tmp_path: Path
+) -> None:
+    """They send no goodbye, as one that keeps its connection for the next body."""
+    cert, key = map(str, certificate(tmp_path))
+    device = Device(Ingest("/safe", Json("i4"), port, cert=cert, key=key))
+    device.open()
+    with contextlib.ExitStack() as client:
+        line = client.enter_context(socket.create_connection(("127.0.0.1", port), 20))
+        # what comes below TLS
+        raw = client.enter_context(line.dup())
+        if shakes_hands:
+            trusts = ssl.create_default_context(cafile=cert)
+            safe = client.enter_context(trusts.wrap_socket(line, server_hostname="localhost"))
+            safe.sendall(b"GET /safe HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"405 Method Not Allowed" in safe.recv(10_000)
+        device.close()
+        with contextlib.suppress(ConnectionResetError):
+            while raw.recv(10_000):
+                pass
 
 
 def test_curl_and_httpx_are_understood(port: int) -> None:
