@@ -17,6 +17,14 @@ def test_over_several_seeds(name, traces, follow):
     assert min(each) >= 0.85
 
 
+def test_losses_of_any_size_widen_no_interval_for_good(follow, traces):
+    """Each is known to 0.1 ms or so: by as much what came before it lies off the line."""
+    run = follow(traces.g2_drop_any(0))
+    width = np.median([stamp.uncertainty for stamp in run.stamps]) / 1e3
+    assert covered(run) >= 0.95
+    assert width < 3 * run.p95()
+
+
 def test_a_delay_that_changes_again_and_again(follow, traces):
     """At each change the clock goes on where the line was: what that was off adds up."""
     rng = np.random.default_rng(0)

@@ -449,7 +449,7 @@ class EventDetector:
     def _lose_some(self, run: LateRun, lost: float = 0.0) -> None:
         """Act on a loss of any size: the least excess of the run, less its usual value."""
         floor, old = self._floor, self._floor.line
-        self._revocable = 0
+        self._revocable, exact = 0, lost > 0
         lost = lost or run.lowest - min(old.scale / max(run.fresh, 1), run.lowest / 2)
         if self._quantum:
             lost = max(round(lost / self._quantum), 1) * self._quantum
@@ -457,16 +457,16 @@ class EventDetector:
         lost = self._device.shift(lost)
         floor.shift(self._device.seconds)
         floor.fill(run.points[:-1], old, lost)
-        self._gap(run, lost)
+        self._gap(run, lost, exact)
 
-    def _gap(self, run: LateRun, lost: float) -> None:
+    def _gap(self, run: LateRun, lost: float, exact: bool = True) -> None:
         # Of a run longer than what is kept the beginning is not known.
         whole = len(run.points) < MAX_RUN
-        self._note_gap(run.points[0][0] if whole else None, run.chunk, lost)
+        self._note_gap(run.points[0][0] if whole else None, run.chunk, lost, exact)
 
-    def _note_gap(self, since: float | None, chunk: int, lost: float) -> None:
+    def _note_gap(self, since: float | None, chunk: int, lost: float, exact: bool = True) -> None:
         """Report a loss [s] before a chunk, at a device time [s] if that is known."""
-        self._pace.explain(since, lost)
+        self._pace.explain(since, lost, exact)
         self._floor.loss_test.confirm()
         self._lost_at = self._device.seconds
         samples = round(lost * (self._settings.rate or 1.0))

@@ -186,12 +186,12 @@ class Pace:
             self._again = True
             self._falls.clear()
 
-    def explain(self, since: float | None, lost: float) -> None:
+    def explain(self, since: float | None, lost: float, exact: bool) -> None:
         """Take the lateness since a device time, or since nobody knows when, for a loss [s]."""
         if since is None:
             self.test.restart()
         else:
-            self.test.forgive(since, lost)
+            self.test.forgive(since, lost, exact)
         self.by_arrival, self.test.doubtful = False, False
 
     def take_back(self) -> None:

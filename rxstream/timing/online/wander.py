@@ -17,6 +17,7 @@ a random walk from noise.
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from math import inf
 from typing import Literal, TypeAlias
 
 from rxstream.timing.online.delays import DelayHistogram
@@ -122,10 +123,10 @@ class WanderTest:
     """
 
     __slots__ = (
-        "_ats", "_begun", "_block", "_excess", "_in_block", "_last", "_likely", "_lowest", "_lows",
-        "_near", "_offs", "_single", "_size", "_step", "_unit", "_until", "_x", "_y", "bent",
-        "clocked", "doubtful", "passed", "ratio", "slope", "sure_slope", "surely_bent", "tilted",
-        "units", "verdict",
+        "_ats", "_begun", "_block", "_excess", "_in_block", "_last", "_level_from", "_likely",
+        "_lowest", "_lows", "_near", "_offs", "_single", "_size", "_step", "_unit", "_until", "_x",
+        "_y", "bent", "clocked", "doubtful", "passed", "ratio", "slope", "sure_slope",
+        "surely_bent", "tilted", "units", "verdict",
     )  # fmt: skip
 
     def __init__(self, likely: float = LIKELY_SLOPE, *, clocked: bool = False) -> None:
@@ -152,6 +153,7 @@ class WanderTest:
         self._last = self._until = self.passed = 0.0
         # What `follow` has moved device time and lateness by.
         self._x = self._y = 0.0
+        self._level_from = -inf  # blocks before it may lie off the line
         self.ratio, self.doubtful, self.tilted = 1.0, False, False
         self.sure_slope = self.bent = self.surely_bent = False
 
@@ -160,8 +162,13 @@ class WanderTest:
         self._x += x
         self._y += late
 
-    def forgive(self, since: float, lost: float) -> None:
-        """Take what came since a device time for late by a loss, both [s]."""
+    def forgive(self, since: float, lost: float, exact: bool = True) -> None:
+        """Take what came since a device time for late by a loss, both [s].
+
+        Of a loss that is not known exactly, blocks before it show no height.
+        """
+        if not exact:
+            self._level_from = since + self._x + lost
         moved = after_loss(since + self._x, lost)
         blocks = [moved(point) for point in zip(self._ats, self._lows, strict=True)]
         self._ats, self._lows = [x for x, _ in blocks], [late for _, late in blocks]
@@ -292,7 +299,8 @@ class WanderTest:
     def _above(self, floor: Callable[[float], float], blocks: slice) -> list[float]:
         """Return by how much blocks lie above a line [s]."""
         points = zip(self._ats[blocks], self._lows[blocks], strict=True)
-        return [low - self._y - floor(at - self._x) for at, low in points if at >= self._x]
+        begin = max(self._x, self._level_from)
+        return [low - self._y - floor(at - self._x) for at, low in points if at >= begin]
 
     def _add_unit(self, unit: Point) -> bool:
         self.units += 1
