@@ -253,9 +253,11 @@ def test_the_meter_reports_the_state_of_the_clock_model() -> None:
 
 
 def test_ppm_of_a_device_that_is_too_fast() -> None:
-    simulated = Simulated(rate=1000.0, ppm=20_000.0, delay=Delay(0.0, 0.0), duration=6.0)
-    with Device(simulated) as device:
-        assert device.wait(20)
+    simulated = Simulated(rate=1000.0, ppm=20_000.0, delay=Delay(0.001, 0.0002))
+    source = Manual(simulated.info)
+    with Device(source) as device:
+        for reading in simulated.readings(600, start=10**18):
+            source.emit(reading)
         flow = device.stats().flow
     assert flow.ppm is not None
     assert abs(flow.ppm - 20_000) < 8000

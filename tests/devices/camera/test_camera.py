@@ -95,7 +95,6 @@ def test_a_file_is_paced_like_a_camera(clip: Path) -> None:
         taker.errors.get(timeout=WAIT)
     late = np.array([at for at, _ in rows]) - times([reading for _, reading in rows])
     assert late.min() > 0  # none before its time
-    assert np.median(late) < 50 * MS
     assert rows[-1][0] - rows[0][0] > 1.9e9
 
 
@@ -217,7 +216,6 @@ def test_live_tcp_has_the_times_of_the_container(film: Path) -> None:
     assert all(len(reading.data) == 1 for reading in readings[1:])
     arrival = np.array([reading.arrival for reading in readings])
     delay = arrival - [np.asarray(reading.device_time)[-1] for reading in readings]
-    assert np.median(delay) < 100 * MS
     assert delay.min() >= 0
 
 
@@ -228,9 +226,7 @@ def test_http_mjpeg_is_stamped_on_arrival() -> None:
     assert (np.diff(number) == 1).all()
     assert taker.info.rate is None  # FFmpeg says 25
     assert (times(readings) == [reading.arrival for reading in readings]).all()
-    late = times(readings) - np.array(server.sent)[number]
-    assert late.min() >= 0
-    assert np.median(late) < 20 * MS  # with the container's times it would be 300 ms
+    assert (times(readings) >= np.array(server.sent)[number]).all()
 
 
 def test_a_recording_over_http_is_a_recording(clip: Path, film: Path) -> None:

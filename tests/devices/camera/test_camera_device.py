@@ -142,9 +142,8 @@ def test_http_mjpeg_has_the_times_of_arrival() -> None:
         with device.reader(rewind=30) as reader:
             whole = reader.read(30, timeout=WAIT)
         assert whole is not None
-        late = whole.time - np.array(server.sent)[numbers(whole)]
-    assert late.min() >= 0
-    assert np.median(late) < 20 * MS
+    assert whole.time.tolist() == [item.arrival for item in whole.evidence]
+    assert (whole.time >= np.array(server.sent)[numbers(whole)]).all()
     assert device.info.rate is None
 
 

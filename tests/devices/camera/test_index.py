@@ -29,6 +29,7 @@ class FakeCapture:
         self.count = 0
         self.released = False
         self.stamp = 0
+        self.taken: list[int] = []
         CAMERAS.append(self)
 
     def isOpened(self) -> bool:
@@ -62,7 +63,9 @@ class FakeCapture:
 
     def grab(self) -> bool:
         self.count += 1
-        self.stamp = now_ns() - host_clock.from_monotonic(0) - 20 * MS  # taken 20 ms ago
+        taken = now_ns() - 20 * MS
+        self.taken.append(taken)
+        self.stamp = taken - host_clock.from_monotonic(0)
         return self.count <= PICTURES
 
     def retrieve(self) -> tuple[bool, np.ndarray]:
@@ -100,10 +103,9 @@ def test_a_camera_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
     assert taker.info.shape == (720, 1280, 3)
     assert taker.info.extra["backend"] == "V4L2"
     assert taker.info.extra["pixel_format"] == "MJPG"
-    delay = np.array([reading.arrival for reading in readings]) - times(readings)
-    assert delay.min() >= 20 * MS
-    assert np.median(delay) < 35 * MS
     (capture,) = CAMERAS
+    # in times of the host clock, which is compared with the monotonic one as often as it is asked
+    assert np.abs(times(readings) - capture.taken[:PICTURES]).max() < MS
     assert capture.source == 2
     assert capture.released
     if sys.platform.startswith("linux"):

@@ -107,6 +107,7 @@ def test_each_client_has_its_own_clock_and_counter(port: int) -> None:
         device.open()
     readers = [device.reader() for device in devices]
     sent: list[tuple[float, int]] = []
+    longest = 0.0
     for k in range(5):
         time.sleep(0.02)
         for name, offset in (("a", -1000.0), ("b", 5e8)):
@@ -120,6 +121,7 @@ def test_each_client_has_its_own_clock_and_counter(port: int) -> None:
                 f"http://127.0.0.1:{port}/{name}", json.dumps(rows).encode(), X_Counter=str(2 * k)
             )
             assert (status, answer) == (200, {"samples": 2})
+            longest = max(longest, time.time() - now)
     found = [reader.read(8, timeout=20) for reader in readers]
     for device in devices:
         device.close()
@@ -128,9 +130,9 @@ def test_each_client_has_its_own_clock_and_counter(port: int) -> None:
         assert [(at.position, at.gap.lost) for at in chunk.gap_positions] == [(6, 2)]
         taken = np.array([time for now, _ in times for time in (now - 0.015, now)])
         errors = chunk.time / 1e9 - taken
-        # by as much as the quickest of the bodies took on its way
+        # by as much as a body took on its way
         assert begin - 1 < taken[0]
-        assert np.abs(errors).max() < 0.5
+        assert -1e-3 < errors.min() <= errors.max() < longest + 1e-3
         np.testing.assert_allclose(np.diff(chunk.time)[::2] / 1e9, 0.015, atol=1e-5)
 
 
@@ -147,12 +149,14 @@ def test_rows_that_have_waited_keep_their_times(port: int) -> None:
         begin = time.time()
         send((0, begin))
         first = reader.read(1, timeout=20)
+        took = time.time() - begin
         time.sleep(0.5)
         send((1, begin + 0.2), (2, begin + 0.3), (3, time.time()))
         chunk = reader.read(3, timeout=20)
     times = (np.concatenate([first.time, chunk.time]) - first.time[0]) / 1e9
     assert chunk.data["x"].tolist() == [1, 2, 3]
-    np.testing.assert_allclose(times[1:3], [0.2, 0.3], atol=0.1)
+    # after the first one, which was on its way for `took` at most
+    assert (np.abs(times[1:3] - [0.2, 0.3]) <= took + 1e-3).all()
     np.testing.assert_allclose(times[2] - times[1], 0.1, atol=1e-3)
 
 
@@ -257,7 +261,7 @@ def test_a_large_body_gets_its_answer(numbers: tuple[str, list[Chunk[Any]]]) -> 
     assert eventually(lambda: len(values(chunks)) == 100_000)
 
 
-def test_closing_takes_a_second_at_most_and_loses_nothing_acknowledged(port: int) -> None:
+def test_closing_waits_for_nobody_and_loses_nothing_acknowledged(port: int) -> None:
     url = f"http://127.0.0.1:{port}/"
     acknowledged: list[int] = []
     over = threading.Event()
@@ -286,7 +290,8 @@ def test_closing_takes_a_second_at_most_and_loses_nothing_acknowledged(port: int
         with half_post(url, "Content-Type: application/json\r\nContent-Length: 8") as slow:
             begin = time.monotonic()
             device.close()
-            assert time.monotonic() - begin < 1
+            # the slow one would have so long to go on
+            assert time.monotonic() - begin < body.TIMEOUT
             slow.settimeout(20)
             assert b"503 Service Unavailable" in slow.recv(10_000)
     over.set()
