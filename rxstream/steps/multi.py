@@ -4,6 +4,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from heapq import heappop, heappush
+from itertools import count
 from threading import get_ident
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -67,9 +69,11 @@ def lift_multi(
 
     The inputs may come on any threads. They are taken one at a time, and the observer never sees
     two results at once. Items that arrive during the subscription, as those of a past do, are
-    kept and then taken in the order of their times, so it does not matter which input was first. A
-    thread whose chunk would make another input late (`Watermarks`) waits for it, as long as that
-    makes progress and neither runs on the same thread nor on the one that subscribed.
+    kept and then taken in the order of their times, so it does not matter which input was first;
+    the threads of the others wait meanwhile with their second chunk. A thread whose chunk would
+    make another input late (`Watermarks`) waits for it, as long as that makes progress and does
+    not run on the same thread. The thread that subscribes waits only for inputs that it has seen
+    on other threads, and only with what it has kept.
 
     Parameters
     ----------
@@ -165,6 +169,39 @@ class _End(NamedTuple):
     error: Exception | None = None
 
 
+class _Early:
+    """Items that come during the subscription, in the order of their times."""
+
+    def __init__(self, ports: int, marks: Watermarks) -> None:
+        self._marks = marks
+        self._heap: list[tuple[int, int, int, Any]] = []
+        self._last = [NEVER] * ports
+        self._numbers = count()
+        self.counts = [0] * ports
+
+    def put(self, port: int, item: Any) -> None:
+        """Keep an item: no earlier than the one before it, and right after that if no chunk."""
+        position = last = self._last[port]
+        if isinstance(item, Chunk):
+            position = max(self._marks.position(item), last)
+            self._last[port] = max(item.end, last)
+        self.counts[port] += 1
+        heappush(self._heap, (position, -port, next(self._numbers), item))
+
+    def first(self) -> tuple[int, Any] | None:
+        """Return the first one and its port; it stays."""
+        if not self._heap:
+            return None
+        _, port, _, item = self._heap[0]
+        return -port, item
+
+    def pop(self) -> tuple[int, Any]:
+        """Return the first one and its port; it is no longer kept."""
+        _, port, _, item = heappop(self._heap)
+        self.counts[-port] -= 1
+        return -port, item
+
+
 class _Run:
     """One subscription: the threads of all inputs, one at a time."""
 
@@ -180,12 +217,16 @@ class _Run:
         self._failed: _Failed | None = getattr(step, "failed", None)
         self._lock = threading.RLock()
         self._turn = threading.Condition(self._lock)
-        self._waiting = 0  # threads in `_wait`
+        self._waiting = 0  # threads in `_pause`
+        self._pending: dict[int, int] = {}  # ports in `_wait`: where their chunk begins [ns]
         self._home = get_ident()
         self._threads: dict[int, int] = {}  # the thread of each port's last item
         self._silent: set[int] = set()  # ports waited for in vain, until they have caught up
         self._items: deque[tuple[int, Any]] = deque()  # of a port each; the last one is an `_End`
-        self._busy = True  # until all inputs are subscribed to, and while one item is taken
+        # until all inputs are subscribed to, and what has come by then is taken
+        self._early: _Early | None = None
+        self._long = False  # the subscription takes longer than a thread waits
+        self._busy = True  # as long as that, and while one item is taken
         self._stopped = False
         self._open = len(names)  # inputs that have not ended
 
@@ -193,6 +234,7 @@ class _Run:
         self, inputs: Sequence[Observable[Any]], scheduler: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         """Subscribe to all inputs, then take what has come so far."""
+        self._early = early = _Early(self._open, self._step.marks)
         everything = CompositeDisposable(Disposable(self._stop))
         for port, stream in reversed(list(enumerate(inputs))):
             subscription = stream.subscribe(
@@ -203,24 +245,25 @@ class _Run:
             )
             everything.add(subscription)
         # a cold input of RxPY gives what it has only when this returns: begin after that
-        everything.add(CurrentThreadScheduler.singleton().schedule(self._begin))
+        everything.add(CurrentThreadScheduler.singleton().schedule(partial(self._begin, early)))
         return everything
 
-    def _begin(self, *_: Any) -> None:
+    def _begin(self, early: _Early, *_: Any) -> None:
         """Take what has come so far, in the order of its times."""
         with self._lock:
-            marks = self._step.marks
-            keyed: list[tuple[int, int, int, Any]] = []
-            last = dict.fromkeys(range(self._open), NEVER)
-            for number, (port, item) in enumerate(self._items):
-                if isinstance(item, Chunk):
-                    keyed.append((max(marks.position(item), last[port]), -port, number, item))
-                    last[port] = max(item.end, last[port])
-                else:
-                    keyed.append((last[port], -port, number, item))
-            keyed.sort(key=lambda entry: entry[:3])
-            self._items = deque((-port, item) for _, port, _, item in keyed)
-            self._drain()
+            try:
+                while not self._stopped and (first := early.first()) is not None:
+                    # what comes meanwhile may be before it
+                    if isinstance(first[1], Chunk) and self._wait_early(early, *first):
+                        continue
+                    early.pop()
+                    self._wake()
+                    self._apply(*first)
+            finally:
+                while not self._stopped and early.first() is not None:
+                    self._items.append(early.pop())
+                self._early, self._busy = None, False
+                self._wake()
 
     def _take_error(self, port: int, error: Exception) -> None:
         self._take(port, _End(error))
@@ -228,35 +271,78 @@ class _Run:
     def _take(self, port: int, item: Any) -> None:
         with self._lock:  # quicker than the condition, whose lock it is
             if self._stopped:
+                self._wake()
                 return
             here = get_ident()
-            if here != self._home and not self._busy and isinstance(item, Chunk):
-                self._wait(port, self._step.marks.position(item), here)
+            if here != self._home and isinstance(item, Chunk):
+                if self._early is not None:
+                    self._wait_for_begin(port)
+                if not self._busy:
+                    self._wait(port, item, here)
             self._threads[port] = here
-            self._items.append((port, item))
             # busy: it came during the subscription, and waits for `_begin`; or this very thread is
             # in `_drain`, whose observer has caused it, and takes it there
-            if not self._busy:
-                self._drain()
-            if self._waiting:
-                self._turn.notify_all()
+            if self._early is not None:
+                self._early.put(port, item)
+            else:
+                self._items.append((port, item))
+                if not self._busy:
+                    self._drain()
+            self._wake()
 
-    def _wait(self, port: int, position: int, here: int) -> None:
-        """Let those come first that a chunk of ``port`` at ``position`` [ns] would make late."""
-        marks, silent = self._step.marks, self._silent
-        while not self._stopped:
-            behind = {p for p in marks.behind(position) if p != port} - silent
-            # one of this very thread cannot come while it waits
-            silent |= {p for p in behind if self._threads.get(p) == here}
-            behind -= silent
-            if not behind:
+    def _wait_for_begin(self, port: int) -> None:
+        """Let no thread run ahead while others are subscribed to; one chunk of each is kept."""
+        while not (self._stopped or self._long or self._early is None):
+            if not self._early.counts[port]:
                 return
-            self._waiting += 1
-            try:
-                if not self._turn.wait(_MAX_WAIT):
+            # what is subscribed to may wait for this very thread: then it goes on
+            self._long = not self._pause()
+
+    def _wait_early(self, early: _Early, port: int, chunk: Chunk) -> bool:
+        """Let those come first that a kept chunk would make late, if other threads give them.
+
+        Those of which something is kept have come: it is later. Returns whether it has waited.
+        """
+        behind = set(self._step.marks.behind(self._step.marks.position(chunk))) - self._silent
+        behind = {p for p in behind if p != port and not early.counts[p]}
+        behind = {p for p in behind if self._threads.get(p, self._home) != self._home}
+        if behind and not self._pause():
+            self._silent |= behind
+        return bool(behind)
+
+    def _wait(self, port: int, chunk: Chunk, here: int) -> None:
+        """Let those come first that a chunk of ``port`` would make late."""
+        marks, silent, pending = self._step.marks, self._silent, self._pending
+        begin, position = chunk.covered_from, marks.position(chunk)
+        try:
+            # one that is not ahead of all makes nobody later than they are
+            while not self._stopped and position > marks.newest:
+                behind = {p for p in marks.behind(position) if p != port} - silent
+                # one of this very thread cannot come while it waits
+                silent |= {p for p in behind if self._threads.get(p) == here}
+                # nor has one that waits itself anything before what it waits with
+                behind = {p for p in behind - silent if pending.get(p, NEVER) < begin}
+                if not behind:
+                    return
+                if port not in pending:
+                    pending[port] = begin
+                    self._wake()
+                if not self._pause():
                     silent |= behind
-            finally:
-                self._waiting -= 1
+        finally:
+            pending.pop(port, None)
+
+    def _pause(self) -> bool:
+        """Wait until something has happened; False if nothing has."""
+        self._waiting += 1
+        try:
+            return self._turn.wait(_MAX_WAIT)
+        finally:
+            self._waiting -= 1
+
+    def _wake(self) -> None:
+        if self._waiting:
+            self._turn.notify_all()
 
     def _drain(self) -> None:
         self._busy = True

@@ -1,7 +1,7 @@
 """lift_multi: several inputs, one at a time; what comes at once, in the order of its times."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -304,7 +304,129 @@ def test_the_observer_never_sees_two_at_once() -> None:
     assert (most[0], seen[0]) == (1, 400)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody be silent, however busy the machine is; who waits in vain is seen."""
+    monkeypatch.setattr("rxstream.steps.multi._MAX_WAIT", 600.0)
+
+
+class Fed:
+    """An input with a thread of its own, which begins with the subscription or by `go`.
+
+    Its subscription returns when ``until`` returns.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Chunk[Any]],
+        *,
+        go: threading.Event | None = None,
+        until: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.items, self.go, self.until = items, go, until
+        self.given, self.over = threading.Event(), threading.Event()
+        self.stream: Any = rx.create(self._subscribe)
+
+    def _subscribe(self, observer: Any, _: Any = None) -> Any:
+        threading.Thread(target=self._feed, args=(observer,)).start()
+        self.until()
+        return Disposable()
+
+    def _feed(self, observer: Any) -> None:
+        if self.go is not None:
+            self.go.wait(60)
+        for item in self.items:
+            observer.on_next(item)
+            self.given.set()
+        observer.on_completed()
+        self.over.set()
+
+
+def late(out: list[Any]) -> list[Any]:
+    return [item for item in out[:-1] if item[1] != "end" and item[2]]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_thread_waits_for_inputs_that_are_subscribed_to_after_it() -> None:
+    """Else it has given all by then, and the others are late from their first chunk on."""
+    early = Fed(pieces(100, 20))
+    # either it has given all, or it waits
+    last = Fed(pieces(100, 20), go=threading.Event(), until=lambda: early.over.wait(0.3))
+    out, _ = join(last.stream, early.stream, lateness=100 * MS)
+    assert last.go is not None
+    last.go.set()
+    assert eventually(lambda: out[-1:] == ["done"])
+    assert (len(out), late(out)) == (203, [])
+    assert eventually(lambda: early.over.is_set() and last.over.is_set())
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_comes_at_once_waits_for_a_thread() -> None:
+    out: list[Any] = []
+    begun = threading.Event()
+
+    def slowly() -> Iterator[Chunk[Any]]:
+        first, *rest = pieces(100, 20)
+        yield first
+        begun.wait(60)
+        yield from rest
+
+    def on_next(item: Any) -> None:
+        out.append(item)
+        begun.set()
+
+    behind = Fed(slowly())
+    behind.until = lambda: behind.given.wait(60)
+    make = lift_multi(lambda: Notes(2, 100 * MS), [behind.stream], "notes")
+    at_once = rx.from_iterable(pieces(100, 20)).pipe(make)
+    at_once.subscribe(on_next, out.append, lambda: out.append("done"))
+    assert eventually(lambda: out[-1:] == ["done"])
+    assert (len(out), late(out)) == (203, [])
+    assert eventually(behind.over.is_set)
+
+
+def test_a_subscription_that_needs_a_thread_gets_it() -> None:
+    """A join must not hold who it waits for."""
+    early = Fed(pieces(100, 20))
+    gets: list[bool] = []
+    last = Fed(pieces(100, 20), until=lambda: gets.append(early.over.wait(60)))
+    out, _ = join(last.stream, early.stream, lateness=100 * MS)
+    assert gets == [True]
+    assert eventually(lambda: out[-1:] == ["done"])
+    assert len(out) == 203
+    assert eventually(last.over.is_set)
+
+
+@pytest.mark.usefixtures("patient")
+def test_two_that_are_behind_do_not_wait_for_each_other() -> None:
+    """A third is ahead of both: neither makes the other later."""
+    ahead, go = Subject[Any](), threading.Event()
+    two = [Fed(pieces(100, 20), go=go) for _ in range(2)]
+    out, _ = join(ahead, *(one.stream for one in two), lateness=100 * MS)
+    for chunk in pieces(100, 20):
+        ahead.on_next(chunk)
+    ahead.on_completed()
+    go.set()
+    assert eventually(lambda: out[-1:] == ["done"])
+    assert len(out) == 304
+    assert eventually(lambda: all(one.over.is_set() for one in two))
+
+
+@pytest.mark.usefixtures("patient")
+def test_two_with_a_pause_at_once_do_not_wait_for_each_other() -> None:
+    """What each waits with says that it has nothing before."""
+    go = threading.Event()
+    two = [Fed([ramp(k * 1000, 1) for k in range(20)], go=go) for _ in range(2)]
+    out, _ = join(*(one.stream for one in two), lateness=100 * MS)
+    go.set()
+    assert eventually(lambda: out[-1:] == ["done"])
+    indices = [index for _, index, *_ in out[:-1] if index != "end"]
+    assert indices == sorted(2 * [k * 1000 for k in range(20)])
+    assert eventually(lambda: all(one.over.is_set() for one in two))
+
+
 @pytest.mark.real
+@pytest.mark.usefixtures("patient")
 def test_threads_that_replay_wait_for_each_other() -> None:
     """Each input has a worker of its own, which gives 20 s as fast as it can."""
     subjects = [TimeWindowSubject(60, clock=lambda: 0) for _ in range(3)]
@@ -316,7 +438,7 @@ def test_threads_that_replay_wait_for_each_other() -> None:
     out, _ = join(*views, lateness=100 * MS)
     assert eventually(lambda: out[-1:] == ["done"])
     assert len(out) == 3004
-    assert [item for item in out[:-1] if item[1] != "end" and item[2]] == []
+    assert late(out) == []
 
 
 def test_a_silent_input_is_waited_for_a_moment_only() -> None:
