@@ -32,8 +32,6 @@ class Lost:
     def __init__(self) -> None:
         self.source = Changing(BEFORE)
         self.device = Device(self.source, reconnect=0.001)
-        self.faults: list[Exception] = []
-        self.device.faults.subscribe(self.faults.append)
 
     def change(self) -> None:
         self.source.emit(np.ones((5, *BEFORE.shape), np.uint8))
@@ -57,7 +55,7 @@ def test_it_is_a_fault_and_each_chunk_says_what_it_has(lost: Lost) -> None:
     chunks: list[Any] = []
     lost.device.subscribe(chunks.append)
     lost.change()
-    told = [e for e in lost.faults if type(e) is DeviceError]
+    told = [e for e in lost.device.faults if type(e) is DeviceError]
     assert len(told) == 1
     assert names_both(told[0])
     assert eventually(lambda: sum(map(len, chunks)) == 12)
@@ -71,7 +69,7 @@ def test_coming_back_the_same_is_no_change(lost: Lost) -> None:
     lost.source.emit(np.ones((5, *BEFORE.shape), np.uint8))
     lost.source.fail(DeviceLostError("unplugged"))
     assert eventually(lambda: lost.device.state == "open" and lost.source.opened == 2)
-    assert [type(e) for e in lost.faults] == [DeviceLostError]
+    assert [type(e) for e in lost.device.faults] == [DeviceLostError]
 
 
 def test_who_joins_them_is_told_what_to_do(lost: Lost) -> None:
