@@ -271,8 +271,9 @@ def timestamp_correct(
         As in `rxstream.timing.settings.ClockSettings`; most people need none of them.
     hold
         How long to hold a chunk while a loss before it is suspected [s]; its times are then right,
-        and the gap lies where the loss was, behind a `Device` too. 0: nothing waits, and the gap
-        comes some chunks later.
+        and the gap lies where the loss was, behind a `Device` too. A loss that is no longer than
+        chunks are late at times is not suspected at once, and found as without. 0: nothing waits,
+        and the gap comes some chunks later.
 
     Returns
     -------

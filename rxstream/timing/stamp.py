@@ -90,14 +90,18 @@ class ClockEvent:
     def _of_pace(self, place: str) -> str:
         rates = f"samples come at {self.rate:.5g} Hz, info says {self.stated:.5g} Hz"
         if self.kind == "rate":
-            return f"{rates}; times follow the rate found, from {place} on"
+            followed = f"times follow the rate found, from {place} on"
+            return f"{rates}; {followed}; state it to have them right from the first sample on"
         if self.kind == "steady":
             return f"its samples come at a steady rate again, from {place} on"
+        remedy = "say rate=None if it is polled or paced by a program"
         if abs(self.rate / self.stated - 1) < _ANOTHER_RATE:
             rates = "its samples come at no steady rate"
+        else:
+            remedy = f"state that rate if a clock paces it, {remedy}"
         return (
             f"{rates}; from {place} on times are those of arrival, and only a counter shows "
-            "losses; say rate=None if it is polled or paced by a program"
+            f"losses; {remedy}"
         )
 
 
