@@ -147,46 +147,39 @@ def test_http_mjpeg_has_the_times_of_arrival() -> None:
     assert device.info.rate is None
 
 
-def test_a_slow_reader_of_the_latest_never_has_an_old_frame() -> None:
+@pytest.mark.parametrize("serve", [lambda _: MjpegHttp(rate=30.0), LiveTcp])
+def test_a_slow_reader_of_the_latest_never_has_an_old_frame(
+    serve: Callable[[Path], MjpegHttp | LiveTcp], film: Path
+) -> None:
     """Whenever it comes back it gets the newest that the device has, however slow all is."""
     newest, came, done = [-1], threading.Condition(), threading.Event()
     taken: list[tuple[int, int]] = []  # a frame, and the newest one when the reader is free again
 
+    def last(chunk: Chunk[Any]) -> int:
+        # those that were held back at first come as one chunk
+        return chunk.index + len(chunk) - 1
+
     def note(chunk: Chunk[Any]) -> None:
         with came:
-            newest[0] = numbers(chunk)[-1]
+            newest[0] = last(chunk)
             came.notify_all()
 
     def take(chunk: Chunk[Any]) -> None:
         if done.is_set():
             return
-        (number,) = numbers(chunk)
+        number = last(chunk)
         with came:
             assert came.wait_for(lambda: newest[0] >= number + 4, WAIT)
             taken.append((number, newest[0]))
         if len(taken) == 8:
             done.set()
 
-    with MjpegHttp(rate=30.0) as server, Device(Camera(server.url)) as device:
+    with serve(film) as server, Device(Camera(server.url)) as device:
         device.subscribe(note, scheduler=ImmediateScheduler())
         device.pipe(ops.latest()).subscribe(take)
         assert done.wait(WAIT)
     for (_, free), (number, _) in pairwise(taken):
         assert number >= free
-
-
-def test_the_latest_of_a_live_stream_is_the_newest_there_is(film: Path) -> None:
-    with LiveTcp(film) as server, Device(Camera(server.url)) as device:
-
-        def age(chunk: Chunk[Any]) -> float:
-            return (now_ns() - int(chunk.time[-1])) / 1e9
-
-        slow = Slow(0.3, age, 8)
-        device.pipe(ops.latest()).subscribe(slow)
-        assert slow.done.wait(WAIT)
-    ages = np.array(slow.results)
-    assert np.median(ages) < 1 / 30 + 0.02  # a frame, and its way here
-    assert ages.max() < 2 / 30 + 0.2  # also the first, though those before it were held back
 
 
 def test_unplugged_is_an_error(film: Path) -> None:
@@ -203,10 +196,8 @@ def test_unplugged_is_an_error(film: Path) -> None:
         device.subscribe(got.append, on_error)
         with device:
             assert eventually(lambda: len(got) > 5)
-            before = now_ns()
             server.unplug()
             assert ended.wait(WAIT)
-            assert now_ns() - before < 2e9
             assert device.state == "failed"
     assert [type(error) for error in errors] == [DeviceLostError]
     whole = concat(got)
