@@ -110,11 +110,17 @@ class SubscriberWorker(Disposable):
         """Stop; the chunk being delivered is the last one."""
         if self._gone:
             return
-        self._gone = True
-        self._log.detach(self.cursor)
+        self._leave()
         if self.thread is None:
             self.done.set()
-        else:
+
+    def _leave(self) -> None:
+        """Take nothing more from the log."""
+        if self._gone:
+            return
+        self._gone = True
+        self._log.detach(self.cursor)
+        if self.thread is not None:
             self._wakeup.put(None)
         # they know each other: so a dropped window is freed without a collection
         self.cursor.wake = _nothing
@@ -285,14 +291,19 @@ class SubscriberWorker(Disposable):
 
     def _cut_off(self, error: BaseException) -> None:
         """Dispose of it and report why; raise what is meant to end the program."""
-        self.dispose()
+        self._leave()
         message = (
             f"{self._log.name}: subscriber {self.cursor.name} raised and is cut off: "
             f"{error_repr(error)}"
         )
         wrapped = SubscriberError(message)
         wrapped.__cause__ = error
-        report_safely(self._report, wrapped)
+        try:
+            report_safely(self._report, wrapped)
+        finally:
+            # who waits for its end finds why; its own thread is done later
+            if self.thread is None:
+                self.done.set()
         if belongs_to_caller(error):
             raise error
 

@@ -154,6 +154,22 @@ def test_it_alone_is_cut_off_and_reported(
     assert subject.log.cursors() == []
 
 
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_who_waits_for_the_end_finds_it_reported(name: str) -> None:
+    early: list[bool] = []
+    subject = TimeWindowSubject(60.0, report=lambda _: early.append(subject.wait(0)))
+
+    def fail(*_: Any) -> None:
+        raise ValueError("mine")
+
+    with SCHEDULERS[name]() as (scheduler, advance):
+        subject.attach(Observer[Any](on_completed=fail), scheduler, StartPosition())
+        subject.on_completed()
+        advance()
+        assert subject.wait(10**10)
+    assert early == [False], "nobody who waits goes on before the report"
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("way", ["subscribe", "attach"])
 def test_what_ends_the_program_comes_out_in_its_main_thread(
