@@ -327,8 +327,13 @@ class _Times:
         if evidence.low is not None:
             low = (evidence.low[part] - self._origin) / 1e9
             return (low + high) / 2, (high - low) / 2
-        width = max(_scatter(self._x[part], high - self._x[part]), MIN_WIDTH)
-        return high, np.full(len(high), width)
+        width = _scatter(self._x[part], high - self._x[part])
+        if evidence.counter is None and self._settings.rate:
+            # At a rate far from the stated one device time leaps where losses or restarts seemed to
+            # be: that is no scatter of arrivals.
+            taken = np.cumsum(evidence.count[part]) / self._settings.rate
+            width = min(width, _scatter(taken, high - taken))
+        return high, np.full(len(high), max(width, MIN_WIDTH))
 
     def _scales(self) -> Scales:
         line, settings = self._model.line, self._settings

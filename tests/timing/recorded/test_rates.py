@@ -63,6 +63,19 @@ def test_a_rate_beyond_any_clock_is_no_worse_than_arrival(rate, by):
     check(taken, arrival, correct_arrays(1, arrival, rate, online=False))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_loop_that_states_ten_times_its_rate_is_no_worse_than_arrival(seed):
+    """Lateness that grows by most of each turn is no scatter of arrivals."""
+    turns = 1 + np.random.default_rng(seed).exponential(0.03, 120)
+    arrival = np.rint((10 + np.cumsum(turns)) * S).astype(np.int64)
+    found = correct_arrays(1, arrival, 10.0, online=False)
+    error = arrival - found.last
+    assert (error >= 0).all()
+    assert error.max() < 0.1 * S
+    # They were known to 80 s.
+    assert found.uncertainty.max() < S
+
+
 @pytest.mark.parametrize("rate", [25.0, 100.0])
 @pytest.mark.parametrize("by", [0.985, 1.005, 1.03])
 def test_a_rate_may_change_slowly(rate, by):
