@@ -375,7 +375,8 @@ class _Times:
         room = np.cumsum(evidence.count)
         last = np.maximum.accumulate(last - room) + room
         before = np.concatenate((last[:1] - evidence.count[:1], last[:-1]))
-        first = last - (last - before) * (evidence.count - 1) // evidence.count
+        # The time since the chunk before, divided first: its product with the count may be no int64.
+        first = before - (before - last) // evidence.count
         rate = self._settings.rate
         if rate is not None:
             period = 1e9 * (1 + self._model.slope) / rate

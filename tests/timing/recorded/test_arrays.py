@@ -186,6 +186,21 @@ def test_one_chunk_is_stamped_on_arrival():
         assert (result.first[0], result.last[0]) == (5 * S - 900_000_000, 5 * S)
 
 
+@pytest.mark.parametrize("online", [True, False])
+def test_many_samples_after_hours_without_any_are_in_order(online):
+    """Samples times nanoseconds are more than int64 holds."""
+    arrival = 10 * S + np.arange(20) * S
+    arrival[10:] += 3 * 3600 * S
+    found = correct_arrays(
+        1_000_000, arrival, None, counter=arrival // 1000,
+        counter_spec=DeviceCounter(64, 1e6, "ticks"), online=online,
+    )  # fmt: skip
+    assert (found.first < found.last).all()
+    assert (found.first[1:] > found.last[:-1]).all()
+    # Without a rate the samples of a chunk take up all the time since those before it.
+    assert found.first[10] - found.last[9] == pytest.approx(3 * 3600 * S / 1e6, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
