@@ -375,7 +375,7 @@ class _Times:
         room = np.cumsum(evidence.count)
         last = np.maximum.accumulate(last - room) + room
         before = np.concatenate((last[:1] - evidence.count[:1], last[:-1]))
-        # The time since the chunk before, divided first: its product with the count may be no int64.
+        # Time since the chunk before, divided first: times the count it may be no int64.
         first = before - (before - last) // evidence.count
         rate = self._settings.rate
         if rate is not None:
