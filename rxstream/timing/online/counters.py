@@ -204,9 +204,29 @@ class DeviceTime:
         self.passed -= self.ahead
         self.missing, self.ahead, self.turns = 0, 0.0, 0
 
-    def take_back_turn(self) -> int:
-        """Take back a turn of the counter, and return the samples that came too many."""
+    @property
+    def catches_up(self) -> bool:
+        """Whether chunks since a pause that was taken for turns come faster than they are taken."""
+        length, ahead = self._since_pause
+        return self.turns > 0 and not self._far_apart and ahead >= _CATCHES_UP * length
+
+    def take_back_turn(self, early: float) -> int:
+        """Take back a turn of the counter if a chunk is too early by most of it.
+
+        Parameters
+        ----------
+        early
+            Time by which a chunk is too early [s].
+
+        Returns
+        -------
+        int
+            Samples that came too many; 0 if there is no turn to take back.
+        """
         size = 1 << (64 if self._spec is None else self._spec.bits)
+        # Less than half of a turn is a line that is too high, or a shorter delay.
+        if self.turns <= 0 or 2 * early * self._unit <= size:
+            return 0
         self.turns -= 1
         self._units -= size
         self._ticked -= size
@@ -249,12 +269,16 @@ class DeviceTime:
             Time since the one before it, in units of the counter.
         """
         size = 1 << (64 if self._spec is None else self._spec.bits)
-        # Where chunks are so far apart turns are no exception.
-        if 4 * self.step * self._unit >= size:
+        if self._far_apart:
             return 2 * elapsed > units
         length, ahead = self._since_pause
         self._since_pause = length, ahead = length + units, ahead + units - elapsed
         return 4 * length >= size and ahead < _CATCHES_UP * length
+
+    @property
+    def _far_apart(self) -> bool:
+        """Whether chunks are so far apart that turns are no exception."""
+        return 4 * self.step * self._unit >= 1 << (64 if self._spec is None else self._spec.bits)
 
     def _longest(self, elapsed: float) -> float:
         """Return the most that a counter may advance in a time of the host without a reset [s]."""

@@ -222,7 +222,7 @@ class EventDetector:
         # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
         # are surer than a loss of any size. What is left is a longer delay.
         if self._device.numbered:
-            if run.lasting:
+            if run.lasting and not self._device.catches_up:
                 self._rise(run, x)
         elif not self._pace.losses and not self._is_step(run):
             # Unless something is known of the pace, the run may be a loss yet.
@@ -386,9 +386,8 @@ class EventDetector:
         # A line that is being reacquired falls by itself, unless there is something to take back.
         if excess >= -limit or not (revocable or risen or not floor.reacquiring):
             return False
-        if self._is_misnumbered(excess + limit):
-            return True
-        self._early(excess, x, revocable, risen)
+        if not self._is_misnumbered(excess + limit):
+            self._early(excess, x, revocable, risen)
         return True
 
     def _is_misnumbered(self, excess: float) -> bool:
@@ -399,10 +398,11 @@ class EventDetector:
         """
         since, self._misnumbered = self._misnumbered, -inf
         ahead = self._device.ahead
-        if ahead <= 0 and self._device.turns:
-            self.report(-self._device.take_back_turn())
-            return True
-        if ahead <= 0 or excess + ahead < 0 or since == self._chunk - 1:
+        if ahead <= 0:
+            if turn := self._device.take_back_turn(-excess):
+                self.report(-turn)
+            return turn > 0 or self._device.catches_up
+        if excess + ahead < 0 or since == self._chunk - 1:
             return False
         self._misnumbered = self._chunk
         self._device.distrust()

@@ -216,7 +216,9 @@ class ClockModel:
         # A loss found just now has moved the device's time.
         x = device.seconds
         offset = high - x
-        floor.add(x, offset, device.step, fresh or bounds is not None)
+        # What is too early by a turn of the counter says nothing about the line.
+        if bounds is not None or not device.catches_up or offset >= floor.line.at(x):
+            floor.add(x, offset, device.step, fresh or bounds is not None)
         last, half_width = floor.at(x), floor.uncertainty(x)
         if self._settings.rate is not None:
             self._follow_pace(x, since - x, elapsed)

@@ -20,10 +20,10 @@ def _drained(taken, held, speed):
     return came
 
 
-def _follow(came, counter, n, rate):
-    late = np.random.default_rng(0).exponential(5e-4, len(came))
+def _follow(came, counter, n, rate, *, bits=8, scale=5e-4, seed=0):
+    late = np.random.default_rng(seed).exponential(scale, len(came))
     arrival = np.maximum.accumulate(np.rint((came + late) * S).astype(np.int64))
-    model = ClockModel(ClockSettings(rate, counter=DeviceCounter(8)))
+    model = ClockModel(ClockSettings(rate, counter=DeviceCounter(bits)))
     return [
         model.push(n, a, counter=c)
         for a, c in zip(arrival.tolist(), counter.tolist(), strict=True)
@@ -58,3 +58,21 @@ def test_a_loss_in_a_pause_is_kept(lost):
     assert _lost(stamps) == lost
     error = np.array([stamp.last for stamp in stamps]) / S - taken
     assert np.abs(error[1000:]).max() < 100e-6
+
+
+@pytest.mark.parametrize("seed", [2, 4, 8])
+@pytest.mark.parametrize(
+    ("rate", "n", "bits", "turns", "scale"),
+    [(50.0, 1, 8, 3.51, 4e-4), (100.0, 1, 8, 2.5, 1e-3), (1000.0, 4, 16, 1.5, 1e-3)],
+)
+def test_a_chunk_early_by_a_little_takes_no_turn_back(rate, n, bits, turns, scale, seed):
+    """A turn that was lost was taken back with the next chunk that came less late than usual."""
+    kept = np.arange(1, 1201) * n
+    lost = int(turns * (1 << bits) / n) * n
+    kept[600:] += lost
+    taken = 10 + kept / rate
+    stamps = _follow(taken, kept % (1 << bits), n, rate, bits=bits, scale=scale, seed=seed)
+    events = [event for stamp in stamps for event in stamp.events if event.kind != "latency"]
+    assert [(event.kind, event.first, event.samples) for event in events] == [("gap", 600, lost)]
+    error = np.array([stamp.last for stamp in stamps]) / S - taken
+    assert np.abs(error[600:]).max() < 10 * scale
