@@ -180,9 +180,10 @@ class DeviceTime:
             elif counter is not None:
                 self._raw = counter
         else:
-            units = self._unwrap(counter, elapsed, expected)
+            units = self._unwrap(counter, elapsed, expected, self._longest(elapsed, count))
             self._raw = counter
-            if units / unit > self._longest(elapsed):
+            # A stream that is late already may lack more than has passed since the last chunk.
+            if units / unit > self._longest(max(elapsed, expected), count):
                 return False
             if rate is not None:
                 self.missing = self._missing(units, count, lost)
@@ -235,8 +236,8 @@ class DeviceTime:
         self._counted -= samples
         return samples
 
-    def _unwrap(self, counter: int, elapsed: float, expected: float) -> int:
-        """Return the units since the last counter.
+    def _unwrap(self, counter: int, elapsed: float, expected: float, longest: float) -> int:
+        """Return the units since the last counter; with turns no more than the ``longest`` [s].
 
         The counter gives them modulo its size ``m``. Chunks are late, never early: the right
         number of turns leaves an excess of the expected over the found units in ``[-m/4, 3m/4)``.
@@ -249,7 +250,7 @@ class DeviceTime:
         # 64 bits never wrap: a small step back is a stamp taken out of order.
         if self._spec is not None and self._spec.bits == 64 and back > -_RESET_CLAIM * unit:
             return back
-        most = (self._longest(elapsed) * unit - units) / size
+        most = (longest * unit - units) / size
         turns = min((expected * unit - units) / size + 0.25, most)
         if turns >= 1 and 4 * elapsed * unit >= size:
             self.turns, self._since_pause = int(turns), (0.0, 0.0)
@@ -280,9 +281,14 @@ class DeviceTime:
         """Whether chunks are so far apart that turns are no exception."""
         return 4 * self.step * self._unit >= 1 << (64 if self._spec is None else self._spec.bits)
 
-    def _longest(self, elapsed: float) -> float:
-        """Return the most that a counter may advance in a time of the host without a reset [s]."""
-        return elapsed + _RESET_CLAIM + 3 * self.step
+    def _longest(self, elapsed: float, count: int) -> float:
+        """Return the most that a counter may advance in a time of the host without a reset [s].
+
+        Before the second chunk its ``count`` is all that is known of the usual distance: it may
+        have waited behind the first.
+        """
+        step = self.step or (count / self.rate if self.rate else 0.0)
+        return elapsed + _RESET_CLAIM + 3 * step
 
     def _missing(self, units: int, count: int, lost: int) -> int:
         """Return the samples missing before a chunk of ``count``."""

@@ -235,8 +235,9 @@ class ClockModel:
         self, count: int, counter: int | None, lost: int, elapsed: float, since: float
     ) -> bool:
         """Move device time on; return whether it goes on, and note what is missing for certain."""
-        device, floor, expected = self._device, self._floor, 0.0
-        if counter is not None:
+        # Without a line only the chunk before shows when the next one is expected.
+        device, floor, expected = self._device, self._floor, elapsed
+        if counter is not None and not self._pace.given_up:
             x = device.seconds
             expected = since - x - floor.line.at(x) + floor.latency_step.step
         if not device.advance(count, counter, lost, elapsed, expected):
