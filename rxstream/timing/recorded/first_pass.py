@@ -94,6 +94,8 @@ class FirstPass:
         The model, and its stamps.
     origins, seconds
         Host time of device time 0 [ns], and device time [s], as of each chunk ``(m,)``.
+    slopes
+        Slope of the line, as of each chunk ``(m,)``.
     paced
         Whether there is a line ``(m,)``.
     """
@@ -104,7 +106,7 @@ class FirstPass:
         self.model = ClockModel(settings)
         self.stamps: list[Stamp] = []
         self.origins, self.seconds = np.empty(size, np.int64), np.empty(size)
-        self.paced = np.ones(size, bool)
+        self.slopes, self.paced = np.zeros(size), np.ones(size, bool)
 
     def run(self, *, until_change: bool = False) -> ClockEvent | None:
         """Feed the model; return what it says of another line, if it is to stop there."""
@@ -117,6 +119,7 @@ class FirstPass:
                 if until_change and event.kind in ("rate", "steady"):
                     return event
             self.origins[i], self.seconds[i] = model.origin or 0, model.seconds
+            self.slopes[i] = model.line.slope
             self.paced[i] = not (before or model.pace.given_up)
         return None
 

@@ -230,7 +230,7 @@ class _Times:
     def __init__(self, first: FirstPass) -> None:
         self._settings, self._evidence, self._model = first.settings, first.evidence, first.model
         evidence = first.evidence
-        self._stamps, self._paced = first.stamps, first.paced
+        self._stamps, self._paced, self._slopes = first.stamps, first.paced, first.slopes
         self._origin = int(evidence.arrival[0])
         # The device's zero differs from restart to restart; here all times have one zero.
         self._x = first.seconds + (first.origins - self._origin) / 1e9
@@ -340,10 +340,23 @@ class _Times:
         wander = min(line.wander, _MAX_WANDER)
         slope_sd = _MIN_SLOPE_SD + _WANDERS * wander * line.span
         return Scales(
-            line.slope, slope_sd, max(settings.skew_tol, slope_sd), line.floor_scale,
+            self._slope(), slope_sd, max(settings.skew_tol, slope_sd), line.floor_scale,
             _WINDOW * line.span, _WINDOW * settings.window[0], wander,
             self._model.pace.test.bent,
         )  # fmt: skip
+
+    def _slope(self) -> float:
+        """Return the last slope of the first pass, or the usual one where arrivals contradict."""
+        line, x = self._model.line, self._x
+        last, usual = line.slope, float(np.median(self._slopes))
+        if abs(last - usual) <= SAME_RATE:
+            return last
+        apart = round(len(x) * line.span / max(float(np.ptp(x)), 1e-9))
+        apart = min(max(apart, 1), len(x) - 1)
+        late = (self._evidence.high - self._origin) / 1e9 - x
+        passed = np.maximum(x[apart:] - x[:-apart], 1e-9)
+        middle = float(np.median((late[apart:] - late[:-apart]) / passed))
+        return min(last, usual, key=lambda slope: abs(slope - middle))
 
     def _resize(self, steps: dict[Place, float | None]) -> None:
         """Correct the sizes of losses and of changes of the delay, and drop those that were none.

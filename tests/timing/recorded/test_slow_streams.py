@@ -70,3 +70,16 @@ def test_a_few_chunks_of_a_century_are_corrected():
     arrival = np.arange(-20, 40) * round(S / rate)
     found = correct_arrays(1, arrival, rate, online=False)
     assert np.abs(found.last - arrival).max() < 0.01 * S / rate
+
+
+def test_a_last_slope_unlike_all_others_adds_up_no_falls_of_the_delay():
+    """A poller every 0.3 s: each chunk has waited for whole steps, and the last line is steep."""
+    rng = np.random.default_rng(8)
+    taken = np.arange(1, 801) * 4 * (1 + 90e-6)
+    came = np.maximum.accumulate(taken + np.ceil(rng.exponential(1.0, 800)) * 0.3)
+    arrival = 10**18 + np.rint(came * S).astype(np.int64)
+    found = correct_arrays(1, arrival, 0.25, online=False)
+    error = np.abs((found.last - 10**18) / S - taken - 0.3)
+    # Falls added up to 14 s.
+    assert np.quantile(error, 0.95) < 0.32 < np.quantile(came - taken - 0.3, 0.95)
+    assert sum(event.delay for event in found.events) > -0.7 * S
