@@ -47,8 +47,9 @@ check: $(VENV)/.dev
 
 check-fast: check test-quick
 
-# the pure tests without the long ones, with few examples each
+# of each pure test but the long ones the first case, with few examples
 test-quick: export HYPOTHESIS_PROFILE = fast
+test-quick: export RXSTREAM_QUICK = 1
 test-quick: $(VENV)/.test
 	$(RUN)/python -m pytest -q -m "not real and not slow and not soak" -n $(WORKERS) $(ARGS)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from campaign import at_length, first_seed
+from campaign import at_length, first_cases, first_seed
 from hypothesis import HealthCheck, settings
 from lanes import Lanes
 
@@ -47,8 +47,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None
     return Lanes(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give soak tests their own limit of time."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a quick run does not need, and give soak tests their own limit of time."""
+    if os.environ.get("RXSTREAM_QUICK"):
+        kept, left_out = first_cases(items)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
     for item in items:
         if item.get_closest_marker("soak") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SOAK_LIMIT))

@@ -10,7 +10,9 @@ import secrets
 from collections.abc import Sequence
 from typing import TypeVar
 
-__all__ = ["at_length", "few", "first_seed", "seeds", "trials"]
+import pytest
+
+__all__ = ["at_length", "few", "first_cases", "first_seed", "seeds", "trials"]
 
 _T = TypeVar("_T")
 
@@ -32,6 +34,13 @@ def trials(whole: int) -> int:
 def few(values: Sequence[_T], count: int = 1) -> Sequence[_T]:
     """Return all values at length, otherwise the first ``count``."""
     return values if at_length() else values[:count]
+
+
+def first_cases(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the first case of each test, and all others."""
+    first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+    chosen = set(first.values())
+    return [i for i in items if i in chosen], [i for i in items if i not in chosen]
 
 
 def first_seed() -> int:

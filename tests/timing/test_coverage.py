@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from campaign import few
 
+pytestmark = pytest.mark.slow
+
 
 def covered(run):
     width = np.array([stamp.uncertainty for stamp in run.stamps])[-len(run.errors()) :] / 1e3

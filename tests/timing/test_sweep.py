@@ -10,6 +10,8 @@ from rxstream.timing.online.losses import LossTest
 from rxstream.timing.online.model import ClockModel
 from rxstream.timing.settings import ClockSettings
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 S = 1_000_000_000
 

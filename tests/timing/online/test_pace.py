@@ -6,6 +6,8 @@ from campaign import few
 
 from rxstream.timing import ClockModel, ClockSettings, correct_arrays
 
+pytestmark = pytest.mark.slow
+
 S = 1_000_000_000
 
 

@@ -7,6 +7,8 @@ from rxstream.data.stream_info import DeviceCounter
 from rxstream.errors import ParameterError
 from rxstream.timing.recorded.arrays import correct_arrays
 
+pytestmark = pytest.mark.slow
+
 S = 1_000_000_000
 
 

@@ -7,6 +7,8 @@ from campaign import few
 from rxstream.timing.recorded.arrays import correct_arrays
 from rxstream.timing.recorded.turns import turn_of
 
+pytestmark = pytest.mark.slow
+
 S = 1_000_000_000
 
 
