@@ -200,10 +200,7 @@ class ClockModel:
             return self._begin(count, arrival, counter, bounds)
         x = device.seconds
         if self._pace.given_up:
-            if self._is_outage(elapsed):
-                return self._begin(count, arrival, counter, bounds)
-            self._follow_pace(x, since - x, elapsed)
-            return self._by_arrival(count, arrival, bounds)
+            return self._without_line(count, arrival, counter, bounds, elapsed)
         high = since if bounds is None else (bounds[1] - origin) * 1e-9
         excess = high - x - floor.line.at(x)
         fresh = self._is_fresh(elapsed, excess)
@@ -230,6 +227,17 @@ class ClockModel:
             last, half_width = self._middle(x, last, low, offset)
         taken = origin + round((x + last) * 1e9)
         return self._stamp(taken, count, arrival, device.passed, half_width)
+
+    def _without_line(
+        self, count: int, arrival: int, counter: int | None, bounds: tuple[int, int] | None,
+        elapsed: float,
+    ) -> Stamp:  # fmt: skip
+        """Return the times of a chunk of a stream that keeps to no line."""
+        if self._is_outage(elapsed):
+            return self._begin(count, arrival, counter, bounds)
+        x, since = self._device.seconds, (arrival - (self._origin or 0)) * 1e-9
+        self._follow_pace(x, since - x, elapsed)
+        return self._by_arrival(count, arrival, bounds)
 
     def _advance(
         self, count: int, counter: int | None, lost: int, elapsed: float, since: float
