@@ -55,7 +55,7 @@ class DeviceTime:
     """
 
     __slots__ = (
-        "_counted", "_losses", "_quantum", "_raw", "_since_pause", "_spec", "_ticked",
+        "_counted", "_losses", "_quantum", "_raw", "_since_pause", "_spec", "_ticked", "_turn",
         "_unit", "_units", "ahead", "counts_samples", "missing", "passed", "rate", "seconds",
         "step", "turns",
     )  # fmt: skip
@@ -74,6 +74,7 @@ class DeviceTime:
         self._spec = counter
         self.counts_samples = counter is None or counter.kind == "samples"
         self._unit = (counter.rate if counter and counter.rate else self.rate) or 1.0
+        self._turn = 1 << (64 if counter is None else counter.bits)
 
     def successor(self, rate: float, slope: float = 0.0) -> "DeviceTime":
         """Return the time of the same device at another rate [Hz], begun anew.
@@ -224,7 +225,7 @@ class DeviceTime:
         int
             Samples that came too many; 0 if there is no turn to take back.
         """
-        size = 1 << (64 if self._spec is None else self._spec.bits)
+        size = self._turn
         # Less than half of a turn is a line that is too high, or a shorter delay.
         if self.turns <= 0 or 2 * early * self._unit <= size:
             return 0
@@ -244,7 +245,7 @@ class DeviceTime:
         So a chunk may be late by up to three quarters of a turn; later by that is one only after a
         pause. If chunks that waited in it come next, they are too early: see `take_back_turn`.
         """
-        unit, size = self._unit, 1 << (64 if self._spec is None else self._spec.bits)
+        unit, size = self._unit, self._turn
         units = (counter - (self._raw or 0)) % size
         back = units - size
         # 64 bits never wrap: a small step back is a stamp taken out of order.
@@ -269,17 +270,16 @@ class DeviceTime:
         elapsed
             Time since the one before it, in units of the counter.
         """
-        size = 1 << (64 if self._spec is None else self._spec.bits)
         if self._far_apart:
             return 2 * elapsed > units
         length, ahead = self._since_pause
         self._since_pause = length, ahead = length + units, ahead + units - elapsed
-        return 4 * length >= size and ahead < _CATCHES_UP * length
+        return 4 * length >= self._turn and ahead < _CATCHES_UP * length
 
     @property
     def _far_apart(self) -> bool:
         """Whether chunks are so far apart that turns are no exception."""
-        return 4 * self.step * self._unit >= 1 << (64 if self._spec is None else self._spec.bits)
+        return 4 * self.step * self._unit >= self._turn
 
     def _longest(self, elapsed: float, count: int) -> float:
         """Return the most that a counter may advance in a time of the host without a reset [s].
