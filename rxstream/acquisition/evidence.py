@@ -15,6 +15,7 @@ from rxstream.data.gap import GapReason
 from rxstream.data.stream_info import Reading, StreamInfo
 from rxstream.errors import ParameterError, StampError
 from rxstream.printable import shown
+from rxstream.timing.online.counters import REPEATS, least_standstill
 from rxstream.validation import is_whole
 
 __all__ = ["CounterCheck", "EvidenceCheck", "StampReports"]
@@ -23,9 +24,6 @@ _INT64 = np.dtype(np.int64)
 _COUNT_LIMIT = 1 << 53  # more samples than any device takes; int64 would overflow
 _FARTHEST = 1 << 100  # [ns]; a difference of two is still a float
 _REASONS = get_args(GapReason)
-# A counter of samples that repeats itself in so many readings, one after the other, counts nothing;
-# one of ticks does so for this time [ns], and so many of its ticks.
-_REPEATS, _REPEATS_FOR, _REPEATED_TICKS = 8, 1_000_000_000, 4
 
 
 class StampReports:
@@ -90,10 +88,7 @@ class CounterCheck:
         self._reports, self._size, self._time = reports, 0, 0
         counter = info.counter
         if counter is not None:
-            self._size = 1 << counter.bits
-            if counter.kind == "ticks":
-                ticks = _REPEATED_TICKS / (counter.rate or 1.0)
-                self._time = max(_REPEATS_FOR, round(ticks * 1e9))
+            self._size, self._time = 1 << counter.bits, least_standstill(counter)
         self.restart()
 
     def restart(self) -> None:
@@ -116,7 +111,7 @@ class CounterCheck:
         if not self._repeats:
             self._since = arrival
         self._repeats += 1
-        if self._repeats < _REPEATS or arrival - self._since < self._time:
+        if self._repeats < REPEATS or arrival - self._since < self._time:
             return True
         self.gone = True
         other = before if counter == last else last

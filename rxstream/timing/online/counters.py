@@ -4,7 +4,12 @@ from rxstream.data.stream_info import DeviceCounter
 from rxstream.timing.online.pace import OTHER_RATE
 from rxstream.timing.online.tick_losses import TickLosses
 
-__all__ = ["DeviceTime", "is_another_rate"]
+__all__ = ["REPEATS", "DeviceTime", "is_another_rate", "least_standstill"]
+
+# A counter of samples that repeats itself in so many chunks, one after the other, counts nothing;
+# one of ticks does so for this time [ns], and so many of its ticks.
+REPEATS = 8
+_REPEATS_FOR, _REPEATED_TICKS = 1_000_000_000, 4
 
 # A counter that advances by this much more than the host clock was reset [s]. Below it, chunks
 # that waited in a stall would be taken for resets. (study)
@@ -304,3 +309,18 @@ class DeviceTime:
 def is_another_rate(rate: float, stated: float) -> bool:
     """Whether a rate is not the stated one [Hz], nor so near that the line follows by itself."""
     return abs(rate / stated - 1) > OTHER_RATE
+
+
+def least_standstill(spec: DeviceCounter) -> int:
+    """Return for how long a counter must repeat itself to count nothing [ns].
+
+    Examples
+    --------
+    >>> least_standstill(DeviceCounter(32, 1000.0, "ticks"))
+    1000000000
+    >>> least_standstill(DeviceCounter(16))
+    0
+    """
+    if spec.kind != "ticks":
+        return 0
+    return max(_REPEATS_FOR, round(_REPEATED_TICKS / (spec.rate or 1.0) * 1e9))

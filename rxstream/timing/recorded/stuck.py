@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.data.stream_info import DeviceCounter
+from rxstream.timing.online.counters import REPEATS, least_standstill
 
 __all__ = ["Stuck", "stuck_counter"]
 
 Ints = NDArray[np.int64]
 
-# A counter of samples that repeats itself in so many chunks, one after the other, counts nothing;
-# one of ticks does so for this time [ns], and so many of its ticks. As in `acquisition.evidence`.
-_REPEATS, _REPEATS_FOR, _REPEATED_TICKS = 8, 1_000_000_000, 4
 # A wider counter does not come back to where it was by the samples of one chunk.
 _WIDEST_TURN = 62
 
@@ -51,20 +49,18 @@ def stuck_counter(counter: Ints, count: Ints, arrival: Ints, spec: DeviceCounter
     repeats = np.zeros(len(counter), np.bool_)
     repeats[1:] = counter[1:] == counter[:-1]
     repeats[2:] |= counter[2:] == counter[:-2]
-    lasting = 0
-    if spec.kind == "ticks":
-        lasting = max(_REPEATS_FOR, round(_REPEATED_TICKS / (spec.rate or 1.0) * 1e9))
-    elif spec.bits <= _WIDEST_TURN:
+    lasting = least_standstill(spec)
+    if spec.kind != "ticks" and spec.bits <= _WIDEST_TURN:
         # As many samples as make a whole turn leave it where it was.
         repeats &= 2 * count % (1 << spec.bits) != 0
     edges = np.flatnonzero(np.diff(repeats, prepend=False, append=False))
     begins, ends = edges[::2], edges[1::2]
-    long = ends - begins >= _REPEATS
+    long = ends - begins >= REPEATS
     begins, ends = begins[long], ends[long]
     long = arrival[ends - 1] - arrival[begins] >= lasting
     if not long.any():
         return None
     begin = int(begins[np.argmax(long)])
-    found = max(begin + _REPEATS - 1, int(np.searchsorted(arrival, arrival[begin] + lasting)))
+    found = max(begin + REPEATS - 1, int(np.searchsorted(arrival, arrival[begin] + lasting)))
     # Of two numbers that take turns the second is wrong, too.
     return Stuck(begin if counter[begin] == counter[begin - 1] else begin - 1, found)
