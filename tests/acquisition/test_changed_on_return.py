@@ -55,9 +55,9 @@ def test_it_is_a_fault_and_each_chunk_says_what_it_has(lost: Lost) -> None:
     chunks: list[Any] = []
     lost.device.subscribe(chunks.append)
     lost.change()
-    told = [e for e in lost.device.faults if type(e) is DeviceError]
-    assert len(told) == 1
-    assert names_both(told[0])
+    errors = [e for e in lost.device.faults if type(e) is DeviceError]
+    assert len(errors) == 1
+    assert names_both(errors[0])
     assert eventually(lambda: sum(map(len, chunks)) == 12)
     assert [chunk.info.shape for chunk in chunks] == [BEFORE.shape, AFTER.shape]
     assert all(chunk.data.shape[1:] == chunk.info.shape for chunk in chunks)
