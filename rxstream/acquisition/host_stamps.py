@@ -23,10 +23,13 @@ JITTER = 1_000_000
 # A sound driver's stamps scatter to both sides, by up to a block or two: one that lies after its
 # arrival by less may still help to find the line [ns].
 _SCATTER = 100_000_000
-# A block ends no longer than this after its arrival, by the stamp of its first sample: by less it
-# may, as by PortAudio's on PulseAudio. One that ends by most of its length later was stamped at its
-# end: sure at once where that is more than stamps scatter, else after so many blocks [ns].
+# The last sample of a block lies no longer than this after its arrival, by the stamp of the first:
+# by less it may, as by PortAudio's on PulseAudio. A block that ends by most of its length later was
+# stamped at its end: that is sure at once where it is more than stamps scatter, else after so many
+# blocks [ns].
 _ENDS_LATER, _OF_END_BLOCKS = 20_000_000, 8
+# Stamps after their arrival by less are those of the arrival, rounded [ns].
+_ROUNDED = 1_000
 # A live driver's stamp is no older than this when its block comes [ns].
 _OLDEST_BLOCK = 60_000_000_000
 # An irregular sample is stamped no longer than this before it arrives: what is older, as by a time
@@ -262,7 +265,8 @@ class DriverSmoothed(Placer):
         super().__init__(info, settings, progress, loss)
         self._of_end = 0  # blocks that seem to be stamped at their end, one after the other
         self._driver, self._times = DriverStamps(self._period), RegularTimes(self._period)
-        self._delay: int | None = None  # least delay from the end of a block to its arrival [ns]
+        # least delay from the last sample of a block to its arrival [ns]
+        self._delay: int | None = None
         self._still = Standstill()
 
     @property
@@ -279,38 +283,46 @@ class DriverSmoothed(Placer):
         progress, driver = self._progress, self._driver
         reported, reason = self._loss.push(reading, n, arrival)
         known = reported or 0
-        length = round(n * self._period)
-        least = self._delay
+        period, length = round(self._period), round(n * self._period)
+        span, least = length - period, self._delay
         # a delay as usual: no call for it
         if (
             type(stamps) is int and least is not None
-            and max(least, -_ENDS_LATER) <= arrival - stamps - length < FAR
+            and max(least, -_ENDS_LATER) <= arrival - stamps - span < FAR
         ):  # fmt: skip
             self._of_end, stamp = 0, stamps
         else:
-            stamp = self._believed(stamps, length, arrival)
-        end, lost, uncertainty = driver.push(
-            n, stamp - self._path_delay, known, overrun=progress.overrun > 0 and not known
-        )
-        if lost > known:
-            reason = reason or "dropped"
-        first, last, progress.expected = end - length, end - round(self._period), end
-        before, goes_on = progress.end, not (reason or progress.pending)
+            stamp = self._believed(stamps, span, arrival)
         # A driver may mean a time some ms after the arrival, as PortAudio on PulseAudio does; cut
         # there, the times of its blocks would scatter as arrivals do.
+        least = self._delay
+        kept = progress.live and (least is None or least >= -_ROUNDED)
+        limit = arrival - self._path_delay if kept else None
+        end, lost, uncertainty = driver.push(
+            n, stamp - self._path_delay, known, overrun=progress.overrun > 0 and not known,
+            limit=limit,
+        )  # fmt: skip
+        if lost > known:
+            reason = reason or "dropped"
+        first, last, progress.expected = end - length, end - period, end
+        before, goes_on = progress.end, not (reason or progress.pending)
         axis, end = self._times.on_line(
-            before, first, last, n, self._period, uncertainty, FOREVER, goes_on=goes_on
-        )
+            before, first, last, n, self._period, uncertainty,
+            FOREVER if limit is None else limit, goes_on=goes_on,
+        )  # fmt: skip
         start = before if before is not None and goes_on else axis.at(0)
         return Placement(axis, start, end, lost, reason, driver.state)
 
-    def _believed(self, stamp: Stamps, length: int, arrival: int) -> int:
-        """Return the stamp, or where it cannot be, one by arrival [ns]."""
+    def _believed(self, stamp: Stamps, span: int, arrival: int) -> int:
+        """Return the stamp, or where it cannot be, one by arrival [ns].
+
+        From the first to the last sample it is ``span`` [ns].
+        """
         progress = self._progress
-        if isinstance(stamp, int) and progress.live and self._is_of_end(stamp, length, arrival):
-            stamp -= length
+        if isinstance(stamp, int) and progress.live and self._is_of_end(stamp, span, arrival):
+            stamp -= span
         if isinstance(stamp, int):
-            delay, live = arrival - stamp - length, progress.live
+            delay, live = arrival - stamp - span, progress.live
             good = stamp <= arrival + _SCATTER and delay < _OLDEST_BLOCK
             passed = self._still.lasts(stamp, arrival) if live and good else None
             if passed is not None:
@@ -330,12 +342,12 @@ class DriverSmoothed(Placer):
         # arrival says nothing of a recording
         if not progress.live and progress.end is not None:
             return progress.end + self._path_delay
-        return arrival - length - max(self._delay or 0, 0)
+        return arrival - span - max(self._delay or 0, 0)
 
-    def _is_of_end(self, stamp: int, length: int, arrival: int) -> bool:
-        """Whether stamps are those of the end of blocks of this length [ns]."""
-        after = stamp + length - arrival
-        if not max(_ENDS_LATER, length // 2) < after <= length + JITTER:
+    def _is_of_end(self, stamp: int, span: int, arrival: int) -> bool:
+        """Whether stamps are those of the end of blocks whose samples span this time [ns]."""
+        after = stamp + span - arrival
+        if not max(_ENDS_LATER, span // 2) < after <= span + JITTER:
             self._of_end = 0
             return False
         self._of_end = _OF_END_BLOCKS if after > _SCATTER else self._of_end + 1

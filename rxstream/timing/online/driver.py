@@ -11,6 +11,9 @@ clock.
 A jump that lasts is an unreported loss, or a correction by the driver. It is certain when the
 stamps of a second and of at least twenty blocks agree, or three in a row if it is very long. Until
 then it is in the uncertainty.
+
+Where stamps are never after the arrival of their block, as those that a program makes from the time
+at which it read, the line is not either: it is lowered by what it was too late by at most.
 """
 
 import numpy as np
@@ -41,7 +44,7 @@ _STEEPEST = 1e-3
 _CORRELATED = 10
 # Least noise of a stamp on the line [ns].
 _NOISE = 5e4
-# Drivers count whole samples, so that their stamps wander by as many.
+# Drivers count whole samples, so that the stamps of blocks of several wander by as many.
 _GRAIN = 2
 # Part of the last corrections that stays in the uncertainty from one fit to the next.
 _FADE = 0.8
@@ -55,6 +58,8 @@ _STEP, _STEP_LASTS, _STEP_BLOCKS = 2e7, 1e9, 20
 _STEP_SCATTER, _STEP_SHARE = 1e6, 0.9
 # Newest blocks that show whether the line still holds; it does if one of them is near it.
 _LATEST = 5
+# Blocks of which the earliest limit is kept: of so many, and of those before them.
+_LIMITS = 500
 
 
 class DriverStamps:
@@ -76,8 +81,8 @@ class DriverStamps:
     """
 
     __slots__ = (
-        "_at", "_count", "_distances", "_fitted", "_half_width", "_late", "_moved", "_offset",
-        "_offsets", "_origin", "_period", "_slope", "_stop", "_x", "_xs",
+        "_at", "_count", "_distances", "_fitted", "_grain", "_half_width", "_late", "_limits",
+        "_moved", "_offset", "_offsets", "_origin", "_period", "_slope", "_stop", "_x", "_xs",
     )  # fmt: skip
 
     def __init__(self, period: float) -> None:
@@ -92,9 +97,12 @@ class DriverStamps:
         self._stop = 0  # number of stamps kept, of which the last `_WINDOW_BLOCKS` count
         # The line: its height at a device time [ns] and its slope; its uncertainty [ns].
         self._at = self._offset = self._slope = self._moved = self._half_width = 0.0
+        self._grain = 0.0  # by how much stamps of such blocks may wander [ns]
         self._count = self._fitted = 0
         self._distances = [0.0] * _LATEST  # distances of the last blocks from the line [ns]
         self._late: list[float] = []  # lateness of the last blocks if all are far too late [ns]
+        # device time and offset of the earliest limit, of the newest blocks and of those before
+        self._limits: list[tuple[float, float] | None] = [None, None]
 
     @property
     def blocks(self) -> int:
@@ -107,8 +115,9 @@ class DriverStamps:
         return "warming" if self._count < _WARM_BLOCKS else "locked"
 
     def push(
-        self, count: int, first: int, lost: int = 0, *, overrun: bool = False
-    ) -> tuple[int, int, float]:
+        self, count: int, first: int, lost: int = 0, *, overrun: bool = False,
+        limit: int | None = None,
+    ) -> tuple[int, int, float]:  # fmt: skip
         """Return the time of the next block.
 
         Parameters
@@ -121,6 +130,8 @@ class DriverStamps:
             Samples known to be lost before it.
         overrun
             Whether the driver reports a loss before it, of unknown size.
+        limit
+            Time after which its last sample does not lie [ns]: its arrival, where stamps keep it.
 
         Returns
         -------
@@ -130,12 +141,14 @@ class DriverStamps:
             Samples lost before it, as far as can be known.
         half_width
             Uncertainty [ns]: the width that holds half of the stamps, the recent movement of the
-            line, and the distance of the nearest of the last blocks.
+            line, and the distance of the nearest of the last blocks; at least what the line was
+            lowered by.
         """
         period = self._period
         if self._origin is None:
             self._origin = first
         self._x += (count + lost) * period
+        self._grain = min(_GRAIN, count - 1) * period
         offset = first - self._origin + count * period - self._x
         beyond = offset - self._height()
         late = self._late
@@ -154,7 +167,23 @@ class DriverStamps:
         elif self._count <= _FIT_EARLY:
             self._fit()
         half_width = self._half_width + min(self._distances)
-        return self._origin + round(self._x + self._height()), lost, half_width
+        end = self._origin + round(self._x + self._height())
+        if limit is None:
+            return end, lost, half_width
+        lower = round(max(0.0, self._excess(limit + period - self._origin - self._x)))
+        return end - lower, lost, max(half_width, lower)
+
+    def _excess(self, limit: float) -> float:
+        """Return by how much the line lies after the earliest limits, of which this is one [ns]."""
+        if self._count % _LIMITS == 0:
+            self._limits = [None, self._limits[0]]
+        newest = self._limits[0]
+        if newest is None or limit < newest[1] + self._slope * (self._x - newest[0]):
+            self._limits[0] = self._x, limit
+        height = self._height()
+        return max(
+            height - at - self._slope * (self._x - x) for x, at in filter(None, self._limits)
+        )
 
     def _append(self, x: float, offset: float) -> None:
         if self._stop == len(self._xs):
@@ -188,7 +217,8 @@ class DriverStamps:
         ordered = np.sort(rest)
         low, high = _shortest(ordered, _DENSE)
         middle = (low + high) / 2
-        near = np.abs(rest - middle) <= max(_NEAR * (high - low) / 2, self._period)
+        least = min(self._period, _NOISE)
+        near = np.abs(rest - middle) <= max(_NEAR * (high - low) / 2, least)
         x, y = x[near], y[near]
         across = x - x.mean()
         # Least squares with a prior, which holds the slope while the stamps are few.
@@ -200,7 +230,7 @@ class DriverStamps:
         moved = abs(self._offset - before) if self._count > 1 else 0.0
         self._moved = max(moved, _FADE * self._moved)
         low, high = _shortest(ordered, 0.5)
-        self._half_width = high - low + self._moved + _GRAIN * self._period
+        self._half_width = high - low + self._moved + self._grain
         return lost
 
     def _find_step(self) -> int:
