@@ -1,10 +1,18 @@
 """web_socket: the messages of a server of web sockets (extra ``websocket``)."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-from rxstream.authoring import ParameterError, source
+from rxstream.acquisition.source import Close, Emit, Fail
+from rxstream.authoring import EmitValue
+from rxstream.authoring.async_generators import open_async
+from rxstream.authoring.options import check_options
 from rxstream.data.clock import Duration, to_span
+from rxstream.data.stream_info import StreamInfo
 from rxstream.devices.access import (
     bearer,
     check_secret,
@@ -16,9 +24,16 @@ from rxstream.devices.access import (
 )
 from rxstream.devices.heartbeats import BEAT, Heartbeats
 from rxstream.devices.messages import MessageDecoder, MessageFormat, Text, checked_form
+from rxstream.errors import ParameterError
 from rxstream.optional import import_optional
 
 __all__ = ["WebSocket"]
+
+# Longest waits: for the connection, and for the server's goodbye as it is closed [s].
+_OPEN, _CLOSE = 5.0, 0.3
+
+# How often the server is asked whether it is there, which is also how long it may take [s].
+_PING = 5.0
 
 # Normal closure: the server has no more to send.
 _OVER = 1000
@@ -27,37 +42,8 @@ _OVER = 1000
 _TOO_LONG = 1009
 
 
-def _checked(options: Any) -> Mapping[str, Any]:
-    url = options.url
-    check_url(url, ("ws", "wss"), "WebSocket")
-    check_tls(
-        options, "WebSocket", used=url.startswith("wss://"), remedy="begin the url with wss://"
-    )
-    check_secret(options.token, "WebSocket: token")
-    if options.max_bytes < 1:
-        msg = f"WebSocket: max_bytes must be >= 1, not {options.max_bytes}"
-        raise ParameterError(msg)
-    to_span(options.max_delay, "WebSocket: max_delay")
-    return {"url": url}
-
-
-@source(
-    dtype=lambda options: checked_form(options.message, "WebSocket: message").dtype,
-    extra=_checked, requires="rxstream[websocket]",
-)  # fmt: skip
-def WebSocket(  # noqa: N802 - it becomes a class
-    url: str,
-    message: MessageFormat = Text(),  # noqa: B008 - it is frozen
-    *,
-    begin: str = "",
-    subprotocol: str = "",
-    token: str = "",
-    ca: str = "",
-    cert: str = "",
-    key: str = "",
-    max_bytes: int = 1 << 20,
-    max_delay: Duration = 1.0,
-) -> Iterator[Any]:
+@dataclass(frozen=True, slots=True)
+class WebSocket:
     """Messages of a server of web sockets: a sample each, or several in a JSON list.
 
     A message that is no sample is lost, which the gap before the next sample counts. If the server
@@ -92,68 +78,139 @@ def WebSocket(  # noqa: N802 - it becomes a class
     >>> WebSocket("ws://localhost:8000", Json([("x", "f4"), ("y", "f4")], time="t")).info.dtype
     dtype([('x', '<f4'), ('y', '<f4')])
     """
-    client = import_optional("websockets.sync.client", extra="websocket")
-    errors = import_optional("websockets.exceptions", extra="websocket")
-    options: dict[str, Any] = {
-        "open_timeout": 5, "close_timeout": 0.3, "max_size": max_bytes, "ping_interval": 5,
-        "ping_timeout": 5,
-    }  # fmt: skip
-    if subprotocol:
-        options["subprotocols"] = [subprotocol]
-    options["additional_headers"] = bearer(token, "WebSocket: token")
-    if url.startswith("wss://"):
-        options["ssl"] = tls_context(ca, cert, key)
-    server = _connected(client, errors, url, options)
-    info = WebSocket(url, message).info
-    decoder = MessageDecoder(message, info)
-    beat = Heartbeats.of_messages(info, message, max_delay)
-    with server:
+
+    url: str
+    message: MessageFormat = field(default_factory=Text)
+    _: KW_ONLY
+    begin: str = ""
+    subprotocol: str = ""
+    token: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    max_bytes: int = 1 << 20
+    max_delay: Duration = 1.0
+
+    def __post_init__(self) -> None:
+        check_options(self, type(self))
+        checked_form(self.message, "WebSocket: message")
+        check_url(self.url, ("ws", "wss"), "WebSocket")
+        is_tls = self.url.startswith("wss://")
+        check_tls(self, "WebSocket", used=is_tls, remedy="begin the url with wss://")
+        check_secret(self.token, "WebSocket: token")
+        if self.max_bytes < 1:
+            msg = f"WebSocket: max_bytes must be >= 1, not {self.max_bytes}"
+            raise ParameterError(msg)
+        to_span(self.max_delay, "WebSocket: max_delay")
+
+    @property
+    def info(self) -> StreamInfo:
+        """Description of the stream."""
+        return StreamInfo("websocket", dtype=self.message.dtype, extra={"url": self.url})
+
+    def open(self, emit: Emit, fail: Fail) -> Close | tuple[Close, StreamInfo]:
+        """Connect to the server.
+
+        Raises
+        ------
+        DeviceNotFoundError
+            If it does not answer, or by an error.
+        DeviceBusyError
+            If it refuses access.
+        MissingExtraError
+            If websockets is not installed.
+        """
+        # The client of asyncio, in one thread. That of threads reads and writes TLS in two, for
+        # which OpenSSL is not made: one opening in a hundred to three hundred got no answer.
+        return open_async(
+            self._listen, self.info, emit, fail,
+            requires="rxstream[websocket]", beats=False,
+        )  # fmt: skip
+
+    async def _listen(self, put: EmitValue) -> AsyncGenerator[Any, None]:
+        client = import_optional("websockets.asyncio.client", extra="websocket")
+        errors = import_optional("websockets.exceptions", extra="websocket")
+        server = await self._connect(client, errors)
+        decoder, silence = MessageDecoder(self.message, self.info), _Silence(self, put)
+        beats = None
         try:
-            if begin:
-                server.send(begin)
+            if self.begin:
+                await server.send(self.begin)
             yield
-            yield from _readings(server, errors, decoder, beat)
+            beats = asyncio.create_task(silence.beat())
+            while (message := await _next(server, errors)) is not None:
+                reading = decoder.reading(message)
+                if reading is not None:
+                    silence.end()
+                    yield reading
         except errors.ConnectionClosed as error:
             if error.sent is not None and error.sent.code == _TOO_LONG:
-                msg = f"a message is longer than max_bytes={max_bytes}; give a larger one"
+                msg = f"a message is longer than max_bytes={self.max_bytes}; give a larger one"
                 raise ConnectionError(msg) from error
             raise
         finally:
-            # left by GeneratorExit it would say that there was an error
-            server.close()
+            if beats is not None:
+                beats.cancel()
+            await _leave(server)
 
-
-def _readings(server: Any, errors: Any, decoder: MessageDecoder, beat: Heartbeats) -> Iterator[Any]:
-    """Yield what comes, until the server says that it is over."""
-    while True:
+    async def _connect(self, client: Any, errors: Any) -> Any:
+        """Return a connection with the server."""
+        options: dict[str, Any] = {
+            "open_timeout": _OPEN, "close_timeout": _CLOSE, "max_size": self.max_bytes,
+            "ping_interval": _PING, "ping_timeout": _PING,
+            "additional_headers": bearer(self.token, "WebSocket: token"),
+        }  # fmt: skip
+        if self.subprotocol:
+            options["subprotocols"] = [self.subprotocol]
+        if self.url.startswith("wss://"):
+            options["ssl"] = tls_context(self.ca, self.cert, self.key)
         try:
-            reading = decoder.reading(server.recv(timeout=BEAT))
-        except TimeoutError:
-            yield beat.reading()
-        except errors.ConnectionClosed as error:
-            if error.rcvd is not None and error.rcvd.code == _OVER:
-                return
-            raise
-        else:
-            yield from beat.overdue() if reading is None else [reading]
+            return await client.connect(self.url, **options)
+        except errors.InvalidStatus as error:
+            raise refused("websocket", self.url, error.response.status_code) from error
+        except (OSError, errors.WebSocketException) as error:
+            raise unreachable("websocket", self.url, error) from error
 
 
-def _connected(client: Any, errors: Any, url: str, options: Mapping[str, Any]) -> Any:
-    """Return a connection with a server."""
-    made: list[Any] = []
-
-    def make(*args: Any, **kwargs: Any) -> Any:
-        made.append(client.ClientConnection(*args, **kwargs))
-        return made[-1]
-
+async def _next(server: Any, errors: Any) -> str | bytes | None:
+    """Return the next message; None once the server says that it is over."""
     try:
-        return client.connect(url, create_connection=make, **options)
-    except KeyboardInterrupt:
-        # its thread would wait for an answer for ever
-        for connection in made:
-            connection.close_socket()
+        message: str | bytes = await server.recv()
+    except errors.ConnectionClosed as error:
+        if error.rcvd is not None and error.rcvd.code == _OVER:
+            return None
         raise
-    except errors.InvalidStatus as error:
-        raise refused("websocket", url, error.response.status_code) from error
-    except (OSError, errors.WebSocketException) as error:
-        raise unreachable("websocket", url, error) from error
+    return message
+
+
+async def _leave(server: Any) -> None:
+    """Say goodbye, for which a server that does not read is not waited for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2 * _CLOSE):
+            await server.close()
+    server.transport.abort()
+
+
+class _Silence:
+    """Puts a heartbeat wherever no sample came for a while.
+
+    A timer of its own, since one for each message would be a quarter of all work in a fast stream.
+    """
+
+    def __init__(self, source: WebSocket, put: EmitValue) -> None:
+        self._beats = Heartbeats.of_messages(source.info, source.message, source.max_delay)
+        self._put, self._since = put, time.monotonic()
+
+    def end(self) -> None:
+        """Begin anew: a sample has come."""
+        self._since = time.monotonic()
+
+    async def beat(self) -> None:
+        """Put heartbeats until it is cancelled."""
+        while True:
+            left = self._since + BEAT - time.monotonic()
+            if left <= 0:
+                self._put(self._beats.reading())
+                self.end()
+                left = BEAT
+            await asyncio.sleep(left)

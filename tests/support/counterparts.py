@@ -26,9 +26,8 @@ from fakes import eventually
 from ptys import PtyLine
 
 __all__ = [
-    "Broker", "MessageServer", "Packets", "Plugged", "PointServer", "QuietHttpServer",
-    "SerialLine", "TcpServer", "WebServer", "Website", "certificate", "free_port",
-    "interrupting_server",
+    "Broker", "Packets", "Plugged", "PointServer", "QuietHttpServer", "SerialLine", "TcpServer",
+    "WebServer", "Website", "certificate", "free_port", "interrupting_server",
 ]  # fmt: skip
 
 
@@ -156,70 +155,6 @@ class PointServer(Plugged):
                 connection.send(json.dumps({"t": at, "x": number, "y": -number, "more": 1}))
         except ConnectionClosed:
             pass
-
-
-class MessageServer(Plugged):
-    """A server of web sockets that sends what the test gives it.
-
-    Parameters
-    ----------
-    tls
-        Its certificate and key; None: without TLS.
-    token
-        What the client must give; empty: nothing.
-    """
-
-    def __init__(self, tls: tuple[Path, Path] | None = None, token: str = "") -> None:
-        self.port = free_port()
-        self.url = f"{'wss' if tls else 'ws'}://localhost:{self.port}"
-        self._tls, self._token = tls, token
-        self.received: list[Any] = []
-        self.clients: list[Any] = []
-        self.closed_by: list[int | None] = []  # codes of the clients that closed
-
-    def plug(self) -> None:
-        from websockets.sync.server import serve
-
-        context = None
-        if self._tls is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(*self._tls)
-        self._server = serve(
-            self._handle, "localhost", self.port, ssl=context, process_request=self._admit
-        )
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def unplug(self) -> None:
-        """Cut all connections, without a word."""
-        self._server.shutdown()
-        self._thread.join()
-        for client in self.clients:
-            with contextlib.suppress(OSError):
-                client.socket.shutdown(socket.SHUT_RDWR)
-        self.clients.clear()
-
-    def send(self, message: str | bytes) -> None:
-        """Send it to all that are connected, of which there is one at least."""
-        from websockets.exceptions import ConnectionClosed
-
-        assert eventually(lambda: self.clients), "nobody is connected"
-        for client in self.clients:
-            with contextlib.suppress(ConnectionClosed):
-                client.send(message)
-
-    def _admit(self, connection: Any, request: Any) -> Any:
-        if self._token and request.headers.get("Authorization") != f"Bearer {self._token}":
-            return connection.respond(401, "no\n")
-        return None
-
-    def _handle(self, client: Any) -> None:
-        self.clients.append(client)
-        for message in client:
-            self.received.append(message)
-        self.closed_by.append(client.close_code)
-        if client in self.clients:
-            self.clients.remove(client)
 
 
 class Website(Plugged):
