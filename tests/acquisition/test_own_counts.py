@@ -175,7 +175,9 @@ def test_whole_samples_lost_are_found_and_counted(clock: str, n: int, lost: int,
         found = run(taken, arrival, 100.0, n, clock="host", counter=spec, counts=ticks.tolist())
     assert (found.lost, found.reasons) == (lost, ["dropped"])
     where = next(k for k, chunk in enumerate(found.chunks) if chunk.gaps)
-    assert at <= where <= (at if at > 4 else at + 4)
+    # what may be a beat of coarse stamps is left to the arrivals
+    beats = clock == "own" and lost == 1 < n
+    assert at <= where <= (at if at > 4 and not beats else at + 4)
 
 
 def test_a_clock_of_another_rate_shows_losses_as_well() -> None:

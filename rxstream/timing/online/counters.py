@@ -1,8 +1,11 @@
 """Device time: the device's own clock, in whole samples or ticks."""
 
+from math import inf
+
 from rxstream.data.stream_info import DeviceCounter
 from rxstream.timing.online.pace import OTHER_RATE
 from rxstream.timing.online.tick_losses import TickLosses
+from rxstream.timing.online.tick_phase import TickPhase
 
 __all__ = ["REPEATS", "DeviceTime", "is_another_rate", "least_standstill"]
 
@@ -60,9 +63,9 @@ class DeviceTime:
     """
 
     __slots__ = (
-        "_counted", "_losses", "_quantum", "_raw", "_since_pause", "_spec", "_ticked", "_turn",
-        "_unit", "_units", "ahead", "counts_samples", "missing", "passed", "rate", "seconds",
-        "step", "turns",
+        "_counted", "_losses", "_phase", "_quantum", "_raw", "_since_pause", "_since_tick",
+        "_spec", "_ticked", "_turn", "_unit", "_units", "ahead", "counts_samples", "missing",
+        "passed", "rate", "seconds", "step", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +110,11 @@ class DeviceTime:
         """Whether the device counts: then every loss shows in its numbers."""
         return self._raw is not None
 
+    @property
+    def hidden(self) -> float:
+        """Time of the samples that may get lost without a trace in its numbers [s]."""
+        return self._losses.hidden / (self.rate or inf) if self._phase.aligned else 0.0
+
     def true_rate(self, slope: float) -> float:
         """Return the samples per second [Hz] where the device's clock is slow by a fraction."""
         rate = self.rate or 1.0
@@ -124,8 +132,10 @@ class DeviceTime:
     @property
     def coarseness(self) -> float:
         """Time by which a stamp of the device's own clock may be off, as the newest show [s]."""
+        if self.rate and not self._phase.by_samples:
+            return max(self._losses.scatter, self._phase.unsure) / self.rate
         if self.rate:
-            return self._losses.scatter / self.rate
+            return 0.0
         # Of samples without a rate nothing shows by how much less than a tick it is.
         return 1 / self._unit if self._spec is not None and self._unit < _NANOSECONDS else 0.0
 
@@ -137,18 +147,30 @@ class DeviceTime:
         coarseness = 0.0
         if self._spec is not None and self._unit < _NANOSECONDS:
             coarseness = _ROUNDED * (self.rate or 0.0) / self._unit
-        self._losses = TickLosses(coarseness, self._quantum)
+        self._losses, self._phase = TickLosses(coarseness, self._quantum), TickPhase()
 
     def restart(self, counter: int | None) -> None:
         """Start at 0 again, with this counter."""
         self._units, self.seconds, self.ahead = 0, 0.0, 0.0
+        self._since_tick = 0.0  # by how much samples are ahead of ticks [s]
         self._begin_counting(counter)
 
+    @property
+    def _now(self) -> float:
+        return self._units / self._unit + self._since_tick
+
     def shift(self, seconds: float) -> float:
-        """Skip a loss [s], rounded to whole units, and return it [s]."""
+        """Skip a loss [s], rounded to whole samples, or units, and return it [s]."""
+        if not self.counts_samples and self.rate:
+            lost = round(seconds * self.rate)
+            self._losses.found(lost)
+            self._phase.found(lost)
+            self._since_tick += lost / self.rate
+            self.seconds = self._now
+            return lost / self.rate
         units = round(seconds * self._unit)
         self._units += units
-        self.seconds = self._units / self._unit
+        self.seconds = self._now
         return units / self._unit
 
     def advance(
@@ -196,8 +218,8 @@ class DeviceTime:
                 if self.counts_samples:
                     self.ahead = (units - count) / rate
         self._units += units
-        self.seconds = self._units / unit
-        self.passed = passed = units / unit
+        before, self.seconds = self.seconds, self._now
+        self.passed = passed = self.seconds - before
         self.step += (_STEP_GAIN if self.step else 1.0) * (passed - self.step)
         return True
 
@@ -207,7 +229,7 @@ class DeviceTime:
         bits = 64 if self._spec is None else self._spec.bits
         self._raw = ((self._raw or 0) - units) % (1 << bits)
         self._units -= units
-        self.seconds = self._units / self._unit
+        self.seconds = self._now
         self.passed -= self.ahead
         self.missing, self.ahead, self.turns = 0, 0.0, 0
 
@@ -237,7 +259,7 @@ class DeviceTime:
         self.turns -= 1
         self._units -= size
         self._ticked -= size
-        self.seconds = self._units / self._unit
+        self.seconds = self._now
         samples = round(size / self._unit * (self.rate or 0.0))
         self._counted -= samples
         return samples
@@ -300,7 +322,9 @@ class DeviceTime:
         if self.counts_samples:
             return units - count
         rate = self.rate or 1.0
-        lost += self._losses.add(units / self._unit * rate, count + lost, units)
+        passed, losses = units / self._unit * rate, self._losses
+        lost += losses.add(passed, count + lost, units)
+        self._since_tick += self._phase.add(passed - count - lost, count, losses.grain) / rate
         self._ticked += units
         self._counted += count + lost
         return lost

@@ -221,7 +221,7 @@ class EventDetector:
             return False
         # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
         # are surer than a loss of any size. What is left is a longer delay.
-        if self._device.numbered:
+        if self._device.numbered and run.lowest - floor.line.scale > self._device.hidden:
             if run.lasting and not self._device.catches_up:
                 self._rise(run, x)
         elif not self._pace.losses and not self._is_step(run):

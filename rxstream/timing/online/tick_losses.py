@@ -17,6 +17,9 @@ _ALIKE, _SAME = 4, 0.1
 _LEARNT = 32
 # Samples beyond the coarseness that are one. Ticks from this part of a sample on are coarse.
 _WHOLE, _COARSE = 0.75, 0.25
+# Ticks of so many samples, and so many to a chunk, are taken for those of a coarse clock: fewer may
+# be the part of a chunk that got lost. (trial)
+_BEATING, _MANY = 0.75, 5
 # Steps that are less than this part of a chunk too short are of a clock that moves.
 _STANDS = -0.5
 # Samples by which an exact clock falls back, at most.
@@ -47,8 +50,9 @@ class TickLosses:
 
     Attributes
     ----------
-    tick
-        Samples in which the clock moves on, as far as is known.
+    grain, tick
+        Samples in which the clock moves on, as its steps show; the same, and at least what is known
+        beforehand.
 
     Examples
     --------
@@ -59,13 +63,14 @@ class TickLosses:
 
     __slots__ = (
         "_coarse", "_granule", "_known", "_level", "_looked", "_loss", "_quantum", "_same",
-        "_samples", "_seen", "_slope", "_steps", "_top", "tick",
+        "_samples", "_seen", "_slope", "_steps", "_top", "grain",
+        "tick",
     )  # fmt: skip
 
     def __init__(self, coarseness: float, quantum: int) -> None:
         self._known, self._quantum = coarseness, quantum
         self._granule = 0  # greatest common divisor of all steps, in units of the clock
-        self.tick = coarseness
+        self.tick = self.grain = coarseness
         # difference and count of samples of the newest chunks
         self._steps: deque[tuple[float, int]] = deque(maxlen=_LEARNT)
         self._learn()
@@ -93,6 +98,17 @@ class TickLosses:
         overs = [over for over, _ in self._steps]
         return max(overs) - min(overs)
 
+    @property
+    def hidden(self) -> float:
+        """Samples that may get lost without a trace in the clock."""
+        slack = self._slack(self._steps[-1][1]) if self._seen >= 0 else 0.0
+        return slack if slack > _WHOLE else 0.0
+
+    def found(self, lost: int) -> None:
+        """Note that samples were lost, as arrivals show."""
+        self._level -= lost
+        self._top = max(self._top - lost, self._level)
+
     def add(self, passed: float, count: int, units: int) -> int:
         """Return the samples lost before the next chunk; negative: so many were not lost after all.
 
@@ -109,7 +125,8 @@ class TickLosses:
         self._steps.append((over, count))
         if self._granule != 1 and units:
             self._granule = gcd(self._granule, units)
-            self.tick = max(passed / units * self._granule, self._known)
+            self.grain = passed / units * self._granule
+            self.tick = max(self.grain, self._known)
         if self._seen < 0:
             return self._begin()
         self._seen += 1
@@ -132,9 +149,11 @@ class TickLosses:
         """Return by how much the level may be above its top, after a chunk of so many samples."""
         slack = max(_WHOLE, self._coarse)
         tick = self.tick
-        # a chunk of whole ticks moves the level only where these are coarse
+        # a chunk of whole ticks moves the level only where these are coarse: several ticks of some
+        # samples are, unless finer ones are stated, and beat with the chunks
         uneven = tick and abs(count - round(count / tick) * tick) > _CRYSTALS_DIFFER * count
-        if tick >= _COARSE and (uneven or self._coarse >= _COARSE):
+        beats = _BEATING <= tick <= count / _MANY and tick <= (self._known or tick)
+        if tick >= _COARSE and (uneven or beats or self._coarse >= _COARSE):
             slack = max(slack, tick - self._coarse + _COARSE)
         return slack
 

@@ -96,6 +96,8 @@ class FirstPass:
         Host time of device time 0 [ns], and device time [s], as of each chunk ``(m,)``.
     slopes
         Slope of the line, as of each chunk ``(m,)``.
+    coarse
+        Time by which the device's own clock may be off, as of each chunk ``(m,)`` [s].
     paced
         Whether there is a line ``(m,)``.
     """
@@ -106,7 +108,8 @@ class FirstPass:
         self.model = ClockModel(settings)
         self.stamps: list[Stamp] = []
         self.origins, self.seconds = np.empty(size, np.int64), np.empty(size)
-        self.slopes, self.paced = np.zeros(size), np.ones(size, bool)
+        self.slopes, self.coarse = np.zeros(size), np.zeros(size)
+        self.paced = np.ones(size, bool)
 
     def run(self, *, until_change: bool = False) -> ClockEvent | None:
         """Feed the model; return what it says of another line, if it is to stop there."""
@@ -119,7 +122,7 @@ class FirstPass:
                 if until_change and event.kind in ("rate", "steady"):
                     return event
             self.origins[i], self.seconds[i] = model.origin or 0, model.seconds
-            self.slopes[i] = model.line.slope
+            self.slopes[i], self.coarse[i] = model.line.slope, model.coarseness
             self.paced[i] = not (before or model.pace.given_up)
         return None
 

@@ -231,6 +231,7 @@ class _Times:
         self._settings, self._evidence, self._model = first.settings, first.evidence, first.model
         evidence = first.evidence
         self._stamps, self._paced, self._slopes = first.stamps, first.paced, first.slopes
+        self._coarse = np.maximum(first.coarse, first.model.coarseness)
         self._origin = int(evidence.arrival[0])
         # The device's zero differs from restart to restart; here all times have one zero.
         self._x = first.seconds + (first.origins - self._origin) / 1e9
@@ -311,7 +312,7 @@ class _Times:
             places = [(c.at + begin, c.unit is None) for c in candidates]
             sized += zip(places, steps, strict=True)
         self._resize(dict(sized))
-        return self._corrected(times, np.maximum(widths, self._model.coarseness))
+        return self._corrected(times, np.maximum(widths, self._coarse))
 
     def _live(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return times and uncertainties of the first pass [s]."""
