@@ -74,7 +74,8 @@ class Device(Blocks, Rewindable):
     max_bytes
         Bytes kept, whichever is less.
     timestamps
-        ``"corrected"``: through the clock model; ``"arrival"``: arrival minus length.
+        ``"corrected"``: through the clock model; ``"arrival"``: a sample when it came, a block so
+        that it ends then.
     path_delay
         Known least delay from a sample to its arrival [s]; it does not show in the data.
     reconnect

@@ -175,18 +175,30 @@ class ArrivalTimes(Placer):
 
 
 class ArrivalGrid(Placer):
-    """Regular samples without a clock model: arrival minus length, made monotone."""
+    """Regular samples without a clock model: a sample at its arrival, a block before it.
 
-    __slots__ = ()
+    A block ends when it arrives, so that the next one, which may come sooner, finds room.
+    """
+
+    __slots__ = ("_times",)
+
+    def __init__(
+        self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
+    ) -> None:
+        super().__init__(info, settings, progress, loss)
+        self._times = RegularTimes(self._period)
 
     def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples before their arrival, never before the end of what is out."""
         lost, reason = self._loss.push(reading, n, arrival)
         end = arrival - self._path_delay
+        if n == 1:
+            axis, after = self._times.by_arrival(self._progress.end, end, end, 1, nan)
+            return Placement(axis, self._progress.continued(end, reason), after, lost, reason)
         start = self._progress.continued(end - round(n * self._period), reason)
         end = max(end, start + n)
-        axis = RegularAxis(start, (end - start) / n, n, 0, nan)
-        return Placement(axis, start, end, lost, reason)
+        grid = RegularAxis(start, (end - start) / n, n, 0, nan)
+        return Placement(grid, start, end, lost, reason)
 
 
 class ClockModelled(Placer):

@@ -159,3 +159,13 @@ def test_a_sample_with_a_stamp_of_its_own_is_not_taken_for_the_end_of_a_block() 
     off = np.array([chunk.time[0] - START for chunk in got]) * 1e-9 - taken
     assert np.abs(off[100:]).max() < 2e-4
     assert max(np.max(chunk.uncertainty) for chunk in got[100:]) < 2e6
+
+
+@pytest.mark.parametrize("rate", [1.0, 100.0])
+def test_a_sample_stamped_on_arrival_was_taken_then_and_not_a_period_before(rate: float) -> None:
+    rng = np.random.default_rng(7)
+    arrivals = np.arange(1, 200) / rate + rng.uniform(0, 0.9 / rate, 199)
+    got, _ = stamped(StreamInfo("x", rate, (), np.dtype(int)), arrivals, "arrival")
+    times = [int(chunk.time[0]) - START for chunk in got]
+    assert times == np.rint(arrivals * 1e9).astype(int).tolist()
+    assert not any(chunk.gap for chunk in got)

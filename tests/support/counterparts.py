@@ -186,7 +186,8 @@ class Website(Plugged):
         """Cut all connections, without a word."""
         for listener in list(self.listeners):
             with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
+                # not by a method of TLS, which belongs to the thread that serves it
+                socket.socket.shutdown(listener, socket.SHUT_RDWR)
         self.over.set()
         self._server.shutdown()
         self._thread.join()
