@@ -1,11 +1,14 @@
 """Rules of a source that is not open: its description and its options."""
 
+import contextlib
 import dataclasses
 import inspect
 import pickle
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -21,17 +24,31 @@ def broken(rule: str, what: str, remedy: str) -> AssertionError:
     return AssertionError(f"{rule}: {what}; {remedy}")
 
 
+@contextlib.contextmanager
+def _starts() -> Iterator[list[threading.Thread]]:
+    """Return the threads that this thread starts meanwhile; others may start some too."""
+    here, start, started = threading.current_thread(), threading.Thread.start, []
+
+    def note(thread: threading.Thread) -> None:
+        if threading.current_thread() is here:
+            started.append(thread)
+        start(thread)
+
+    with mock.patch.object(threading.Thread, "start", note):
+        yield started
+
+
 def check_info(source: Source) -> None:
     """Look at the description of the stream before it is open."""
-    threads = threading.active_count()
     modules = set(sys.modules)
-    info = source.info
+    with _starts() as started:
+        info = source.info
     if not isinstance(info, StreamInfo) or source.info != info:
         what = f"it is {shown(info)}, then {shown(source.info)}"
         raise broken("info", what, "return the same StreamInfo each time, made of the options")
     loaded = {name.partition(".")[0] for name in set(sys.modules) - modules}
     drivers = sorted(loaded - sys.stdlib_module_names - {"rxstream", "numpy"})
-    if threading.active_count() > threads or drivers:
+    if started or drivers:
         what = f"it loads {', '.join(drivers)}" if drivers else "it starts a thread"
         raise broken("info", what, "describe the stream by its options alone; load drivers in open")
     if info.dtype.hasobject:
