@@ -96,7 +96,8 @@ def test_a_driver_that_never_waits_does_not_fill_the_window_with_heartbeats() ->
 def test_what_is_asked_has_exact_bounds_and_is_there_as_it_opens() -> None:
     cable = Cable()
     with Opened(Asked(cable, every=0.01)) as opened:
-        assert cable.opened == 1
+        # asked once as it opened, and perhaps again by now
+        assert cable.opened >= 1
         readings = [opened.next() for _ in range(3)]
     for reading in readings:
         assert reading.bounds is not None

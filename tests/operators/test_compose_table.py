@@ -210,6 +210,7 @@ def test_concat_hears_the_second_from_then_on() -> None:
         a.give(1)
         a.end()
         assert eventually(lambda: samples(whole) == 30)
+        assert eventually(lambda: len(b.device.stats().subscribers) == 2)
         b.give(1)
         b.end()
         assert all(end.wait(LIMIT) for end in ends)
