@@ -246,6 +246,17 @@ class ChangingInfo(Ticker):
         return StreamInfo("ticker", float(next(changing)))
 
 
+class StartingInfo(Ticker):
+    """Looks for its device to describe itself."""
+
+    @property
+    def info(self) -> StreamInfo:
+        search = threading.Thread(target=threading.main_thread)
+        search.start()
+        search.join()
+        return super().info
+
+
 class EndsAtUnplug(Ticker):
     """Calls its loss the end of the stream."""
 
