@@ -23,6 +23,8 @@ _FRESH_PART = 0.5
 # A chunk that comes after the last one by less than this part of its length waited behind it, also
 # where the true rate is 4 times the stated one: it says nothing about the rate.
 _WAITED_PART = 0.2
+# No buffer takes longer than this to empty at such a rate: the device's own is another one [s].
+_EMPTIES = 30.0
 # After a silence, chunks that come faster than this part of their length have waited in it. (trial,
 # on single samples at 8 kHz) A larger one misses 3 of 582 losses, and errors of cameras grow by a
 # quarter.
@@ -70,7 +72,7 @@ class ClockModel:
     __slots__ = (
         "_arrival", "_behind", "_clockless", "_detector", "_device", "_drains", "_floor",
         "_goes_on", "_lower", "_origin", "_output", "_pace", "_renew", "_settings", "_stamped",
-        "_state", "_stated", "_wide",
+        "_state", "_stated", "_waited", "_wide",
     )  # fmt: skip
 
     def __init__(self, settings: ClockSettings) -> None:
@@ -95,6 +97,7 @@ class ClockModel:
         self._origin: int | None = None  # host time at which the line begins [ns]
         self._arrival = 0
         self._renew = self._stamped = self._drains = False
+        self._waited = 0.0  # time in which all chunks have waited [s]
         # Lead of the chunks since a silence over the device's pace [s].
         self._behind = 0.0
         self._state: State = "warming"
@@ -262,7 +265,9 @@ class ClockModel:
 
     def _follow_pace(self, x: float, late: float, elapsed: float) -> None:
         """Add a chunk at ``x`` [s] that came ``late`` [s] to the test of the rate; act on it."""
-        if elapsed < _WAITED_PART * self._device.passed:
+        waits = elapsed < _WAITED_PART * self._device.passed
+        self._waited = self._waited + elapsed if waits else 0.0
+        if waits and self._waited < _EMPTIES:
             return
         pace, rate = self._pace, self._settings.rate or 1.0
         if not pace.add(x, late):

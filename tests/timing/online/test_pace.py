@@ -45,6 +45,23 @@ def test_a_rate_far_off_gives_arrival_and_one_fault(factor):
     assert (found.last[1000:] == came[1000:]).all()
 
 
+@pytest.mark.parametrize("factor", [6.0, 50.0])
+def test_samples_that_come_many_times_too_fast_are_no_buffer_that_empties(factor):
+    rng = np.random.default_rng(9)
+    came = arrivals(np.arange(round(150 * factor)) / factor, rng, 0.1 / factor)
+    found = correct_arrays(1, came, 1.0)
+    assert kinds(found)[-1] == "unsteady"
+    assert found.events[-1].rate == pytest.approx(factor, rel=0.02)
+    late = came >= came[0] + 120 * S
+    assert (found.last[late] == came[late]).all()
+
+
+def test_a_buffer_of_minutes_empties_without_a_fault():
+    taken = np.arange(6000) / 20
+    came = np.rint(S * np.maximum(taken, 100 + np.arange(6000) / 200)).astype(np.int64)
+    assert not {"rate", "unsteady", "gap"} & set(kinds(correct_arrays(1, came, 20.0)))
+
+
 @pytest.mark.parametrize("online", [True, False])
 def test_a_loop_that_sleeps_gets_times_of_arrival(online):
     rng = np.random.default_rng(3)
