@@ -125,8 +125,9 @@ class ClockModel:
 
     @property
     def seconds(self) -> float:
-        """Device time since the first chunk or the last restart [s]."""
-        return self._device.seconds
+        """Device time of the newest chunk since the first one or the last restart [s]."""
+        # the line that begins with the next chunk has a time of its own
+        return self._device.seconds if self._goes_on is None else self._goes_on
 
     @property
     def line(self) -> LowerEnvelope:

@@ -92,8 +92,9 @@ class FirstPass:
     ----------
     model, stamps
         The model, and its stamps.
-    origins, seconds
-        Host time of device time 0 [ns], and device time [s], as of each chunk ``(m,)``.
+    x
+        Device time of each chunk ``(m,)`` [s], since the first arrival; it goes on where a line
+        begins anew, and where the device restarts it begins with the arrival.
     slopes
         Slope of the line, as of each chunk ``(m,)``.
     coarse
@@ -107,21 +108,28 @@ class FirstPass:
         self.settings, self.evidence = settings, evidence
         self.model = ClockModel(settings)
         self.stamps: list[Stamp] = []
-        self.origins, self.seconds = np.empty(size, np.int64), np.empty(size)
+        self.x = np.empty(size)
         self.slopes, self.coarse = np.zeros(size), np.zeros(size)
         self.paced = np.ones(size, bool)
 
     def run(self, *, until_change: bool = False) -> ClockEvent | None:
         """Feed the model; return what it says of another line, if it is to stop there."""
         model = self.model
-        for i in range(len(self.origins)):
+        origin, base = 0, 0.0
+        for i in range(len(self.x)):
             before = model.pace.given_up
             stamp = self.evidence.push(model, i)
             self.stamps.append(stamp)
             for event in stamp.events:
                 if until_change and event.kind in ("rate", "steady"):
                     return event
-            self.origins[i], self.seconds[i] = model.origin or 0, model.seconds
+            if origin != (model.origin or 0):
+                origin = model.origin or 0
+                base = (origin - int(self.evidence.arrival[0])) / 1e9
+                if i and stamp.reason != "restart":
+                    passed = int(self.evidence.count[i]) / (model.rate or 1.0)
+                    base = float(self.x[i - 1]) + passed - model.seconds
+            self.x[i] = base + model.seconds
             self.slopes[i], self.coarse[i] = model.line.slope, model.coarseness
             self.paced[i] = not (before or model.pace.given_up)
         return None
@@ -178,8 +186,7 @@ class FirstPass:
     def _found(self, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the device times that were found, and the arrivals, since the first one [s]."""
         zero = int(self.evidence.arrival[0])
-        found = self.seconds[:size] + (self.origins[:size] - zero) / 1e9
-        return found, (self.evidence.arrival[:size] - zero) / 1e9
+        return self.x[:size].copy(), (self.evidence.arrival[:size] - zero) / 1e9
 
     def _turn(self, size: int) -> Turn | None:
         """Return where another line begins, of so many chunks."""

@@ -233,8 +233,7 @@ class _Times:
         self._stamps, self._paced, self._slopes = first.stamps, first.paced, first.slopes
         self._coarse = np.maximum(first.coarse, first.model.coarseness)
         self._origin = int(evidence.arrival[0])
-        # The device's zero differs from restart to restart; here all times have one zero.
-        self._x = first.seconds + (first.origins - self._origin) / 1e9
+        self._x = first.x.copy()
         self._sure = np.ones(len(self._x), bool)
         self._candidates: list[StepCandidate] = []
         self._restarts: list[int] = []

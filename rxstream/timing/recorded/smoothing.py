@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rxstream.timing.extremes import floor_bias
+from rxstream.timing.recorded.stalls import in_stalls
 from rxstream.timing.tangent import lower_hull, tangent
 
 __all__ = ["MIN_WIDTH", "Scales", "StepCandidate", "Stretch", "smooth"]
@@ -138,11 +139,14 @@ def smooth(stretch: Stretch, scales: Scales) -> tuple[Floats, Floats, Steps]:
         lost, but the delay rose for a while; for each other one the rise of the floor [s], None
         where it did not move.
     """
+    # of a window in a stall the lowest would be late by all of it
+    stalled = in_stalls(stretch.x, stretch.late - stretch.x)
+    stretch = replace(stretch, sure=stretch.sure & ~stalled)
     x, floors, widths, sure, steps = _remove_steps(stretch, scales)
     line, width = _line(x, stretch.late - x - floors, sure, scales)
-    # The floor moves by more than it is known; else the first pass was mistaken.
+    # The floor moves by more than it is known, and in no stall; else the first pass was mistaken.
     seen = [
-        candidate.unit is not None or abs(step or 0.0) > width[0]
+        candidate.unit is not None or (abs(step or 0.0) > width[0] and not stalled[candidate.at])
         for candidate, step in zip(stretch.candidates, steps, strict=True)
     ]
     if not all(seen):
@@ -241,7 +245,7 @@ def _step(
     for side in (slice(0, after.start), after):
         near = sure[side] & (np.abs(x[side] - at) <= scales.span / 2)
         if not near.any():
-            near = np.ones(len(x[side]), bool)
+            near = sure[side] if sure[side].any() else np.ones(len(x[side]), bool)
         away = x[side][near] - at
         level = (late - x)[side][near] - scales.slope * away
         sides.append(_minima(away, level, scales.span))
@@ -357,6 +361,9 @@ def _windows(x: Floats, level: Floats, scales: Scales, places: Floats) -> list[_
     for knot in _knots(xs, begin, length, span, places).tolist():
         left = min(max(knot - span / 2, begin), max(begin + length - span, begin))
         i, j = np.searchsorted(xs, (left, left + span), side="left")
+        # a window in a stall shows nothing: the line goes on from the one before it to the next
+        if i == j and windows and j < len(xs) and len(x) < len(places):
+            continue
         j = max(j, i + 1)
         i = min(i, j - 1, len(xs) - 1)
         near, low = xs[i:j], levels[i:j]

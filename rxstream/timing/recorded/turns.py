@@ -5,6 +5,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rxstream.timing.recorded.stalls import have_waited
+
 __all__ = ["Turn", "turn_of"]
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -66,7 +68,10 @@ def turn_of(x: Floats, late: Floats) -> Turn | None:
     """
     size = len(x)
     each = max(-(-size // _BLOCKS), 1)
-    lowest = np.lexsort((late, np.arange(size) // each))[::each]
+    fresh = np.where(have_waited(x, late), np.inf, late)
+    lowest = np.lexsort((fresh, np.arange(size) // each))[::each]
+    # in a stall as long as a block all have waited
+    lowest = lowest[fresh[lowest] < np.inf]
     sums = _sums(x[lowest], late[lowest])
     at = np.arange(_MIN_SIDE, len(lowest) - _MIN_SIDE + 1)
     if not len(at):
@@ -77,7 +82,8 @@ def turn_of(x: Floats, late: Floats) -> Turn | None:
     if _fit(sums[:, -1:])[0][0] < _BETTER * max(rest[best], len(lowest) * _ROUNDING**2):
         return None
     # The chunk is that from which the second line is nearer.
-    near = slice(max(at[best] - _NEAR, 0) * each, (at[best] + _NEAR) * each)
+    block = int(lowest[at[best] - 1]) // each + 1
+    near = slice(max(block - _NEAR, 0) * each, (block + _NEAR) * each)
     off = [(late[near] - low[best] - slope[best] * x[near]) ** 2 for _, slope, low in lines]
     place = int(near.start + np.argmin(np.cumsum(off[0] - off[1]))) + 1
     # Along a steep line the lowest are the last or the first, not those of the least delay.
