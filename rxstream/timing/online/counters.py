@@ -1,7 +1,5 @@
 """Device time: the device's own clock, in whole samples or ticks."""
 
-from math import inf
-
 from rxstream.data.stream_info import DeviceCounter
 from rxstream.timing.online.pace import OTHER_RATE
 from rxstream.timing.online.tick_losses import TickLosses
@@ -55,6 +53,8 @@ class DeviceTime:
         negative if samples came twice, or were not missing after all.
     ahead
         Time by which the last number of a sample exceeds what has come [s].
+    aligned
+        Whether time goes on by samples from this chunk on, as ticks are coarse.
     turns
         Turns of the counter that the last pause was taken for; chunks that waited in it show that
         they were none.
@@ -64,8 +64,8 @@ class DeviceTime:
 
     __slots__ = (
         "_counted", "_losses", "_phase", "_quantum", "_raw", "_since_pause", "_since_tick",
-        "_spec", "_ticked", "_turn", "_unit", "_units", "ahead", "counts_samples", "missing",
-        "passed", "rate", "seconds", "step", "turns",
+        "_spec", "_ticked", "_turn", "_unit", "_units", "ahead", "aligned", "counts_samples",
+        "missing", "passed", "rate", "seconds", "step", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class DeviceTime:
     ) -> None:
         self.rate, self._quantum = rate, quantum or 1
         self.use(counter)
+        self._phase, self.aligned = TickPhase(), False
         self.passed = self.step = 0.0
         self.missing = 0
         self.restart(None)
@@ -97,6 +98,7 @@ class DeviceTime:
         new = DeviceTime(rate, self._spec, self._quantum)
         if not self.counts_samples:
             new._unit = self._unit / (1 + slope)
+            new._phase = TickPhase(self._phase.by_samples)
         return new
 
     def retune(self, rate: float) -> None:
@@ -110,15 +112,10 @@ class DeviceTime:
         """Whether the device counts: then every loss shows in its numbers."""
         return self._raw is not None
 
-    @property
-    def hidden(self) -> float:
-        """Time of the samples that may get lost without a trace in its numbers [s]."""
-        return self._losses.hidden / (self.rate or inf) if self._phase.aligned else 0.0
-
     def true_rate(self, slope: float) -> float:
         """Return the samples per second [Hz] where the device's clock is slow by a fraction."""
         rate = self.rate or 1.0
-        if self._ticked > 0:
+        if self._ticked > 0 and not self._phase.by_samples:
             rate = self._counted * self._unit / self._ticked
         return rate / (1 + slope)
 
@@ -126,16 +123,18 @@ class DeviceTime:
         """Whether the samples come at another rate than stated, by the device's own clock."""
         if self.rate is None or self._ticked <= 0 or not self._losses.learnt:
             return False
+        if self._phase.by_samples:
+            return False
         off = abs(self._ticked / self._unit * self.rate - self._counted)
         return off > OTHER_RATE * self._counted + _ACCUMULATED + 2 * self._losses.tick
 
     @property
     def coarseness(self) -> float:
         """Time by which a stamp of the device's own clock may be off, as the newest show [s]."""
-        if self.rate and not self._phase.by_samples:
-            return max(self._losses.scatter, self._phase.unsure) / self.rate
-        if self.rate:
+        if self.rate and self._phase.by_samples:
             return 0.0
+        if self.rate:
+            return max(self._losses.scatter, self._phase.unsure) / self.rate
         # Of samples without a rate nothing shows by how much less than a tick it is.
         return 1 / self._unit if self._spec is not None and self._unit < _NANOSECONDS else 0.0
 
@@ -147,7 +146,9 @@ class DeviceTime:
         coarseness = 0.0
         if self._spec is not None and self._unit < _NANOSECONDS:
             coarseness = _ROUNDED * (self.rate or 0.0) / self._unit
-        self._losses, self._phase = TickLosses(coarseness, self._quantum), TickPhase()
+        self._losses = TickLosses(coarseness, self._quantum)
+        # what was seen of the clock stays
+        self._phase = TickPhase(self._phase.by_samples)
 
     def restart(self, counter: int | None) -> None:
         """Start at 0 again, with this counter."""
@@ -159,9 +160,14 @@ class DeviceTime:
     def _now(self) -> float:
         return self._units / self._unit + self._since_tick
 
+    def hides(self, late: float, chunks: int) -> bool:
+        """Whether the newest chunks are so late [s] by a loss that is hidden in a tick."""
+        lost = round(late * (self.rate or 0.0))
+        return self._phase.by_samples and lost > 0 and self._phase.rose(lost, chunks)
+
     def shift(self, seconds: float) -> float:
-        """Skip a loss [s], rounded to whole samples, or units, and return it [s]."""
-        if not self.counts_samples and self.rate:
+        """Skip a loss [s], rounded to whole units or samples, and return it [s]."""
+        if self.rate and self._phase.by_samples:
             lost = round(seconds * self.rate)
             self._losses.found(lost)
             self._phase.found(lost)
@@ -197,7 +203,7 @@ class DeviceTime:
             False if the counter has been reset.
         """
         rate, unit = self.rate, self._unit
-        self.missing, self.ahead = lost, 0.0
+        self.missing, self.ahead, self.aligned = lost, 0.0, False
         if counter is None or self._raw is None:
             nominal = elapsed if rate is None else (count + lost) / rate
             units = count + lost if unit == rate else round(nominal * unit)
@@ -217,6 +223,8 @@ class DeviceTime:
                 self.missing = self._missing(units, count, lost)
                 if self.counts_samples:
                     self.ahead = (units - count) / rate
+        if rate is not None and self._phase.by_samples and not self.aligned:
+            self._since_tick += (count + self.missing) / rate - units / unit
         self._units += units
         before, self.seconds = self.seconds, self._now
         self.passed = passed = self.seconds - before
@@ -322,9 +330,11 @@ class DeviceTime:
         if self.counts_samples:
             return units - count
         rate = self.rate or 1.0
-        passed, losses = units / self._unit * rate, self._losses
-        lost += losses.add(passed, count + lost, units)
-        self._since_tick += self._phase.add(passed - count - lost, count, losses.grain) / rate
+        passed, phase = units / self._unit * rate, self._phase
+        lost += self._losses.add(passed, count + lost, units)
+        before = phase.by_samples
+        self._since_tick += phase.add(passed - count - lost, self._losses.grain) / rate
+        self.aligned = phase.by_samples and not before
         self._ticked += units
         self._counted += count + lost
         return lost

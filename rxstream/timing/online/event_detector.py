@@ -38,11 +38,7 @@ from math import ceil, inf
 from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.early_losses import (
-    EarlyLoss,
-    Point,
-    after_loss,
-    first_loss,
-    whole_losses,
+    EarlyLoss, Point, after_loss, first_loss, whole_losses,
 )  # fmt: skip
 from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.loss_size import LEAST_BLUR, LossSize, loss_size
@@ -221,7 +217,7 @@ class EventDetector:
             return False
         # The order matters: numbers exclude a loss, an outage exceeds any loss, and whole quanta
         # are surer than a loss of any size. What is left is a longer delay.
-        if self._device.numbered and run.lowest - floor.line.scale > self._device.hidden:
+        if self._device.numbered:
             if run.lasting and not self._device.catches_up:
                 self._rise(run, x)
         elif not self._pace.losses and not self._is_step(run):
@@ -474,7 +470,10 @@ class EventDetector:
         self._note("gap", chunk, samples, lost)
 
     def _rise(self, run: LateRun, x: float) -> None:
-        """Act on a delay that is longer for good; the clock has not jumped."""
+        """Act on a delay that is longer for good, unless ticks show that the clock has jumped."""
+        if self._device.hides(run.lowest, self._chunk - run.chunk + 1):
+            self._lose_some(run)
+            return
         floor, old, since = self._floor, self._floor.line, run.points[0][0]
         value = old.at(since) - floor.latency_step.step
         floor.renew(since)

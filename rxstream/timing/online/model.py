@@ -224,6 +224,11 @@ class ClockModel:
         last, half_width = floor.at(x), floor.uncertainty(x)
         if self._settings.rate is not None:
             self._follow_pace(x, since - x, elapsed)
+        if device.aligned and not self._renew:
+            # points timed by coarse ticks say nothing about those timed by samples
+            self._pace.test.restart()
+            self._renew, self._goes_on = True, x
+            self._begin_anew(device.successor(device.rate or 1.0))
         if self._pace.by_arrival:
             return self._by_arrival(count, arrival, bounds)
         half_width = max(half_width, self._wide, device.coarseness)
@@ -310,10 +315,14 @@ class ClockModel:
         self._renew, self._goes_on = True, self._device.seconds
         known = _KNOWN_TOLERANCE if skew else _FOUND_TOLERANCE
         tolerance = max(self._settings.skew_tol, known)
-        settings = replace(self._settings, rate=rate, skew=skew, skew_tol=tolerance)
-        quantum = settings.quantum
-        self._settings, self._device = settings, self._device.successor(rate, slow)
-        self._floor = DelayFloor(settings, quantum / rate if quantum else None)
+        self._settings = replace(self._settings, rate=rate, skew=skew, skew_tol=tolerance)
+        self._begin_anew(self._device.successor(rate, slow))
+
+    def _begin_anew(self, device: DeviceTime) -> None:
+        """Begin a line with the next chunk, by a device time that begins with it."""
+        settings, self._device = self._settings, device
+        quantum, rate = settings.quantum, settings.rate
+        self._floor = DelayFloor(settings, quantum / rate if quantum and rate else None)
         self._detector = self._detector.successor(settings, self._device, self._floor)
 
     def _by_arrival(self, count: int, arrival: int, bounds: tuple[int, int] | None) -> Stamp:

@@ -98,12 +98,6 @@ class TickLosses:
         overs = [over for over, _ in self._steps]
         return max(overs) - min(overs)
 
-    @property
-    def hidden(self) -> float:
-        """Samples that may get lost without a trace in the clock."""
-        slack = self._slack(self._steps[-1][1]) if self._seen >= 0 else 0.0
-        return slack if slack > _WHOLE else 0.0
-
     def found(self, lost: int) -> None:
         """Note that samples were lost, as arrivals show."""
         self._level -= lost

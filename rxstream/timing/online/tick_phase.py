@@ -1,95 +1,88 @@
-"""Time since the last tick of a device's clock, as its samples show.
+"""Whether the ticks of a device's clock are coarser than its samples are uneven.
 
 Ticks may be coarser than the delays of chunks, and than the distance of samples, which come evenly.
-A time by ticks would be early by up to one. So time goes on by samples where these and the ticks
-are seen to keep to each other but for less than a tick.
+A time by ticks is early by up to one. Where samples and ticks are seen to keep to each other but
+for less than a tick, time goes on by samples instead.
 """
+
+from collections import deque
 
 __all__ = ["TickPhase"]
 
-# Chunks after which it is known how coarse ticks are, and samples beyond those of a tick over which
-# it is seen whether they come as stated: another rate shows if it is 0.1 to 1 % off.
-_CHUNKS, _SAMPLES = 32, 100
-# Ticks and samples by which these may part. Quartz drifts by 0.05 samples in a hundred. (trial)
+# Chunks after which it is decided. (trial)
+_CHUNKS = 32
+# Ticks and samples by which both may part in that time, by steps of the clock and drift of quartz.
 _TICKS, _SLACK = 1.1, 0.1
+# Part of a tick that both must part by: where all steps are alike nobody knows how coarse it is.
+_DIFFER = 0.5
 # Ticks of less than this part of a sample are better than samples.
 _FINE = 0.01
+# Chunks that show how high the level is wont to be; part of a loss by which it then rises.
+_WONT, _ROSE = 256, 0.5
 
 
 class TickPhase:
-    """By how much a device's samples are ahead of its ticks.
+    """By how much a device's samples are ahead of its ticks, until time goes on by them.
 
     Attributes
     ----------
     by_samples
         Whether time goes on by samples.
-    aligned
-        Whether it does, or has done so.
+    unsure
+        Samples by which it may be early, as that is not known yet.
 
     Examples
     --------
     Ticks of two samples:
 
     >>> phase = TickPhase()
-    >>> ahead = [phase.add(1.0 if k % 2 else -1.0, 1, 2.0) for k in range(35)]
-    >>> sum(ahead[:32]), ahead[32:]
-    (0.0, [1.0, -1.0, 1.0])
+    >>> [phase.add(-1.0 if k % 2 else 1.0, 2.0) for k in range(32)][-1], phase.by_samples
+    (1.0, True)
     """
 
-    __slots__ = (
-        "_chunks", "_high", "_level", "_low", "_parted", "_samples", "_tick", "aligned",
-        "by_samples",
-    )  # fmt: skip
+    __slots__ = ("_chunks", "_high", "_level", "_levels", "_low", "_over", "by_samples", "unsure")
 
-    def __init__(self) -> None:
-        self.by_samples = self.aligned = self._parted = False
-        self._tick = self._level = 0.0
-        self._begin()
+    def __init__(self, by_samples: bool = False) -> None:
+        self.by_samples, self._over = by_samples, by_samples
+        self._level = self._low = self._high = self.unsure = 0.0
+        self._chunks = 0
+        self._levels: deque[float] = deque(maxlen=_WONT)
 
-    def _begin(self) -> None:
-        """Begin to look whether samples and ticks keep to each other."""
-        self._low = self._high = self._level
-        self._chunks = self._samples = 0
-
-    @property
-    def unsure(self) -> float:
-        """Samples by which time may be early, as it goes on by ticks, or did."""
-        undecided = not self.by_samples and (self.aligned or self._chunks < _CHUNKS)
-        return self._tick if undecided else 0.0
-
-    def add(self, over: float, count: int, tick: float) -> float:
-        """Return by how much samples got ahead of ticks with the next chunk.
+    def add(self, over: float, tick: float) -> float:
+        """Return by how much samples are ahead of ticks if time goes on by samples from now on.
 
         Parameters
         ----------
         over
             Samples that the clock has passed, less those of the chunk and those lost before it.
-        count
-            Samples in the chunk.
         tick
             Samples in which the clock moves on, as far as is known.
         """
-        self._tick = tick
         self._level += over
-        self._low, self._high = min(self._low, self._level), max(self._high, self._level)
+        if self.by_samples:
+            self._levels.append(self._level)
+        if self._over:
+            return 0.0
         self._chunks += 1
-        self._samples += count
-        ahead = -over if self.by_samples else 0.0
-        keeps = tick >= _FINE and self._high - self._low <= _TICKS * tick + _SLACK
-        if self.aligned:
-            if self._chunks >= _CHUNKS and self._samples >= _SAMPLES * (tick + 1):
-                # a loss that is not found yet parts them once
-                self.by_samples, self._parted = keeps or not self._parted, not keeps
-                self._begin()
-        elif self._chunks == _CHUNKS and keeps:
-            # what has passed since the last tick that came right before a sample
-            ahead = self._high - self._level
-            self.aligned = self.by_samples = True
-            self._begin()
-        return ahead
+        self._low, self._high = min(self._low, self._level), max(self._high, self._level)
+        if self._chunks < _CHUNKS:
+            self.unsure = tick
+            return 0.0
+        self.unsure, spread = 0.0, self._high - self._low
+        if spread < _DIFFER * tick:
+            return 0.0
+        self._over = True
+        self.by_samples = tick >= _FINE and spread <= _TICKS * tick + _SLACK
+        # what has passed since the last tick that came right before a sample
+        return self._high - self._level if self.by_samples else 0.0
+
+    def rose(self, lost: int, chunks: int) -> bool:
+        """Whether the newest chunks show a loss that is hidden in a tick, and no lateness."""
+        levels = list(self._levels)
+        before, behind = levels[:-chunks], levels[-chunks:]
+        return bool(before) and max(behind) - max(before) >= _ROSE * lost
 
     def found(self, lost: int) -> None:
         """Note that samples were lost, as arrivals show."""
+        self._levels = deque((level - lost for level in self._levels), _WONT)
         self._level -= lost
-        self.by_samples, self._parted = self.aligned, False
-        self._begin()

@@ -357,7 +357,7 @@ def _windows(x: Floats, level: Floats, scales: Scales, places: Floats) -> list[_
     """Return the lines in windows around knots, as far as the line at ``places`` needs them."""
     xs, levels, counts = _minima(x, level, scales.span)
     begin, length, span = float(x.min()), float(np.ptp(x)), scales.span
-    windows = []
+    windows: list[_Window] = []
     for knot in _knots(xs, begin, length, span, places).tolist():
         left = min(max(knot - span / 2, begin), max(begin + length - span, begin))
         i, j = np.searchsorted(xs, (left, left + span), side="left")
