@@ -169,3 +169,24 @@ def test_a_sample_stamped_on_arrival_was_taken_then_and_not_a_period_before(rate
     times = [int(chunk.time[0]) - START for chunk in got]
     assert times == np.rint(arrivals * 1e9).astype(int).tolist()
     assert not any(chunk.gap for chunk in got)
+
+
+@pytest.mark.parametrize(("rate", "step"), [(100.0, 1e-3), (20.0, 1e-3), (1.0, 1.0)])
+def test_the_uncertainty_of_rounded_stamps_is_what_they_are_rounded_to(
+    rate: float, step: float
+) -> None:
+    rng = np.random.default_rng(8)
+    taken = np.arange(1, 1001) / rate * (1 + 5e-5)
+    arrivals = taken + 2 * step + rng.exponential(1e-3, 1000)
+    got = of_driver(rate, 1, np.floor(taken / step) * step, arrivals)
+    off = np.array([chunk.time[0] - START for chunk in got]) - taken * 1e9
+    assert np.mean(np.abs(off) <= [np.max(chunk.uncertainty) for chunk in got]) > 0.95
+
+
+def test_a_crystal_that_is_off_lowers_no_line_for_long() -> None:
+    rng = np.random.default_rng(9)
+    taken = (np.arange(1, 1501) * 480 - 1) / 48e3 * (1 + 3e-4)
+    got = of_driver(48e3, 480, taken - 479 / 48e3 + rng.normal(0, 2e-4, 1500), taken + 2e-3)
+    off = np.array([chunk.time[-1] - START for chunk in got]) - taken * 1e9
+    assert np.percentile(np.abs(off), 95) < 4e5
+    assert np.mean(np.abs(off) <= [np.max(chunk.uncertainty) for chunk in got]) > 0.95

@@ -202,7 +202,7 @@ class DeviceTime:
         bool
             False if the counter has been reset.
         """
-        rate, unit = self.rate, self._unit
+        rate, unit, by_samples = self.rate, self._unit, self._phase.by_samples
         self.missing, self.ahead, self.aligned = lost, 0.0, False
         if counter is None or self._raw is None:
             nominal = elapsed if rate is None else (count + lost) / rate
@@ -223,7 +223,7 @@ class DeviceTime:
                 self.missing = self._missing(units, count, lost)
                 if self.counts_samples:
                     self.ahead = (units - count) / rate
-        if rate is not None and self._phase.by_samples and not self.aligned:
+        if rate is not None and by_samples:
             self._since_tick += (count + self.missing) / rate - units / unit
         self._units += units
         before, self.seconds = self.seconds, self._now
@@ -332,9 +332,8 @@ class DeviceTime:
         rate = self.rate or 1.0
         passed, phase = units / self._unit * rate, self._phase
         lost += self._losses.add(passed, count + lost, units)
-        before = phase.by_samples
         self._since_tick += phase.add(passed - count - lost, self._losses.grain) / rate
-        self.aligned = phase.by_samples and not before
+        self.aligned = phase.moves
         self._ticked += units
         self._counted += count + lost
         return lost

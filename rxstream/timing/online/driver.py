@@ -16,6 +16,8 @@ Where stamps are never after the arrival of their block, as those that a program
 at which it read, the line is not either: it is lowered by what it was too late by at most.
 """
 
+from math import gcd
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,10 +58,13 @@ _LATE_AFTER_OVERRUN = 2e6
 # far from the present one [ns], and 9 in 10 of them are near the median [ns].
 _STEP, _STEP_LASTS, _STEP_BLOCKS = 2e7, 1e9, 20
 _STEP_SCATTER, _STEP_SHARE = 1e6, 0.9
+# Stamps that are rounded are off by a step of theirs, at most by so many periods.
+_STEP_PERIODS = 2
 # Newest blocks that show whether the line still holds; it does if one of them is near it.
 _LATEST = 5
-# Blocks of which the earliest limit is kept: of so many, and of those before them.
-_LIMITS = 500
+# Blocks of which the earliest limit is kept: of so many, and of those before them; fewer as long as
+# the slope is not known. (trial)
+_LIMITS, _LIMITS_EARLY = 250, 50
 
 
 class DriverStamps:
@@ -82,7 +87,8 @@ class DriverStamps:
 
     __slots__ = (
         "_at", "_count", "_distances", "_fitted", "_grain", "_half_width", "_late", "_limits",
-        "_moved", "_offset", "_offsets", "_origin", "_period", "_slope", "_stop", "_x", "_xs",
+        "_moved", "_offset", "_offsets", "_origin", "_period", "_slope", "_step", "_stop",
+        "_x", "_xs",
     )  # fmt: skip
 
     def __init__(self, period: float) -> None:
@@ -98,6 +104,7 @@ class DriverStamps:
         # The line: its height at a device time [ns] and its slope; its uncertainty [ns].
         self._at = self._offset = self._slope = self._moved = self._half_width = 0.0
         self._grain = 0.0  # by how much stamps of such blocks may wander [ns]
+        self._step = 0  # greatest common divisor of what has passed between stamps [ns]
         self._count = self._fitted = 0
         self._distances = [0.0] * _LATEST  # distances of the last blocks from the line [ns]
         self._late: list[float] = []  # lateness of the last blocks if all are far too late [ns]
@@ -149,6 +156,9 @@ class DriverStamps:
             self._origin = first
         self._x += (count + lost) * period
         self._grain = min(_GRAIN, count - 1) * period
+        if self._step != 1:
+            self._step = gcd(self._step, first - self._origin)
+        self._grain = max(self._grain, min(float(self._step), _STEP_PERIODS * period))
         offset = first - self._origin + count * period - self._x
         beyond = offset - self._height()
         late = self._late
@@ -175,7 +185,7 @@ class DriverStamps:
 
     def _excess(self, limit: float) -> float:
         """Return by how much the line lies after the earliest limits, of which this is one [ns]."""
-        if self._count % _LIMITS == 0:
+        if self._count % (_LIMITS if self._count >= _WINDOW_BLOCKS else _LIMITS_EARLY) == 0:
             self._limits = [None, self._limits[0]]
         newest = self._limits[0]
         if newest is None or limit < newest[1] + self._slope * (self._x - newest[0]):
@@ -195,7 +205,7 @@ class DriverStamps:
 
     def _lose(self, jump: float, blocks: int) -> int:
         """Count a jump [ns] before the last blocks as a loss; return of how many samples."""
-        self._distances = [0.0] * _LATEST
+        self._distances, self._limits = [0.0] * _LATEST, [None, None]
         missing = round(jump / self._period)
         moved, since = missing * self._period, self._stop - blocks
         self._xs[since : self._stop] += moved
@@ -252,7 +262,7 @@ class DriverStamps:
             return self._lose(middle, stop - since)
         count = stop - since
         self._xs[:count], self._offsets[:count] = x.copy(), self._offsets[since:stop].copy()
-        self._stop, self._distances = count, [0.0] * _LATEST
+        self._stop, self._distances, self._limits = count, [0.0] * _LATEST, [None, None]
         return 0
 
 

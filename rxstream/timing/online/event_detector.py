@@ -38,7 +38,11 @@ from math import ceil, inf
 from rxstream.data.gap import GapReason
 from rxstream.timing.online.counters import DeviceTime
 from rxstream.timing.online.early_losses import (
-    EarlyLoss, Point, after_loss, first_loss, whole_losses,
+    EarlyLoss,
+    Point,
+    after_loss,
+    first_loss,
+    whole_losses,
 )  # fmt: skip
 from rxstream.timing.online.floor import DelayFloor
 from rxstream.timing.online.loss_size import LEAST_BLUR, LossSize, loss_size
@@ -302,8 +306,7 @@ class EventDetector:
     def _size(self, lowest: float, fresh: int) -> LossSize:
         """Return by how much chunks are late whose least excess is ``lowest`` [s]."""
         floor, rate = self._floor, self._settings.rate or 1.0
-        width = floor.uncertainty(self._device.seconds)
-        late = lowest / (1 + floor.line.slope)
+        late, width = lowest / (1 + floor.line.slope), floor.uncertainty(self._device.seconds)
         return loss_size(late, fresh, rate, self._device.step, floor.line.scale, width)
 
     def _is_drift(self, run: LateRun) -> bool:
@@ -311,15 +314,13 @@ class EventDetector:
         scale = self._floor.line.scale
         if not run.quanta and run.lowest < _LEAST_SCALES * scale:
             return True
-        points = [(x, excess) for x, excess, fresh in run.points if fresh]
-        size = len(points)
-        if size < _RAMP_CHUNKS:
+        xs = [x for x, _, fresh in run.points if fresh]
+        excesses = [excess for _, excess, fresh in run.points if fresh]
+        if (size := len(xs)) < _RAMP_CHUNKS:
             return False
-        xs, excesses = [x for x, _ in points], [excess for _, excess in points]
         # with a prior and a limit so wide that the slope is free
-        value, slope = tangent(
-            lower_hull(xs, excesses), sum(xs) / size, size / scale, 0.0, 1e6, 1e6
-        )
+        hull = lower_hull(xs, excesses)
+        value, slope = tangent(hull, sum(xs) / size, size / scale, 0.0, 1e6, 1e6)
         gradual = slope * (xs[-1] - xs[0]) > _RAMP_PART * run.lowest
         return gradual and size * (value - min(excesses)) > _RAMP_ODDS * scale
 

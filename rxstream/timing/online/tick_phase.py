@@ -28,6 +28,8 @@ class TickPhase:
     ----------
     by_samples
         Whether time goes on by samples.
+    moves
+        Whether it does so from this chunk on, and was early by parts of a tick before.
     unsure
         Samples by which it may be early, as that is not known yet.
 
@@ -40,10 +42,12 @@ class TickPhase:
     (1.0, True)
     """
 
-    __slots__ = ("_chunks", "_high", "_level", "_levels", "_low", "_over", "by_samples", "unsure")
+    __slots__ = (
+        "_chunks", "_high", "_level", "_levels", "_low", "_over", "by_samples", "moves", "unsure",
+    )  # fmt: skip
 
     def __init__(self, by_samples: bool = False) -> None:
-        self.by_samples, self._over = by_samples, by_samples
+        self.by_samples, self._over, self.moves = by_samples, by_samples, False
         self._level = self._low = self._high = self.unsure = 0.0
         self._chunks = 0
         self._levels: deque[float] = deque(maxlen=_WONT)
@@ -59,8 +63,8 @@ class TickPhase:
             Samples in which the clock moves on, as far as is known.
         """
         self._level += over
-        if self.by_samples:
-            self._levels.append(self._level)
+        self._levels.append(self._level)
+        self.moves = False
         if self._over:
             return 0.0
         self._chunks += 1
@@ -73,8 +77,12 @@ class TickPhase:
             return 0.0
         self._over = True
         self.by_samples = tick >= _FINE and spread <= _TICKS * tick + _SLACK
-        # what has passed since the last tick that came right before a sample
-        return self._high - self._level if self.by_samples else 0.0
+        if not self.by_samples:
+            return 0.0
+        self.moves = self._chunks == _CHUNKS
+        # what has passed since the last tick that came right before a sample; where all steps were
+        # alike until now, time has gone on by samples, too
+        return self._high - self._level if self.moves else -over
 
     def rose(self, lost: int, chunks: int) -> bool:
         """Whether the newest chunks show a loss that is hidden in a tick, and no lateness."""

@@ -82,9 +82,39 @@ def test_times_are_as_good_as_the_delays_and_not_as_ticks(
 @pytest.mark.parametrize("differ", [1e-4, -1e-4, 4e-4])
 @pytest.mark.parametrize("hz", [64.0, 100.0])
 def test_ticks_of_another_crystal_neither_move_nor_lose_samples(hz: float, differ: float) -> None:
-    taken, arrival, ticks = stream(100.0, 1, hz, 1e-3, differ)
+    made = taken, arrival, ticks = stream(100.0, 1, hz, 1e-3, differ)
     found = live(arrival, ticks, 100.0, 1, hz)
-    assert not any(stamp.lost or stamp.reason or stamp.events for stamp in found)
+    assert not any(stamp.lost or stamp.reason for stamp in found)
+    check(taken, [stamp.last for stamp in found], [stamp.uncertainty for stamp in found], 1e-3)
+    times = recorded(made, 100.0, 1, hz)
+    check(taken, times.last, times.uncertainty, 1e-3)
+
+
+@pytest.mark.parametrize("later", [3e-3, 1e-2])
+def test_a_delay_that_grows_by_less_than_a_tick_loses_nothing(later: float) -> None:
+    taken, arrival, ticks = stream(1000.0, 10, 64.0, 3e-4)
+    arrival[3000:] += round(later * 1e9)
+    found = live(arrival, ticks, 1000.0, 10, 64.0)
+    assert not any(stamp.lost or stamp.reason for stamp in found)
+    assert [event.kind for stamp in found for event in stamp.events] == ["latency"]
+    check(taken, [stamp.last for stamp in found], [stamp.uncertainty for stamp in found], 3e-4)
+
+
+def test_fine_ticks_are_not_taken_for_coarse_ones_while_their_steps_are_alike() -> None:
+    taken, arrival, ticks = stream(1000.0, 100, 1e6, 3e-4, 5e-4)
+    found = live(arrival, ticks, 1000.0, 100, 1e6)
+    assert not any(stamp.lost or stamp.events for stamp in found)
+    check(taken, [stamp.last for stamp in found], [stamp.uncertainty for stamp in found], 3e-4)
+
+
+def test_a_reading_without_its_ticks_loses_nothing() -> None:
+    taken, arrival, ticks = stream(8000.0, 100, 100.0, 1e-3)
+    model = ClockModel(ClockSettings(rate=8000.0, counter=DeviceCounter(32, 100.0, "ticks")))
+    found = [
+        model.push(100, at, counter=None if k % 100 == 50 else tick)
+        for k, (at, tick) in enumerate(zip(arrival.tolist(), ticks.tolist(), strict=True))
+    ]
+    assert not any(stamp.lost or stamp.reason for stamp in found)
     check(taken, [stamp.last for stamp in found], [stamp.uncertainty for stamp in found], 1e-3)
 
 
@@ -106,7 +136,7 @@ def test_a_loss_that_ticks_hide_is_found_by_arrivals(lost: int) -> None:
     assert 3000 <= where[0] <= where[-1] < 3030
     events = [event for stamp in found for event in stamp.events]
     assert [event.kind for event in events] == ["gap"] * len(where)
-    assert {event.first for event in events} == {3000}
+    assert all(abs(event.first - 3000) <= 1 for event in events)
     times = recorded(made, 100.0, 1, 64.0)
     check(taken, times.last, times.uncertainty, 1e-3)
 
