@@ -332,7 +332,9 @@ class DeviceTime:
         rate = self.rate or 1.0
         passed, phase = units / self._unit * rate, self._phase
         lost += self._losses.add(passed, count + lost, units)
-        self._since_tick += phase.add(passed - count - lost, self._losses.grain) / rate
+        losses = self._losses
+        ahead = phase.add(passed - count - lost, losses.grain, losses.uneven)
+        self._since_tick += ahead / rate
         self.aligned = phase.moves
         self._ticked += units
         self._counted += count + lost

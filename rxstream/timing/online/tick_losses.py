@@ -53,6 +53,8 @@ class TickLosses:
     grain, tick
         Samples in which the clock moves on, as its steps show; the same, and at least what is known
         beforehand.
+    uneven
+        Whether steps differ: before, the whole of a step seems to be the grain.
 
     Examples
     --------
@@ -62,15 +64,16 @@ class TickLosses:
     """
 
     __slots__ = (
-        "_coarse", "_granule", "_known", "_level", "_looked", "_loss", "_quantum", "_same",
-        "_samples", "_seen", "_slope", "_steps", "_top", "grain",
-        "tick",
+        "_coarse", "_first", "_granule", "_known", "_level", "_looked", "_loss", "_quantum",
+        "_same", "_samples", "_seen", "_slope", "_steps", "_top", "grain", "tick", "uneven",
     )  # fmt: skip
 
     def __init__(self, coarseness: float, quantum: int) -> None:
         self._known, self._quantum = coarseness, quantum
         self._granule = 0  # greatest common divisor of all steps, in units of the clock
         self.tick = self.grain = coarseness
+        self.uneven = False
+        self._first: tuple[int, int] | None = None  # units and samples of the first step
         # difference and count of samples of the newest chunks
         self._steps: deque[tuple[float, int]] = deque(maxlen=_LEARNT)
         self._learn()
@@ -117,6 +120,10 @@ class TickLosses:
         """
         over = passed - count
         self._steps.append((over, count))
+        if self._first is None:
+            self._first = units, count
+        elif units * self._first[1] != self._first[0] * count:
+            self.uneven = True
         if self._granule != 1 and units:
             self._granule = gcd(self._granule, units)
             self.grain = passed / units * self._granule

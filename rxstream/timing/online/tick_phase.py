@@ -13,8 +13,6 @@ __all__ = ["TickPhase"]
 _CHUNKS = 32
 # Ticks and samples by which both may part in that time, by steps of the clock and drift of quartz.
 _TICKS, _SLACK = 1.1, 0.1
-# Part of a tick that both must part by: where all steps are alike nobody knows how coarse it is.
-_DIFFER = 0.5
 # Ticks of less than this part of a sample are better than samples.
 _FINE = 0.01
 # Chunks that show how high the level is wont to be; part of a loss by which it then rises.
@@ -52,7 +50,7 @@ class TickPhase:
         self._chunks = 0
         self._levels: deque[float] = deque(maxlen=_WONT)
 
-    def add(self, over: float, tick: float) -> float:
+    def add(self, over: float, tick: float, uneven: bool = True) -> float:
         """Return by how much samples are ahead of ticks if time goes on by samples from now on.
 
         Parameters
@@ -61,6 +59,8 @@ class TickPhase:
             Samples that the clock has passed, less those of the chunk and those lost before it.
         tick
             Samples in which the clock moves on, as far as is known.
+        uneven
+            Whether its steps differ, so that this is known.
         """
         self._level += over
         self._levels.append(self._level)
@@ -72,10 +72,10 @@ class TickPhase:
         if self._chunks < _CHUNKS:
             self.unsure = tick
             return 0.0
-        self.unsure, spread = 0.0, self._high - self._low
-        if spread < _DIFFER * tick:
+        self.unsure = 0.0
+        if not uneven:
             return 0.0
-        self._over = True
+        self._over, spread = True, self._high - self._low
         self.by_samples = tick >= _FINE and spread <= _TICKS * tick + _SLACK
         if not self.by_samples:
             return 0.0
