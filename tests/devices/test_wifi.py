@@ -97,7 +97,10 @@ def test_an_interface_that_goes_and_comes_back(radio: Radio) -> None:
         reader.read(1, timeout=20)
         assert eventually(lambda: device.last(600).gap_positions)
         chunk = device.last(600)
-    assert [at.gap.reason for at in chunk.gap_positions] == ["disconnect"]
+    reasons = [at.gap.reason for at in chunk.gap_positions]
+    assert reasons.count("disconnect") == 1
+    # a hundred times a second: a busy machine may miss a turn
+    assert set(reasons) <= {"disconnect", "overrun"}
 
 
 def test_what_is_in_the_way_is_said(radio: Radio, tmp_path: Path) -> None:
