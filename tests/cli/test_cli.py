@@ -52,7 +52,8 @@ def test_watch_shows_streams_and_readers() -> None:
     ]
     result = runner.invoke(make_app(), [*arguments, "1.3"])
     assert result.exit_code == 0, result.output
-    assert re.search(r"simulated open: \d+ samples, measuring", result.stdout)
+    # on a busy machine it may have come so far as to know its rate
+    assert re.search(r"simulated open: \d+ samples, (measuring|[\d.]+ Hz)", result.stdout)
     assert re.search(r"slow open: \d+ samples, [\d.]+ /s", result.stdout)
     assert "watch" in result.stdout
     assert ", 0 lost" in result.stdout
@@ -132,7 +133,9 @@ def test_watch_on_a_terminal_is_a_table_with_faults() -> None:
     device = Simulated(rate=1000.0, unplugs=((0.3, 0.2),), duration=0.9)
     assert watch(console, [Device(device, name="mic", reconnect=0.1)], None) == 0
     text = out.getvalue()
-    for word in ("stream", "behind", "mic", "watch", "last fault: simulated is unplugged"):
+    # lost, and in vain opened again if there was time
+    assert re.search(r"last fault: simulated (is|was) unplugged", text)
+    for word in ("stream", "behind", "mic", "watch"):
         assert word in text
 
 
