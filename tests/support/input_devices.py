@@ -55,10 +55,12 @@ class FakeInput(Plugged):
     def send(self, *events: tuple[int, int, int], report: bool = True) -> int:
         """Send events that belong together; return their stamp on the clock that was set [ns]."""
         stamp = time.clock_gettime_ns(self.clock) // 1000 * 1000
-        for kind, code, value in [*events, *[(SYN, 0, 0)] * report]:
+        sent = [*events, *[(SYN, 0, 0)] * report]
+        for kind, code, value in sent:
             if kind == KEY and value != 2:
                 (self.held.add if value else self.held.discard)(code)
-            os.write(self._fd, event(kind, code, value, stamp))
+        # at once, as who asks what is held has the kernel drop the events that say so
+        os.write(self._fd, b"".join(event(*each, stamp) for each in sent))
         return stamp
 
     def answer(self, request: int, given: bytes) -> bytes:
