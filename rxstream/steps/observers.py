@@ -358,7 +358,9 @@ def _log_end(stream: Any, error: Exception) -> None:
     """Log that a stream has ended by an error, once for all subscribers that have no on_error."""
     if first_time_logged(error):
         what = shown(error, _MAX_ERROR)
-        _logger.error("%s: the stream ended by an error: %s", stream.chain, what)
+        # a note says in which chunk a function raised: then its place helps, too
+        raised = error if getattr(error, "__notes__", None) else None
+        _logger.error("%s: the stream ended by an error: %s", stream.chain, what, exc_info=raised)
 
 
 def _name(function: Any) -> str:

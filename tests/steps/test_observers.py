@@ -367,3 +367,16 @@ def test_who_pulls_is_told_that_there_are_no_threads(
     puller.join(10)
     assert not puller.is_alive()
     assert "can't start new thread" in str(raised[0])
+
+
+def test_what_an_operators_function_raises_is_logged_with_its_place(
+    window: Window, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raising(data: Any) -> Any:
+        raise KeyError(data[0])
+
+    window.subject.pipe(ops.map_data(raising)).subscribe(lambda _: None)
+    window.subject.on_next(ramp(0, 5))
+    assert eventually(lambda: caplog.records)
+    assert "in raising" in caplog.text
+    assert "map_data: in the chunk of" in caplog.text
