@@ -28,6 +28,7 @@ from ptys import PtyLine
 __all__ = [
     "Broker", "Packets", "Plugged", "PointServer", "QuietHttpServer", "SerialLine", "TcpServer",
     "WebServer", "Website", "certificate", "free_port", "interrupting_server",
+    "server_context",
 ]  # fmt: skip
 
 
@@ -42,6 +43,13 @@ def free_port() -> int:
         port = secrets.choice(_PORTS)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+def server_context(tls: tuple[Path, Path]) -> ssl.SSLContext:
+    """Return the context of a server with this certificate and key."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*tls)
+    return context
 
 
 @contextlib.contextmanager
@@ -226,9 +234,7 @@ class WebServer(Website):
         server = _HttpServer(("localhost", self.port), _Answers)
         server.owner = self
         if self.tls is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(*self.tls)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
+            server.socket = server_context(self.tls).wrap_socket(server.socket, server_side=True)
         return server
 
     def send(self, *messages: str) -> None:

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from counterparts import Plugged, free_port
+from counterparts import Plugged, free_port, server_context
 from fakes import eventually
 
 __all__ = ["MessageServer"]
@@ -44,10 +43,7 @@ class MessageServer(Plugged):
         # that of threads would use TLS in two of them, for which OpenSSL is not made
         from websockets.asyncio.server import serve
 
-        context = None
-        if self._tls is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(*self._tls)
+        context = None if self._tls is None else server_context(self._tls)
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         async with serve(
             self._handle, "127.0.0.1", self.port, ssl=context, process_request=self._admit
