@@ -123,6 +123,7 @@ class DeviceTime:
         """Whether the samples come at another rate than stated, by the device's own clock."""
         if self.rate is None or self._ticked <= 0 or not self._losses.learnt:
             return False
+        # time by samples has a line of their rate, that shows it by itself
         if self._phase.by_samples:
             return False
         off = abs(self._ticked / self._unit * self.rate - self._counted)

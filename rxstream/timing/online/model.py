@@ -227,7 +227,6 @@ class ClockModel:
         if device.aligned and not self._renew:
             # points timed by coarse ticks say nothing about those timed by samples
             self._pace.test.restart()
-            self._renew, self._goes_on = True, x
             self._begin_anew(device.successor(device.rate or 1.0))
         if self._pace.by_arrival:
             return self._by_arrival(count, arrival, bounds)
@@ -312,7 +311,6 @@ class ClockModel:
 
         By a fraction ``slow`` the device's own clock was wrong.
         """
-        self._renew, self._goes_on = True, self._device.seconds
         known = _KNOWN_TOLERANCE if skew else _FOUND_TOLERANCE
         tolerance = max(self._settings.skew_tol, known)
         self._settings = replace(self._settings, rate=rate, skew=skew, skew_tol=tolerance)
@@ -320,6 +318,7 @@ class ClockModel:
 
     def _begin_anew(self, device: DeviceTime) -> None:
         """Begin a line with the next chunk, by a device time that begins with it."""
+        self._renew, self._goes_on = True, self._device.seconds
         settings, self._device = self._settings, device
         quantum, rate = settings.quantum, settings.rate
         self._floor = DelayFloor(settings, quantum / rate if quantum and rate else None)

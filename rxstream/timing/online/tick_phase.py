@@ -62,9 +62,12 @@ class TickPhase:
         uneven
             Whether its steps differ, so that this is known.
         """
+        self.moves = False
+        # by ticks for good
+        if self._over and not self.by_samples:
+            return 0.0
         self._level += over
         self._levels.append(self._level)
-        self.moves = False
         if self._over:
             return 0.0
         self._chunks += 1
