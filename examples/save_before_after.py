@@ -45,7 +45,10 @@ def save(clip: Clip, folder: Path) -> None:
         with sink:
             if name in clip.streams:
                 sink.on_next(clip[name])
-    lines = [f"{event.info.name} {event.start} {event.duration:.3f} s" for event in clip.events]
+    lines = [
+        f"{event.info.name} {format_time(event.start)} {event.duration:.3f} s"
+        for event in clip.events
+    ]
     lines += [f"missing {part}" for part in clip.missing]
     (here / "why.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{here}: {', '.join(lines)}", flush=True)

@@ -12,7 +12,7 @@ from rxstream.errors import ParameterError
 from rxstream.operators.clips.capture_step import CaptureStep, Events, Options
 from rxstream.operators.clips.clip_buffer import ClipBuffer
 from rxstream.printable import shown
-from rxstream.steps.multi import lift_multi, stream_name
+from rxstream.steps.multi import lift_multi, not_a_stream, stream_name
 from rxstream.steps.stream import Stream, label
 from rxstream.validation import check_choice
 from rxstream.window.replay import Replay
@@ -167,8 +167,7 @@ def _named(streams: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]
     sources: dict[str, Any] = {}
     for stream in streams:
         if not isinstance(stream, Observable):
-            msg = f"capture: {shown(stream, 80)} is no stream to cut; options need their names"
-            raise ParameterError(msg)
+            raise ParameterError(not_a_stream("capture", stream))
         name = stream_name(stream) or "stream"
         if name in sources or name in named:
             msg = f"capture: two streams are called {shown(name)}; name them: capture(a=..., b=...)"

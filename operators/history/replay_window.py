@@ -8,7 +8,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 
 from rxstream.data.chunk import Chunk
-from rxstream.data.clock import Duration, to_span
+from rxstream.data.clock import Duration, Time, to_span
 from rxstream.data.concat import unlike
 from rxstream.data.copies import own_axis, own_data
 from rxstream.data.slab_store import SampleCopies
@@ -142,6 +142,22 @@ class _ReplayWindow(Rewindable):
                 run.on_next, run.on_error, run.on_completed, scheduler=scheduler
             )
         return attached
+
+    def between(self, t0: Time, t1: Time) -> Chunk:
+        """Return what lies from ``t0`` to before ``t1``, as far as the window holds it.
+
+        Raises
+        ------
+        ChunkError
+            If nothing has come yet; it runs only while somebody subscribes or reads.
+        ParameterError
+            If ``t1`` is before ``t0``.
+        """
+        run = self._run
+        if run.users or run.over or self.log.newest() is not None:
+            return super().between(t0, t1)
+        msg = f"{self.chain} keeps nothing: it runs while somebody subscribes, or reads"
+        raise ChunkError(msg)
 
     def __repr__(self) -> str:
         window = f"{self.log.held:.3g} s of {self._span / 1e9:g} s kept"

@@ -53,5 +53,5 @@ class WaitingNotice:
         waiting = "" if describe is None else describe()
         if waiting:
             self._said = True
-            _logger.warning("%s: %s waits for open()", self._name, waiting)
+            _logger.warning("%s: %s waits for open(); use `with`, or call it", self._name, waiting)
         return False

@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 
 from reactivex import Observable, abc
 
+from rxstream.errors import ParameterError
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.step_error import step_error
 from rxstream.steps.stream import Stream, name_of
@@ -41,6 +42,11 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
     make
         Makes a fresh step; called once for each subscription.
 
+    Raises
+    ------
+    ParameterError
+        If ``make`` cannot be called, as a step itself.
+
     Examples
     --------
     >>> import reactivex as rx
@@ -54,6 +60,10 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
     >>> items
     [1, 1, 2, 2, 'end']
     """
+    if not callable(make):
+        kind = type(make).__name__
+        msg = f"lift takes what makes a step, lift({kind}) or lift(lambda: {kind}(...)), not a step"
+        raise ParameterError(msg)
 
     def operator(source: Observable[A]) -> Stream[B]:
         everything = keep_heartbeats(source)

@@ -21,7 +21,7 @@ from rxstream.steps.step_error import step_error
 from rxstream.steps.stream import Stream
 from rxstream.steps.watermark import NEVER, Watermarks
 
-__all__ = ["MultiStep", "Watermarks", "lift_multi", "stream_name", "stream_names"]
+__all__ = ["MultiStep", "Watermarks", "lift_multi", "not_a_stream", "stream_name", "stream_names"]
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
@@ -149,9 +149,18 @@ def stream_names(others: Sequence[Any], operator: str) -> list[str | None]:
         raise ParameterError(msg)
     for other in others:
         if not isinstance(other, Observable):
-            msg = f"{operator}: {shown(other, 80)} is no stream of chunks; options need their names"
-            raise ParameterError(msg)
+            raise ParameterError(not_a_stream(operator, other))
     return [stream_name(other) for other in others]
+
+
+def not_a_stream(operator: str, given: object) -> str:
+    """Return the message for an argument that is no Observable, with the remedy."""
+    if isinstance(given, list | tuple):
+        return f"{operator} takes streams one by one, {operator}(*streams), not {shown(given, 80)}"
+    remedy = "options need their names"
+    if hasattr(given, "open") and hasattr(given, "info"):
+        remedy = "it describes a device: Device(...) of it is the stream"
+    return f"{operator}: {shown(given, 80)} is no stream of chunks; {remedy}"
 
 
 def stream_name(stream: Any) -> str | None:

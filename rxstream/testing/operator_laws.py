@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from inspect import signature
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -28,6 +29,8 @@ from rxstream.data.chunk import Chunk
 from rxstream.data.concat import concat
 from rxstream.data.gap import Gap
 from rxstream.data.stream_info import StreamInfo
+from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.heartbeats import is_heartbeat, keep_heartbeats
 from rxstream.steps.stream import Stream
 from rxstream.window.subject import TimeWindowSubject
@@ -321,6 +324,21 @@ def _check_conserved(out: Sequence[Any], chunks: Sequence[Chunk]) -> None:
     assert result.lost == whole.lost, f"{whole.lost} samples lost before, {result.lost} after"
 
 
+def _check_maker(make: Any) -> None:
+    name = getattr(make, "__name__", "") or type(make).__name__
+    msg = (
+        f"check_operator takes what makes an operator, check_operator(rms_of) or "
+        f"check_operator(lambda: rms_of(0.5)), not {name}, "
+    )
+    try:
+        signature(make).bind()
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{msg}which cannot be called without arguments") from error
+    operator = make()
+    if not callable(operator):
+        raise ParameterError(f"{msg}which gives {shown(operator)}")
+
+
 def check_operator(
     make: Callable[[], Operator],
     *,
@@ -354,7 +372,11 @@ def check_operator(
     ------
     AssertionError
         With the smallest stream that breaks a law.
+    ParameterError
+        If ``make`` does not make an operator, as an operator itself, or a function that has to
+        be given something.
     """
+    _check_maker(make)
     joined = not regroups
 
     def laws(chunks: list[Chunk], cuts: list[int], shares: list[float]) -> None:

@@ -9,6 +9,7 @@ import reactivex as rx
 
 from rxstream import Chunk, StreamInfo, TimeWindowSubject
 from rxstream import operators as ops
+from rxstream.devices.simulated import Simulated
 from rxstream.errors import ChunkError, ParameterError
 from rxstream.steps.multi import lift_multi
 from rxstream.testing import run_operator
@@ -62,7 +63,9 @@ async def soon(item: Any) -> Any:
         (lambda: ops.map_data(abs, rate=-1), "map_data: rate must be > 0 Hz.*, not -1"),
         (lambda: ops.scan_data(abs, 0, rate="5"), "scan_data: rate must be > 0 Hz.*, not '5'"),
         (lambda: ops.align(rx.empty(), rate=0), "align: rate must be > 0 Hz.*, not 0"),
-        (lambda: ops.capture(5, before=1), "5 is no stream to cut; options need their names"),  # type: ignore[arg-type]
+        (lambda: ops.capture(5, before=1), "5 is no stream of chunks; options need their names"),  # type: ignore[arg-type]
+        (lambda: ops.merge_by_time([KEPT]), r"takes streams one by one, merge_by_time\(\*streams"),  # type: ignore[arg-type]
+        (lambda: ops.align(Simulated()), r"it describes a device: Device\(\.\.\.\) of it"),  # type: ignore[arg-type]
         (lambda: ops.scan_data(abs, 0, shape=()), "shape: the data decide"),
         (lambda: ops.capture(KEPT, before=1, merge="x"), "merge must be True or False, not 'x'"),  # type: ignore[arg-type]
         (lambda: ops.decimate(np.float64(4)), "q must be a whole number"),

@@ -10,6 +10,7 @@ from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
 from rxstream import lift
+from rxstream.errors import ParameterError
 
 here = ImmediateScheduler()
 
@@ -129,3 +130,8 @@ def test_disposing_stops_the_source() -> None:
     assert source.observers == []
     source.on_next(2)
     assert got == [1]
+
+
+def test_a_step_instead_of_what_makes_one_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"lift\(Sums\) or lift\(lambda: Sums\(\.\.\.\)\)"):
+        lift(Sums())  # type: ignore[arg-type]

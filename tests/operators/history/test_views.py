@@ -274,3 +274,16 @@ def test_it_holds_neither_samples_nor_stamps_of_what_it_was_cut_from() -> None:
 def test_bad_arguments_fail_where_the_pipe_is_built(make: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         make()
+
+
+def test_a_window_that_nobody_has_subscribed_to_says_that_it_does_not_run() -> None:
+    source: Subject[Chunk[Any]] = Subject()
+    kept = source.pipe(ops.replay_window(60))
+    with pytest.raises(ChunkError, match=r"replay_window\(60\) keeps nothing: it runs while"):
+        kept.last(1)
+    with kept.reader():
+        with pytest.raises(ChunkError, match="nothing has come yet"):
+            kept.last(1)
+        source.on_next(ramp(0, 10))
+        assert numbers([kept.last(1)]) == list(range(10))
+    assert numbers([kept.last(1)]) == list(range(10))
