@@ -120,13 +120,14 @@ class HostStamps(Placer):
                     self._delay = arrival - last
                 stamps.flags.writeable = False
                 uncertainty = nan if bounds is None else (bounds[1] - bounds[0]) / 2
-                return Placement(IrregularAxis(stamps, uncertainty), first, last + 1, lost, reason)
+                axis = IrregularAxis(stamps, uncertainty)
+                return axis, first, last + 1, lost, reason, "raw", ()
         times, back = self._times(reading, n, arrival, stamps)
         if back and reason is None:
             lost, reason = 0, "overlap"
         start = times.item(0)
         axis = forward(times, end, bounds)
-        return Placement(axis, start, axis.at(n), lost, reason)
+        return axis, start, axis.at(n), lost, reason, "raw", ()
 
     def _times(
         self, reading: Reading, n: int, arrival: int, stamps: Stamps
@@ -257,7 +258,7 @@ class DriverSmoothed(Placer):
     A block without a stamp, or with one that cannot be, is taken to come by the least delay seen.
     """
 
-    __slots__ = ("_delay", "_driver", "_of_end", "_still", "_times")
+    __slots__ = ("_delay", "_driver", "_of_end", "_still", "_times", "_whole_period")
 
     def __init__(
         self, info: StreamInfo, settings: ClockSettings, progress: Progress, loss: ReportedLoss
@@ -265,6 +266,7 @@ class DriverSmoothed(Placer):
         super().__init__(info, settings, progress, loss)
         self._of_end = 0  # blocks that seem to be stamped at their end, one after the other
         self._driver, self._times = DriverStamps(self._period), RegularTimes(self._period)
+        self._whole_period = round(self._period)
         # least delay from the last sample of a block to its arrival [ns]
         self._delay: int | None = None
         self._still = Standstill()
@@ -283,12 +285,12 @@ class DriverSmoothed(Placer):
         progress, driver = self._progress, self._driver
         reported, reason = self._loss.push(reading, n, arrival)
         known = reported or 0
-        period, length = round(self._period), round(n * self._period)
+        period, length = self._whole_period, round(n * self._period)
         span, least = length - period, self._delay
         # a delay as usual: no call for it
         if (
             type(stamps) is int and least is not None
-            and max(least, -_ENDS_LATER) <= arrival - stamps - span < FAR
+            and least <= (delay := arrival - stamps - span) < FAR and delay >= -_ENDS_LATER
         ):  # fmt: skip
             self._of_end, stamp = 0, stamps
         else:
@@ -311,7 +313,7 @@ class DriverSmoothed(Placer):
             FOREVER if limit is None else limit, goes_on=goes_on,
         )  # fmt: skip
         start = before if before is not None and goes_on else axis.at(0)
-        return Placement(axis, start, end, lost, reason, driver.state)
+        return axis, start, end, lost, reason, driver.state, ()
 
     def _believed(self, stamp: Stamps, span: int, arrival: int) -> int:
         """Return the stamp, or where it cannot be, one by arrival [ns].

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from rxstream.acquisition.faults import Faults
 from rxstream.acquisition.silence import Silence
@@ -81,12 +82,18 @@ class Ingest:
 
     def append(self, reading: Reading, now: int) -> None:
         """Copy a reading handed over at ``now`` [ns], stamp it, and append it to the window."""
-        info, data = self.info, np.asarray(reading.data)
-        if data.dtype != info.dtype or data.shape[1:] != info.shape or data.ndim == 0:
+        info, data = self.info, reading.data
+        if type(data) is not ndarray:
+            data = np.asarray(data)
+        dtype, shape = data.dtype, data.shape
+        # most types are one object each, which is compared at once
+        other = dtype is not info.dtype and dtype != info.dtype
+        if other or shape[1:] != info.shape or not shape:
             raise ChunkError(misfit(data, info))
         self.silence.came(now)
-        if len(data):
-            self.samples += len(data)
+        n = shape[0]
+        if n:
+            self.samples += n
             self.readings += 1
         copies, stamper = self._copies, self._stamper
         if copies is None or stamper is None:

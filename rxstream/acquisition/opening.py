@@ -266,14 +266,16 @@ class Opening:
 
     def _pass(self, item: Item, arrival: int) -> bool:
         """Process an item when others have been; return False if it is dropped."""
-        if not self._take_turn():
+        # it rarely waits for others
+        turn = self._turn
+        if not turn.acquire(False) and not self._take_turn():
             return False
         before, self._inside = self._inside, get_ident()
         try:
             return self._process(item, arrival)
         finally:
             self._inside = before
-            self._turn.release()
+            turn.release()
 
     def _take_turn(self) -> bool:
         """Wait until others are processed; False if it was cut meanwhile."""

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field, replace
 from math import nan
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,23 +48,20 @@ Stamps: TypeAlias = "int | NDArray[np.int64] | None"
 """Device time of a reading [ns]: of its first sample, of each, or none."""
 
 
-class Placement(NamedTuple):
-    """The place of a reading in time."""
+Placement: TypeAlias = tuple[
+    RegularAxis | IrregularAxis, int, int, int | None, GapReason | None, str,
+    tuple[ClockEvent, ...],
+]  # fmt: skip
+"""The place of a reading in time: a plain tuple, since one is made for each reading.
 
-    axis: RegularAxis | IrregularAxis
-    """Times of its samples."""
-    start: int
-    """Time of the first sample by the evidence alone [ns]."""
-    end: int
-    """End of the last sample: where the next one can lie at the earliest [ns]."""
-    lost: int | None
-    """Samples lost before it; None if nothing is known of a loss, or not its size."""
-    reason: GapReason | None
-    """Reason of the loss, or None where samples go on from the last reading."""
-    state: str = "raw"
-    """State of the clock model."""
-    events: tuple[ClockEvent, ...] = ()
-    """Changes that the clock model found with this reading, in numbers of samples."""
+- axis: times of its samples.
+- start: time of the first sample by the evidence alone [ns].
+- end: end of the last sample, where the next one can lie at the earliest [ns].
+- lost: samples lost before it; None if nothing is known of a loss, or not its size.
+- reason: of the loss, or None where samples go on from the last reading.
+- state: of the clock model; ``"raw"`` without one.
+- events: changes that the clock model found with this reading, in numbers of samples.
+"""
 
 
 @dataclass(slots=True)
@@ -97,13 +94,6 @@ class Progress:
     overrun: int = 0
     live: bool = False
     reports: StampReports = field(default_factory=lambda: StampReports(""))
-
-    def continued(self, start: int, reason: GapReason | None) -> int:
-        """Return the start [ns] of samples that go on exactly at the end, unless there is a gap."""
-        end = self.end
-        if end is not None and (start < end or (reason is None and not self.pending)):
-            return end
-        return start
 
 
 class Placer(ABC):
@@ -171,7 +161,7 @@ class ArrivalTimes(Placer):
         # the same array, made quicker: most buses and keyboards give one sample at a time
         times = np.array((start,), np.int64) if n == 1 else np.full(n, start, np.int64)
         axis = forward(times, self._progress.end, reading.bounds)
-        return Placement(axis, start, axis.at(n), lost, reason)
+        return axis, start, axis.at(n), lost, reason, "raw", ()
 
 
 class ArrivalGrid(Placer):
@@ -191,14 +181,18 @@ class ArrivalGrid(Placer):
     def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples before their arrival, never before the end of what is out."""
         lost, reason = self._loss.push(reading, n, arrival)
-        end = arrival - self._path_delay
+        end, progress = arrival - self._path_delay, self._progress
+        before, start = progress.end, end if n == 1 else end - round(n * self._period)
+        # it goes on exactly at the end of the last one, unless there is a gap
+        if before is not None and (start < before or (reason is None and not progress.pending)):
+            start = before
         if n == 1:
-            axis, after = self._times.by_arrival(self._progress.end, end, end, 1, nan)
-            return Placement(axis, self._progress.continued(end, reason), after, lost, reason)
-        start = self._progress.continued(end - round(n * self._period), reason)
-        end = max(end, start + n)
+            axis, after = self._times.by_arrival(before, end, end, 1, nan)
+            return axis, start, after, lost, reason, "raw", ()
+        if end < start + n:
+            end = start + n
         grid = RegularAxis(start, (end - start) / n, n, 0, nan)
-        return Placement(grid, start, end, lost, reason)
+        return grid, start, end, lost, reason, "raw", ()
 
 
 class ClockModelled(Placer):
@@ -267,7 +261,8 @@ class ClockModelled(Placer):
         if reading.bounds is not None:
             numbered = reading.counter is not None
             stamp = self._bounded(stamp, reading.bounds, arrival, numbered=numbered)
-        first, last, period, uncertainty, lost, reason, state, events = stamp
+        # a slice is a plain tuple, which is taken apart at once
+        first, last, period, uncertainty, lost, reason, state, events = stamp[:]
         if own is not None:
             self._stamped = True
             if anew and reason == "restart":
@@ -288,7 +283,7 @@ class ClockModelled(Placer):
         progress.expected = last + round(period)
         start = before if before is not None and goes_on else axis.at(0)
         found = self._in_samples(events) if events else ()
-        return Placement(axis, start, end, lost, reason, state, found)
+        return axis, start, end, lost, reason, state, found
 
     def _bounded(
         self, stamp: Stamp, bounds: tuple[int, int], arrival: int, *, numbered: bool
@@ -389,4 +384,4 @@ class OwnClock(ClockModelled):
         start = times.item(0)
         axis = forward(times, self._progress.end, reading.bounds, stamp.uncertainty)
         found = self._in_samples(stamp.events) if stamp.events else ()
-        return Placement(axis, start, axis.at(n), lost, reason, stamp.state, found)
+        return axis, start, axis.at(n), lost, reason, stamp.state, found

@@ -69,11 +69,11 @@ class ReportedLoss:
         reason
             None where samples go on; ``restart`` where the counter was reset.
         """
-        counter, spec, before = reading.counter, self._spec, self._counter
-        lost: int | None = reading.lost
-        reason: GapReason | None = reading.reason if reading.lost else None
+        lost, spec = reading.lost, self._spec
+        reason: GapReason | None = reading.reason if lost else None
         if spec is None:
             return lost, reason
+        counter, before = reading.counter, self._counter
         if counter is None:
             # this reading came without: the next one is compared with what it would have had
             counter = None if before is None else before + n + (lost or 0)

@@ -68,7 +68,15 @@ class RegularTimes:
         """
         end = last + round(period)
         if n > 1 and before is not None and goes_on and end <= limit + 1 and not self._early:
-            return self._grid(before, end, n, uncertainty, limit)
+            # at no less than half their distance: a late correction may squeeze a chunk so far, no
+            # more, unless it has arrived by then
+            least = before + max(n, round(n * self._period / 2))
+            if least > end:
+                least = max(min(least, limit + 1), before + n)
+                if least > end:
+                    uncertainty += least - end
+                    end = least
+            return RegularAxis(before, (end - before) / n, n, 0, uncertainty), end
         after = last - limit
         if after > 0:
             first, last = first - after, limit
@@ -100,21 +108,6 @@ class RegularTimes:
         self._early = True
         step = (last - first) / (n - 1) if n > 1 else 1.0
         return _stamped(RegularAxis(first, step, n, 0, uncertainty)), last + 1
-
-    def _grid(
-        self, start: int, end: int, n: int, uncertainty: float, limit: int
-    ) -> tuple[RegularAxis, int]:
-        """Return ``n`` samples from ``start`` to ``end`` [ns], at no less than half their distance.
-
-        A late correction may squeeze a chunk so far, no more, unless it has arrived by then.
-        """
-        least = start + max(n, round(n * self._period / 2))
-        if least > end:
-            least = max(min(least, limit + 1), start + n)
-            if least > end:
-                uncertainty += least - end
-                end = least
-        return RegularAxis(start, (end - start) / n, n, 0, uncertainty), end
 
 
 def _stamped(axis: RegularAxis) -> IrregularAxis:

@@ -38,8 +38,9 @@ class Silence:
 
     def came(self, now: int) -> None:
         """Note that a reading has come at ``now`` [ns]."""
-        self._longest = max(self._longest, now - self._last)
-        self._last = now
+        pause, self._last = now - self._last, now
+        if pause > self._longest:
+            self._longest = pause
         self._pauses += 1
 
     def at(self, now: int) -> float | None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import NDArray
 
 from rxstream.acquisition.evidence import CounterCheck, EvidenceCheck, StampReports
@@ -154,24 +155,26 @@ class Stamper:
             If a piece of evidence is of the wrong kind.
         """
         n, progress, arrival = len(data), self._progress, reading.arrival
-        if reading.reason != "dropped" and reading.lost is None:
+        counter, bounds, lost_before = reading.counter, reading.bounds, reading.lost
+        if lost_before is None and reading.reason != "dropped":
             reading = self._note_unnumbered(reading)
         if arrival is None:
             arrival = now
-        elif type(arrival) is not int or arrival.bit_length() > 64:
+        elif type(arrival) is not int:
             arrival = self._check.whole(arrival, "arrival")
         if not 0 <= arrival - self._arrival <= _PAUSE:
             arrival = self._after_pause(reading, n, arrival, now)
         self._arrival, self._now = arrival, now
-        if reading.counter is not None or reading.bounds is not None or reading.lost is not None:
+        if counter is not None or bounds is not None or lost_before is not None:
             reading = self._checked(reading, n, arrival)
+            counter, bounds, lost_before = reading.counter, reading.bounds, reading.lost
         if n == 0:
             return self._heartbeat(reading, arrival)
         if progress.overrun:
             progress.overrun -= 1
         stamps = reading.device_time
         if stamps is not None:
-            if type(stamps) is np.ndarray and stamps.dtype is _INT64 and stamps.shape == (n,):
+            if type(stamps) is ndarray and stamps.dtype is _INT64 and stamps.shape == (n,):
                 stamps = stamps.copy()  # a driver may use it again
             elif type(stamps) is not int:
                 stamps = self._check.stamps(stamps, n)
@@ -183,16 +186,16 @@ class Stamper:
         )
         # tuple.__new__: as Evidence(...), in a third of the time
         axis.evidence = _new_tuple(
-            Evidence, (arrival, n, reading.counter, stamps, reading.bounds, reading.lost, state)
+            Evidence, (arrival, n, counter, stamps, bounds, lost_before, state)
         )
         if events:
             self.found += events
         if self._reports.new:
             self._report()
         gap_positions: tuple[GapAt, ...] = ()
-        before, pending = progress.end, progress.pending
+        before = progress.end
         if before is not None:
-            if reason is None and pending is None:
+            if reason is None and progress.pending is None:
                 start = before
             else:
                 gap = self._gap(before, max(start, before), lost, reason)
@@ -213,6 +216,8 @@ class Stamper:
         """Return a time of arrival that can be [ns]; expect a gap if the host slept before it."""
         reading, before = self._check.check(reading), self._arrival
         if reading.arrival is not None:
+            if arrival.bit_length() > 64:
+                self._check.whole(arrival, "arrival")
             back = before - arrival if before else 0
             if arrival - now > _ARRIVAL_AHEAD:
                 what = f"Reading.arrival {arrival} lies {(arrival - now) / 1e9:.6g} s in the future"

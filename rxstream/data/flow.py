@@ -117,9 +117,13 @@ class Meter:
             evidence = part.evidence
             if evidence is None:
                 return
-            if evidence.state == "arrival":
+            state = evidence.state
+            if state == "arrival":
                 self._delays.clear()  # of a line that there is not
-            elif evidence.state != "raw" or _shows_delay(evidence, chunk.info):
+                return
+            # most without a model have nothing but their arrival: no call for these
+            stamped = evidence.device_time is not None or evidence.bounds is not None
+            if state != "raw" or (stamped and _shows_delay(evidence, chunk._info)):  # noqa: SLF001
                 self._delays.append(evidence.arrival - part.at(part.count - 1))
 
     def _look(self, chunk: Chunk) -> None:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
+from numpy import ndarray
 
 from rxstream.data.axis import Axis, Evidence, IrregularAxis, RegularAxis
 from rxstream.data.chunk import Chunk
@@ -123,7 +123,7 @@ class Store:
             self.newest_empty = self.stop
         size += _CHUNK_BYTES
         if type(axis) is not RegularAxis or (
-            axis.evidence is not None and type(axis.evidence.device_time) is np.ndarray
+            axis.evidence is not None and type(axis.evidence.device_time) is ndarray
         ):
             size += self._bytes_of_times(axis)
         if gap_positions:
@@ -146,23 +146,23 @@ class Store:
 
         Return whether bytes were the reason.
         """
-        by_bytes, rows = False, self._rows
-        while self.start < before:
+        by_bytes, rows, start = False, self._rows, self.start
+        while start < before:
             if self.oldest_end > limit:
                 if self.nbytes <= max_bytes:
                     break
                 by_bytes = True
-            at = self.start - self._base
+            at = start - self._base
             # This reference keeps the chunk until everything is in order again: a finalizer may
             # call in.
             dead = rows[at]
             rows[at] = None
             self.nbytes -= self._sizes[at]
             self.dropped_end = self.oldest_end
-            self.start += 1
+            self.start = start + 1
             at += 1
-            if self.start < self.stop:
-                self.oldest_end = _end_of(rows[at])
+            if start + 1 < self.stop:
+                self.oldest_end = rows[at]._end  # noqa: SLF001 - past the property
             else:
                 self._tail = Chunk.empty(dead.info, dead.end, index=dead.next_index)
             # When half of the list is dropped entries, delete them: O(1) per chunk on average.
@@ -171,6 +171,7 @@ class Store:
                 del self._sizes[:at]
                 self._base += at
             dead = None
+            start = self.start
         return by_bytes
 
     # -- reading ------------------------------------------------------------------------------
@@ -224,20 +225,21 @@ class Store:
 
         Evidence that the chunk before has too is counted there.
         """
-        count = -_PART_BYTES
-        for part in axis.parts():
-            count += _PART_BYTES
-            if type(part) is IrregularAxis:
-                count += part.stamps.nbytes + _ARRAY_BYTES
-            evidence = part.evidence
-            if evidence is not None and evidence is not self._evidence:
-                self._evidence = evidence
-                stamps = evidence.device_time
-                # on the host clock they may be the times themselves
-                if isinstance(stamps, np.ndarray) and (
-                    type(part) is not IrregularAxis or part.stamps is not stamps
-                ):
-                    count += stamps.nbytes + _ARRAY_BYTES
+        if type(axis) is IrregularAxis or type(axis) is RegularAxis:
+            return self._bytes_of_stamps(axis)
+        parts = axis.parts()
+        return sum(map(self._bytes_of_stamps, parts)) + _PART_BYTES * (len(parts) - 1)
+
+    def _bytes_of_stamps(self, part: RegularAxis | IrregularAxis) -> int:
+        times = part.stamps if type(part) is IrregularAxis else None
+        count = 0 if times is None else times.nbytes + _ARRAY_BYTES
+        evidence = part.evidence
+        if evidence is not None and evidence is not self._evidence:
+            self._evidence = evidence
+            stamps = evidence.device_time
+            # on the host clock they may be the times themselves
+            if stamps is not times and type(stamps) is ndarray:
+                count += stamps.nbytes + _ARRAY_BYTES
         return count
 
 

@@ -86,9 +86,9 @@ class DriverStamps:
     """
 
     __slots__ = (
-        "_at", "_count", "_distances", "_fitted", "_grain", "_half_width", "_late", "_limits",
-        "_moved", "_offset", "_offsets", "_origin", "_period", "_slope", "_step", "_stop",
-        "_x", "_xs",
+        "_at", "_count", "_distances", "_fitted", "_half_width", "_late", "_limits",
+        "_moved", "_offset", "_offsets", "_origin", "_period", "_samples", "_slope", "_step",
+        "_stop", "_x", "_xs",
     )  # fmt: skip
 
     def __init__(self, period: float) -> None:
@@ -103,7 +103,7 @@ class DriverStamps:
         self._stop = 0  # number of stamps kept, of which the last `_WINDOW_BLOCKS` count
         # The line: its height at a device time [ns] and its slope; its uncertainty [ns].
         self._at = self._offset = self._slope = self._moved = self._half_width = 0.0
-        self._grain = 0.0  # by how much stamps of such blocks may wander [ns]
+        self._samples = 0  # in the newest block
         self._step = 0  # greatest common divisor of what has passed between stamps [ns]
         self._count = self._fitted = 0
         self._distances = [0.0] * _LATEST  # distances of the last blocks from the line [ns]
@@ -155,20 +155,22 @@ class DriverStamps:
         if self._origin is None:
             self._origin = first
         self._x += (count + lost) * period
-        self._grain = min(_GRAIN, count - 1) * period
+        self._samples = count
+        since = first - self._origin
         if self._step != 1:
-            self._step = gcd(self._step, first - self._origin)
-        self._grain = max(self._grain, min(float(self._step), _STEP_PERIODS * period))
-        offset = first - self._origin + count * period - self._x
-        beyond = offset - self._height()
+            self._step = gcd(self._step, since)
+        x = self._x
+        offset = since + count * period - x
+        # as `_height`: this runs for each block
+        beyond = offset - (self._offset + self._slope * (x - self._at))
         late = self._late
         if self._count and beyond > (_LATE_AFTER_OVERRUN if overrun else _LATE):
             late.append(beyond)
         elif late:
             late.clear()
         self._distances[self._count % _LATEST] = abs(beyond) if self._count else 0.0
-        self._append(self._x, offset)
-        if len(late) >= (1 if overrun else _LATE_BLOCKS):
+        self._append(x, offset)
+        if late and len(late) >= (1 if overrun else _LATE_BLOCKS):
             lost += self._lose(min(late), len(late))
             late.clear()
         self._count += 1
@@ -229,7 +231,9 @@ class DriverStamps:
         middle = (low + high) / 2
         least = min(self._period, _NOISE)
         near = np.abs(rest - middle) <= max(_NEAR * (high - low) / 2, least)
-        x, y = x[near], y[near]
+        # by numbers: quicker than two arrays by a mask
+        numbers = near.nonzero()[0]
+        x, y = x.take(numbers), y.take(numbers)
         across = x - x.mean()
         # Least squares with a prior, which holds the slope while the stamps are few.
         prior = _CORRELATED * ((_NOISE + high - low) / _SLOPE_SD) ** 2
@@ -242,6 +246,12 @@ class DriverStamps:
         low, high = _shortest(ordered, 0.5)
         self._half_width = high - low + self._moved + self._grain
         return lost
+
+    @property
+    def _grain(self) -> float:
+        """By how much stamps of such blocks may wander [ns]."""
+        rounded = min(float(self._step), _STEP_PERIODS * self._period)
+        return max(min(_GRAIN, self._samples - 1) * self._period, rounded)
 
     def _find_step(self) -> int:
         """Return the samples lost before a step to another line, if there is one.
