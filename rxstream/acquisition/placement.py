@@ -231,19 +231,21 @@ class ClockModelled(Placer):
         self._stamped, self._pushed = False, 0
         self._starts.clear()
 
-    def _own_stamps(self, stamps: Stamps, arrival: int) -> int | tuple[int, int] | None:
+    def _own_stamps(
+        self, stamps: int | NDArray[np.int64], arrival: int
+    ) -> int | tuple[int, int] | None:
         """Return the device's own stamp of the first sample, or of first and last [ns].
 
-        None if there is none, or it is not believed.
+        None if it is not believed.
         """
         own = self._own
         found: int | tuple[int, int] | None = None
         if isinstance(stamps, int):
             found = stamps if own.believes(stamps, stamps, arrival) else None
-        elif stamps is not None:
+        else:
             edges, strays = own.edges(stamps, arrival)
             found = None if strays is not None and strays[-1] else edges
-        if stamps is not None and own.given_up:
+        if own.given_up:
             self.begin_anew()
         elif own.renewed and found is not None:
             self._model.restart()
@@ -251,7 +253,7 @@ class ClockModelled(Placer):
 
     def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples by the model; without a gap they go on where the last ones ended."""
-        own = self._own_stamps(stamps, arrival)
+        own = None if stamps is None else self._own_stamps(stamps, arrival)
         if reading.counter is not None:
             # a way that counts losses itself may come after this one
             self._loss.follow(reading.counter, arrival)

@@ -31,24 +31,26 @@ def lower_hull(xs: Sequence[float], offsets: Sequence[float]) -> tuple[list[floa
     >>> lower_hull([0.0, 1.0, 2.0], [0.0, 5.0, 1.0])
     ([0.0, 2.0], [0.0, 1.0])
     """
-    hull: list[tuple[float, float]] = []
+    hull_x: list[float] = []
+    hull_y: list[float] = []
     x1, y1 = -inf, 0.0  # the last vertex
     for x, y in zip(xs, offsets, strict=True):
         if x <= x1:
             while x <= x1 and y < y1:
-                hull.pop()
-                x1, y1 = hull[-1] if hull else (-inf, 0.0)
+                hull_x.pop(), hull_y.pop()
+                x1, y1 = (hull_x[-1], hull_y[-1]) if hull_x else (-inf, 0.0)
             if x <= x1:
                 continue
-        while len(hull) >= 2:
-            x1, y1 = hull[-1]
-            x0, y0 = hull[-2]
+        while len(hull_x) > 1:
+            x0, y0 = hull_x[-2], hull_y[-2]
             if (y1 - y0) * (x - x0) < (y - y0) * (x1 - x0):
                 break
-            hull.pop()
-        hull.append((x, y))
+            hull_x.pop(), hull_y.pop()
+            x1, y1 = x0, y0
+        hull_x.append(x)
+        hull_y.append(y)
         x1, y1 = x, y
-    return [x for x, _ in hull], [y for _, y in hull]
+    return hull_x, hull_y
 
 
 def tangent(

@@ -132,12 +132,12 @@ class DeviceTime:
     @property
     def coarseness(self) -> float:
         """Time by which a stamp of the device's own clock may be off, as the newest show [s]."""
-        if self.rate and self._phase.by_samples:
+        if self._spec is None or (self.rate and self._phase.by_samples):
             return 0.0
         if self.rate:
             return max(self._losses.scatter, self._phase.unsure) / self.rate
         # Of samples without a rate nothing shows by how much less than a tick it is.
-        return 1 / self._unit if self._spec is not None and self._unit < _NANOSECONDS else 0.0
+        return 1 / self._unit if self._unit < _NANOSECONDS else 0.0
 
     def _begin_counting(self, counter: int | None) -> None:
         self._raw, self.turns = counter, 0

@@ -39,11 +39,13 @@ class DelayHistogram:
 
     def add(self, delay: float) -> None:
         """Count a delay [s]."""
-        self._counts[bin_of(delay)] += 1.0
-        self._total += 1.0
-        if self._total > _FULL:
+        # as `bin_of`: this runs for each chunk
+        i = 0 if delay < 1e-6 else int(log2(delay) * _PER_OCTAVE + _FIRST)
+        self._counts[i if i < _BINS else _BINS - 1] += 1.0
+        self._total = total = self._total + 1.0
+        if total > _FULL:
             self._counts = [count / 2 for count in self._counts]
-            self._total /= 2
+            self._total = total / 2
 
     def move(self, old: float, new: float) -> None:
         """Count a delay [s] as another one: the chunk was not late, it came after a loss."""

@@ -187,14 +187,18 @@ class LossTest:
         judge
             Whether to look for such a run, or only to keep the chunk.
         """
+        running, late = self._running, excess > self._least
         if fresh:
             self._newest.append(max(excess, 0.0))
-            self._open.append(min(self._newest))
-        if excess <= self._least:
-            for together in self._open:
+            together = min(self._newest)
+            if running or late:
+                self._open.append(together)
+            else:
                 self._together.add(together)
-            self._open.clear()
-            if self._running:
+        if not late:
+            if running:
+                for together in self._open:
+                    self._together.add(together)
                 self.forget()
             return None
         self._recent.append((x, excess, fresh))
