@@ -31,7 +31,10 @@ class MovedTimes:
         """Take the next chunk of the stream, whose first sample is at ``position``."""
         if chunk.info.rate is not None:
             return
-        shifts = chunk.time - self._stamps.of(chunk)
+        times, stamps = chunk.time, self._stamps.of(chunk)
+        if stamps is times:
+            return
+        shifts = times - stamps
         moved = np.flatnonzero(shifts)
         if len(moved):
             self._positions = np.concatenate((self._positions, moved + position))

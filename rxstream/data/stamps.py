@@ -35,6 +35,11 @@ def equal_again(times: NDArray[np.int64], last: tuple[int, int] | None) -> NDArr
     last
         Time and stamp [ns] of the sample before the first, None if there is none.
 
+    Returns
+    -------
+    stamps
+        ``times`` itself where none was moved.
+
     Examples
     --------
     >>> equal_again(np.array([5, 6, 7, 9]), None).tolist()
@@ -42,10 +47,14 @@ def equal_again(times: NDArray[np.int64], last: tuple[int, int] | None) -> NDArr
     """
     if not len(times):
         return times
-    steps = np.diff(times, prepend=times[0] if last is None else last[0])
-    number = np.arange(len(times))
-    first = np.maximum.accumulate(np.where(steps == 1, -1, number))
+    goes_on = last is not None and times.item(0) - last[0] == 1
+    inside = times[1:] - times[:-1] == 1
+    # mostly none is moved: the same array
+    if not goes_on and not np.count_nonzero(inside):
+        return times
+    moved = np.concatenate(([goes_on], inside))
+    first = np.maximum.accumulate(np.where(moved, -1, np.arange(len(times))))
     stamps = times[first]
-    if last is not None and steps[0] == 1:
+    if last is not None and goes_on:
         stamps[first == -1] = last[1]
     return stamps

@@ -1,6 +1,6 @@
 """Refuse chunks that go back in time, or come twice: what a step made of them would be wrong."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeVar
 
 from reactivex import Observable
@@ -45,12 +45,7 @@ def lift_in_order(
     Lengths: a goes back: a chunk begins at 5, 4 ns before
     """
     name = name_of(make)
-
-    def checked() -> _InOrder[B]:
-        return _InOrder(make(), name)
-
-    checked.__qualname__ = name
-    return lift(checked)
+    return lift(make, lambda: InOrder(name).check)
 
 
 class InOrder:
@@ -72,24 +67,8 @@ class InOrder:
 
     def check(self, chunk: Chunk) -> None:
         """Take the next chunk; raise `ChunkError` if it begins before the last one has ended."""
-        if chunk.covered_from < self._end:
-            raise overlapping(self._info, self._end, chunk, self._where)
-        self._end, self._info = chunk.end, chunk.info
-
-
-class _InOrder(Step[Chunk, B]):
-    """A step that gets only chunks that follow each other."""
-
-    __slots__ = ("_check", "_flush", "_push")
-
-    def __init__(self, step: Step[Chunk, B], name: str) -> None:
-        self._push, self._flush, self._check = step.push, step.flush, InOrder(name).check
-
-    def push(self, chunk: Chunk, /) -> Iterable[B]:
-        """Take the next chunk."""
-        self._check(chunk)
-        return self._push(chunk)
-
-    def flush(self) -> Iterable[B]:
-        """Return what is held back."""
-        return self._flush()
+        # past the properties: this runs for each chunk of most operators
+        start, gaps, before = chunk._start, chunk._gap_positions, self._end  # noqa: SLF001
+        if (start < before or gaps) and chunk.covered_from < before:
+            raise overlapping(self._info, before, chunk, self._where)
+        self._end, self._info = chunk._end, chunk._info  # noqa: SLF001

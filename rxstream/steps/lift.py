@@ -30,7 +30,9 @@ class Step(Protocol[A_contra, B_co]):
         ...
 
 
-def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]:
+def lift(
+    make: Callable[[], Step[A, B]], check: Callable[[], Callable[[A], None]] | None = None
+) -> Callable[[Observable[A]], Stream[B]]:
     """Return an operator that sends each subscription through a `Step` of its own.
 
     An exception in the step goes to ``on_error`` downstream; one in the subscriber does not. An
@@ -41,6 +43,8 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
     ----------
     make
         Makes a fresh step; called once for each subscription.
+    check
+        Makes a function for each subscription that raises where an item cannot be taken.
 
     Raises
     ------
@@ -73,6 +77,7 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
         ) -> abc.DisposableBase:
             step = make()
             push, flush, forward = step.push, step.flush, observer.on_next
+            refuse = None if check is None else check()
 
             def fail(error: BaseException, item: object = None) -> None:
                 nonlocal push, flush
@@ -82,6 +87,8 @@ def lift(make: Callable[[], Step[A, B]]) -> Callable[[Observable[A]], Stream[B]]
 
             def on_next(item: A) -> None:
                 try:
+                    if refuse is not None:
+                        refuse(item)
                     results = push(item)
                     if type(results) is not tuple and type(results) is not list:
                         results = tuple(results)  # run a generator here, where it may raise

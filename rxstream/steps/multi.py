@@ -297,7 +297,8 @@ class _Run:
                 self._items.append((port, item))
                 if not self._busy:
                     self._drain()
-            self._wake()
+            if self._waiting:
+                self._wake()
 
     def _wait_for_begin(self, port: int) -> None:
         """Let no thread run ahead while others are subscribed to; one chunk of each is kept."""

@@ -23,7 +23,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 
 from rxstream.errors import SubscriberError
 from rxstream.printable import error_repr, first_time_logged, get_logger, shown
-from rxstream.steps.delivery import deliveries, delivering
+from rxstream.steps.delivery import deliveries, delivering, numbers
 from rxstream.steps.step_error import belongs_to_caller, step_error
 
 __all__ = ["Guarded", "Unsubscribed", "belongs_to_caller", "is_ending", "subscribe_guarded"]
@@ -157,13 +157,18 @@ class Subscriber(Guarded):
         if self.is_stopped:
             self.dispose()
             return
+        here = get_ident()
+        # a worker has said so for all that it delivers; else as `delivering`: this runs for each
+        # item
+        outermost = here not in deliveries
+        if outermost:
+            deliveries[here] = next(numbers)
         try:
-            # a worker has said so for all that it delivers: this runs for each item
-            if get_ident() in deliveries:
+            try:
                 self.function(value)
-            else:
-                with delivering():
-                    self.function(value)
+            finally:
+                if outermost:
+                    deliveries.pop(here, None)
         except BaseException as error:  # noqa: BLE001 - an exit of a thread that is not its own too
             self.take_raised(error, value)
 

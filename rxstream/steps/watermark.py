@@ -53,9 +53,13 @@ class Watermarks:
 
     def advance(self, port: int, chunk: Chunk) -> None:
         """Move an input on to its next chunk."""
-        # as `advance_to`, in one call: it runs for every chunk of every input
-        end = chunk.end
-        position = end if self._from_end else chunk.covered_from
+        # as `advance_to`, in one call and past the properties: it runs for every chunk of every
+        # input
+        end = chunk._end  # noqa: SLF001
+        if self._from_end:
+            position = end
+        else:
+            position = chunk.covered_from if chunk._gap_positions else chunk._start  # noqa: SLF001
         if end > self._ends[port]:
             self._ends[port] = end
         if position < self._first:
@@ -84,7 +88,8 @@ class Watermarks:
         """Return the time before which nothing of an input is waited for [ns]; None: unknown."""
         if self.newest == NEVER:
             return None
-        return max(self._ends[port], self.newest - self._lateness)
+        end, latest = self._ends[port], self.newest - self._lateness
+        return end if end > latest else latest  # noqa: FURB136 - this runs for each chunk
 
     @property
     def frontier(self) -> int:
