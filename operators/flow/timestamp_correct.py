@@ -79,7 +79,7 @@ def _reading(pieces: list[Chunk], lost: Gap | None) -> Reading:
         stamps = evidence.device_time if evidence else None
         times = part.at(0) if isinstance(stamps, int) else whole.time
     end, period = whole.axis.at(len(whole)), whole.info.period
-    if evidence is not None and period is not None and type(part) is IrregularAxis:
+    if evidence is not None and period is not None and isinstance(part, IrregularAxis):
         # it has stamps, as it arrived before its last sample was over; a part of it ends there too
         end = whole.axis.at(len(whole) - 1) + round(period)
     return Reading(whole.data, device_time=times, lost=count, reason=reason, arrival=end)

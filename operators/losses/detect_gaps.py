@@ -167,7 +167,7 @@ class _DetectGaps:
         for part in axis.parts() if axis.count else ():
             if at:
                 out.append(at)
-            if type(part) is IrregularAxis:
+            if isinstance(part, IrregularAxis):
                 # times are whole nanoseconds: 1 less, and `_is_hole` decides
                 far = np.diff(part.stamps) > period + self._tolerance - 1
                 out += (np.flatnonzero(far) + at + 1).tolist()

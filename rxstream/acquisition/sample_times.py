@@ -11,7 +11,7 @@ from math import isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import IrregularAxis, RegularAxis
+from rxstream.data.axis import GriddedAxis, IrregularAxis, RegularAxis
 from rxstream.data.stamps import strictly_increasing
 
 __all__ = ["RegularTimes", "forward"]
@@ -111,8 +111,9 @@ class RegularTimes:
 
 
 def _stamped(axis: RegularAxis) -> IrregularAxis:
-    # the same, made quicker
-    stamps = np.array((axis.origin,), np.int64) if axis.count == 1 else axis.times()
+    if axis.count > 1:
+        return GriddedAxis(axis, axis.uncertainty)
+    stamps = np.array((axis.origin,), np.int64)
     stamps.flags.writeable = False
     return IrregularAxis(stamps, axis.uncertainty)
 

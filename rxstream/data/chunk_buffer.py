@@ -106,7 +106,7 @@ class ChunkBuffer(Generic[S]):
             chunk._gap_positions  # noqa: SLF001
             or chunk._index - self.stop != self._offset  # noqa: SLF001
             or not axis.count
-            or not (type(axis) is RegularAxis or type(axis) is IrregularAxis)
+            or not (type(axis) is RegularAxis or isinstance(axis, IrregularAxis))
         ):
             self._append_slowly(chunk, slabs)
             return

@@ -34,6 +34,6 @@ def own_axis(axis: Axis) -> Axis:
 
 
 def _own_part(part: RegularAxis | IrregularAxis) -> RegularAxis | IrregularAxis:
-    if not isinstance(part, IrregularAxis) or part.stamps.base is None:
+    if type(part) is not IrregularAxis or part.stamps.base is None:
         return part
     return IrregularAxis(own_data(part.stamps), part.uncertainty, part.evidence)

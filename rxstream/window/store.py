@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from rxstream.data.axis import Axis, Evidence, IrregularAxis, RegularAxis
+from rxstream.data.axis import Axis, Evidence, GriddedAxis, IrregularAxis, RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import NEVER
 from rxstream.data.stream_info import StreamInfo
@@ -225,7 +225,7 @@ class Store:
 
         Evidence that the chunk before has too is counted there.
         """
-        if type(axis) is IrregularAxis or type(axis) is RegularAxis:
+        if isinstance(axis, IrregularAxis) or type(axis) is RegularAxis:
             return self._bytes_of_stamps(axis)
         parts = axis.parts()
         return sum(map(self._bytes_of_stamps, parts)) + _PART_BYTES * (len(parts) - 1)
@@ -233,6 +233,8 @@ class Store:
     def _bytes_of_stamps(self, part: RegularAxis | IrregularAxis) -> int:
         times = part.stamps if type(part) is IrregularAxis else None
         count = 0 if times is None else times.nbytes + _ARRAY_BYTES
+        if type(part) is GriddedAxis:
+            count += _PART_BYTES
         evidence = part.evidence
         if evidence is not None and evidence is not self._evidence:
             self._evidence = evidence

@@ -17,7 +17,8 @@ VALUES: dict[str, list[Any] | np.ndarray[Any, Any]] = {
     "infinite": [np.inf, -np.inf], "one infinite": [1.0, np.inf], "no numbers": [np.nan, np.nan],
     "all of them": [1e308, np.nan, -np.inf, 0.0], "least": [5e-324, 0.0],
     "half": np.array([65504, -65504], np.float16),
-    "complex": [1e308 + 1e308j, -1e308], "long": np.array(["1e4000", "-1e4000"]).astype(np.longdouble),
+    "complex": [1e308 + 1e308j, -1e308],
+    "long": np.array(["1e4000", "-1e4000"]).astype(np.longdouble),
     "int64": [-(2**63), 2**63 - 1], "uint64": np.array([0, 2**64 - 1], np.uint64),
 }  # fmt: skip
 
