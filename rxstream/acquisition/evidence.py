@@ -135,7 +135,7 @@ class EvidenceCheck:
 
     def __init__(self, info: StreamInfo) -> None:
         self._name = info.name
-        self._limit = 1 << (64 if info.counter is None else info.counter.bits)
+        self._limit = 0 if info.counter is None else 1 << info.counter.bits
 
     def whole(self, value: Any, field: str) -> int:
         """Return a time [ns] as int; raise ParameterError if it is none."""
@@ -168,6 +168,12 @@ class EvidenceCheck:
                 low, high = bounds
                 if type(low) is type(high) is int and NEVER < low <= high < FOREVER:
                     return reading
+        if counter is not None and not limit:
+            msg = (
+                f"{self._name}: Reading.counter is {shown(counter)}, and nothing says what it "
+                "counts; give StreamInfo(counter=DeviceCounter(bits)), or no counter"
+            )
+            raise ParameterError(msg)
         if counter is not None and not (is_whole(counter, 0) and counter < limit):
             msg = (
                 f"{self._name}: Reading.counter is {shown(counter)}; give the raw counter, a whole "

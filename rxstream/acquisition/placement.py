@@ -199,7 +199,8 @@ class ClockModelled(Placer):
     """Regular samples on the line that the clock model finds under their arrivals."""
 
     __slots__ = (
-        "_begins", "_model", "_own", "_pushed", "_settings", "_stamped", "_starts", "_times",
+        "_begins", "_counts", "_model", "_own", "_pushed", "_settings", "_stamped", "_starts",
+        "_times",
     )  # fmt: skip
 
     def __init__(
@@ -208,6 +209,7 @@ class ClockModelled(Placer):
         super().__init__(info, settings, progress, loss)
         self._settings, self._times = settings, RegularTimes(self._period)
         self._model = ClockModel(settings)
+        self._counts = loss.counts
         self._begins = False  # whether the model has forgotten what the stream has not
         back = FAR if info.period is None else 0
         self._own = OwnClockCheck(progress.reports, live=progress.live, back=back)
@@ -254,9 +256,6 @@ class ClockModelled(Placer):
     def place(self, reading: Reading, n: int, arrival: int, stamps: Stamps) -> Placement:
         """Place the samples by the model; without a gap they go on where the last ones ended."""
         own = None if stamps is None else self._own_stamps(stamps, arrival)
-        if reading.counter is not None:
-            # a way that counts losses itself may come after this one
-            self._loss.follow(reading.counter, arrival)
         # the model begins anew with the first stamp, and the device does not
         anew = own is not None and not self._stamped and self._pushed > 0
         stamp = self._push(reading, n, arrival, own)
@@ -271,6 +270,9 @@ class ClockModelled(Placer):
                 lost = reason = None
         if reading.lost:
             lost, reason = max(reading.lost, lost or 0), reading.reason
+        if self._counts:
+            # a way that counts losses itself may come after this one
+            self._loss.follow(reading.counter, n + (lost or 0), arrival)
         progress = self._progress
         before, goes_on = progress.end, not (reason or progress.pending)
         begins, self._begins = self._begins, False

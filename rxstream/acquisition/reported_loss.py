@@ -45,10 +45,26 @@ class ReportedLoss:
         """Expect the counter to begin anew."""
         self._counter = None
 
-    def follow(self, counter: int, arrival: int) -> None:
-        """Take the counter of a reading whose losses another way has found."""
-        if self._spec is not None:
-            self._counter, self._arrival = counter, arrival
+    @property
+    def counts(self) -> bool:
+        """Whether the device numbers its samples."""
+        return self._spec is not None
+
+    def follow(self, counter: int | None, passed: int, arrival: int) -> None:
+        """Take a reading whose losses another way has found.
+
+        Parameters
+        ----------
+        counter
+            As in the reading; None if it came without.
+        passed
+            Its samples, and those lost before it.
+        arrival
+            Host time of its arrival [ns].
+        """
+        if counter is None and self._counter is not None:
+            counter = self._counter + passed
+        self._counter, self._arrival = counter, arrival
 
     def push(self, reading: Reading, n: int, arrival: int) -> tuple[int | None, GapReason | None]:
         """Return how many samples are lost before a reading of ``n``, and why.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import Manual, eventually
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from reactivex.scheduler import ImmediateScheduler
 
@@ -166,6 +166,13 @@ def test_counters_that_no_device_has(wrong: dict[str, Any]) -> None:
         DeviceCounter(**wrong)
 
 
+def test_a_counter_that_nothing_describes_is_refused() -> None:
+    source = Manual(StreamInfo("x", 100.0))
+    with Device(source) as device:
+        source.emit(Reading(np.zeros(1, np.float32), counter=5))
+    assert "Reading.counter is 5, and nothing says what it counts" in str(device.error)
+
+
 def test_samples_that_are_objects_are_said_to_be_estimated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -232,6 +239,12 @@ def play(
     info=st.sampled_from([*INFOS.values()]),
     given_now=which,
     mode=st.sampled_from(["corrected", "arrival"]),
+)
+# a counter, none, and a counter with the first stamp, which another way takes
+@example(
+    info=INFOS["host 1000.0 8"],
+    given_now=[*[("none", False)] * 27, ("none", True), ("none", False), ("one", True)],
+    mode="corrected",
 )
 def test_evidence_given_now_and_then_invents_no_loss(
     info: StreamInfo, given_now: list[tuple[str, bool]], mode: Any
