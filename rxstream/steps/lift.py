@@ -1,16 +1,18 @@
 """Run a plain push/flush object, a `Step`, inside an Rx stream."""
 
-from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from reactivex import Observable, abc
 
+from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
+from rxstream.printable import shown
 from rxstream.steps.heartbeats import keep_heartbeats
 from rxstream.steps.step_error import step_error
 from rxstream.steps.stream import Stream, name_of
 
-__all__ = ["Step", "lift"]
+__all__ = ["Step", "as_results", "check_maker", "check_parts", "lift"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -49,7 +51,8 @@ def lift(
     Raises
     ------
     ParameterError
-        If ``make`` cannot be called, as a step itself.
+        If ``make`` cannot be called, as a step itself; on subscription, if what it makes is no
+        `Step`; downstream, if that returns None or a chunk instead of a tuple.
 
     Examples
     --------
@@ -64,10 +67,7 @@ def lift(
     >>> items
     [1, 1, 2, 2, 'end']
     """
-    if not callable(make):
-        kind = type(make).__name__
-        msg = f"lift takes what makes a step, lift({kind}) or lift(lambda: {kind}(...)), not a step"
-        raise ParameterError(msg)
+    check_maker("lift", make)
 
     def operator(source: Observable[A]) -> Stream[B]:
         everything = keep_heartbeats(source)
@@ -76,13 +76,14 @@ def lift(
             observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             step = make()
+            check_parts(step, ("push", "flush"), "Step", name_of(make))
             push, flush, forward = step.push, step.flush, observer.on_next
             refuse = None if check is None else check()
 
             def fail(error: BaseException, item: object = None) -> None:
-                nonlocal push, flush
+                nonlocal push, flush, refuse
                 # a source that runs while it is subscribed to cannot be stopped at once
-                push, flush = _ignore, _nothing
+                push, flush, refuse = _ignore, _nothing, None
                 observer.on_error(step_error(error, item))
 
             def on_next(item: A) -> None:
@@ -91,7 +92,7 @@ def lift(
                         refuse(item)
                     results = push(item)
                     if type(results) is not tuple and type(results) is not list:
-                        results = tuple(results)  # run a generator here, where it may raise
+                        results = as_results(results, step)
                 except BaseException as error:  # noqa: BLE001 - the Rx contract: it goes downstream
                     fail(error, item)
                     return
@@ -100,7 +101,7 @@ def lift(
 
             def on_completed() -> None:
                 try:
-                    results = tuple(flush())
+                    results = as_results(flush(), step)
                 except BaseException as error:  # noqa: BLE001 - as above
                     fail(error)
                     return
@@ -115,6 +116,42 @@ def lift(
         return Stream(subscribe, source, name_of(make))
 
     return operator
+
+
+def check_maker(name: str, make: object) -> None:
+    """Raise `ParameterError` if an object is a step itself, or nothing that makes one."""
+    if callable(make):
+        return
+    kind = type(make).__name__
+    msg = f"{name} takes what makes a step, a class or a function, not {shown(make)}"
+    if hasattr(make, "push"):
+        msg = f"{name} takes what makes a step, {kind} or lambda: {kind}(...), not a step"
+    raise ParameterError(msg)
+
+
+def check_parts(step: object, parts: Sequence[str], kind: str, name: str) -> None:
+    """Raise `ParameterError` if an object lacks a part of a `Step`, or of another kind of it."""
+    lacking = [part for part in parts if not hasattr(step, part)]
+    if lacking:
+        msg = f"{name}: {type(step).__name__} is no {kind}; it lacks {', '.join(lacking)}"
+        raise ParameterError(msg)
+
+
+def as_results(results: Any, step: object) -> tuple[Any, ...]:
+    """Return what a step has given as a tuple; runs a generator here, where it may raise.
+
+    Raises
+    ------
+    ParameterError
+        If it is None or a chunk, which has been forgotten to be put in a tuple.
+    """
+    if results is None or isinstance(results, Chunk):
+        msg = (
+            f"{type(step).__name__} returned {shown(results, 60)}; a step returns its results in a "
+            "tuple: (chunk,), or () for none"
+        )
+        raise ParameterError(msg)
+    return tuple(results)
 
 
 def _ignore(_item: object, /) -> tuple[()]:

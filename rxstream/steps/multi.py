@@ -17,6 +17,7 @@ from rxstream.data.chunk import Chunk
 from rxstream.errors import ParameterError
 from rxstream.printable import shown
 from rxstream.steps.heartbeats import keep_heartbeats
+from rxstream.steps.lift import as_results, check_maker, check_parts
 from rxstream.steps.step_error import step_error
 from rxstream.steps.stream import Stream
 from rxstream.steps.watermark import NEVER, Watermarks
@@ -93,7 +94,8 @@ def lift_multi(
     Raises
     ------
     ParameterError
-        On subscription, if the step lacks a part of `MultiStep`.
+        If ``make`` cannot be called, or one of ``others`` is no Observable; on subscription, if the
+        step lacks a part of `MultiStep`; downstream, if it returns None or a chunk, not a tuple.
 
     Examples
     --------
@@ -115,6 +117,14 @@ def lift_multi(
     >>> items
     [(0, 4), (1, 2), (1, 'end'), (0, 5), (0, 'end')]
     """
+    check_maker("lift_multi", make)
+    # a stream can be iterated over, and has no end
+    if isinstance(others, Observable):
+        msg = f"lift_multi: give the other streams as a list, [{shown(others, 40)}]"
+        raise ParameterError(msg)
+    for other in others:
+        if not isinstance(other, Observable):
+            raise ParameterError(not_a_stream(name, other))
 
     def operator(source: Observable[Any]) -> Stream[B]:
         streams = (source, *others)
@@ -124,11 +134,7 @@ def lift_multi(
             observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             step = make()
-            lacking = [part for part in _PARTS if not hasattr(step, part)]
-            if lacking:
-                kind = type(step).__name__
-                msg = f"{name}: {kind} is no MultiStep; it lacks {', '.join(lacking)}"
-                raise ParameterError(msg)
+            check_parts(step, _PARTS, "MultiStep", name)
             return _Run(step, observer, name, names).start(inputs, scheduler)
 
         return Stream(subscribe, source, others=others)
@@ -158,7 +164,8 @@ def not_a_stream(operator: str, given: object) -> str:
     if isinstance(given, list | tuple):
         return f"{operator} takes streams one by one, {operator}(*streams), not {shown(given, 80)}"
     remedy = "options need their names"
-    if hasattr(given, "open") and hasattr(given, "info"):
+    kind = type(given)
+    if hasattr(kind, "open") and hasattr(kind, "info"):
         remedy = "it describes a device: Device(...) of it is the stream"
     return f"{operator}: {shown(given, 80)} is no stream of chunks; {remedy}"
 
@@ -376,7 +383,7 @@ class _Run:
             else:
                 results = () if self._failed is None else self._failed(port, error)
             if type(results) is not list and type(results) is not tuple:
-                results = tuple(results)  # run a generator here, where it may raise
+                results = as_results(results, step)
         except BaseException as raised:  # noqa: BLE001 - the Rx contract: it travels downstream
             self._fail(step_error(raised, item))
             return

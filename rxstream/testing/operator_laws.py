@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from inspect import signature
+from inspect import Signature, signature
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -330,11 +330,20 @@ def _check_maker(make: Any) -> None:
         f"check_operator takes what makes an operator, check_operator(rms_of) or "
         f"check_operator(lambda: rms_of(0.5)), not {name}, "
     )
+    if not callable(make):
+        raise ParameterError(f"{msg}which cannot be called")
     try:
-        signature(make).bind()
-    except (TypeError, ValueError) as error:
+        arguments = signature(make)
+    except ValueError:  # of some callables nobody knows them
+        arguments = Signature()
+    try:
+        arguments.bind()
+    except TypeError as error:
         raise ParameterError(f"{msg}which cannot be called without arguments") from error
     operator = make()
+    if hasattr(operator, "push"):
+        msg = f"check_operator({name}): that is a step; say check_operator(lambda: lift({name}))"
+        raise ParameterError(msg)
     if not callable(operator):
         raise ParameterError(f"{msg}which gives {shown(operator)}")
 

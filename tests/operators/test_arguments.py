@@ -101,6 +101,16 @@ def test_rates_that_are_no_simple_multiple_are_refused() -> None:
     assert run_operator(ops.resample(30000 / 1001, method="polyphase"), [WHOLE])
 
 
+def test_streams_of_a_join_are_given_as_a_list() -> None:
+    """A stream can be iterated over, without end."""
+    with pytest.raises(ParameterError, match="give the other streams as a list"):
+        lift_multi(lambda: None, rx.of(1), "half")  # type: ignore[arg-type,return-value]
+    with pytest.raises(ParameterError, match="half: 5 is no stream of chunks"):
+        lift_multi(lambda: None, [5], "half")  # type: ignore[list-item,arg-type,return-value]
+    with pytest.raises(ParameterError, match="takes what makes a step, a class or a function"):
+        lift_multi(5, [rx.of(1)], "half")  # type: ignore[arg-type]
+
+
 def test_a_joint_that_lacks_a_part_is_named() -> None:
     class Half:
         def push(self, port: int, chunk: Chunk[Any]) -> tuple[()]:

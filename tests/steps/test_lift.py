@@ -3,16 +3,30 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import reactivex as rx
 from reactivex import operators as rxo
+from reactivex.observer import Observer
 from reactivex.scheduler import ImmediateScheduler
 from reactivex.subject import Subject
 
-from rxstream import lift
+from rxstream import Chunk, StreamInfo, lift
 from rxstream.errors import ParameterError
+from rxstream.steps.in_order import lift_in_order
 
 here = ImmediateScheduler()
+CHUNK = Chunk.regular(np.arange(4), StreamInfo("a", 1e9, (), np.dtype(int)), start=5)
+
+
+class Lengths:
+    """Give the length of each chunk."""
+
+    def push(self, chunk: Chunk[Any]) -> tuple[int]:
+        return (len(chunk),)
+
+    def flush(self) -> tuple[()]:
+        return ()
 
 
 class Sums:
@@ -133,5 +147,43 @@ def test_disposing_stops_the_source() -> None:
 
 
 def test_a_step_instead_of_what_makes_one_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"lift\(Sums\) or lift\(lambda: Sums\(\.\.\.\)\)"):
+    with pytest.raises(ParameterError, match=r"Sums or lambda: Sums\(\.\.\.\), not a step"):
         lift(Sums())  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="a class or a function, not None"):
+        lift(None)  # type: ignore[arg-type]
+
+
+def test_a_step_that_lacks_a_part_is_named() -> None:
+    class Half:
+        def push(self, item: int) -> tuple[int]:
+            return (item,)
+
+    with pytest.raises(ParameterError, match="Half: Half is no Step; it lacks flush"):
+        rx.of(1).pipe(lift(Half)).subscribe()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("result", [None, CHUNK])
+def test_results_that_are_no_tuple_are_named(result: Any) -> None:
+    class Odd:
+        def push(self, item: int) -> Any:
+            return result if item else ()
+
+        def flush(self) -> Any:
+            return result
+
+    for items, came in (((1,), "push"), ((0,), "flush")):
+        errors: list[Exception] = []
+        rx.from_iterable(items).pipe(lift(Odd)).subscribe(on_error=errors.append)
+        assert "Odd returned" in str(errors[0]), came
+        assert "(chunk,), or () for none" in str(errors[0])
+
+
+def test_an_operator_reports_one_error_though_a_cold_source_goes_on() -> None:
+    events: list[str] = []
+    watcher = Observer(
+        lambda _: events.append("next"), lambda _: events.append("error"), lambda: None
+    )
+    lengths = lift_in_order(Lengths)
+    # past `subscribe`, whose guard would hide it
+    rx.of(CHUNK, CHUNK, CHUNK).pipe(lengths)._subscribe_core(watcher, None)
+    assert events == ["next", "error"]

@@ -281,6 +281,8 @@ def test_a_window_that_nobody_has_subscribed_to_says_that_it_does_not_run() -> N
     kept = source.pipe(ops.replay_window(60))
     with pytest.raises(ChunkError, match=r"replay_window\(60\) keeps nothing: it runs while"):
         kept.last(1)
+    with pytest.raises(ParameterError, match="the end is before the start"):
+        kept.between(100, 0)
     with kept.reader():
         with pytest.raises(ChunkError, match="nothing has come yet"):
             kept.last(1)
