@@ -17,6 +17,10 @@ _SOUND_DECAY, _LIGHT_DECAY, _ENGINE_DECAY = 0.15, 0.35, 0.5
 # Share of its speed that the engine keeps.
 _IDLE = 0.25
 
+# Sound and frames are numbered: on a very busy computer all may be late for seconds, which without
+# numbers looks like a loss.
+_NUMBERS = DeviceCounter(32)
+
 DELAYS = {"microphone": 0.0013, "camera": 0.015, "can": 0.0}
 """Least delays of the simulated cables [s], for ``Device(path_delay=)``."""
 
@@ -51,14 +55,12 @@ class Scene:
     @cached_property
     def microphone(self) -> Simulated:
         """A room with a hum, and the bang."""
-        return Simulated.microphone(signal=self._sound)
+        return Simulated.microphone(signal=self._sound, counter=_NUMBERS)
 
     @cached_property
     def camera(self) -> Simulated:
         """Stripes, a ball, and a flash with the bang."""
-        # It numbers its frames: on a very busy computer all may be late by some for seconds, which
-        # without numbers looks like a loss.
-        return Simulated.camera(signal=self._frames, counter=DeviceCounter(32))
+        return Simulated.camera(signal=self._frames, counter=_NUMBERS)
 
     @cached_property
     def can(self) -> Simulated:
