@@ -92,8 +92,12 @@ def _check_repr(source: Any) -> None:
     options = [item for item in dataclasses.fields(source) if item.init and item.repr]
     try:
         for item in options:
+            value = getattr(source, item.name)
             # a function, or an object of somebody else, has a repr of its own kind
-            eval(repr(getattr(source, item.name)), dict(names))  # noqa: S307 - of the author
+            again = eval(repr(value), dict(names))  # noqa: S307 - of the author
+            # numpy rounds what it prints, and leaves out the middle of a long array
+            if isinstance(value, np.ndarray) and not np.array_equal(value, again):
+                return
     except Exception:  # noqa: BLE001 - as above
         return
     try:

@@ -184,6 +184,11 @@ def test_a_playback_with_times_keeps_the_rules() -> None:
     check_source(lambda: Playback(RAMP, np.arange(2000) * 1_000_000))
 
 
+def test_a_playback_of_values_that_numpy_prints_rounded_keeps_the_rules() -> None:
+    data = np.random.default_rng(1).normal(size=500)
+    check_source(lambda: Playback(data, rate=250.0, start=5 * SECOND))
+
+
 @pytest.mark.parametrize("speed", [20.0, math.inf])
 def test_regular_samples_come_at_their_own_times(speed: float) -> None:
     data = np.random.default_rng(1).normal(size=(4410, 2)).astype(np.float32)
