@@ -30,6 +30,13 @@ __all__ = [
 
 # cv::utils::logging::LOG_LEVEL_SILENT
 _LOG_LEVEL_SILENT = 0
+# What OpenCV reads from the environment when it opens something with FFmpeg.
+_ENVIRONMENT = {
+    # AV_LOG_FATAL: only what ends the process
+    "OPENCV_FFMPEG_LOGLEVEL": "8",
+    # OpenCV's own default, which 4.11 leaves out: it then waits for a camera to send over UDP
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_flags;prefer_tcp",
+}
 # the log level of OpenCV belongs to the whole process
 _quiet_lock = threading.Lock()
 
@@ -167,20 +174,18 @@ def quiet(cv2: Any) -> Iterator[None]:
     """Keep OpenCV from writing to stderr what is raised as an error here.
 
     Its log level belongs to the whole process, so it is restored at once. FFmpeg's is read from
-    the environment when OpenCV first uses FFmpeg, and stays; a level that is set there is kept.
+    the environment when OpenCV first uses FFmpeg, and stays. The options of FFmpeg are given there
+    too, for want of another way; what is set there already is kept.
     """
-    name = "OPENCV_FFMPEG_LOGLEVEL"
     # before OpenCV 4.13 its log level was set at the top of the module
     logging = getattr(cv2.utils, "logging", cv2)
     with _quiet_lock:
-        ours = name not in os.environ
-        if ours:
-            # AV_LOG_FATAL: only what ends the process
-            os.environ[name] = "8"
+        ours = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+        os.environ.update(ours)
         before = logging.setLogLevel(_LOG_LEVEL_SILENT)
         try:
             yield
         finally:
             logging.setLogLevel(before)
-            if ours:
+            for name in ours:
                 del os.environ[name]

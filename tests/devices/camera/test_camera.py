@@ -401,19 +401,26 @@ def test_opencv_and_ffmpeg_write_nothing_besides(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENCV_FFMPEG_LOGLEVEL", "8"),
+        ("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;udp"),
+    ],
+)
 def test_the_environment_and_the_log_level_are_left_as_they_were(
-    clip: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import cv2
 
     log = getattr(cv2.utils, "logging", cv2)  # at the top of OpenCV before 4.13
     before = log.getLogLevel()
-    monkeypatch.delenv("OPENCV_FFMPEG_LOGLEVEL", raising=False)
+    monkeypatch.delenv(name, raising=False)
     read_all(Camera(clip, pace="max"))
-    assert "OPENCV_FFMPEG_LOGLEVEL" not in os.environ
-    monkeypatch.setenv("OPENCV_FFMPEG_LOGLEVEL", "8")
+    assert name not in os.environ
+    monkeypatch.setenv(name, value)
     read_all(Camera(clip, pace="max"))
-    assert os.environ["OPENCV_FFMPEG_LOGLEVEL"] == "8"
+    assert os.environ[name] == value
     assert log.getLogLevel() == before
 
 
