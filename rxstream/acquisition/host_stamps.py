@@ -302,7 +302,7 @@ class DriverSmoothed(Placer):
         limit = arrival - self._path_delay if kept else None
         end, lost, uncertainty = driver.push(
             n, stamp - self._path_delay, known, overrun=progress.overrun > 0 and not known,
-            limit=limit,
+            limit=limit, arrival=arrival if progress.live else nan,
         )  # fmt: skip
         if lost > known:
             reason = reason or "dropped"

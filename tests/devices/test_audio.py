@@ -221,6 +221,24 @@ def test_killing_the_daemon_is_a_clear_error() -> None:
         assert mic.state == "failed"
 
 
+def test_stamps_that_the_driver_corrects_are_no_loss() -> None:
+    """Of a null sink that rewinds they lag by half a second at first, and arrivals do not."""
+    seconds = 3
+    device = Device(Audio(device="pulse"))
+    with PrivatePulse(rewinds=True), device as mic, mic.reader() as reader:
+        sound = reader.read(seconds * RATE, timeout=30)
+        assert sound is not None
+        lags = [
+            part.evidence.arrival - part.evidence.device_time
+            for part in sound.axis.parts()
+            if part.evidence is not None and isinstance(part.evidence.device_time, int)
+        ]
+        assert sound.gaps == ()
+        assert mic.stats().flow.lost == 0
+    # else this has shown nothing
+    assert lags[0] - lags[-1] > 100_000_000
+
+
 def test_reconnect_goes_on_after_a_gap_of_the_right_length() -> None:
     sound = noise(0.5, seed=3)
     with PrivatePulse() as daemon:

@@ -27,10 +27,15 @@ def noise(seconds: float = 2.0, seed: int = 1) -> NDArray[np.int16]:
 class PrivatePulse:
     """The daemon; PortAudio's device ``pulse`` records what is played.
 
-    ``norewinds`` is essential: without it the null sink works in blocks of 2 s.
+    Parameters
+    ----------
+    rewinds
+        Let the null sink rewind, as it does unless somebody says no: then what is played comes in
+        blocks of 2 s, and the stamps of its first seconds are wrong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, rewinds: bool = False) -> None:
+        self._norewinds = int(not rewinds)
         for program in ("pulseaudio", "paplay"):
             if shutil.which(program) is None:
                 msg = f"{program} is missing; make test installs it (Debian: pulseaudio-utils)"
@@ -49,10 +54,11 @@ class PrivatePulse:
     def start(self) -> None:
         """Start the daemon and wait until it answers."""
         self.socket.unlink(missing_ok=True)
+        rewinds = f"norewinds={self._norewinds}"
         self._process = subprocess.Popen(
             ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
              "--high-priority=no", "--realtime=no",
-             "-L", f"module-null-sink sink_name=rx rate={RATE} channels=1 format=s16le norewinds=1",
+             "-L", f"module-null-sink sink_name=rx rate={RATE} channels=1 format=s16le {rewinds}",
              "-L", f"module-native-protocol-unix auth-anonymous=1 socket={self.socket}"],
             env={**os.environ, **self.environment}, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

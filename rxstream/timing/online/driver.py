@@ -12,11 +12,15 @@ A jump that lasts is an unreported loss, or a correction by the driver. It is ce
 stamps of a second and of at least twenty blocks agree, or three in a row if it is very long. Until
 then it is in the uncertainty.
 
+Samples that were lost make all later ones arrive later by as much, too: where the earliest arrivals
+do not, the driver has only corrected its stamps, as PulseAudio does in the first seconds.
+
 Where stamps are never after the arrival of their block, as those that a program makes from the time
 at which it read, the line is not either: it is lowered by what it was too late by at most.
 """
 
-from math import gcd
+from collections import deque
+from math import gcd, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +64,10 @@ _STEP, _STEP_LASTS, _STEP_BLOCKS = 2e7, 1e9, 20
 _STEP_SCATTER, _STEP_SHARE = 1e6, 0.9
 # Stamps that are rounded are off by a step of theirs, at most by so many periods.
 _STEP_PERIODS = 2
+# Part of a jump of the stamps by which the earliest arrivals are later, at least, if it is a loss.
+_ARRIVES_LATER = 0.5
+# That is seen by this quantile of those after the jump, and the earliest before it.
+_EARLIEST = 0.25
 # Newest blocks that show whether the line still holds; it does if one of them is near it.
 _LATEST = 5
 # Blocks of which the earliest limit is kept: of so many, and of those before them; fewer as long as
@@ -86,18 +94,22 @@ class DriverStamps:
     """
 
     __slots__ = (
-        "_at", "_count", "_distances", "_fitted", "_half_width", "_late", "_limits",
+        "_arrivals", "_at", "_count", "_distances", "_fitted", "_half_width", "_late", "_limits",
         "_moved", "_offset", "_offsets", "_origin", "_period", "_samples", "_slope", "_step",
         "_stop", "_x", "_xs",
     )  # fmt: skip
 
     def __init__(self, period: float) -> None:
         self._period = period
-        self._xs, self._offsets = np.empty(2 * _WINDOW_BLOCKS), np.empty(2 * _WINDOW_BLOCKS)
+        # device time of the end of each block, and from there to its stamp [ns]
+        self._xs, self._offsets = np.empty((2, 2 * _WINDOW_BLOCKS))
+        # and to its arrival [ns], of the newest
+        self._arrivals: deque[float] = deque(maxlen=_WINDOW_BLOCKS)
         self.restart()
 
     def restart(self) -> None:
         """Start again, as for a device that was opened again."""
+        self._arrivals.clear()
         self._origin: int | None = None
         self._x = 0.0  # device time of the end of the last block since the origin [ns]
         self._stop = 0  # number of stamps kept, of which the last `_WINDOW_BLOCKS` count
@@ -123,7 +135,7 @@ class DriverStamps:
 
     def push(
         self, count: int, first: int, lost: int = 0, *, overrun: bool = False,
-        limit: int | None = None,
+        limit: int | None = None, arrival: float = nan,
     ) -> tuple[int, int, float]:  # fmt: skip
         """Return the time of the next block.
 
@@ -139,6 +151,8 @@ class DriverStamps:
             Whether the driver reports a loss before it, of unknown size.
         limit
             Time after which its last sample does not lie [ns]: its arrival, where stamps keep it.
+        arrival
+            Host time of its arrival [ns], of a live stream.
 
         Returns
         -------
@@ -169,9 +183,14 @@ class DriverStamps:
         elif late:
             late.clear()
         self._distances[self._count % _LATEST] = abs(beyond) if self._count else 0.0
-        self._append(x, offset)
+        stop = self._stop
+        if stop == len(self._xs):
+            stop = self._make_room()
+        self._xs[stop], self._offsets[stop] = x, offset
+        self._stop = stop + 1
+        self._arrivals.append(arrival - self._origin - x)
         if late and len(late) >= (1 if overrun else _LATE_BLOCKS):
-            lost += self._lose(min(late), len(late))
+            lost += self._lose(min(late), len(late), sure=overrun)
             late.clear()
         self._count += 1
         if self._count - self._fitted >= (_FIT_EVERY if self._count > _WARM_BLOCKS else _FIT_EARLY):
@@ -197,23 +216,39 @@ class DriverStamps:
             height - at - self._slope * (self._x - x) for x, at in filter(None, self._limits)
         )
 
-    def _append(self, x: float, offset: float) -> None:
-        if self._stop == len(self._xs):
-            for kept in (self._xs, self._offsets):
-                kept[:_WINDOW_BLOCKS] = kept[_WINDOW_BLOCKS:]
-            self._stop = _WINDOW_BLOCKS
-        self._xs[self._stop], self._offsets[self._stop] = x, offset
-        self._stop += 1
+    def _make_room(self) -> int:
+        """Keep the newest stamps alone, and return their number."""
+        for kept in (self._xs, self._offsets):
+            kept[:_WINDOW_BLOCKS] = kept[_WINDOW_BLOCKS:]
+        return _WINDOW_BLOCKS
 
-    def _lose(self, jump: float, blocks: int) -> int:
-        """Count a jump [ns] before the last blocks as a loss; return of how many samples."""
+    def _lose(self, jump: float, blocks: int, *, sure: bool = False) -> int:
+        """Count a jump [ns] before the last blocks as a loss; return of how many samples.
+
+        It is none, and all before it is dropped, where arrivals do not show it, unless it is
+        ``sure``.
+        """
         self._distances, self._limits = [0.0] * _LATEST, [None, None]
+        since = self._stop - blocks
+        if not sure and self._arrive_as_before(blocks, jump):
+            self._drop(since)
+            return 0
         missing = round(jump / self._period)
-        moved, since = missing * self._period, self._stop - blocks
+        moved = missing * self._period
         self._xs[since : self._stop] += moved
         self._offsets[since : self._stop] -= moved
+        newest = [self._arrivals.pop() - moved for _ in range(blocks)]
+        self._arrivals.extend(reversed(newest))
         self._x += moved
         return missing
+
+    def _arrive_as_before(self, blocks: int, jump: float) -> bool:
+        """Whether the newest blocks do not arrive later by a jump [ns] of their stamps."""
+        arrivals = list(self._arrivals)
+        before, after = arrivals[:-blocks], sorted(arrivals[-blocks:])
+        # Some of them may have come before the jump. Arrivals of a recording are not known: NaN.
+        earliest = after[int(_EARLIEST * blocks)]
+        return bool(before) and earliest - min(before) < _ARRIVES_LATER * jump
 
     def _height(self) -> float:
         return self._offset + self._slope * (self._x - self._at)
@@ -270,10 +305,17 @@ class DriverStamps:
             return 0
         if middle > 0:
             return self._lose(middle, stop - since)
-        count = stop - since
-        self._xs[:count], self._offsets[:count] = x.copy(), self._offsets[since:stop].copy()
-        self._stop, self._distances, self._limits = count, [0.0] * _LATEST, [None, None]
+        self._distances, self._limits = [0.0] * _LATEST, [None, None]
+        self._drop(since)
         return 0
+
+    def _drop(self, since: int) -> None:
+        """Keep the stamps from a number on, and fit the line to these alone."""
+        count = self._stop - since
+        for kept in (self._xs, self._offsets):
+            kept[:count] = kept[since : self._stop].copy()
+        self._arrivals = deque(list(self._arrivals)[-count:], maxlen=_WINDOW_BLOCKS)
+        self._stop, self._fitted = count, self._count - _FIT_EVERY
 
 
 def _shortest(ordered: NDArray[np.float64], share: float) -> tuple[float, float]:

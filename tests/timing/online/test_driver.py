@@ -122,3 +122,24 @@ def test_another_line_is_in_the_uncertainty_until_it_is_followed(step: float) ->
     assert (error[1006:] <= half_width[1006:] + 50_000).all()
     assert error[1700:].max() < 150_000
     assert not any(lost for _, lost, _ in results)
+
+
+@pytest.mark.parametrize("blocks", [1, 60])
+@pytest.mark.parametrize("jump", [100e6, 700e6])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_jump_is_a_loss_where_arrivals_are_later_too(
+    late: bool, jump: float, blocks: int
+) -> None:
+    """A driver that corrects its stamps by up to 0.7 s, at once or little by little."""
+    rng = np.random.default_rng(8)
+    true = 10**18 + np.arange(800) * 10e6
+    rise = jump * np.clip((np.arange(800) - 300) / blocks, 0, 1)
+    stamps = true + rise + rng.normal(0, 10_000, 800)
+    arrivals = true + 12e6 + late * rise + rng.exponential(1e6, 800)
+    driver, lost = DriverStamps(PERIOD), 0
+    for stamp, arrival in zip(stamps, arrivals, strict=True):
+        end, more, half_width = driver.push(480, round(stamp), arrival=round(arrival))
+        lost += more
+    assert lost == pytest.approx(late * jump / PERIOD, rel=0.02)
+    assert abs(end - (true[-1] + rise[-1] + 10e6)) < 100_000
+    assert half_width < 2e6
