@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
+from reactivex import Observable
 
 from rxstream.data.clock import to_span
 from rxstream.data.stream_info import Reading, StreamInfo
@@ -92,6 +93,8 @@ def check_source(source: object) -> None:
         remedy = f"make one: {source.__name__}()"
     elif isinstance(source, str):
         remedy = f"open it by its name: rxstream.open({shown(source)})"
+    elif isinstance(source, Observable):
+        remedy = "it is a stream already: subscribe to it"
     elif not isinstance(source, Source):
         remedy = "it needs `info` and `open(emit, fail)`"
     else:

@@ -78,7 +78,10 @@ def watch(
         pass
     finally:
         for device in devices:
-            device.close(1.0)
+            try:
+                device.close(1.0)
+            except RxStreamError as raised:  # by its driver: the others are closed all the same
+                failed.setdefault(device.name, raised)
         for subscription in watches:
             subscription.dispose()
     for name, error in failed.items():

@@ -279,6 +279,7 @@ def test_a_file_waits_for_its_slowest_reader() -> None:
         (lambda: Device(Manual(), history=-5), "history must be > 0 .* -5"),
         (lambda: Device(Manual(), history="long"), "seconds or a timedelta"),  # type: ignore[arg-type]
         (lambda: Device(object()), "no source"),  # type: ignore[arg-type]
+        (lambda: Device(Device(Manual())), "no source; it is a stream already"),  # type: ignore[arg-type]
         (lambda: Device(Manual(), timestamps="true"), "'corrected' or 'arrival'"),  # type: ignore[arg-type]
         (lambda: Device(Manual(), max_bytes=0), "max_bytes"),
         (lambda: Device(Manual(), reconnect=-1), "reconnect"),

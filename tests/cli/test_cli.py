@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fakes import Manual
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -173,3 +175,23 @@ def test_ctrl_c_ends_watch_cleanly() -> None:
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "Traceback" not in errors
+
+
+def test_a_driver_that_cannot_be_closed_keeps_no_other_open() -> None:
+    class Stuck(Manual):
+        """A driver whose `close` raises."""
+
+        def open(self, emit: Any, fail: Any) -> Any:
+            super().open(emit, fail)
+
+            def close() -> None:
+                raise OSError("no such ioctl")
+
+            return close
+
+    stuck, other = Device(Stuck(), name="stuck"), Device(Manual(), name="other")
+    written = io.StringIO()
+    assert watch(Console(file=written), [stuck, other], 0.1) == 1
+    assert other.state == "closed"
+    assert "stuck failed: " in written.getvalue()
+    assert "no such ioctl" in written.getvalue()
