@@ -11,7 +11,8 @@ from math import isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from rxstream.data.axis import GriddedAxis, IrregularAxis, RegularAxis
+from rxstream.data.axis import IrregularAxis, RegularAxis
+from rxstream.data.gridded_axis import GriddedAxis
 from rxstream.data.stamps import strictly_increasing
 
 __all__ = ["RegularTimes", "forward"]

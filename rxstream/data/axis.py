@@ -1,16 +1,16 @@
 """The time axis of a chunk: where each sample lies in time, without an array where possible.
 
-A regular stretch of samples needs four numbers, whatever its length (`RegularAxis`), also where
-each sample ends at once (`GriddedAxis`); irregular samples need an array (`IrregularAxis`); what
-was joined keeps its parts (`CompositeAxis`), so each sample keeps its exact time, its uncertainty
-and the evidence behind it, however the stream is cut and joined.
+A regular stretch of samples needs four numbers, whatever its length (`RegularAxis`); irregular
+samples need an array (`IrregularAxis`); what was joined keeps its parts (`CompositeAxis`), so each
+sample keeps its exact time, its uncertainty and the evidence behind it, however the stream is cut
+and joined.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import ceil, isnan, nan
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ __all__ = [
     "Axis",
     "CompositeAxis",
     "Evidence",
-    "GriddedAxis",
     "IrregularAxis",
     "RegularAxis",
     "StridedAxis",
@@ -288,60 +287,6 @@ class IrregularAxis:
     def parts(self) -> "Sequence[RegularAxis | IrregularAxis]":
         """Return the stretches it is made of."""
         return (self,)
-
-
-class GriddedAxis(IrregularAxis):
-    """Stamps that lie on a grid, and are made when asked for; a slice keeps its grid exactly.
-
-    Each sample ends at once, as any with a stamp of its own: the next one may come before a period
-    of the grid is over.
-
-    Examples
-    --------
-    >>> axis = GriddedAxis(RegularAxis(100, 10.0, 3), 0.0)
-    >>> axis.times(), axis.at(3), axis.find(115)
-    (array([100, 110, 120]), 121, 2)
-    """
-
-    __slots__ = ("_grid",)
-
-    def __init__(
-        self, grid: RegularAxis, uncertainty: float, evidence: Evidence | None = None
-    ) -> None:
-        self._grid, self.count = grid, grid.count
-        self.uncertainty, self.evidence = uncertainty, evidence
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return GriddedAxis, (self._grid, self.uncertainty, self.evidence)
-
-    @property
-    def stamps(self) -> NDArray[np.int64]:  # type: ignore[override]  # a slot there
-        """Times of all samples [ns], int64 ``(count,)``, read-only."""
-        stamps = self._grid.times()
-        stamps.flags.writeable = False
-        return stamps
-
-    def at(self, i: int) -> int:
-        """Return the time [ns] of sample ``i``; ``at(count)`` is the end, exclusive."""
-        if i < self.count:
-            return self._grid.at(i)
-        return self._grid.at(self.count - 1) + 1 if self.count else 0
-
-    def edge(self, i: int) -> int:
-        """Return where the sample before ``i`` ends [ns]."""
-        return self._grid.at(i - 1) + 1
-
-    def find(self, t: int) -> int:
-        """Return how many samples lie before ``t`` [ns]."""
-        return self._grid.find(t)
-
-    def cut(self, i: int, j: int) -> "GriddedAxis":
-        """Return the axis of samples ``i`` to ``j``."""
-        return GriddedAxis(self._grid.cut(i, j), self.uncertainty, self.evidence)
-
-    def shifted(self, by: int) -> "GriddedAxis":
-        """Return the same samples later by ``by`` [ns]."""
-        return GriddedAxis(self._grid.shifted(by), self.uncertainty, self.evidence)
 
 
 class CompositeAxis:

@@ -11,9 +11,10 @@ from typing import Any
 
 from numpy import ndarray
 
-from rxstream.data.axis import Axis, Evidence, GriddedAxis, IrregularAxis, RegularAxis
+from rxstream.data.axis import Axis, Evidence, IrregularAxis, RegularAxis
 from rxstream.data.chunk import Chunk
 from rxstream.data.clock import NEVER
+from rxstream.data.gridded_axis import GriddedAxis
 from rxstream.data.stream_info import StreamInfo
 from rxstream.errors import ChunkError
 from rxstream.window.object_bytes import bytes_of_objects

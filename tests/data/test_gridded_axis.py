@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxstream import Chunk, StreamInfo, concat
-from rxstream.data.axis import Evidence, GriddedAxis, IrregularAxis, RegularAxis
+from rxstream.data.axis import Evidence, IrregularAxis, RegularAxis
+from rxstream.data.gridded_axis import GriddedAxis
 
 EVIDENCE = Evidence(5, 3)
 
