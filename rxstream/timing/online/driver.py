@@ -20,7 +20,7 @@ at which it read, the line is not either: it is lowered by what it was too late 
 """
 
 from collections import deque
-from math import gcd, nan
+from math import ceil, gcd, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class DriverStamps:
     __slots__ = (
         "_arrivals", "_at", "_count", "_distances", "_fitted", "_half_width", "_late", "_limits",
         "_moved", "_offset", "_offsets", "_origin", "_period", "_samples", "_slope", "_step",
-        "_stop", "_x", "_xs",
+        "_stop", "_x", "_xs", "state",
     )  # fmt: skip
 
     def __init__(self, period: float) -> None:
@@ -118,6 +118,8 @@ class DriverStamps:
         self._samples = 0  # in the newest block
         self._step = 0  # greatest common divisor of what has passed between stamps [ns]
         self._count = self._fitted = 0
+        self.state: State = "warming"
+        """``warming`` for the first blocks, then ``locked``."""
         self._distances = [0.0] * _LATEST  # distances of the last blocks from the line [ns]
         self._late: list[float] = []  # lateness of the last blocks if all are far too late [ns]
         # device time and offset of the earliest limit, of the newest blocks and of those before
@@ -127,11 +129,6 @@ class DriverStamps:
     def blocks(self) -> int:
         """Number of blocks so far."""
         return self._count
-
-    @property
-    def state(self) -> State:
-        """``warming`` for the first blocks, then ``locked``."""
-        return "warming" if self._count < _WARM_BLOCKS else "locked"
 
     def push(
         self, count: int, first: int, lost: int = 0, *, overrun: bool = False,
@@ -192,10 +189,12 @@ class DriverStamps:
         if late and len(late) >= (1 if overrun else _LATE_BLOCKS):
             lost += self._lose(min(late), len(late), sure=overrun)
             late.clear()
-        self._count += 1
-        if self._count - self._fitted >= (_FIT_EVERY if self._count > _WARM_BLOCKS else _FIT_EARLY):
+        self._count = blocks = self._count + 1
+        if blocks == _WARM_BLOCKS:
+            self.state = "locked"
+        if blocks - self._fitted >= (_FIT_EVERY if blocks > _WARM_BLOCKS else _FIT_EARLY):
             lost += self._fit()
-        elif self._count <= _FIT_EARLY:
+        elif blocks <= _FIT_EARLY:
             self._fit()
         half_width = self._half_width + min(self._distances)
         end = self._origin + round(self._x + self._height())
@@ -261,7 +260,8 @@ class DriverStamps:
         x = self._xs[begin : self._stop] - self._x
         y = self._offsets[begin : self._stop]
         rest = y - self._slope * x
-        ordered = np.sort(rest)
+        ordered = rest.copy()
+        ordered.sort()
         low, high = _shortest(ordered, _DENSE)
         middle = (low + high) / 2
         least = min(self._period, _NOISE)
@@ -269,13 +269,15 @@ class DriverStamps:
         # by numbers: quicker than two arrays by a mask
         numbers = near.nonzero()[0]
         x, y = x.take(numbers), y.take(numbers)
-        across = x - x.mean()
+        count = len(x)
+        # as `mean`, which is a function in Python
+        across = x - np.add.reduce(x) / count
         # Least squares with a prior, which holds the slope while the stamps are few.
         prior = _CORRELATED * ((_NOISE + high - low) / _SLOPE_SD) ** 2
         slope = float(across @ y / (across @ across + prior))
         before = self._height()
         self._slope = min(max(slope, -_STEEPEST), _STEEPEST)
-        self._at, self._offset = self._x, float(np.mean(y - self._slope * x))
+        self._at, self._offset = self._x, float(np.add.reduce(y - self._slope * x) / count)
         moved = abs(self._offset - before) if self._count > 1 else 0.0
         self._moved = max(moved, _FADE * self._moved)
         low, high = _shortest(ordered, 0.5)
@@ -320,7 +322,7 @@ class DriverStamps:
 
 def _shortest(ordered: NDArray[np.float64], share: float) -> tuple[float, float]:
     """Return the ends of the shortest interval that holds a share of sorted values."""
-    steps = min(len(ordered) - 1, int(np.ceil(share * len(ordered))))
+    steps = min(len(ordered) - 1, ceil(share * len(ordered)))
     widths = ordered[steps:] - ordered[: len(ordered) - steps]
-    k = int(np.argmin(widths))
+    k = int(widths.argmin())
     return float(ordered[k]), float(ordered[k + steps])
