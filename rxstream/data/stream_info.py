@@ -208,7 +208,8 @@ class Reading:
         Host time [ns] of arrival, where the source knows it better than "now".
 
     A device ends with a `ParameterError` if a piece of evidence is of the wrong kind: a float where
-    nanoseconds are meant, a negative loss, a counter out of range.
+    nanoseconds are meant, a negative loss, a counter out of range, or one of a stream whose
+    `StreamInfo` has none.
     """
 
     data: NDArray[Any]
