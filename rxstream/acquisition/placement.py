@@ -189,8 +189,7 @@ class ArrivalGrid(Placer):
         if n == 1:
             axis, after = self._times.by_arrival(before, end, end, 1, nan)
             return axis, start, after, lost, reason, "raw", ()
-        if end < start + n:
-            end = start + n
+        end = max(end, start + n)
         grid = RegularAxis(start, (end - start) / n, n, 0, nan)
         return grid, start, end, lost, reason, "raw", ()
 
@@ -241,7 +240,7 @@ class ClockModelled(Placer):
         None if it is not believed.
         """
         own = self._own
-        found: int | tuple[int, int] | None = None
+        found: int | tuple[int, int] | None
         if isinstance(stamps, int):
             found = stamps if own.believes(stamps, stamps, arrival) else None
         else:

@@ -99,13 +99,10 @@ class WithoutHeartbeats(abc.ObserverBase[Any]):
         """Pass on what has samples."""
         # This runs for every item of every subscriber, so the usual one takes the shortest way: one
         # whose first chunk has samples is no heartbeat.
-        if not self._kept:
-            first = value
-            if type(value) is tuple and value:
-                first = value[0]
-            if type(first) is Chunk and len(first._data):  # noqa: SLF001
-                self._forward(value)
-                return
+        first = value[0] if type(value) is tuple and value else value
+        if not self._kept and type(first) is Chunk and len(first._data):  # noqa: SLF001
+            self._forward(value)
+            return
         for item in self._filter.push(value):
             self._forward(item)
 

@@ -122,9 +122,7 @@ def lift_multi(
     if isinstance(others, Observable):
         msg = f"lift_multi: give the other streams as a list, [{shown(others, 40)}]"
         raise ParameterError(msg)
-    for other in others:
-        if not isinstance(other, Observable):
-            raise ParameterError(not_a_stream(name, other))
+    _check_streams(others, name)
 
     def operator(source: Observable[Any]) -> Stream[B]:
         streams = (source, *others)
@@ -153,10 +151,14 @@ def stream_names(others: Sequence[Any], operator: str) -> list[str | None]:
     if not others:
         msg = f"{operator} needs another stream, e.g. mic.pipe(ops.{operator}(cam))"
         raise ParameterError(msg)
+    _check_streams(others, operator)
+    return [stream_name(other) for other in others]
+
+
+def _check_streams(others: Sequence[Any], operator: str) -> None:
     for other in others:
         if not isinstance(other, Observable):
             raise ParameterError(not_a_stream(operator, other))
-    return [stream_name(other) for other in others]
 
 
 def not_a_stream(operator: str, given: object) -> str:
@@ -304,8 +306,7 @@ class _Run:
                 self._items.append((port, item))
                 if not self._busy:
                     self._drain()
-            if self._waiting:
-                self._wake()
+            self._wake()
 
     def _wait_for_begin(self, port: int) -> None:
         """Let no thread run ahead while others are subscribed to; one chunk of each is kept."""

@@ -88,8 +88,7 @@ class Watermarks:
         """Return the time before which nothing of an input is waited for [ns]; None: unknown."""
         if self.newest == NEVER:
             return None
-        end, latest = self._ends[port], self.newest - self._lateness
-        return end if end > latest else latest  # noqa: FURB136 - this runs for each chunk
+        return max(self._ends[port], self.newest - self._lateness)
 
     @property
     def frontier(self) -> int:

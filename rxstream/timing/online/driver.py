@@ -95,7 +95,7 @@ class DriverStamps:
 
     __slots__ = (
         "_arrivals", "_at", "_count", "_distances", "_fitted", "_half_width", "_late", "_limits",
-        "_moved", "_offset", "_offsets", "_origin", "_period", "_samples", "_slope", "_step",
+        "_moved", "_offset", "_offsets", "_origin", "_period", "_slope", "_step",
         "_stop", "_x", "_xs", "state",
     )  # fmt: skip
 
@@ -115,7 +115,6 @@ class DriverStamps:
         self._stop = 0  # number of stamps kept, of which the last `_WINDOW_BLOCKS` count
         # The line: its height at a device time [ns] and its slope; its uncertainty [ns].
         self._at = self._offset = self._slope = self._moved = self._half_width = 0.0
-        self._samples = 0  # in the newest block
         self._step = 0  # greatest common divisor of what has passed between stamps [ns]
         self._count = self._fitted = 0
         self.state: State = "warming"
@@ -166,7 +165,6 @@ class DriverStamps:
         if self._origin is None:
             self._origin = first
         self._x += (count + lost) * period
-        self._samples = count
         since = first - self._origin
         if self._step != 1:
             self._step = gcd(self._step, since)
@@ -193,9 +191,9 @@ class DriverStamps:
         if blocks == _WARM_BLOCKS:
             self.state = "locked"
         if blocks - self._fitted >= (_FIT_EVERY if blocks > _WARM_BLOCKS else _FIT_EARLY):
-            lost += self._fit()
+            lost += self._fit(count)
         elif blocks <= _FIT_EARLY:
-            self._fit()
+            self._fit(count)
         half_width = self._half_width + min(self._distances)
         end = self._origin + round(self._x + self._height())
         if limit is None:
@@ -227,11 +225,11 @@ class DriverStamps:
         It is none, and all before it is dropped, where arrivals do not show it, unless it is
         ``sure``.
         """
-        self._distances, self._limits = [0.0] * _LATEST, [None, None]
         since = self._stop - blocks
         if not sure and self._arrive_as_before(blocks, jump):
             self._drop(since)
             return 0
+        self._distances, self._limits = [0.0] * _LATEST, [None, None]
         missing = round(jump / self._period)
         moved = missing * self._period
         self._xs[since : self._stop] += moved
@@ -252,10 +250,13 @@ class DriverStamps:
     def _height(self) -> float:
         return self._offset + self._slope * (self._x - self._at)
 
-    def _fit(self) -> int:
-        """Fit the line again, to the densest stamps; return the samples found lost."""
-        self._fitted = self._count
+    def _fit(self, samples: int) -> int:
+        """Fit the line again, to the densest stamps; return the samples found lost.
+
+        In the newest block there are so many ``samples``.
+        """
         lost = self._find_step()
+        self._fitted = self._count
         begin = max(0, self._stop - _WINDOW_BLOCKS)
         x = self._xs[begin : self._stop] - self._x
         y = self._offsets[begin : self._stop]
@@ -281,14 +282,11 @@ class DriverStamps:
         moved = abs(self._offset - before) if self._count > 1 else 0.0
         self._moved = max(moved, _FADE * self._moved)
         low, high = _shortest(ordered, 0.5)
-        self._half_width = high - low + self._moved + self._grain
-        return lost
-
-    @property
-    def _grain(self) -> float:
-        """By how much stamps of such blocks may wander [ns]."""
+        # by how much stamps of such blocks may wander
         rounded = min(float(self._step), _STEP_PERIODS * self._period)
-        return max(min(_GRAIN, self._samples - 1) * self._period, rounded)
+        grain = max(min(_GRAIN, samples - 1) * self._period, rounded)
+        self._half_width = high - low + self._moved + grain
+        return lost
 
     def _find_step(self) -> int:
         """Return the samples lost before a step to another line, if there is one.
@@ -307,7 +305,6 @@ class DriverStamps:
             return 0
         if middle > 0:
             return self._lose(middle, stop - since)
-        self._distances, self._limits = [0.0] * _LATEST, [None, None]
         self._drop(since)
         return 0
 
@@ -318,6 +315,7 @@ class DriverStamps:
             kept[:count] = kept[since : self._stop].copy()
         self._arrivals = deque(list(self._arrivals)[-count:], maxlen=_WINDOW_BLOCKS)
         self._stop, self._fitted = count, self._count - _FIT_EVERY
+        self._distances, self._limits = [0.0] * _LATEST, [None, None]
 
 
 def _shortest(ordered: NDArray[np.float64], share: float) -> tuple[float, float]:
