@@ -147,9 +147,15 @@ class Log:
         _wake_all(idle)
 
     def forget(self) -> None:
-        """End without a word: nobody can append any more."""
+        """End without a word: nobody can append any more.
+
+        It takes no lock. A finalizer calls it, which runs in the midst of anything: also of the
+        start of a thread, which another thread waits for with this lock held.
+        """
         self.forgotten = not self.ended
-        self.end()
+        self.ended = True  # before the next line: see `_park`
+        idle, self._idle = self._idle, []
+        _wake_all(idle)
 
     def leave_parent(self, error: Exception | None) -> None:
         """Take new locks in a forked child, whose parent's threads may have held the old ones.
@@ -259,7 +265,7 @@ class Log:
             self._blocking = self._blocking or cursor.policy == "block"
             if not busy:
                 self._idle.append(cursor)
-        if busy:
+        if busy or self.ended:
             cursor.wake()
 
     def detach(self, cursor: Cursor) -> None:
@@ -295,13 +301,12 @@ class Log:
                 if at < store.start:
                     at, missed = store.start, True
                 if at == store.stop:
-                    if cursor.gone or (self.ended and not missed):
-                        return None
                     # What it missed is reported before the next chunk, or at the end: there is no
                     # next chunk yet to carry the gap.
-                    if not self.ended:
-                        self._park(cursor)
+                    if not (cursor.gone or self.ended) and self._park(cursor):
                         return []
+                    if cursor.gone or not missed:
+                        return None
                 if cursor.policy == "latest" and at < store.stop - 1:
                     at, missed = store.stop - 1, True
                 # At the end, with everything dropped, an empty chunk alone carries the gap.
@@ -325,10 +330,14 @@ class Log:
             cursor.cut = None
             return chunks
 
-    def _park(self, cursor: Cursor) -> None:
-        """Have a cursor woken by the next append."""
+    def _park(self, cursor: Cursor) -> bool:
+        """Have a cursor woken by the next append; return False if there will be none.
+
+        `forget` may come between any two lines: it wakes whom it finds, and is seen otherwise.
+        """
         if not cursor.gone and cursor not in self._idle:
             self._idle.append(cursor)
+        return not self.ended
 
     def _with_lag(self, cursor: Cursor, seen: Place | None, first: Chunk) -> Chunk:
         """Return the first chunk after a lag with what the cursor missed as a gap."""

@@ -1,12 +1,18 @@
-"""Ctrl-C, and a signal handler that closes the device, at each line of what a program calls."""
+"""Ctrl-C, and a signal handler that closes the device, at each line of what a program calls.
 
+As a program it takes an action, a way, a step and a limit [s], after which it shows what hangs.
+"""
+
+import dis
+import faulthandler
 import gc
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Self
 
 import numpy as np
@@ -44,7 +50,9 @@ class Counted:
 class AtLine:
     """Calls a function in this thread at the line of the package with a certain number.
 
-    Lines of finalizers do not count: what they raise goes nowhere.
+    Lines of finalizers do not count: what they raise goes nowhere. Nor does the line of a `with`
+    as its block is left: Python looks for signals after calls and jumps, which are inside the block
+    or after it, and a trace function that raises there would keep a lock held for ever.
     """
 
     def __init__(self, number: int, call: Callable[[], None]) -> None:
@@ -67,12 +75,36 @@ class AtLine:
     def _at(self, frame: FrameType, event: str, _arg: Any) -> Any:
         if event != "line" or self.where or _in_finalizer(frame):
             return self._at
+        if frame.f_lasti in _exits(frame.f_code):
+            return self._at
         self._left -= 1
         if self._left < 0:
             self.where = f"{frame.f_code.co_filename.removeprefix(ROOT)}:{frame.f_lineno}"
             sys.settrace(None)
             self._call()
         return self._at
+
+
+@cache
+def _exits(code: CodeType) -> frozenset[int]:
+    """Return where the blocks of `with` are left without an error, as offsets in the bytecode.
+
+    It calls ``__exit__(None, None, None)`` there, with the line of the `with`.
+    """
+    found = set[int]()
+    steps = list(dis.get_instructions(code))
+    for at in range(len(steps) - 3):
+        call = steps[at + 3 if steps[at + 3].opname != "PRECALL" else at + 4]
+        if all(map(_is_none, steps[at : at + 3])) and (call.opname, call.arg) == ("CALL", 2):
+            found.add(steps[at].offset)
+            # what is returned is put below them first
+            if steps[at - 1].opname == "SWAP":
+                found.add(steps[at - 1].offset)
+    return frozenset(found)
+
+
+def _is_none(step: dis.Instruction) -> bool:
+    return step.opname == "LOAD_CONST" and step.argval is None
 
 
 def _in_finalizer(frame: FrameType | None) -> bool:
@@ -147,3 +179,8 @@ def interrupt_all(action: str, way: str, step: int) -> int:
         number += step
     gc.collect()
     return number
+
+
+if __name__ == "__main__":
+    faulthandler.dump_traceback_later(float(sys.argv[4]), exit=True)
+    assert interrupt_all(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import INFO, MS, Manual, eventually, ramp
+from interrupted import AtLine
 from reactivex.scheduler import EventLoopScheduler, ImmediateScheduler
 from windows import filled, values
 
@@ -17,6 +18,7 @@ from rxstream import Chunk, Device, Gap, Reading, StreamInfo, TimeWindowSubject
 from rxstream.data.slab_store import SampleCopies
 from rxstream.errors import LagError, RxStreamError, ShortHistoryError
 from rxstream.steps.stream import Stream
+from rxstream.window.log import Cursor
 
 pytestmark = pytest.mark.real
 
@@ -370,3 +372,45 @@ def test_its_subscribers_on_a_scheduler_get_what_is_there() -> None:
     assert eventually(lambda: subject.log.cursors() == [])
     subject.on_completed()
     loop.dispose()
+
+
+def test_it_is_forgotten_while_another_thread_holds_its_window() -> None:
+    """A finalizer that waits for a lock may wait for ever: for the thread whose start it is in."""
+    subject, got = TimeWindowSubject(60.0), list[int]()
+    reader, log = subject.reader(), subject.log
+    subject.on_next(ramp(0, 1))
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with log._lock:
+            held.set()
+            release.wait(20)
+
+    threading.Thread(target=hold, daemon=True).start()
+    assert held.wait(10)
+    thread = threading.Thread(target=log.forget, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    release.set()
+    got.extend(chunk.index for chunk in reader)
+    assert got == [0]
+
+
+@pytest.mark.parametrize("action", ["attach", "take"])
+def test_a_reader_ends_at_whichever_of_its_lines_the_subject_is_forgotten(action: str) -> None:
+    """As a finalizer may come between any two lines, in the same thread or beside it."""
+    number, where = 0, "first"
+    while where:
+        subject, woken = TimeWindowSubject(60.0), threading.Event()
+        log, cursor = subject.log, Cursor("gap", woken.set, "one")
+        if action == "take":
+            log.attach(cursor)
+        with AtLine(number, log.forget) as line:
+            taken = log.attach(cursor) if action == "attach" else log.take(cursor)
+        where, number = line.where, number + 1
+        log.forget()
+        assert taken is None or woken.is_set(), where
+        assert log.take(cursor) is None, where
+        subject.on_completed()
+    assert number > 3
