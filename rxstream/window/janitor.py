@@ -42,9 +42,11 @@ class Janitor:
         with self._change:
             key = self._next_key = self._next_key + 1
             self._calls[key] = weakref.WeakMethod(method), every, time.monotonic() + every
-            if self._thread is None:
-                self._start()
+            lacks_thread = self._thread is None
             self._change.notify()
+        # Without the lock: a finalizer that wants it may run inside the start of the thread.
+        if lacks_thread:
+            self._start()
 
         def cancel() -> None:
             with self._change:
@@ -68,10 +70,12 @@ class Janitor:
         except RuntimeError as error:
             # The system has no more threads, or the program ends: the next call tries again.
             _logger.warning("rxstream: idle windows are not trimmed: %s", error)
-            return
-        self._thread = thread
 
     def _run(self) -> None:
+        with self._change:
+            if self._thread is not None:  # another has been started at the same time
+                return
+            self._thread = threading.current_thread()
         while True:
             with self._change:
                 if not self._calls:
