@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from programs import running
 
 import rxstream
 from rxstream.errors import RxStreamError
@@ -93,9 +94,7 @@ def test_a_signal_ends_a_program_with_its_files_complete(
 ) -> None:
     program, path = tmp_path / "program.py", tmp_path / "x.csv"
     program.write_text(WRITING + MAIN[where])
-    with subprocess.Popen(
-        [sys.executable, program, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with running([sys.executable, program, path]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
@@ -111,9 +110,7 @@ def test_a_signal_ends_a_program_with_its_files_complete(
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(WRITING + "try: ready(); asleep()\nfinally: ready(); asleep()")
-    with subprocess.Popen(
-        [sys.executable, program, tmp_path / "x.csv"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with running([sys.executable, program, tmp_path / "x.csv"], stderr=None) as process:
         assert process.stdout is not None
         for _ in range(2):
             assert process.stdout.readline() == "ready\n"
@@ -146,9 +143,7 @@ def test_what_cannot_be_closed_is_told_once_and_keeps_the_exit_code(
     """The block and the signal close it at the same time, and either is told what goes wrong."""
     program = tmp_path / "program.py"
     program.write_text(AT_ONCE)
-    with subprocess.Popen(
-        [sys.executable, program, bad], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with running([sys.executable, program, bad]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)

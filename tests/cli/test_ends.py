@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from plugins import install_plugins
+from programs import running
 
 from rxstream import Device
 from rxstream.acquisition.failures import note_failure
@@ -48,10 +49,7 @@ def check_files(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_the_demo_completes_its_files(name: str, tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "demo", "--simulated", "--out", str(tmp_path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
-    ) as process:  # fmt: skip
+    with running([*COMMAND, "demo", "--simulated", "--out", str(tmp_path)]) as process:
         assert process.stdout is not None
         while "samples so far" not in process.stdout.readline():
             assert process.poll() is None
@@ -65,10 +63,7 @@ def test_the_demo_completes_its_files(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_watch_ends_in_order(name: str) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "watch", "simulated"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    with running([*COMMAND, "watch", "simulated"]) as process:
         assert process.stdout is not None
         assert "simulated open" in process.stdout.readline()
         process.send_signal(getattr(signal, name))
@@ -88,7 +83,7 @@ def test_a_terminal_that_goes_ends_it(command: str, tmp_path: Path) -> None:
         "main(sys.argv[1:])"
     )
     arguments = command.format(out=out).split()
-    with subprocess.Popen(
+    with running(
         [sys.executable, "-c", script, *arguments],
         stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
     ) as process:  # fmt: skip
@@ -105,9 +100,7 @@ def test_a_terminal_that_goes_ends_it(command: str, tmp_path: Path) -> None:
 
 def test_a_reader_that_goes_ends_watch() -> None:
     """As in ``rxstream watch simulated | head -1``."""
-    with subprocess.Popen(
-        [*COMMAND, "watch", "simulated"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with running([*COMMAND, "watch", "simulated"]) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()

@@ -13,6 +13,7 @@ import can
 import cv2
 import soundfile
 from fault_programs import pause
+from programs import running
 
 WRITER = Path(__file__).with_name("fault_writer.py")
 SECONDS = 3.0  # how long it writes [s]
@@ -21,10 +22,7 @@ SECONDS = 3.0  # how long it writes [s]
 def killed(number: signal.Signals) -> dict[str, float]:
     """Return how much [s] of each file is readable after a signal in the middle of writing."""
     folder = Path(tempfile.mkdtemp())
-    with subprocess.Popen(
-        [sys.executable, WRITER, folder],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    ) as process:  # fmt: skip
+    with running([sys.executable, WRITER, folder], stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         process.stdout.readline()
         pause(SECONDS)
