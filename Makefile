@@ -66,9 +66,10 @@ bench: $(VENV)/.bench
 bench-time: $(VENV)/.bench
 	$(RUN)/python benchmarks/timing/timestamps.py $(ARGS)
 
+# what dev installs has all of test
 $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml scripts/setup.sh
 	sh scripts/setup.sh $*
-	@touch $@
+	@touch $@ $(if $(filter dev,$*),$(VENV)/.test)
 
 $(VENV)/.bench: $(VENV)/.test benchmarks/requirements.txt
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
