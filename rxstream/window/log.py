@@ -265,6 +265,7 @@ class Log:
             self._blocking = self._blocking or cursor.policy == "block"
             if not busy:
                 self._idle.append(cursor)
+        # it may have been forgotten before it was listed
         if busy or self.ended:
             cursor.wake()
 

@@ -22,7 +22,7 @@ from rxstream import Device, StreamInfo
 from rxstream.acquisition.source import Close, Emit, Fail
 from rxstream.errors import RxStreamError
 
-__all__ = ["ACTIONS", "Counted", "interrupt_all"]
+__all__ = ["ACTIONS", "AtLine", "Counted"]
 
 ROOT = str(Path(rxstream.__file__).parent)
 INFO = StreamInfo("x", rate=1000.0, dtype=np.dtype(np.int64))
