@@ -78,11 +78,13 @@ class Janitor:
             self._thread = threading.current_thread()
         while True:
             with self._change:
-                if not self._calls:
+                # a copy: a finalizer in this thread may cancel any of them at any time
+                calls = list(self._calls.items())
+                if not calls:
                     self._thread = None
                     self._change.notify_all()
                     return
-                key, (ref, every, due) = min(self._calls.items(), key=lambda item: item[1][2])
+                key, (ref, every, due) = min(calls, key=lambda item: item[1][2])
                 wait = due - time.monotonic()
                 if wait > 0:
                     self._change.wait(wait)
